@@ -1,0 +1,69 @@
+"""The exceptions of the package, one root.
+
+    UnipeltError
+    ├── RequestError          the request is wrong: one clear sentence, exit code 2, nothing created
+    │   ├── DataError         the dataset cannot be used as asked
+    │   ├── BackboneError     the backbone cannot be loaded, or a method cannot attach to it
+    │   ├── StudyExistsError  a study of that name asks something else
+    │   └── StudyNotFoundError  no study of that name is in this database
+    ├── StorageError          the study database cannot be read or written
+    ├── DivergedError         a run's loss or score is no finite number; the run fails, the study goes on
+    └── NoUsableTrialError    every trial failed (exit code 3)
+
+Every message states the rule, then what was got, then what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UnipeltError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class RequestError(UnipeltError):
+    """What the user asked for cannot be done as asked."""
+
+
+class DataError(RequestError):
+    """The dataset cannot be used as asked."""
+
+
+class BackboneError(RequestError):
+    """The backbone cannot be loaded, or a method cannot attach to it."""
+
+
+class StudyExistsError(RequestError):
+    """A study of that name exists and asks something else."""
+
+
+class StudyNotFoundError(RequestError):
+    """No study of that name is in the database."""
+
+
+class StorageError(UnipeltError):
+    """The study database cannot be read or written."""
+
+
+class DivergedError(UnipeltError):
+    """A run's loss or score is no finite number."""
+
+
+class NoUsableTrialError(UnipeltError):
+    """Every trial of the study failed, so there is nothing to report."""
+
+
+def did_you_mean(got: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the closest known word, or an empty string.
+
+    Args:
+        got: The word that the user wrote.
+        known: The words that would have been right.
+
+    Returns:
+        A sentence with a leading space, or ``""`` when nothing is close.
+    """
+    close = get_close_matches(got, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

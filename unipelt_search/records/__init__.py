@@ -1,0 +1,1 @@
+"""What a run answers: frozen, stable as JSON, no behaviour."""

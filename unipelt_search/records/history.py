@@ -1,0 +1,128 @@
+"""What the database knows of a study: the record that verdict and reporting read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from unipelt_search.records.results import RunResult
+from unipelt_search.specs.frozen import Frozen
+from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.trial import Phase, TrialSpec
+
+
+class StudyState(StrEnum):
+    """Where a study stands."""
+
+    RUNNING = "running"
+    """A driver works on it, or died while doing so."""
+    COMPLETE = "complete"
+    """Everything that was asked for is done."""
+    STOPPED = "stopped"
+    """Interrupted; `resume` goes on."""
+    FAILED = "failed"
+    """No usable trial."""
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    WAITING = "waiting"
+    """To be started, or to be started again after an interruption."""
+    RUNNING = "running"
+    """A worker trains it."""
+    COMPLETE = "complete"
+    """Its result is stored."""
+    FAILED = "failed"
+    """It ended with an error, or its loss was no finite number."""
+
+    def is_finished(self) -> bool:
+        """Tell whether the state is final."""
+        return self in {RunState.COMPLETE, RunState.FAILED}
+
+
+class TrialState(StrEnum):
+    """Where a trial stands, by its screen or tune run."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """Stopped early by the search."""
+
+
+class TaskSummary(Frozen):
+    """What a study keeps of its task: no text."""
+
+    name: str
+    kind: str
+    """`classification` or `pair_classification`."""
+    labels: tuple[str, ...]
+    rows: dict[str, int]
+    """Rows of `train`, `validation`, `test`, and of validation's two parts, `tune` and `select`."""
+    metric: str
+    direction: str
+    """`maximize` or `minimize`."""
+    fingerprint: str
+    """Content hash of every row that is used, split by split."""
+    majority: dict[str, dict[str, float]]
+    """Every metric of the majority answer, on `select` and `test`."""
+    notices: tuple[str, ...] = ()
+
+
+class RunRecord(Frozen):
+    """One training of a trial's configuration."""
+
+    id: str
+    trial: int
+    """The trial's number."""
+    phase: Phase
+    seed_index: int
+    fold: int = 0
+    state: RunState
+    attempt: int = 0
+    """How often it was started."""
+    error: str | None = None
+    result: RunResult | None = None
+
+
+class TrialRecord(Frozen):
+    """One configuration tried in a study."""
+
+    number: int
+    method: str
+    variant: str | None = None
+    spec: TrialSpec
+    phase: Phase
+    """The furthest phase that one of its runs reached."""
+    state: TrialState
+    value: float | None
+    """The tune score of its screen or tune run."""
+    origin: str
+    """`published` settings, or proposed by `tpe`."""
+    runs: tuple[RunRecord, ...]
+
+
+class DroppedMethod(Frozen):
+    """A method that got no more trials, and why."""
+
+    method: str
+    phase: Phase
+    reason: str
+
+
+class StudyRecord(Frozen):
+    """A study as the database has it."""
+
+    id: str
+    spec: StudySpec
+    task: TaskSummary
+    state: StudyState
+    phase: Phase
+    created: datetime
+    software: dict[str, str]
+    command: str
+    wall_seconds: float
+    trials: tuple[TrialRecord, ...]
+    dropped: tuple[DroppedMethod, ...]
+    notices: tuple[str, ...]

@@ -1,0 +1,156 @@
+"""A study's answer: the verdict, and the report whose JSON is the published contract (schema 1)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from unipelt_search.records.history import DroppedMethod
+from unipelt_search.records.results import AblationRow, GateRow
+from unipelt_search.specs.frozen import Frozen
+
+
+class Interval(Frozen):
+    """A mean over runs with its 95 % interval; the bounds and the sd are None with one run."""
+
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+
+
+class Difference(Frozen):
+    """A method's score minus the best method's, with its 95 % interval."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+class Verdict(Frozen):
+    """Which method is best, and which cannot be told apart from it."""
+
+    method: str | None
+    trial: int | None
+    ties: tuple[str, ...]
+    """The methods that tie with the best; the best itself is not among them."""
+    cheapest_tie: str | None
+    """Of the best and its ties, the one with the fewest stored parameters."""
+    sentence: str
+    decided_on: Literal["select", "folds"]
+
+
+class LeaderboardRow(Frozen):
+    """One method (or named variant) of the leaderboard."""
+
+    method: str
+    trial: int | None
+    phase: Literal["screen", "tune", "confirm"] | None
+    runs: int
+    config: dict[str, str | int | float | None]
+    validation: Interval
+    """On the select rows where confirmed, else on the tune rows of the best trial."""
+    test: Interval | None
+    difference_to_best: Difference | None
+    trained_parameters: int | None
+    stored_parameters: int | None
+    train_seconds: float | None
+    predict_ms_per_example: float | None
+    peak_memory_mb: float | None
+    variant: str | None = None
+
+
+class UpperBound(Frozen):
+    """The best single method chosen on validation, the bar that UniPELT has to beat (the paper's Table 2)."""
+
+    of: tuple[str, ...] | None
+    method: str | None = None
+    validation: float | None
+    test: float | None
+
+
+class ReportedGate(GateRow):
+    """A gate row pooled over a trial's confirmed runs."""
+
+    trial: int
+    method: str
+    runs: int
+
+
+class ReportedAblation(AblationRow):
+    """An ablation row of one trial."""
+
+    trial: int
+    method: str
+
+
+class CurvePoint(Frozen):
+    """One evaluation of one run."""
+
+    trial: int
+    run: int
+    """The run's seed index."""
+    epoch: float
+    train_loss: float | None
+    validation: float
+    """On the tune rows."""
+
+
+class ReportedStudy(Frozen):
+    """The study's own facts."""
+
+    name: str
+    status: Literal["running", "complete", "stopped", "failed"]
+    phase: Literal["screen", "tune", "confirm"]
+    backbone: str
+    created: str
+    software: dict[str, str]
+    command: str
+    seed: int
+
+
+class ReportedTask(Frozen):
+    """The task's own facts."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    rows: dict[str, int]
+    metric: str
+    direction: str
+    fingerprint: str
+
+
+class TrialCounts(Frozen):
+    """Trials by how they ended."""
+
+    complete: int
+    stopped: int
+    failed: int
+
+
+class StudyCost(Frozen):
+    """What the whole study cost."""
+
+    wall_seconds: float
+    train_seconds: float
+    examples_trained: int
+
+
+class StudyReport(Frozen):
+    """The whole answer; `model_dump_json(by_alias=True)` is report.json."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
+    study: ReportedStudy
+    task: ReportedTask
+    verdict: Verdict
+    leaderboard: tuple[LeaderboardRow, ...]
+    upper_bound: UpperBound
+    gates: tuple[ReportedGate, ...]
+    ablation: tuple[ReportedAblation, ...]
+    curves: tuple[CurvePoint, ...]
+    dropped: tuple[DroppedMethod, ...]
+    notices: tuple[str, ...]
+    trials: TrialCounts
+    cost: StudyCost

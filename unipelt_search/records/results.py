@@ -1,0 +1,104 @@
+"""What one run answers: scores, curves, gate statistics, ablation and costs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from unipelt_search.specs.frozen import Frozen
+
+
+class EvaluationRow(Frozen):
+    """One evaluation on the tune rows while a run trains."""
+
+    step: int
+    """Optimizer steps done."""
+    epoch: float
+    """Training rows seen, divided by the number of training rows; 0 before the first step."""
+    train_loss: float | None
+    """Mean loss of the steps since the evaluation before; None at epoch 0."""
+    value: float
+    """The task's metric on the tune rows."""
+    seconds: float
+    """Wall-clock seconds since the run began."""
+
+
+class GateRow(Frozen):
+    """Statistics of one gate over examples, as they were at one evaluation."""
+
+    epoch: float
+    stack: Literal["encoder", "decoder"]
+    layer: int
+    """Counted from 0, the layer nearest to the input."""
+    gate: str
+    """`adapter`, `prefix`, `lora_query` or `lora_value`."""
+    split: Literal["tune", "select"]
+    """The rows: `tune` while training, `select` at the end of a confirmed run."""
+    label: str | None
+    """Only the examples with this true label; None is all of them."""
+    n: int
+    """Examples."""
+    mean: float
+    sd: float
+    q05: float
+    q25: float
+    q50: float
+    q75: float
+    q95: float
+    share_active: float
+    """Share of the examples whose gate is above 0.5."""
+    contribution: float | None
+    """Mean over real tokens of ‖with − without‖ / ‖with‖ at the place where the submodule acts."""
+    initial_mean: float
+    """The mean of the same gate on the same split before the first step."""
+
+
+class AblationRow(Frozen):
+    """The metric on select rows with one submodule removed."""
+
+    submodule: str
+    layer: int | None
+    """Removed in this layer only; None is in all layers."""
+    value: float
+    drop: float
+    """The full model's score on the same rows, minus `value`."""
+
+
+class Costs(Frozen):
+    """What a run cost."""
+
+    trained_parameters: int
+    """Numbers that the optimizer changed, head and training-only parts included."""
+    stored_parameters: int
+    """Numbers that must be kept to use the model, head included."""
+    head_parameters: int
+    """Those of the head alone."""
+    train_seconds: float
+    """Wall-clock seconds of training steps, evaluation left out."""
+    predict_ms_per_example: float | None
+    """Milliseconds to score one select row in batches; None for runs that were not confirmed."""
+    peak_memory_mb: float
+    """Peak memory: of the GPU on a GPU, else resident memory of the worker process."""
+    examples_trained: int
+    """Rows that passed through training steps, repeats counted."""
+    padding_share: float
+    """Share of the token positions in training batches that were padding."""
+
+
+class RunResult(Frozen):
+    """Everything one finished run answers."""
+
+    tune: float
+    """The metric on the tune rows at the best evaluation, whose weights were kept."""
+    select: dict[str, float] | None
+    """Every metric of the task on the select rows; None where the run was not confirmed."""
+    test: dict[str, float] | None
+    """Every metric on the test rows; None where the run was not confirmed."""
+    best_step: int
+    steps: int
+    """Optimizer steps done; fewer than asked after early stopping."""
+    evaluations: tuple[EvaluationRow, ...]
+    gates: tuple[GateRow, ...]
+    ablation: tuple[AblationRow, ...]
+    costs: Costs
+    checkpoint: str | None = None
+    """Folder with the run's weights (safetensors); None where none were written."""

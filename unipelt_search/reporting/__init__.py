@@ -1,0 +1,1 @@
+"""Records and verdicts become tables, figures and pages. Never trains."""

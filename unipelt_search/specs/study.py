@@ -1,0 +1,117 @@
+"""A study: one question. Task + backbone + search space + budget, and where it runs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from unipelt_search.specs.frozen import Frozen, content_hash
+from unipelt_search.specs.methods import DEFAULT_METHODS, check_methods
+
+Metric = Literal["auto", "accuracy", "macro_f1", "matthews"]
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class TaskSpec(Frozen):
+    """Which dataset, which columns, which metric."""
+
+    data: str
+    """A folder with train/validation/test files, one file, a hub dataset, or `demo`."""
+    text: tuple[str, ...] = Field(min_length=1, max_length=2)
+    """The column with the text, or the two columns of a text pair."""
+    label: str
+    """The column with the label."""
+    metric: Metric = "auto"
+    """What is compared; `auto` is accuracy."""
+    train_size: int | None = Field(default=None, ge=1)
+    """Draw this many training rows, stratified; None keeps all."""
+    carve: int | None = Field(default=None, ge=1)
+    """Make this many further training rows the validation split (the paper's protocol)."""
+    max_length: int = Field(default=128, ge=4, le=8192)
+    """Tokens of an example at most; longer ones are cut."""
+
+
+class BackboneSpec(Frozen):
+    """Which pretrained transformer, and how its token vectors become one vector."""
+
+    model: str
+    """A local folder, a hub name, or the alias `minilm`."""
+    pooling: Literal["auto", "native", "mean", "cls", "last"] = "auto"
+
+
+class SpaceSpec(Frozen):
+    """What is searched over and what every run shares."""
+
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps of a run; None chooses by the number of training rows."""
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    """Rows per optimizer step."""
+    evaluations: int = Field(default=10, ge=1, le=1000)
+    """Evaluations of a run on the tune rows at most."""
+    patience: int = Field(default=5, ge=1)
+    """Evaluations without a better score after which a run ends."""
+    tune_rows: int = Field(default=500, ge=1)
+    """Tune rows that an evaluation scores at most."""
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        return check_methods(methods)
+
+
+class BudgetSpec(Frozen):
+    """How much may be spent; every field may grow when a study goes on."""
+
+    trials: int = Field(default=21, ge=1)
+    """Configurations tried in the screen and tune phases."""
+    seeds: int = Field(default=3, ge=1, le=100)
+    """Runs of each finalist in the confirm phase."""
+    time_seconds: float | None = Field(default=None, gt=0)
+    """Wall-clock limit of the study, in seconds; None is unlimited. 35 % of it is kept for the confirm phase."""
+
+
+class MachineSpec(Frozen):
+    """Where a study runs; no part of its question."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    concurrency: int | None = Field(default=None, ge=1)
+    """Runs at a time; None is one per core, or one per GPU."""
+    cpus_per_trial: float = Field(default=1.0, gt=0)
+    """Cores of a run."""
+    gpus_per_trial: float | None = Field(default=None, ge=0)
+    """GPUs of a run, a fraction allowed; None is 1 on a GPU machine."""
+    address: str | None = None
+    """A Ray cluster to join; None starts Ray on this machine alone."""
+
+
+class StudySpec(Frozen):
+    """One question, whole."""
+
+    name: str
+    task: TaskSpec
+    backbone: BackboneSpec
+    space: SpaceSpec = SpaceSpec()
+    budget: BudgetSpec = BudgetSpec()
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    machine: MachineSpec = MachineSpec()
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not NAME_PATTERN.fullmatch(name):
+            raise ValueError(
+                "a study's name must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit; "
+                f"got {name!r}"
+            )
+        return name
+
+    def question(self) -> dict[str, Any]:
+        """Return what must be the same for a study to go on: task, backbone, space and seed."""
+        return self.model_dump(mode="json", include={"task", "backbone", "space", "seed"})
+
+    def question_hash(self) -> str:
+        """Return the content hash of `question`."""
+        return content_hash(self.question())

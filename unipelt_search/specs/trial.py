@@ -1,0 +1,133 @@
+"""A configuration: one method with all its hyperparameters, and what one run of it is asked to do.
+
+Two configurations are the same trial exactly when their content is the same (`TrialSpec.content_hash`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from unipelt_search.specs.frozen import Frozen
+from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
+from unipelt_search.specs.seeds import RunSeeds
+
+Phase = Literal["screen", "tune", "confirm"]
+PHASES: tuple[Phase, ...] = ("screen", "tune", "confirm")
+
+
+class LoraSpec(Frozen):
+    """LoRA on the query and value projections."""
+
+    rank: int = Field(default=8, ge=1, le=512)
+    """Columns of the low-rank update."""
+    alpha: float = Field(default=16.0, gt=0)
+    """The update is scaled by alpha / rank where no gate replaces that factor."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the update's inputs that are dropped while training."""
+
+
+class AdapterSpec(Frozen):
+    """A bottleneck adapter on the feed-forward network's output."""
+
+    bottleneck: int = Field(default=48, ge=1, le=4096)
+    """Units in the middle."""
+    activation: Literal["relu", "gelu", "silu", "tanh"] = "gelu"
+    """Maps 0 to 0, which zero-padding in a pack relies on."""
+
+
+class PrefixSpec(Frozen):
+    """Trained keys and values in front of each layer's attention."""
+
+    length: int = Field(default=10, ge=1, le=512)
+    """Positions put in front."""
+    mlp: int | None = Field(default=512, ge=1, le=4096)
+    """Units of the training-only reparameterisation MLP; None trains keys and values directly."""
+
+
+class GateSpec(Frozen):
+    """How the gates of a gated method act (DESIGN: the gate)."""
+
+    lora: Literal["replace", "multiply"] = "replace"
+    """The gate replaces alpha / rank (as published), or multiplies it."""
+    prefix: Literal["scale", "logit"] = "scale"
+    """The gate scales keys and values (as published), or adds its logarithm to the prefix's attention logits."""
+    pooling: Literal["tokens", "all_positions"] = "tokens"
+    """Mean over real tokens, or over padding too (as the published code does)."""
+
+
+class TrainingSpec(Frozen):
+    """How a run is trained."""
+
+    learning_rate: float = Field(gt=0, le=1)
+    """AdamW's highest learning rate."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """What follows the warm-up."""
+    warmup_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of the steps in which the learning rate rises linearly from 0."""
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    """AdamW's decoupled weight decay; never on biases, layer norms and gates."""
+    clip_norm: float = Field(default=1.0, gt=0)
+    """Highest Euclidean norm of a run's gradient."""
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    """Rows per optimizer step."""
+    steps: int = Field(ge=1)
+    """Optimizer steps at most."""
+    evaluations: int = Field(default=10, ge=1, le=1000)
+    """Evaluations on the tune rows, spread evenly over the steps."""
+    patience: int = Field(default=5, ge=1)
+    """A run ends after this many evaluations in a row without a better tune score."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of hidden features that are dropped at the backbone's dropout sites while training."""
+
+
+class TrialSpec(Frozen):
+    """One configuration: a method with all its hyperparameters."""
+
+    method: str
+    training: TrainingSpec
+    lora: LoraSpec | None = None
+    adapter: AdapterSpec | None = None
+    prefix: PrefixSpec | None = None
+    gate: GateSpec | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit_the_method(self) -> Self:
+        if self.method not in TRAINED_METHODS:
+            raise ValueError(f"method must be one of {', '.join(TRAINED_METHODS)}; got {self.method!r}")
+        method = METHODS[self.method]
+        for part in ("lora", "adapter", "prefix"):
+            if (getattr(self, part) is not None) != (part in method.submodules):
+                verb = "needs" if part in method.submodules else "takes no"
+                raise ValueError(f"method {self.method} {verb} {part} settings")
+        if (self.gate is not None) != method.gated:
+            raise ValueError(f"method {self.method} {'needs' if method.gated else 'takes no'} gate settings")
+        return self
+
+
+class RunSpec(Frozen):
+    """One training of a configuration: its seeds, and what is measured at the end."""
+
+    trial: TrialSpec
+    seeds: RunSeeds
+    confirm: bool = False
+    """Score the select and test rows and keep gate statistics in full; else only the tune rows are scored."""
+    ablation: bool = False
+    """Also measure the score with each submodule removed (DESIGN 5.4)."""
+
+
+def config_of(spec: TrialSpec) -> dict[str, str | int | float | None]:
+    """Flatten a configuration into dotted names and plain values, without the method.
+
+    Args:
+        spec: The configuration.
+
+    Returns:
+        For example ``{"training.learning_rate": 0.001, "lora.rank": 8, …}``.
+    """
+    flat: dict[str, str | int | float | None] = {}
+    for part, values in spec.model_dump(mode="json", exclude={"method"}).items():
+        for name, value in (values or {}).items():
+            flat[f"{part}.{name}"] = value
+    return flat

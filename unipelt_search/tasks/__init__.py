@@ -1,0 +1,1 @@
+"""A dataset becomes a Task: reading, checking, splitting, encoding, metrics."""

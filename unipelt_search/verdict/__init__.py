@@ -1,0 +1,1 @@
+"""The statistics: intervals, ties, what is still plausible. Pure functions of records."""
