@@ -1,0 +1,129 @@
+"""Tiny random models and tasks that tests share: hidden size 32, 2 layers, built in milliseconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast
+from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
+
+from unipelt_search.pelt.attention import ATTENTION, register_attention
+from unipelt_search.pelt.backbone import Backbone, make_backbone
+from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, RunSpec, TrainingSpec, TrialSpec
+
+WORDS = [f"w{i}" for i in range(60)]
+SIZES: dict[str, dict[str, Any]] = {
+    "bert": {"intermediate_size": 64, "max_position_embeddings": 64},
+    "roberta": {"intermediate_size": 64, "max_position_embeddings": 64, "pad_token_id": 0},
+    "qwen2": {"intermediate_size": 64, "max_position_embeddings": 64, "num_key_value_heads": 2},
+    "llama": {"intermediate_size": 64, "max_position_embeddings": 64, "num_key_value_heads": 2},
+}
+FAMILIES = tuple(SIZES)
+PARTS: dict[str, dict[str, Any]] = {
+    "head": {},
+    "bitfit": {},
+    "lora": {"lora": LoraSpec()},
+    "adapter": {"adapter": AdapterSpec(bottleneck=8)},
+    "prefix": {"prefix": PrefixSpec(length=4, mlp=None)},
+    "unipelt_ap": {"adapter": AdapterSpec(bottleneck=8), "prefix": PrefixSpec(length=4, mlp=12), "gate": GateSpec()},
+    "unipelt_al": {"adapter": AdapterSpec(bottleneck=8), "lora": LoraSpec(), "gate": GateSpec()},
+    "unipelt_pl": {"prefix": PrefixSpec(length=4, mlp=12), "lora": LoraSpec(), "gate": GateSpec()},
+    "unipelt_apl": {
+        "adapter": AdapterSpec(bottleneck=8),
+        "prefix": PrefixSpec(length=4, mlp=12),
+        "lora": LoraSpec(),
+        "gate": GateSpec(),
+    },
+    "fine_tuning": {},
+}
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Make a word-level tokenizer over w0 … w59."""
+    vocabulary = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+
+
+def tiny_model(family: str, classes: int = 3, **changes: Any) -> Any:
+    """Make a random sequence classification model; the same one every time."""
+    register_attention()
+    torch.manual_seed(0)
+    settings = {
+        "vocab_size": 64,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "pad_token_id": 0,
+    }
+    config = AutoConfig.for_model(family, **{**settings, **SIZES[family], "num_labels": classes, **changes})
+    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=ATTENTION)
+    with torch.no_grad():  # an untrained model's biases are zero and its vectors alike: make them differ
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape) * 0.05)
+    return model
+
+
+def tiny_backbone(family: str = "bert", classes: int = 3, pooling: str = "native", **changes: Any) -> Backbone:
+    """Make a backbone of a tiny random model."""
+    return make_backbone(family, tiny_model(family, classes, **changes), tiny_tokenizer(), pooling, set(), "cpu")
+
+
+def tiny_trial(method: str, *, learning_rate: float = 1e-2, **training: Any) -> TrialSpec:
+    """Make a configuration of a method with small parts."""
+    settings = {"steps": 6, "batch_size": 4, "evaluations": 2, **training}
+    return TrialSpec(method=method, training=TrainingSpec(learning_rate=learning_rate, **settings), **PARTS[method])
+
+
+def tiny_run(trial: TrialSpec, seed_index: int = 0, **asked: bool) -> RunSpec:
+    """Make a run of a configuration."""
+    return RunSpec(trial=trial, seeds=run_seeds(7, seed_index), **asked)
+
+
+def tiny_inputs(lengths: list[int], width: int | None = None, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Make padded random inputs with rows of the given lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    width = width or max(lengths)
+    ids = torch.zeros(len(lengths), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, length in enumerate(lengths):
+        ids[row, :length] = torch.randint(4, 64, (length,), generator=generator)
+        mask[row, :length] = 1
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def tiny_task(classes: int = 3, train: int = 24, other: int = 12) -> EncodedTask:
+    """Make an encoded task whose label can be read off the words."""
+    random = np.random.default_rng(0)
+
+    def split(count: int) -> EncodedSplit:
+        labels = random.integers(0, classes, count)
+        rows = tuple(
+            np.concatenate([[2], 4 + label * 15 + random.integers(0, 15, random.integers(2, 12)), [3]])
+            for label in labels
+        )
+        return EncodedSplit(input_ids=rows, token_type_ids=None, labels=labels)
+
+    names = tuple(f"class {i}" for i in range(classes))
+    return EncodedTask(
+        labels=names, metric="accuracy", pad_token_id=0, train=split(train), tune=split(other), select=split(other),
+        test=split(other), truncated_share=0.0,
+    )  # fmt: skip
+
+
+def randomise(pack: Any, seed: int = 1) -> None:
+    """Give every trained tensor of a pack random values, so that zero-initialised parts act."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in pack.parts.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)

@@ -1,0 +1,108 @@
+"""The bottleneck adapter behind the feed-forward network (Houlsby et al., 2019; Pfeiffer et al., 2021).
+
+``h + f · (U act(D h + d) + u)`` with f = 1, or the gate, acting on the feed-forward output before the residual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unipelt_search.pelt.gate import SlotGate
+from unipelt_search.pelt.slots import (
+    StateHolder,
+    add_per_slot,
+    normal,
+    scale_rows,
+    slot_matmul,
+    slot_parameter,
+    zeros,
+)
+from unipelt_search.specs.trial import TrialSpec
+
+# Each maps 0 to 0, so that zero-padded units of a narrower bottleneck stay zero and get no gradient.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+    "silu": functional.silu,
+    "tanh": torch.tanh,
+}
+
+
+class SlotAdapter(nn.Module):
+    """The adapter of one layer, for every slot of a pack."""
+
+    def __init__(
+        self, layer: int, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int], holder: StateHolder,
+        gate: SlotGate | None,
+    ) -> None:  # fmt: skip
+        """Make the adapter; its up-projection is zero, so nothing changes at first.
+
+        Args:
+            layer: The layer, counted from 0.
+            width: Features of the feed-forward output, D.
+            trials: Each slot's configuration.
+            seeds: Each slot's initialisation seed.
+            holder: Where the pass under way is found.
+            gate: The gate over the adapter's own input, if any slot has one.
+        """
+        super().__init__()
+        self.layer, self.holder, self.gate = layer, holder, gate
+        specs = [trial.adapter for trial in trials]
+        self.units = [spec.bottleneck if spec else 0 for spec in specs]
+        self.activations = [spec.activation if spec else "relu" for spec in specs]
+        units, name = max(self.units), f"adapter.{layer}"
+        middle = [(u,) if u else None for u in self.units]
+        outer = [(width,) if u else None for u in self.units]
+        self.down = slot_parameter(
+            seeds, f"{name}.down", (units, width), [(u, width) if u else None for u in self.units], normal(0.02)
+        )
+        self.down_bias = slot_parameter(seeds, f"{name}.down_bias", (units,), middle, zeros)
+        self.up = slot_parameter(
+            seeds, f"{name}.up", (width, units), [(width, u) if u else None for u in self.units], zeros
+        )
+        self.up_bias = slot_parameter(seeds, f"{name}.up_bias", (width,), outer, zeros)
+        gated = [trial.gate is not None for trial in trials]
+        offset = [1.0 if u and not g else 0.0 for u, g in zip(self.units, gated, strict=True)]
+        slope = [1.0 if u and g else 0.0 for u, g in zip(self.units, gated, strict=True)]
+        self.register_buffer("offset", torch.tensor(offset), persistent=False)
+        self.register_buffer("slope", torch.tensor(slope), persistent=False)
+
+    def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Add the adapter's answer to the feed-forward output ``(S·B, T, D)``."""
+        state = self.holder.now
+        if self.gate is not None:
+            self.gate(output, state)
+        if state.is_removed("adapter", self.layer):
+            return output
+        delta = scale_rows(self.transform(output), state.factor(self.offset, self.slope, self.layer, "adapter"))
+        result = output + delta
+        state.record_contribution(self.layer, "adapter", delta, result)
+        return result
+
+    def transform(self, h: Tensor) -> Tensor:
+        """Compute ``U act(D h + d) + u``: ``(S·B, T, D)`` → ``(S·B, T, D)``."""
+        middle = self._activate(add_per_slot(slot_matmul(h, self.down), self.down_bias))
+        return add_per_slot(slot_matmul(middle, self.up), self.up_bias)
+
+    def _activate(self, x: Tensor) -> Tensor:
+        kinds = set(self.activations)
+        if len(kinds) == 1:
+            return ACTIVATIONS[kinds.pop()](x)
+        parts = x.view(len(self.activations), -1, *x.shape[1:])
+        return torch.cat([ACTIVATIONS[kind](part) for kind, part in zip(self.activations, parts, strict=True)])
+
+    def stored(self, slot: int) -> dict[str, Tensor]:
+        """Return the tensors of one slot without padding, empty where it has none."""
+        units = self.units[slot]
+        if not units:
+            return {}
+        return {
+            "down": self.down[slot, :units],
+            "down_bias": self.down_bias[slot, :units],
+            "up": self.up[slot, :, :units],
+            "up_bias": self.up_bias[slot],
+        }

@@ -1,0 +1,84 @@
+"""Dropout whose mask is a pure function of (run, step, site, row, position, feature).
+
+torch's own generator depends on everything that was drawn before, so a run in a pack, in another slot or with more
+padding would see other masks. Here each element's mask bit is an integer hash (the finaliser of MurmurHash3 by
+Austin Appleby, public domain) of its coordinates, so it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unipelt_search.specs.seeds import derive_seed
+
+# Odd 32-bit constants as signed integers; products wrap around, which is what a hash wants.
+_ROW, _POSITION, _FEATURE = 0x27D4EB2F, 0x165667B1, -0x61C88647
+_MIX_1, _MIX_2 = 0x85EBCA6B - 2**32, 0xC2B2AE35 - 2**32
+
+
+def site_key(name: str) -> int:
+    """Return the signed 32-bit key of a dropout site's name."""
+    return derive_seed(0, "dropout site", name) % 2**32 - 2**31
+
+
+@dataclass(frozen=True)
+class DropoutKeys:
+    """The randomness of one training step."""
+
+    keys: Tensor
+    """``(S,)`` int32, a hash of each run's dropout seed and step."""
+    rates: Tensor
+    """``(S,)``, the share of features dropped at the backbone's sites."""
+
+    @classmethod
+    def of_step(cls, seeds: Sequence[int], steps: Sequence[int], rates: Tensor) -> DropoutKeys:
+        """Key one step.
+
+        Args:
+            seeds: Each run's dropout seed.
+            steps: Each run's own step, counted from 0.
+            rates: ``(S,)``, each run's dropout rate at the backbone's sites.
+
+        Returns:
+            The keys, on the device of the rates.
+        """
+        keys = [derive_seed(seed, step) % 2**32 - 2**31 for seed, step in zip(seeds, steps, strict=True)]
+        return cls(torch.tensor(keys, dtype=torch.int32, device=rates.device), rates)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """Mix the bits of an int32 tensor in place."""
+    x ^= x >> 16
+    x *= _MIX_1
+    x ^= x >> 13
+    x *= _MIX_2
+    return x
+
+
+def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor) -> Tensor:
+    """Drop features and scale the kept ones by 1 / (1 - rate).
+
+    Args:
+        x: ``(S·B, T, D)`` or ``(S·B, D)``, slot-major.
+        keys: ``(S,)`` int32, as in `DropoutKeys`.
+        site: The site's key (`site_key`).
+        rates: ``(S,)`` in [0, 1), each slot's rate.
+
+    Returns:
+        The same shape as ``x``.
+    """
+    slots = keys.shape[0]
+    rows, features = x.shape[0] // slots, x.shape[-1]
+    positions = x.shape[1] if x.dim() == 3 else 1
+    count = {"dtype": torch.int32, "device": x.device}
+    place = (torch.arange(rows, **count) * _ROW)[:, None] + (torch.arange(positions, **count) * _POSITION)[None, :]
+    start = _mix((keys ^ site)[:, None, None] + place[None])  # (S, B, T)
+    bits = _mix(start[..., None] + torch.arange(features, **count) * _FEATURE)  # (S, B, T, D)
+    # A uniform int32 lies below the threshold with probability `rate`.
+    threshold = (rates.double() * 2**32 - 2**31).clamp(max=2**31 - 1).to(torch.int32).view(slots, 1, 1, 1)
+    kept = (bits >= threshold).to(x.dtype) * (1.0 / (1.0 - rates)).to(x.dtype).view(slots, 1, 1, 1)
+    return x * kept.view(x.shape)

@@ -1,0 +1,44 @@
+"""Measuring what a run costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import torch
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+class PeakMemory:
+    """The highest memory use since `__init__`: of the GPU on a GPU, else the process's resident memory.
+
+    Linux can reset a process's high-water mark, so that a warm worker's next run starts its own; elsewhere the
+    resident memory is sampled by `sample`.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        """Begin to measure."""
+        self._device, self._sampled, self._resets = device, 0.0, False
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            try:
+                _CLEAR.write_text("5")
+                self._resets = True
+            except OSError:
+                self.sample()
+
+    def sample(self) -> None:
+        """Take the present resident memory into account."""
+        self._sampled = max(self._sampled, psutil.Process().memory_info().rss / 2**20)
+
+    def megabytes(self) -> float:
+        """Return the peak so far, in MiB."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device) / 2**20
+        self.sample()
+        if not self._resets:
+            return self._sampled
+        marks = (line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return max(self._sampled, *(int(mark.split()[1]) / 1024 for mark in marks))

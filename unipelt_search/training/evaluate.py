@@ -1,0 +1,86 @@
+"""Scoring rows with a pack, and what happens to the score when a submodule is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from unipelt_search.pelt.attach import Pack
+from unipelt_search.records.results import AblationRow
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
+from unipelt_search.tasks.metrics import score_all
+from unipelt_search.training.batches import evaluation_batches, lengths_of, make_batch
+from unipelt_search.training.recorder import GateRecorder
+
+ABLATION_ROWS = 500
+NOTHING: frozenset[tuple[str, int | None]] = frozenset()
+
+
+def spread_rows(count: int, most: int) -> np.ndarray:
+    """Choose at most ``most`` of ``count`` rows, evenly spread, in order: ``(min(count, most),)``."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+@torch.inference_mode()
+def predict(
+    pack: Pack,
+    split: EncodedSplit,
+    pad_token_id: int,
+    rows: np.ndarray,
+    *,
+    recorder: GateRecorder | None = None,
+    removed: frozenset[tuple[str, int | None]] = NOTHING,
+) -> np.ndarray:
+    """Compute every slot's logits for some rows of a split.
+
+    Args:
+        pack: The attached pack.
+        split: The encoded rows.
+        pad_token_id: What padding positions hold.
+        rows: ``(m,)``, which rows.
+        recorder: Who wants to see the gates.
+        removed: (submodule, layer) pairs that act as if absent.
+
+    Returns:
+        ``(S, m, classes)``, in the order of ``rows``.
+    """
+    place = {int(row): i for i, row in enumerate(rows)}
+    logits = np.empty((pack.slots, len(rows), pack.backbone.classes), dtype=np.float32)
+    for numbers in evaluation_batches(lengths_of(split), rows):
+        batch = make_batch(split, [numbers] * pack.slots, pad_token_id, pack.backbone.device)
+        if recorder is not None:
+            recorder.begin(numbers)
+        out = pack(batch.inputs, recorder=recorder, removed=removed)
+        logits[:, [place[int(row)] for row in numbers]] = out.float().cpu().numpy()
+    return logits
+
+
+def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
+    """Measure one slot's score on select rows with each submodule removed, as a whole and layer by layer.
+
+    Args:
+        pack: The attached pack, with the weights to judge.
+        slot: The run's place in the pack.
+        task: The encoded task; at most 500 of its select rows are used.
+
+    Yields:
+        A row per submodule, then one per layer × submodule.
+    """
+    submodules = METHODS[pack.trials[slot].method].submodules
+    if not submodules:
+        return
+    rows = spread_rows(len(task.select), ABLATION_ROWS)
+    labels, classes = task.select.labels[rows], len(task.labels)
+
+    def value(removed: frozenset[tuple[str, int | None]]) -> float:
+        logits = predict(pack, task.select, task.pad_token_id, rows, removed=removed)[slot]
+        return score_all(labels, logits.argmax(-1), classes)[task.metric]
+
+    full = value(NOTHING)
+    for layer in (None, *range(len(pack.layers))):
+        for submodule in submodules:
+            without = value(frozenset({(submodule, layer)}))
+            yield AblationRow(submodule=submodule, layer=layer, value=without, drop=full - without)

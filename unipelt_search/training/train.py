@@ -1,0 +1,317 @@
+"""Training runs: one alone, or a pack of them together. Needs no Ray and no database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional
+
+from unipelt_search.errors import DivergedError
+from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.trial import RunSpec
+from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
+from unipelt_search.tasks.metrics import score_all
+from unipelt_search.training.batches import lengths_of, make_batch, training_batches
+from unipelt_search.training.checkpoint import save_run
+from unipelt_search.training.costs import PeakMemory
+from unipelt_search.training.evaluate import ablate, predict, spread_rows
+from unipelt_search.training.optimizer import SlotAdamW
+from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
+
+Event = EvaluationRow | RunResult
+TUNE_ROWS = 500
+"""Tune rows that an evaluation scores at most."""
+
+
+def train_events(
+    run: RunSpec, backbone: Backbone, task: EncodedTask, *, checkpoint: Path | None = None, tune_rows: int = TUNE_ROWS
+) -> Iterator[Event]:
+    """Train one run.
+
+    Args:
+        run: The configuration, its seeds, and what to measure at the end.
+        backbone: The frozen backbone; left as it was when the iterator ends or is closed.
+        task: The encoded rows.
+        checkpoint: A folder for the best weights; None writes none.
+        tune_rows: Tune rows that an evaluation scores at most.
+
+    Yields:
+        An `EvaluationRow` at every evaluation, and at last one `RunResult`.
+
+    Raises:
+        DivergedError: The loss became no finite number.
+        BackboneError: The configuration cannot attach to the backbone.
+    """
+    with Pack(backbone, [run]) as pack:
+        for _, event in _PackTraining(pack, [run], task, tune_rows).events(checkpoint):
+            if isinstance(event, DivergedError):
+                raise event
+            yield event
+
+
+def train(
+    runs: Sequence[RunSpec], backbone: Backbone, task: EncodedTask, *, tune_rows: int = TUNE_ROWS
+) -> list[RunResult | DivergedError]:
+    """Train several runs: those on the frozen backbone as one pack, `fine_tuning` each alone.
+
+    Args:
+        runs: What to train.
+        backbone: The frozen backbone.
+        task: The encoded rows.
+        tune_rows: Tune rows that an evaluation scores at most.
+
+    Returns:
+        In the order of the runs, each one's result, or the error of a run whose loss became no finite number.
+
+    Raises:
+        BackboneError: A configuration cannot attach to the backbone.
+    """
+    alone = [i for i, run in enumerate(runs) if METHODS[run.trial.method].trains == "backbone"]
+    groups = [[i] for i in alone] + [[i for i in range(len(runs)) if i not in alone]]
+    results: dict[int, RunResult | DivergedError] = {}
+    for group in filter(None, groups):
+        members = [runs[i] for i in group]
+        with Pack(backbone, members) as pack:
+            for slot, event in _PackTraining(pack, members, task, tune_rows).events(None):
+                if not isinstance(event, EvaluationRow):
+                    results[group[slot]] = event
+    return [results[i] for i in range(len(runs))]
+
+
+@dataclass
+class _Slot:
+    """One run's progress."""
+
+    run: RunSpec
+    batches: Iterator[np.ndarray]
+    evaluate_at: frozenset[int]
+    step: int = 0
+    examples: int = 0
+    losses: list[float] = field(default_factory=list)
+    evaluations: list[EvaluationRow] = field(default_factory=list)
+    gates: list[GateRow] = field(default_factory=list)
+    initial_tune: dict[GateKey, np.ndarray] = field(default_factory=dict)
+    initial_select: dict[GateKey, np.ndarray] = field(default_factory=dict)
+    best: EvaluationRow | None = None
+    best_weights: list[Tensor] = field(default_factory=list)
+    waiting: int = 0
+    """Evaluations since the best one."""
+    active: bool = True
+    diverged: DivergedError | None = None
+
+
+class _PackTraining:
+    """Trains the runs of one attached pack."""
+
+    def __init__(self, pack: Pack, runs: Sequence[RunSpec], task: EncodedTask, tune_rows: int) -> None:
+        self.pack, self.task = pack, task
+        self.device = pack.backbone.device
+        self.tune_rows = spread_rows(len(task.tune), tune_rows)
+        self.optimizer = SlotAdamW(pack.trained(), [run.trial.training for run in runs])
+        lengths = lengths_of(task.train)
+        self.slots = [
+            _Slot(
+                run, training_batches(lengths, run.trial.training.batch_size, run.seeds.order), _evaluation_steps(run)
+            )
+            for run in runs
+        ]
+        self.gated = any(run.trial.gate for run in runs)
+        self.memory = PeakMemory(self.device)
+        self.train_seconds, self.positions, self.tokens = 0.0, 0, 0
+        self.began = time.perf_counter()
+
+    def events(self, checkpoint: Path | None) -> Iterator[tuple[int, Event | DivergedError]]:
+        """Train to the end; yields (slot, event)."""
+        self._record_initial_gates()
+        while any(slot.active for slot in self.slots):
+            self._step()
+            for number, slot in enumerate(self.slots):
+                if slot.diverged is not None and slot.active:
+                    slot.active = False
+                    yield number, slot.diverged
+            due = [n for n, slot in enumerate(self.slots) if slot.active and slot.step in slot.evaluate_at]
+            if due:
+                for number, row in self._evaluate(due):
+                    yield number, row
+        yield from self._finish(checkpoint)
+
+    def _record_initial_gates(self) -> None:
+        if not self.gated:
+            return
+        recorder = self._recorder(self.task.tune)
+        predict(self.pack, self.task.tune, self.task.pad_token_id, self.tune_rows, recorder=recorder)
+        for number, slot in enumerate(self.slots):
+            if slot.run.trial.gate:
+                slot.initial_tune = recorder.gates(number)
+                slot.gates += self._gate_rows(recorder, number, 0.0, "tune")
+        if any(slot.run.confirm and slot.run.trial.gate for slot in self.slots):
+            recorder = self._recorder(self.task.select)
+            predict(self.pack, self.task.select, self.task.pad_token_id, _all(self.task.select), recorder=recorder)
+            for number, slot in enumerate(self.slots):
+                if slot.run.trial.gate:
+                    slot.initial_select = recorder.gates(number)
+
+    def _step(self) -> None:
+        """Take one optimizer step with every active slot."""
+        began = time.perf_counter()
+        nothing = np.empty(0, dtype=np.int64)
+        rows = [next(slot.batches) if slot.active else nothing for slot in self.slots]
+        batch = make_batch(self.task.train, rows, self.task.pad_token_id, self.device)
+        logits = self.pack(batch.inputs, steps=[slot.step for slot in self.slots])  # (S, B, classes)
+        losses = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), reduction="none")
+        by_slot = (losses.view(batch.weights.shape) * batch.weights).sum(1)  # (S,)
+        values = by_slot.detach().tolist()
+        for slot, value in zip(self.slots, values, strict=True):
+            if slot.active and not np.isfinite(value):
+                slot.diverged = DivergedError(
+                    f"the training loss must be a finite number; got {value} at step {slot.step}"
+                )
+        by_slot.sum().backward()
+        taking = [slot.active and slot.diverged is None for slot in self.slots]
+        self.optimizer.step(taking)
+        for slot, taken, value, numbers in zip(self.slots, taking, values, rows, strict=True):
+            if taken:
+                slot.step += 1
+                slot.examples += len(numbers)
+                slot.losses.append(value)
+        self.train_seconds += time.perf_counter() - began
+        self.positions += batch.positions
+        self.tokens += batch.tokens
+
+    def _evaluate(self, due: Sequence[int]) -> Iterator[tuple[int, EvaluationRow]]:
+        """Score the tune rows for the slots whose turn it is, and keep the best weights."""
+        recorder = self._recorder(self.task.tune) if any(self.slots[n].run.trial.gate for n in due) else None
+        logits = predict(self.pack, self.task.tune, self.task.pad_token_id, self.tune_rows, recorder=recorder)
+        labels = self.task.tune.labels[self.tune_rows]
+        self.memory.sample()
+        for number in due:
+            slot = self.slots[number]
+            training = slot.run.trial.training
+            scores = score_all(labels, logits[number].argmax(-1), len(self.task.labels))
+            row = EvaluationRow(
+                step=slot.step,
+                epoch=self._epoch(slot),
+                train_loss=float(np.mean(slot.losses)),
+                value=scores[self.task.metric],
+                seconds=time.perf_counter() - self.began,
+            )
+            slot.losses.clear()
+            slot.evaluations.append(row)
+            if recorder is not None and slot.run.trial.gate:
+                slot.gates += self._gate_rows(recorder, number, row.epoch, "tune")
+            if slot.best is None or row.value > slot.best.value:
+                slot.best, slot.best_weights, slot.waiting = row, self.pack.snapshot(number), 0
+            else:
+                slot.waiting += 1
+            if slot.step >= training.steps or slot.waiting >= training.patience:
+                slot.active = False
+            yield number, row
+
+    def _finish(self, checkpoint: Path | None) -> Iterator[tuple[int, RunResult]]:
+        """Put the best weights back and measure what was asked for."""
+        for number, slot in enumerate(self.slots):
+            if slot.best is not None:
+                self.pack.restore(number, slot.best_weights)
+        select, test, milliseconds, recorder = self._score_confirmed()
+        for number, slot in enumerate(self.slots):
+            if slot.diverged is not None or slot.best is None:
+                continue
+            confirmed = slot.run.confirm
+            if recorder is not None and confirmed and slot.run.trial.gate:
+                slot.gates += self._gate_rows(recorder, number, slot.best.epoch, "select")
+            ablation = tuple(ablate(self.pack, number, self.task)) if slot.run.ablation else ()
+            if checkpoint is not None:
+                save_run(checkpoint, self.pack.stored(number), self._description(slot))
+            trained, stored, head = self.pack.counts(number)
+            yield (
+                number,
+                RunResult(
+                    tune=slot.best.value,
+                    select=self._scores(self.task.select, select[number]) if confirmed else None,
+                    test=self._scores(self.task.test, test[number]) if confirmed else None,
+                    best_step=slot.best.step,
+                    steps=slot.step,
+                    evaluations=tuple(slot.evaluations),
+                    gates=tuple(slot.gates),
+                    ablation=ablation,
+                    costs=Costs(
+                        trained_parameters=trained,
+                        stored_parameters=stored,
+                        head_parameters=head,
+                        train_seconds=self.train_seconds,
+                        predict_ms_per_example=milliseconds if confirmed else None,
+                        peak_memory_mb=self.memory.megabytes(),
+                        examples_trained=slot.examples,
+                        padding_share=1 - self.tokens / max(self.positions, 1),
+                    ),
+                    checkpoint=None if checkpoint is None else str(checkpoint),
+                ),
+            )
+
+    def _score_confirmed(self) -> tuple[np.ndarray, np.ndarray, float, GateRecorder | None]:
+        """Score select and test rows once for the whole pack; the latency is that of the select rows."""
+        nothing = np.empty(0)
+        if not any(slot.run.confirm for slot in self.slots):
+            return nothing, nothing, 0.0, None
+        task, recorder = self.task, None
+        began = time.perf_counter()
+        select = predict(self.pack, task.select, task.pad_token_id, _all(task.select))
+        milliseconds = 1000 * (time.perf_counter() - began) / (len(task.select) * self.pack.slots)
+        test = predict(self.pack, task.test, task.pad_token_id, _all(task.test))
+        if any(slot.run.confirm and slot.run.trial.gate for slot in self.slots):
+            recorder = self._recorder(task.select, contributions=True)
+            predict(self.pack, task.select, task.pad_token_id, _all(task.select), recorder=recorder)
+        return select, test, milliseconds, recorder
+
+    def _scores(self, split: EncodedSplit, logits: np.ndarray) -> dict[str, float]:
+        return score_all(split.labels, logits.argmax(-1), len(self.task.labels))
+
+    def _recorder(self, split: EncodedSplit, *, contributions: bool = False) -> GateRecorder:
+        return GateRecorder(self.pack.slots, len(split), contributions=contributions)
+
+    def _gate_rows(
+        self, recorder: GateRecorder, number: int, epoch: float, split: Literal["tune", "select"]
+    ) -> Iterator[GateRow]:
+        slot, encoded = self.slots[number], self.task.tune if split == "tune" else self.task.select
+        return gate_rows(
+            recorder,
+            number,
+            slot.initial_tune if split == "tune" else slot.initial_select,
+            epoch=epoch,
+            stack=self.pack.backbone.family.stack,
+            split=split,
+            labels=encoded.labels,
+            names=self.task.labels if split == "select" else (),
+        )
+
+    def _epoch(self, slot: _Slot) -> float:
+        return round(slot.examples / len(self.task.train), 4)
+
+    def _description(self, slot: _Slot) -> dict[str, object]:
+        return {
+            "run": slot.run.model_dump(mode="json"),
+            "backbone": self.pack.backbone.name,
+            "pooling": self.pack.backbone.pooling,
+            "labels": list(self.task.labels),
+            "metric": self.task.metric,
+        }
+
+
+def _evaluation_steps(run: RunSpec) -> frozenset[int]:
+    """Choose the steps after which a run is evaluated: evenly spread, the last one included."""
+    training = run.trial.training
+    count = min(training.evaluations, training.steps)
+    return frozenset(round(training.steps * (i + 1) / count) for i in range(count))
+
+
+def _all(split: EncodedSplit) -> np.ndarray:
+    return np.arange(len(split))
