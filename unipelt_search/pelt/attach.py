@@ -122,6 +122,10 @@ def check_trial(backbone: Backbone, trial: TrialSpec) -> None:
         )
 
 
+def _is_bias_or_gate(name: str) -> bool:
+    return name.endswith("bias") or name.startswith(("gate/", "bitfit/"))
+
+
 class Pack(nn.Module):
     """The trained parts of S runs on one backbone. A context manager: leaving it detaches every hook."""
 
@@ -203,9 +207,7 @@ class Pack(nn.Module):
     def trained(self) -> list[TrainedTensor]:
         """List every tensor that is trained, the head's last."""
         tensors = [
-            TrainedTensor(
-                name, parameter, slotted=True, decays=not ("bias" in name or ".gate" in name or "bitfit" in name)
-            )
+            TrainedTensor(name, parameter, slotted=True, decays=not _is_bias_or_gate(name))
             for name, parameter in self.parts.named_parameters()
         ]
         if self.tunes_backbone:

@@ -111,6 +111,21 @@ class DroppedMethod(Frozen):
     reason: str
 
 
+class StudyLine(Frozen):
+    """A study as one line of a list."""
+
+    name: str
+    state: StudyState
+    phase: Phase
+    created: datetime
+    backbone: str
+    """The checkpoint, as the user named it."""
+    task: str
+    """The task's name."""
+    trials: int
+    """Trials begun so far."""
+
+
 class StudyRecord(Frozen):
     """A study as the database has it."""
 

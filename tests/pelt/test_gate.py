@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import torch
+
+from unipelt_search.pelt.gate import SlotGate, pooled_gate
+from unipelt_search.pelt.slots import ForwardState
+
+
+class Kept:
+    contributions = False
+
+    def __init__(self) -> None:
+        self.values: list[torch.Tensor] = []
+
+    def record(self, kind: str, layer: int, gate: str, values: torch.Tensor) -> None:
+        self.values.append(values)
+
+
+def test_gates_start_near_a_half_and_lie_between_0_and_1() -> None:
+    gate = SlotGate("adapter", 0, 16, [1, 2], [True, True], [False, False])
+    values = gate(torch.randn(6, 4, 16), ForwardState(slots=2, tokens=torch.ones(6, 4)))
+    assert values.shape == (6,)
+    assert bool(((values > 0.4) & (values < 0.6)).all())
+
+
+def test_padding_does_not_count() -> None:
+    x, weight, bias = torch.randn(2, 5, 3), torch.randn(1, 3), torch.randn(1)
+    mask = torch.tensor([[1.0, 1, 1, 0, 0], [1, 1, 0, 0, 0]])
+    changed = x + (1 - mask)[:, :, None] * 100
+    assert torch.allclose(pooled_gate(x, weight, bias, mask), pooled_gate(changed, weight, bias, mask))
+
+
+def test_only_slots_that_have_the_gate_are_shown_to_the_recorder() -> None:
+    kept = Kept()
+    gate = SlotGate("prefix", 1, 8, [1, 2], [True, False], [False, False])
+    state = ForwardState(slots=2, tokens=torch.ones(4, 3), recorder=kept)
+    gate(torch.randn(4, 3, 8), state)
+    assert kept.values[0].isnan().tolist() == [False, False, True, True]
+    assert set(gate.stored(0)) == {"weight", "bias"}
+    assert gate.stored(1) == {}
+    assert (1, "prefix") in state.gates
+
+
+def test_all_positions_follows_the_published_code_for_that_slot_only() -> None:
+    gate = SlotGate("adapter", 0, 4, [1, 1], [True, True], [True, False])
+    tokens = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    x = torch.randn(1, 2, 4).expand(2, 2, 4)
+    padded, masked = gate(x, ForwardState(slots=2, tokens=tokens)).tolist()
+    both = pooled_gate(x[:1], gate.weight[:1], gate.bias[:1], torch.ones(1, 2))
+    first = pooled_gate(x[:1], gate.weight[:1], gate.bias[:1], tokens[:1])
+    assert abs(padded - both.item()) < 1e-6
+    assert abs(masked - first.item()) < 1e-6

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from unipelt_search.errors import RequestError
+from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
+
+STUDY = StudySpec(name="a", task=TaskSpec(data="x.csv", text=("t",), label="l"), backbone=BackboneSpec(model="minilm"))
+
+
+def test_only_the_question_decides_whether_a_study_goes_on() -> None:
+    grown = STUDY.model_copy(
+        update={"budget": BudgetSpec(trials=99), "machine": MachineSpec(concurrency=4), "name": "b"}
+    )
+    assert grown.question_hash() == STUDY.question_hash()
+    for change in (
+        {"seed": 1},
+        {"space": SpaceSpec(methods=("lora",))},
+        {"task": STUDY.task.model_copy(update={"train_size": 5})},
+        {"backbone": BackboneSpec(model="minilm", pooling="cls")},
+    ):
+        assert STUDY.model_copy(update=change).question_hash() != STUDY.question_hash()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "-rf", "a b", "x" * 65, "é", "a\n"])
+def test_names_are_plain(name: str) -> None:
+    with pytest.raises(ValidationError, match="a study's name must be"):
+        StudySpec.model_validate({**STUDY.model_dump(), "name": name})
+
+
+def test_methods_are_checked_where_they_are_named() -> None:
+    with pytest.raises(RequestError, match="Did you mean 'adapter'"):
+        SpaceSpec(methods=("adaptor",))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from unipelt_search.records.history import TaskSummary
+from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.specs.study import BackboneSpec, StudySpec, TaskSpec
+from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, TrainingSpec, TrialSpec
+from unipelt_search.storage.store import StudyStore
+
+TASK = TaskSummary(
+    name="colours",
+    kind="classification",
+    labels=("red", "grün", "blue"),
+    rows={"train": 30, "validation": 10, "test": 10, "tune": 5, "select": 5},
+    metric="accuracy",
+    direction="maximize",
+    fingerprint="ab" * 8,
+    majority={"select": {"accuracy": 0.4}, "test": {"accuracy": 0.3}},
+    notices=("5 rows had no label.",),
+)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/deep/er/100% {{mine}}.db"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[StudyStore]:
+    opened = StudyStore.open(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def task() -> TaskSummary:
+    return TASK
+
+
+@pytest.fixture
+def study_spec() -> Callable[..., StudySpec]:
+    def make(name: str = "first", seed: int = 2**63 - 1) -> StudySpec:
+        task = TaskSpec(data="demo", text=("sentence",), label="label")
+        return StudySpec(name=name, task=task, backbone=BackboneSpec(model="minilm"), seed=seed)
+
+    return make
+
+
+@pytest.fixture
+def create(store: StudyStore, study_spec: Callable[..., StudySpec]) -> Callable[..., str]:
+    def make(name: str = "first") -> str:
+        return store.create_study(study_spec(name), TASK, {"torch": "2.13.0"}, f"unipelt-search run --name {name}")
+
+    return make
+
+
+@pytest.fixture
+def trial_spec() -> Callable[..., TrialSpec]:
+    def make(method: str = "lora", learning_rate: float = 1e-3) -> TrialSpec:
+        training = TrainingSpec(learning_rate=learning_rate, steps=100)
+        if method == "unipelt_apl":
+            return TrialSpec(
+                method=method,
+                training=training,
+                lora=LoraSpec(),
+                adapter=AdapterSpec(),
+                prefix=PrefixSpec(mlp=None),
+                gate=GateSpec(prefix="logit"),
+            )
+        return TrialSpec(method=method, training=training, lora=LoraSpec(rank=4) if method == "lora" else None)
+
+    return make
+
+
+@pytest.fixture
+def run_result() -> Callable[..., RunResult]:
+    def make(tune: float = 0.75, confirmed: bool = True) -> RunResult:
+        figures = {"mean": 1 / 3, "sd": 0.1, "q05": 0.1, "q25": 0.2, "q50": 0.3, "q75": 0.4, "q95": 0.9}
+        gates = tuple(
+            GateRow(
+                epoch=2.5, stack="encoder", layer=layer, gate=gate, split="select", label=label, n=5, **figures,
+                share_active=0.2, contribution=None if label else 0.05, initial_mean=0.5,
+            )
+            for layer in (1, 0)
+            for gate in ("prefix", "adapter")
+            for label in (None, "grün", "red")
+        )  # fmt: skip
+        return RunResult(
+            tune=tune,
+            select={"accuracy": 0.7, "macro_f1": 2 / 3} if confirmed else None,
+            test={"accuracy": 0.6, "macro_f1": 0.55} if confirmed else None,
+            best_step=80,
+            steps=100,
+            evaluations=(
+                EvaluationRow(step=0, epoch=0.0, train_loss=None, value=0.3, seconds=0.1),
+                EvaluationRow(step=80, epoch=2.0, train_loss=0.1 + 0.2, value=tune, seconds=1.5),
+                EvaluationRow(step=100, epoch=2.5, train_loss=0.2, value=0.7, seconds=2.0),
+            ),
+            gates=gates if confirmed else (),
+            ablation=(
+                AblationRow(submodule="prefix", layer=None, value=0.6, drop=0.1),
+                AblationRow(submodule="adapter", layer=0, value=0.8, drop=-0.1),
+            ),
+            costs=Costs(
+                trained_parameters=3 * 10**9, stored_parameters=352_824, head_parameters=1155, train_seconds=1.9,
+                predict_ms_per_example=0.4 if confirmed else None, peak_memory_mb=512.5, examples_trained=1600,
+                padding_share=0.125,
+            ),
+            checkpoint="runs/0/weights",
+        )  # fmt: skip
+
+    return make

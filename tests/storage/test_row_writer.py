@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from unipelt_search.errors import StorageError
+from unipelt_search.records.history import RunState, TrialState
+from unipelt_search.records.results import RunResult
+from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.storage.row_writer import is_search_run, storable
+from unipelt_search.storage.store import StudyStore
+from unipelt_search.storage.tables import RunRow
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [("größer 🎉", "größer 🎉"), ("a\x00b", "a\\x00b"), ("caf\udce9", "caf\\udce9")],
+)
+def test_every_text_can_be_stored_by_every_database(given: str, stored: str) -> None:
+    assert storable(given) == stored
+
+
+def test_only_the_run_of_seed_index_0_and_fold_0_decides_its_trial() -> None:
+    runs = [RunRow(seed_index=seed_index, fold=fold) for seed_index, fold in ((0, 0), (1, 0), (0, 1))]
+    assert [is_search_run(run) for run in runs] == [True, False, False]
+
+
+def test_a_failed_search_run_fails_its_trial_and_a_failed_confirm_run_does_not(
+    store: StudyStore,
+    create: Callable[..., str],
+    trial_spec: Callable[..., TrialSpec],
+    run_result: Callable[..., RunResult],
+) -> None:
+    study = create()
+    bad, good = (store.add_trial(study, trial_spec(), "screen", "published") for _ in range(2))
+    error = "loss is inf \x00 in caf\udce9.csv" + "x" * 100_000
+    store.fail_run(bad.id, store.start_run(bad.id, "me"), error)
+    store.finish_run(good.id, store.start_run(good.id, "me"), run_result())
+    confirm = store.add_run(study, good.trial, "confirm", 1)
+    store.fail_run(confirm.id, store.start_run(confirm.id, "me"), "killed")
+    first, second = store.load("first").trials
+    assert (first.state, first.value, first.runs[0].state) == (TrialState.FAILED, None, RunState.FAILED)
+    assert (first.runs[0].error or "").startswith("loss is inf \\x00 in caf\\udce9.csvxxx")
+    assert (second.state, second.value, second.runs[1].state) == (TrialState.COMPLETE, 0.75, RunState.FAILED)
+
+
+def test_a_confirm_run_needs_its_trial_and_a_new_seed(
+    store: StudyStore, create: Callable[..., str], trial_spec: Callable[..., TrialSpec]
+) -> None:
+    study = create()
+    with pytest.raises(StorageError, match="no trial 0"):
+        store.add_run(study, 0, "confirm", 1)
+    with pytest.raises(StorageError, match="got confirm"):
+        store.add_trial(study, trial_spec(), "confirm", "tpe")
+    store.add_trial(study, trial_spec(), "screen", "published")
+    assert store.add_run(study, 0, "confirm", 2).seed_index == 2
+    with pytest.raises(StorageError, match="has one of index 2"):
+        store.add_run(study, 0, "confirm", 2)
+    assert [run.seed_index for run in store.load("first").trials[0].runs] == [0, 2]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from unipelt_search.training.recorder import GateRecorder, gate_rows
+
+
+def test_statistics_are_numpys_over_the_rows_seen() -> None:
+    values = np.random.default_rng(0).random(10)
+    labels = np.arange(10) % 2
+    recorder = GateRecorder(1, 12, contributions=True)
+    for part in (np.array([4, 2, 0, 9]), np.array([1, 3, 5, 6, 7, 8])):
+        recorder.begin(part)
+        recorder.record("gate", 3, "adapter", torch.tensor(values[part]))
+        recorder.record("contribution", 3, "adapter", torch.tensor(2 * values[part]))
+    padded = np.append(labels, [0, 0])
+    initial = {(3, "adapter"): np.full(12, 0.5)}
+    rows = list(
+        gate_rows(
+            recorder, 0, initial, epoch=2.0, stack="encoder", split="select", labels=padded, names=("a", "b", "never")
+        )
+    )
+    assert [row.label for row in rows] == [None, "a", "b"]
+    whole, odd = rows[0], rows[2]
+    assert (whole.layer, whole.gate, whole.n, odd.n) == (3, "adapter", 10, 5)
+    assert whole.mean == pytest.approx(values.mean(), abs=1e-6)
+    assert whole.sd == pytest.approx(values.std(ddof=1), abs=1e-6)
+    assert (whole.q05, whole.q50, whole.q95) == pytest.approx(np.quantile(values, [0.05, 0.5, 0.95]), abs=1e-6)
+    assert whole.share_active == (values > 0.5).mean()
+    assert whole.contribution == pytest.approx(2 * values.mean(), abs=1e-6)
+    assert odd.mean == pytest.approx(values[1::2].mean(), abs=1e-6)
+    assert odd.initial_mean == 0.5
+
+
+def test_a_slot_without_a_gate_has_no_rows_and_one_example_has_no_spread() -> None:
+    recorder = GateRecorder(2, 1, contributions=False)
+    recorder.begin(np.array([0]))
+    recorder.record("gate", 0, "prefix", torch.tensor([0.25, float("nan")]))
+    assert recorder.gates(1) == {}
+    (row,) = gate_rows(
+        recorder, 0, recorder.gates(0), epoch=0.0, stack="encoder", split="tune", labels=np.zeros(1, dtype=int)
+    )
+    assert (row.mean, row.sd, row.contribution) == (0.25, 0.0, None)

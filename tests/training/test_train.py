@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tiny import PARTS, tiny_backbone, tiny_run, tiny_task, tiny_trial
+from unipelt_search.errors import DivergedError
+from unipelt_search.pelt.attach import Pack
+from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.training import train as train_module
+from unipelt_search.training.checkpoint import load_run
+from unipelt_search.training.train import train, train_events
+
+
+@pytest.mark.parametrize("method", PARTS)
+def test_every_method_learns_a_task_that_can_be_learned(method: str) -> None:
+    rate = {"fine_tuning": 3e-3, "prefix": 5e-2}.get(method, 2e-2)
+    trial = tiny_trial(method, steps=60, batch_size=8, evaluations=3, learning_rate=rate, dropout=0.0)
+    backbone = tiny_backbone(pooling="mean")
+    (result,) = train([tiny_run(trial, confirm=True)], backbone, tiny_task(train=48))
+    assert isinstance(result, RunResult)
+    losses = [row.train_loss for row in result.evaluations]
+    assert losses[-1] is not None
+    assert losses[0] is not None
+    assert losses[-1] < losses[0]
+    assert result.tune > 0.5
+    assert result.select is not None
+    assert result.test is not None
+
+
+def test_events_come_as_they_happen_and_the_result_last() -> None:
+    trial = tiny_trial("unipelt_apl", steps=7, evaluations=3, patience=9)
+    events = list(train_events(tiny_run(trial, confirm=True, ablation=True), tiny_backbone(), tiny_task()))
+    *rows, result = events
+    assert all(isinstance(row, EvaluationRow) for row in rows)
+    assert [row.step for row in rows] == [2, 5, 7]
+    assert isinstance(result, RunResult)
+    assert list(result.evaluations) == rows
+    assert result.tune == max(row.value for row in rows)
+    assert result.costs.examples_trained == 28
+    splits = {(row.split, row.epoch == 0, row.label is None) for row in result.gates}
+    assert splits == {("tune", True, True), ("tune", False, True), ("select", False, True), ("select", False, False)}
+    final = [row for row in result.gates if row.split == "select" and row.label is None]
+    assert len(final) == 2 * 4
+    assert all(row.contribution is not None and row.n == 12 for row in final)
+    assert {row.submodule for row in result.ablation} == {"adapter", "prefix", "lora"}
+
+
+def test_a_run_of_the_search_is_scored_on_tune_rows_only() -> None:
+    (result,) = train([tiny_run(tiny_trial("lora"))], tiny_backbone(), tiny_task())
+    assert isinstance(result, RunResult)
+    assert result.select is None
+    assert result.test is None
+    assert result.costs.predict_ms_per_example is None
+
+
+def test_patience_ends_a_run_and_the_best_weights_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    values = iter([0.3, 0.9, 0.5, 0.4, 0.7, 0.2, 0.1])
+    kept = []
+    snapshot = Pack.snapshot
+    monkeypatch.setattr(train_module, "score_all", lambda *args: {"accuracy": next(values)})
+    monkeypatch.setattr(Pack, "snapshot", lambda self, slot: kept.append(snapshot(self, slot)) or kept[-1])
+    trial = tiny_trial("lora", steps=50, evaluations=10, patience=3)
+    *_, result = train_events(tiny_run(trial), tiny_backbone(), tiny_task(), checkpoint=tmp_path / "run")
+    assert isinstance(result, RunResult)
+    assert (result.tune, result.best_step, result.steps, len(kept)) == (0.9, 10, 25, 2)
+    tensors, description = load_run(tmp_path / "run")
+    assert description["run"]["trial"]["method"] == "lora"
+    assert any(torch.equal(tensors["lora.1.value.up"], tensor) for tensor in kept[-1])
+
+
+def test_a_loss_that_is_no_number_fails_that_run_alone() -> None:
+    wild = tiny_trial("fine_tuning", learning_rate=1.0, steps=40).model_copy()
+    task = tiny_task()
+    broken = tiny_backbone()
+    with torch.no_grad():
+        broken.base.embeddings.LayerNorm.weight.fill_(float("inf"))
+    with pytest.raises(DivergedError, match="finite number; got nan at step 0"):
+        list(train_events(tiny_run(wild), broken, task))
+    runs = [tiny_run(tiny_trial("lora")), tiny_run(tiny_trial("head"), 1)]
+    results = train(runs, tiny_backbone(), task)
+    assert all(isinstance(result, RunResult) for result in results)
+
+
+def test_one_diverging_slot_leaves_its_neighbour_as_it_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [tiny_run(tiny_trial("lora")), tiny_run(tiny_trial("adapter"), 1)]
+    backbone, task = tiny_backbone(), tiny_task()
+    (alone,) = train([runs[1]], backbone, task)
+    restore = Pack.__init__
+
+    def poisoned(self: Pack, *args: object) -> None:
+        restore(self, *args)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.parts["lora/0/query"].down[0, 0, 0] = float("nan")
+
+    monkeypatch.setattr(Pack, "__init__", poisoned)
+    first, second = train(runs, backbone, task)
+    assert isinstance(first, DivergedError)
+    assert isinstance(second, RunResult)
+    assert isinstance(alone, RunResult)
+    for a, b in zip(alone.evaluations, second.evaluations, strict=True):
+        assert a.train_loss == pytest.approx(b.train_loss, abs=1e-5)

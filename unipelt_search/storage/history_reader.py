@@ -1,0 +1,198 @@
+"""Rows of the study database → `StudyRecord`; reads only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from unipelt_search.errors import StudyNotFoundError, did_you_mean
+from unipelt_search.records.history import (
+    DroppedMethod,
+    RunRecord,
+    RunState,
+    StudyLine,
+    StudyRecord,
+    TaskSummary,
+    TrialRecord,
+)
+from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.specs.frozen import Frozen
+from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.storage.tables import (
+    AblationTableRow,
+    DroppedRow,
+    EvaluationTableRow,
+    GateTableRow,
+    NoticeRow,
+    RunRow,
+    StudyRow,
+    TrialRow,
+)
+
+_Details = dict[str, dict[str, list[Any]]]
+
+
+def find_study_or_raise(session: Session, name: str, shown: str) -> StudyRow:
+    """Find a study by its name.
+
+    Args:
+        session: An open transaction.
+        name: The study's name.
+        shown: The database's URL, as it may be printed.
+
+    Returns:
+        Its row.
+
+    Raises:
+        StudyNotFoundError: There is none; the message lists those that there are.
+    """
+    row = session.scalar(select(StudyRow).where(StudyRow.name == name))
+    if row is not None:
+        return row
+    names = list(session.scalars(select(StudyRow.name).order_by(StudyRow.created.desc())))
+    there = f"found: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else "it holds no studies"
+    raise StudyNotFoundError(
+        f"The name must be of a study in {shown}; got {name!r}, {there}.{did_you_mean(name, names)}"
+    )
+
+
+def read_lines(session: Session) -> list[StudyLine]:
+    """Read one line per study, the newest first.
+
+    Args:
+        session: An open transaction.
+
+    Returns:
+        The lines.
+    """
+    trials = select(func.count()).where(TrialRow.study_id == StudyRow.id).scalar_subquery()
+    rows = session.execute(select(StudyRow, trials).order_by(StudyRow.created.desc(), StudyRow.name))
+    return [
+        StudyLine(
+            name=row.name,
+            state=row.state,
+            phase=row.phase,
+            created=row.created,
+            backbone=row.spec["backbone"]["model"],
+            task=row.task["name"],
+            trials=count,
+        )
+        for row, count in rows
+    ]
+
+
+def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyRecord:
+    """Read a study whole.
+
+    Args:
+        session: An open transaction.
+        study: The study's row.
+        details: Read evaluations, gates and ablations too; without them those tuples are empty.
+
+    Returns:
+        The record; trials by number, runs by seed index and fold.
+    """
+    of_study = TrialRow.study_id == study.id
+    found: _Details = {}
+    if details:
+        found = {
+            "evaluations": _read_details(session, of_study, EvaluationTableRow, EvaluationRow),
+            "gates": _read_details(session, of_study, GateTableRow, GateRow),
+            "ablation": _read_details(session, of_study, AblationTableRow, AblationRow),
+        }
+    runs: dict[int, list[RunRow]] = defaultdict(list)
+    in_order = (RunRow.trial_id, RunRow.seed_index, RunRow.fold)
+    for run in session.scalars(select(RunRow).join(TrialRow).where(of_study).order_by(*in_order)):
+        runs[run.trial_id].append(run)
+    trials = session.scalars(select(TrialRow).where(of_study).order_by(TrialRow.number))
+    dropped = session.scalars(select(DroppedRow).where(DroppedRow.study_id == study.id).order_by(DroppedRow.id))
+    notices = select(NoticeRow.sentence).where(NoticeRow.study_id == study.id).order_by(NoticeRow.id)
+    return StudyRecord(
+        id=study.id,
+        spec=StudySpec.model_validate(study.spec),
+        task=TaskSummary.model_validate(study.task),
+        state=study.state,
+        phase=study.phase,
+        created=study.created,
+        software=study.software,
+        command=study.command,
+        wall_seconds=study.wall_seconds,
+        trials=tuple(_trial_record(trial, runs[trial.id], found) for trial in trials),
+        dropped=tuple(DroppedMethod(method=row.method, phase=row.phase, reason=row.reason) for row in dropped),
+        notices=tuple(session.scalars(notices)),
+    )
+
+
+def run_record(run: RunRow, number: int, details: _Details | None = None) -> RunRecord:
+    """Turn a run's row into its record.
+
+    Args:
+        run: The row.
+        number: The trial's number.
+        details: Evaluations, gates and ablation rows by run id; None leaves them out.
+
+    Returns:
+        The record.
+    """
+    return RunRecord(
+        id=run.id,
+        trial=number,
+        phase=run.phase,
+        seed_index=run.seed_index,
+        fold=run.fold,
+        state=run.state,
+        attempt=run.attempt,
+        error=run.error,
+        result=_result(run, details or {}) if run.state == RunState.COMPLETE else None,
+    )
+
+
+def _trial_record(trial: TrialRow, runs: Iterable[RunRow], details: _Details) -> TrialRecord:
+    return TrialRecord(
+        number=trial.number,
+        method=trial.method,
+        variant=trial.variant,
+        spec=TrialSpec.model_validate(trial.spec),
+        phase=trial.phase,
+        state=trial.state,
+        value=trial.value,
+        origin=trial.origin,
+        runs=tuple(run_record(run, trial.number, details) for run in runs),
+    )
+
+
+def _result(run: RunRow, details: _Details) -> RunResult:
+    # Read as a mapping, so that a column that is unexpectedly NULL is refused by the record's own types.
+    return RunResult.model_validate(
+        {name: getattr(run, name) for name in ("tune", "best_step", "steps", "checkpoint")}
+        | {name: tuple(details.get(name, {}).get(run.id, ())) for name in ("evaluations", "gates", "ablation")}
+        | {
+            "select": run.select_scores,
+            "test": run.test_scores,
+            "costs": {name: getattr(run, name) for name in Costs.model_fields},
+        }
+    )
+
+
+def _read_details(
+    session: Session,
+    of_study: ColumnElement[bool],
+    table: type[EvaluationTableRow | GateTableRow | AblationTableRow],
+    record: type[Frozen],
+) -> dict[str, list[Any]]:
+    """Read the rows of a detail table, whose columns are named as the record's fields, by run id."""
+    names = list(record.model_fields)
+    # The second column of the key is the order within a run.
+    order = table.__mapper__.primary_key
+    found: dict[str, list[Any]] = defaultdict(list)
+    query = select(table.run_id, *(getattr(table, name) for name in names)).join(
+        RunRow, RunRow.id == table.run_id
+    ).join(TrialRow).where(of_study).order_by(*order)  # fmt: skip
+    for run_id, *values in session.execute(query):
+        found[run_id].append(record.model_validate(dict(zip(names, values, strict=True))))
+    return found

@@ -1,0 +1,1 @@
+"""How the tables of a study database came to be, step by step; alembic runs what is in ``versions``."""

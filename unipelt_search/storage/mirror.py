@@ -1,0 +1,296 @@
+"""The Optuna mirror: an ordinary Optuna study of the same name in the same database, for Optuna's own tools.
+
+It holds one trial per configuration, with the value of its screen or tune run. Nothing is ever read back from it: our
+tables are the truth, and a mirror that somebody changed or deleted is made again from them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import TrialState as OptunaState
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from unipelt_search.errors import StorageError, StudyExistsError
+from unipelt_search.records.history import StudyRecord, TrialState
+from unipelt_search.specs.methods import TRAINED_METHODS
+from unipelt_search.specs.trial import Phase, TrialSpec, config_of
+from unipelt_search.storage.database import engine_arguments
+
+STUDY_ATTRIBUTE = "ups_study"
+_STATES = {
+    TrialState.RUNNING: OptunaState.RUNNING,
+    TrialState.COMPLETE: OptunaState.COMPLETE,
+    TrialState.FAILED: OptunaState.FAIL,
+    TrialState.STOPPED: OptunaState.PRUNED,
+}
+_LOGARITHMIC = {"training.learning_rate"}
+_SMALLEST_FLOAT = 1e-12
+_LARGEST_FLOAT = 1e9
+_LARGEST_INT = 2**31 - 1
+_OPEN_TRIES = 5
+
+
+class MirrorChangedError(StorageError):
+    """Somebody else changed the mirror; it has to be made again."""
+
+
+class Mirror:
+    """Writes the mirrors of one database. Every call is a transaction of its own, after ours has ended."""
+
+    def __init__(self, url: URL) -> None:
+        """Open Optuna's storage; its tables are made where there are none.
+
+        Args:
+            url: As `parse_url` returns it.
+
+        Raises:
+            StorageError: Optuna cannot use the database.
+        """
+        logging.getLogger("optuna.storages").setLevel(logging.ERROR)
+        self._storage = _open_storage(url)
+
+    def check_name(self, name: str) -> None:
+        """Check that a mirror of this name would overwrite no Optuna study of somebody else.
+
+        Args:
+            name: The study's name.
+
+        Raises:
+            StudyExistsError: An Optuna study of this name is there and is no mirror.
+        """
+        with _translated():
+            found = self._find(name)
+            if found is None or STUDY_ATTRIBUTE in self._storage.get_study_user_attrs(found):
+                return
+            # Without trials it is what a kill between making and marking a mirror leaves.
+            if self._storage.get_n_trials(found) > 0:
+                raise StudyExistsError(
+                    f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "
+                    "Choose another --name or another --storage."
+                )
+
+    def create(self, study_id: str, name: str, direction: str) -> None:
+        """Make an empty mirror, in the place of an older one of the same name.
+
+        Args:
+            study_id: Our id of the study.
+            name: The study's name.
+            direction: `maximize` or `minimize`.
+
+        Raises:
+            StudyExistsError: An Optuna study of this name is there and is no mirror.
+            StorageError: Optuna cannot write.
+        """
+        self.check_name(name)
+        with _translated():
+            found = self._find(name)
+            if found is not None:
+                self._storage.delete_study(found)
+            made = self._storage.create_new_study([StudyDirection[direction.upper()]], name)
+            self._storage.set_study_user_attr(made, STUDY_ATTRIBUTE, study_id)
+
+    def add(self, study_id: str, name: str, phase: Phase, spec: TrialSpec) -> int:
+        """Add a running trial.
+
+        Args:
+            study_id: Our id of the study.
+            name: The study's name.
+            phase: The phase of its search run.
+            spec: The configuration.
+
+        Returns:
+            Optuna's id of the trial.
+
+        Raises:
+            MirrorChangedError: The mirror is gone or no longer fits.
+            StorageError: Optuna cannot write.
+        """
+        with _translated():
+            template = _template(study_id, phase, spec, TrialState.RUNNING, None)
+            made: int = self._storage.create_new_trial(self._own(study_id, name), template)
+        return made
+
+    def finish(self, study_id: str, optuna_trial_id: int | None, state: TrialState, value: float | None) -> None:
+        """End a running trial.
+
+        Args:
+            study_id: Our id of the study.
+            optuna_trial_id: What `add` returned; None where it was not mirrored.
+            state: How it ended.
+            value: The tune score; None for a failed trial.
+
+        Raises:
+            MirrorChangedError: The trial is gone, is another one by now, or has ended already.
+            StorageError: Optuna cannot write.
+        """
+        if optuna_trial_id is None:
+            raise MirrorChangedError("The trial must have been mirrored before it ends.")
+        with _translated():
+            # SQLite re-uses the ids of deleted rows, so the trial may be somebody else's.
+            if self._storage.get_trial(optuna_trial_id).user_attrs.get(STUDY_ATTRIBUTE) != study_id:
+                raise MirrorChangedError(f"The mirror's trial {optuna_trial_id} must be of study {study_id}.")
+            self._end(optuna_trial_id, state, value)
+
+    def rebuild(self, record: StudyRecord) -> dict[int, int]:
+        """Make the mirror say what the record says: complete it, or replace it where it says something else.
+
+        Args:
+            record: The study as our tables have it; details are not needed.
+
+        Returns:
+            Optuna's trial id by our trial number.
+
+        Raises:
+            StudyExistsError: An Optuna study of this name is there and is no mirror.
+            StorageError: Optuna cannot write.
+        """
+        name = record.spec.name
+        with _translated():
+            templates = [
+                _template(record.id, trial.runs[0].phase, trial.spec, trial.state, trial.value)
+                for trial in record.trials
+            ]
+            mirrored = self._mirrored(record, templates)
+            if mirrored is None:
+                self.create(record.id, name, record.task.direction)
+                mirrored = []
+            for found, trial in zip(mirrored, record.trials, strict=False):
+                if found.state == OptunaState.RUNNING and trial.state != TrialState.RUNNING:
+                    self._end(found._trial_id, trial.state, trial.value)
+            study = self._own(record.id, name)
+            ids = [found._trial_id for found in mirrored]
+            ids += [self._storage.create_new_trial(study, template) for template in templates[len(ids) :]]
+        return {trial.number: id_ for trial, id_ in zip(record.trials, ids, strict=True)}
+
+    def delete(self, study_id: str, name: str) -> None:
+        """Delete a mirror; nothing happens where it is gone already or is somebody else's.
+
+        Args:
+            study_id: Our id of the study.
+            name: The study's name.
+
+        Raises:
+            StorageError: Optuna cannot write.
+        """
+        with _translated():
+            found = self._find(name)
+            if found is not None and self._storage.get_study_user_attrs(found).get(STUDY_ATTRIBUTE) == study_id:
+                self._storage.delete_study(found)
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
+    def _find(self, name: str) -> int | None:
+        try:
+            found: int = self._storage.get_study_id_from_name(name)
+        except KeyError:
+            return None
+        return found
+
+    def _own(self, study_id: str, name: str) -> int:
+        found: int = self._storage.get_study_id_from_name(name)
+        if self._storage.get_study_user_attrs(found).get(STUDY_ATTRIBUTE) != study_id:
+            raise MirrorChangedError(f"The Optuna study {name!r} must be the mirror of study {study_id}.")
+        return found
+
+    def _mirrored(self, record: StudyRecord, templates: list[FrozenTrial]) -> list[FrozenTrial] | None:
+        """Return the mirror's trials where they are the first ones of the record, else None."""
+        found = self._find(record.spec.name)
+        if found is None or self._storage.get_study_user_attrs(found).get(STUDY_ATTRIBUTE) != record.id:
+            return None
+        trials = self._storage.get_all_trials(found)
+        fits = len(trials) <= len(templates) and all(
+            (trial.distributions, trial.params, trial.user_attrs)
+            == (template.distributions, template.params, template.user_attrs)
+            and (trial.state == OptunaState.RUNNING or (trial.state, trial.value) == (template.state, template.value))
+            for trial, template in zip(trials, templates, strict=False)
+        )
+        return trials if fits else None
+
+    def _end(self, optuna_trial_id: int, state: TrialState, value: float | None) -> None:
+        self._storage.set_trial_state_values(optuna_trial_id, _STATES[state], None if value is None else [value])
+
+
+def _open_storage(url: URL) -> RDBStorage:
+    # Optuna fills in `{SCHEMA_VERSION}`, so a brace of our own has to be doubled.
+    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return RDBStorage(text, engine_kwargs=engine_arguments(url))
+        except RuntimeError as error:
+            raise StorageError(f"Optuna must be able to use its tables in the study database; {error}") from error
+        # Two processes that open a new database at once both try to make its tables, and one of them fails.
+        except (SQLAlchemyError, StorageInternalError) as error:
+            if tries == _OPEN_TRIES:
+                raise StorageError(f"Optuna must be able to open the study database; {_cause(error)}.") from error
+            time.sleep(0.1 * tries)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, ValueError, UpdateFinishedTrialError, DuplicatedStudyError) as error:
+        raise MirrorChangedError(f"The mirror must be as it was left; Optuna answered: {error}.") from error
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise StorageError(f"The mirror in Optuna's tables must be writable; {_cause(error)}.") from error
+
+
+def _cause(error: Exception) -> str:
+    """Return what the database answered, without the statement and its values."""
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    return f"the database answered: {cause.orig if isinstance(cause, DBAPIError) else cause}"
+
+
+def _template(study_id: str, phase: Phase, spec: TrialSpec, state: TrialState, value: float | None) -> FrozenTrial:
+    # None is no number; a parameter that is None is left out, as Optuna's conditional parameters are.
+    params = {name: given for name, given in config_of(spec).items() if given is not None} | {"method": spec.method}
+    return create_trial(
+        state=_STATES[state],
+        value=value,
+        params=params,
+        distributions={name: _DISTRIBUTIONS[name] for name in params},
+        user_attrs={STUDY_ATTRIBUTE: study_id, "phase": phase, "method": spec.method},
+    )
+
+
+def _distributions() -> dict[str, BaseDistribution]:
+    """Return one fixed distribution per name of `config_of`, read from the fields of `TrialSpec`."""
+    schema = TrialSpec.model_json_schema()
+    found: dict[str, BaseDistribution] = {"method": CategoricalDistribution(TRAINED_METHODS)}
+    for part, part_schema in schema["properties"].items():
+        for option in part_schema.get("anyOf", [part_schema]):
+            if "$ref" in option:
+                fields = schema["$defs"][option["$ref"].rsplit("/", 1)[1]]["properties"]
+                found |= {f"{part}.{name}": _distribution(f"{part}.{name}", field) for name, field in fields.items()}
+    return found
+
+
+def _distribution(name: str, field: dict[str, Any]) -> BaseDistribution:
+    # Of `X | None` only X is mirrored.
+    field = field.get("anyOf", [field])[0]
+    if field["type"] == "integer":
+        return IntDistribution(field.get("minimum", 0), field.get("maximum", _LARGEST_INT))
+    if field["type"] == "number":
+        low = field.get("minimum", _SMALLEST_FLOAT)
+        high = field.get("maximum", field.get("exclusiveMaximum", _LARGEST_FLOAT))
+        return FloatDistribution(low, high, log=name in _LOGARITHMIC)
+    return CategoricalDistribution([True, False] if field["type"] == "boolean" else field["enum"])
+
+
+_DISTRIBUTIONS = _distributions()

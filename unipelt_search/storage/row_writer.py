@@ -1,0 +1,227 @@
+"""What each change of a study does to its rows, inside a transaction that the store has opened.
+
+Every function locks the rows that it decides on: SQLite by the transaction, the others by ``FOR UPDATE``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from uuid import uuid4
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from unipelt_search.errors import StorageError
+from unipelt_search.records.history import DroppedMethod, RunState, StudyState, TaskSummary, TrialState
+from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
+from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
+from unipelt_search.storage.tables import (
+    AblationTableRow,
+    AttemptRow,
+    AttemptState,
+    DroppedRow,
+    EvaluationTableRow,
+    GateTableRow,
+    NoticeRow,
+    Row,
+    RunRow,
+    StudyRow,
+    TrialRow,
+)
+from unipelt_search.storage.transitions import RUN_TRANSITIONS, next_state
+
+
+def storable(text: str) -> str:
+    """Return a text that every database takes: PostgreSQL no NUL, none of them half a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
+def new_study(spec: StudySpec, task: TaskSummary, software: dict[str, str], command: str) -> StudyRow:
+    """Return the row of a new study; nothing is written."""
+    return StudyRow(
+        id=uuid4().hex,
+        name=spec.name,
+        spec=spec.model_dump(mode="json"),
+        question_hash=spec.question_hash(),
+        task=task.model_dump(mode="json"),
+        software=software,
+        command=storable(command),
+        state=StudyState.RUNNING,
+        phase=PHASES[0],
+        created=datetime.now(UTC),
+        wall_seconds=0.0,
+    )
+
+
+def study_or_raise(session: Session, study_id: str, *, lock: bool = True) -> StudyRow:
+    """Find a study by its id, locked for a change; raises StorageError where there is none."""
+    query = select(StudyRow).where(StudyRow.id == study_id)
+    study = session.scalar(query.with_for_update() if lock else query)
+    if study is None:
+        raise StorageError(f"The study must be in the database; there is none with the id {study_id}. Was it deleted?")
+    return study
+
+
+def running_or_raise(session: Session, run_id: str, attempt: int) -> RunRow:
+    """Find a run that is running in this attempt and lock it; raises StorageError where it is not."""
+    run = _run_or_raise(session, run_id)
+    if run.state != RunState.RUNNING or run.attempt != attempt:
+        raise StorageError(
+            f"Only the latest attempt of a running run may write; got attempt {attempt} of run {run_id}, which is "
+            f"{run.state} with attempt {run.attempt}. Discard what this attempt did."
+        )
+    return run
+
+
+def insert_notice(session: Session, study_id: str, sentence: str) -> None:
+    """Add a sentence, unless the study has it."""
+    study_or_raise(session, study_id)
+    sentence = storable(sentence)
+    same = {"study_id": study_id, "sentence_hash": sha256(sentence.encode()).hexdigest()}
+    if session.scalar(select(NoticeRow).filter_by(**same)) is None:
+        session.add(NoticeRow(**same, sentence=sentence))
+
+
+def insert_dropped(session: Session, study_id: str, dropped: DroppedMethod) -> None:
+    """Add a dropped method, or replace its reason in the same phase."""
+    study_or_raise(session, study_id)
+    same = {"study_id": study_id, "method": dropped.method, "phase": dropped.phase}
+    row = session.scalar(select(DroppedRow).filter_by(**same))
+    if row is None:
+        session.add(DroppedRow(**same, reason=storable(dropped.reason)))
+    else:
+        row.reason = storable(dropped.reason)
+
+
+def insert_trial(
+    session: Session, study: StudyRow, spec: TrialSpec, phase: Phase, origin: str
+) -> tuple[TrialRow, RunRow]:
+    """Add the next trial of a locked study and its waiting search run."""
+    number = session.scalar(select(func.count()).where(TrialRow.study_id == study.id)) or 0
+    trial = TrialRow(
+        study_id=study.id,
+        number=number,
+        method=spec.method,
+        spec=spec.model_dump(mode="json"),
+        spec_hash=spec.content_hash(),
+        phase=phase,
+        state=TrialState.RUNNING,
+        origin=origin,
+        created=datetime.now(UTC),
+    )
+    session.add(trial)
+    session.flush()
+    return trial, _insert_run(session, trial, phase, SEARCH_SEED_INDEX)
+
+
+def insert_run(session: Session, study_id: str, number: int, phase: Phase, seed_index: int) -> RunRow:
+    """Add a waiting run to a trial and raise the trial's phase."""
+    study_or_raise(session, study_id)
+    trial = session.scalar(select(TrialRow).filter_by(study_id=study_id, number=number))
+    if trial is None:
+        raise StorageError(f"A run must belong to a trial of the study; there is no trial {number}.")
+    if session.scalar(select(RunRow.id).filter_by(trial_id=trial.id, seed_index=seed_index, fold=0)) is not None:
+        raise StorageError(f"A trial has one run per seed index; trial {number} has one of index {seed_index}.")
+    trial.phase = max(trial.phase, phase, key=PHASES.index)
+    return _insert_run(session, trial, phase, seed_index)
+
+
+def start_run(session: Session, run_id: str, owner: str) -> int:
+    """Start a waiting run and return the number of its new attempt."""
+    run = _run_or_raise(session, run_id)
+    _move_run(run, RunState.RUNNING)
+    run.attempt += 1
+    attempt = {"run_id": run_id, "number": run.attempt, "owner": storable(owner)[:255]}
+    session.add(AttemptRow(**attempt, state=AttemptState.RUNNING, started=datetime.now(UTC)))
+    return run.attempt
+
+
+def complete_run(session: Session, run: RunRow, result: RunResult) -> TrialRow:
+    """Store the result of a running run; returns its trial, which has a value now if this was its search run."""
+    run.tune, run.best_step, run.steps = result.tune, result.best_step, result.steps
+    run.select_scores, run.test_scores, run.checkpoint = result.select, result.test, result.checkpoint
+    for name, cost in result.costs.model_dump().items():
+        setattr(run, name, cost)
+    session.execute(delete(EvaluationTableRow).where(EvaluationTableRow.run_id == run.id))
+    session.flush()
+    _insert_all(session, EvaluationTableRow, [_evaluation(run, row) for row in result.evaluations])
+    for table, rows in ((GateTableRow, result.gates), (AblationTableRow, result.ablation)):
+        numbered = [{"run_id": run.id, "position": at, **row.model_dump()} for at, row in enumerate(rows)]
+        _insert_all(session, table, numbered)
+    return _end_run(session, run, RunState.COMPLETE, AttemptState.COMPLETE, None)
+
+
+def fail_run(session: Session, run: RunRow, error: str) -> TrialRow:
+    """End a running run with an error; returns its trial, which has failed too if this was its search run."""
+    run.error = storable(error)
+    return _end_run(session, run, RunState.FAILED, AttemptState.FAILED, run.error)
+
+
+def record_evaluation(session: Session, run: RunRow, row: EvaluationRow) -> None:
+    """Add an evaluation of a running run, or replace the one of the same step."""
+    session.merge(EvaluationTableRow(**_evaluation(run, row)))
+
+
+def release_runs(session: Session, study_id: str) -> int:
+    """Let every running run of a study wait again; returns how many."""
+    study_or_raise(session, study_id)
+    running = select(RunRow).join(TrialRow).where(TrialRow.study_id == study_id, RunRow.state == RunState.RUNNING)
+    runs = session.scalars(running.with_for_update()).all()
+    for run in runs:
+        session.execute(delete(EvaluationTableRow).where(EvaluationTableRow.run_id == run.id))
+        _move_run(run, RunState.WAITING)
+        _end_attempt(session, run, AttemptState.INTERRUPTED, None)
+    return len(runs)
+
+
+def is_search_run(run: RunRow) -> bool:
+    """Tell whether a run is the one that gives its trial state and value."""
+    return run.seed_index == SEARCH_SEED_INDEX and run.fold == 0
+
+
+def _run_or_raise(session: Session, run_id: str) -> RunRow:
+    run = session.scalar(select(RunRow).where(RunRow.id == run_id).with_for_update())
+    if run is None:
+        raise StorageError(f"The run must be in the database; there is none with the id {run_id}. Was it deleted?")
+    return run
+
+
+def _move_run(run: RunRow, state: RunState) -> None:
+    run.state = next_state(f"Run {run.id}", RUN_TRANSITIONS, run.state, state)
+
+
+def _insert_run(session: Session, trial: TrialRow, phase: Phase, seed_index: int) -> RunRow:
+    # The defaults of columns are filled in when the row is written, and the caller reads them at once.
+    run = RunRow(
+        id=uuid4().hex, trial_id=trial.id, phase=phase, seed_index=seed_index, fold=0, attempt=0,
+        state=RunState.WAITING,
+    )  # fmt: skip
+    session.add(run)
+    return run
+
+
+def _evaluation(run: RunRow, row: EvaluationRow) -> dict[str, object]:
+    return {"run_id": run.id, "attempt": run.attempt, **row.model_dump()}
+
+
+def _insert_all(session: Session, table: type[Row], rows: list[dict[str, object]]) -> None:
+    if rows:
+        session.execute(insert(table), rows)
+
+
+def _end_run(session: Session, run: RunRow, state: RunState, attempt: AttemptState, error: str | None) -> TrialRow:
+    _move_run(run, state)
+    _end_attempt(session, run, attempt, error)
+    trial = session.get_one(TrialRow, run.trial_id)
+    if is_search_run(run):
+        trial.state = TrialState.COMPLETE if state == RunState.COMPLETE else TrialState.FAILED
+        trial.value = run.tune
+    return trial
+
+
+def _end_attempt(session: Session, run: RunRow, state: AttemptState, error: str | None) -> None:
+    row = session.scalars(select(AttemptRow).filter_by(run_id=run.id, number=run.attempt)).one()
+    row.state, row.error, row.ended = state, error, datetime.now(UTC)

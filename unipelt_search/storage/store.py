@@ -1,0 +1,390 @@
+"""The study database as the rest of the package sees it: every change of a study, trial or run is a method here."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import isfinite
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from unipelt_search.errors import StorageError, StudyExistsError
+from unipelt_search.records.history import DroppedMethod, RunRecord, StudyLine, StudyRecord, StudyState, TaskSummary
+from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.specs.study import BudgetSpec, StudySpec
+from unipelt_search.specs.trial import Phase, TrialSpec
+from unipelt_search.storage import row_writer
+from unipelt_search.storage.database import Database
+from unipelt_search.storage.history_reader import find_study_or_raise, read_lines, read_study, run_record
+from unipelt_search.storage.mirror import Mirror, MirrorChangedError
+from unipelt_search.storage.row_writer import running_or_raise, study_or_raise
+from unipelt_search.storage.tables import RunRow, StudyRow, TrialRow
+from unipelt_search.storage.transitions import STUDY_TRANSITIONS, next_state
+
+
+class StudyStore:
+    """The studies of one database.
+
+    Every method is one transaction: it happens whole or not at all, and what it returned survives a kill. Any
+    process may read at any time, and a reading sees one moment. Several processes may write; of two that create the
+    same name one wins. A study's trials, runs and state are changed by its one driver. A run's rows are changed by
+    whoever holds its latest attempt: `start_run` hands out the attempt's number, every later write must bring it, and
+    after `release_runs` the old number is refused. Finished runs never change.
+
+    Our tables are written first; the Optuna mirror follows in a transaction of its own. A kill or an error between the
+    two keeps our change and leaves the mirror behind until `repair_mirror`, which `release_runs` calls.
+
+    A store may be used by several threads, never across a fork.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Take an open database; `open` is the usual way."""
+        self.url = database.url.render_as_string(hide_password=False)
+        """The URL with its password, to open the database again; print `shown_url` instead."""
+        self.shown_url = database.shown
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True) -> StudyStore:
+        """Open a study database and bring its tables up to date.
+
+        Args:
+            url: A SQLAlchemy URL of SQLite, PostgreSQL, MySQL or MariaDB.
+            create: Make the SQLite file, its folder and the tables where there are none.
+
+        Returns:
+            The store.
+
+        Raises:
+            RequestError: The URL is wrong, or its driver is not installed.
+            StudyNotFoundError: ``create`` is False and no study database is there.
+            StorageError: The database cannot be used, or was written by a newer version.
+        """
+        return cls(Database(url, create=create))
+
+    @cached_property
+    def _mirror(self) -> Mirror:
+        return Mirror(self._database.url)
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        self._database.close()
+        if "_mirror" in self.__dict__:
+            self._mirror.close()
+
+    def create_study(self, spec: StudySpec, task: TaskSummary, software: dict[str, str], command: str) -> str:
+        """Create a study, running and in its screen phase.
+
+        Args:
+            spec: What was asked.
+            task: What is kept of its task.
+            software: Versions by package.
+            command: The command line that asked.
+
+        Returns:
+            The study's id.
+
+        Raises:
+            StudyExistsError: The name is taken, by a study or by somebody's Optuna study.
+            StorageError: The database refused.
+        """
+        self._mirror.check_name(spec.name)
+        row = row_writer.new_study(spec, task, software, command)
+        with self._database.session(write=True) as session:
+            session.add(row)
+            try:
+                session.flush()
+            except IntegrityError as error:
+                raise StudyExistsError(
+                    f"--name must be new; a study named {spec.name!r} is in {self.shown_url} already. Choose another "
+                    f"name, or delete it: unipelt-search delete {spec.name}."
+                ) from error
+        self._mirror.create(row.id, spec.name, task.direction)
+        return row.id
+
+    def find(self, name: str) -> str | None:
+        """Find a study by its name.
+
+        Args:
+            name: The study's name.
+
+        Returns:
+            Its id, or None.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        with self._database.session() as session:
+            return session.scalar(select(StudyRow.id).where(StudyRow.name == name))
+
+    def load(self, name: str, *, details: bool = True) -> StudyRecord:
+        """Read a study whole.
+
+        Args:
+            name: The study's name.
+            details: Read evaluations, gates and ablations too; without them those tuples are empty.
+
+        Returns:
+            The record.
+
+        Raises:
+            StudyNotFoundError: There is none of that name; the message lists those that there are.
+            StorageError: The database refused.
+        """
+        with self._database.session() as session:
+            return read_study(session, find_study_or_raise(session, name, self.shown_url), details=details)
+
+    def studies(self) -> list[StudyLine]:
+        """Read one line per study, the newest first.
+
+        Returns:
+            The lines.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        with self._database.session() as session:
+            return read_lines(session)
+
+    def delete_study(self, name: str) -> None:
+        """Delete a study with everything below it, and its mirror.
+
+        Args:
+            name: The study's name.
+
+        Raises:
+            StudyNotFoundError: There is none of that name.
+            StorageError: The database refused.
+        """
+        with self._database.session() as session:
+            study_id = find_study_or_raise(session, name, self.shown_url).id
+        # The mirror first: after a kill in between, the study is still there to be deleted again.
+        self._mirror.delete(study_id, name)
+        with self._database.session(write=True) as session:
+            session.execute(delete(StudyRow).where(StudyRow.id == study_id))
+
+    def set_budget(self, study_id: str, budget: BudgetSpec) -> None:
+        """Replace a study's budget.
+
+        Args:
+            study_id: The study's id.
+            budget: The new budget.
+
+        Raises:
+            StorageError: There is no such study, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            study = study_or_raise(session, study_id)
+            study.spec = study.spec | {"budget": budget.model_dump(mode="json")}
+
+    def set_state(self, study_id: str, state: StudyState, phase: Phase | None = None) -> None:
+        """Change a study's state, and its phase.
+
+        Args:
+            study_id: The study's id.
+            state: The new state; the old one is allowed.
+            phase: The new phase; None keeps it.
+
+        Raises:
+            StorageError: There is no such study, an ended study may only go on, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            study = study_or_raise(session, study_id)
+            study.state = next_state(f"Study {study.name!r}", STUDY_TRANSITIONS, study.state, state)
+            study.phase = phase or study.phase
+
+    def add_seconds(self, study_id: str, seconds: float) -> None:
+        """Add to a study's wall-clock seconds.
+
+        Args:
+            study_id: The study's id.
+            seconds: Seconds, 0 or more.
+
+        Raises:
+            StorageError: There is no such study, the number is not usable, or the database refused.
+        """
+        if not (isfinite(seconds) and seconds >= 0):
+            raise StorageError(f"A study's seconds must be finite and not negative; got {seconds}.")
+        with self._database.session(write=True) as session:
+            study_or_raise(session, study_id).wall_seconds += seconds
+
+    def add_notice(self, study_id: str, sentence: str) -> None:
+        """Add a sentence for the report; the same sentence twice is stored once.
+
+        Args:
+            study_id: The study's id.
+            sentence: The sentence.
+
+        Raises:
+            StorageError: There is no such study, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            row_writer.insert_notice(session, study_id, sentence)
+
+    def add_dropped(self, study_id: str, dropped: DroppedMethod) -> None:
+        """Note that a method gets no more trials; a second reason in the same phase replaces the first.
+
+        Args:
+            study_id: The study's id.
+            dropped: The method, the phase and the reason.
+
+        Raises:
+            StorageError: There is no such study, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            row_writer.insert_dropped(session, study_id, dropped)
+
+    def add_trial(self, study_id: str, spec: TrialSpec, phase: Phase, origin: str) -> RunRecord:
+        """Add a trial with the next number and its waiting search run, and mirror it.
+
+        Args:
+            study_id: The study's id.
+            spec: The configuration.
+            phase: `screen` or `tune`.
+            origin: `published`, or `tpe`.
+
+        Returns:
+            The run; it names the trial's number.
+
+        Raises:
+            StorageError: There is no such study, the phase is `confirm`, or the database refused.
+        """
+        if phase == "confirm":
+            raise StorageError("A trial must begin in the screen or tune phase; got confirm. Use add_run.")
+        with self._database.session(write=True) as session:
+            study = study_or_raise(session, study_id)
+            trial, run = row_writer.insert_trial(session, study, spec, phase, origin)
+        try:
+            optuna_trial_id = self._mirror.add(study_id, study.name, phase, spec)
+        except MirrorChangedError:
+            self.repair_mirror(study_id)
+        else:
+            with self._database.session(write=True) as session:
+                session.get_one(TrialRow, trial.id).optuna_trial_id = optuna_trial_id
+        return run_record(run, trial.number)
+
+    def add_run(self, study_id: str, trial: int, phase: Phase, seed_index: int) -> RunRecord:
+        """Add a waiting run to a trial; the trial's phase becomes the furthest of its runs'.
+
+        Args:
+            study_id: The study's id.
+            trial: The trial's number.
+            phase: The run's phase.
+            seed_index: 1 or more; 0 is the trial's search run.
+
+        Returns:
+            The run.
+
+        Raises:
+            StorageError: There is no such trial, it has a run of that seed index, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            run = row_writer.insert_run(session, study_id, trial, phase, seed_index)
+        return run_record(run, trial)
+
+    def start_run(self, run_id: str, owner: str) -> int:
+        """Start a waiting run.
+
+        Args:
+            run_id: The run's id.
+            owner: Who trains it, 255 characters at most.
+
+        Returns:
+            The attempt's number, which every later write of the run must bring.
+
+        Raises:
+            StorageError: The run is not waiting, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            return row_writer.start_run(session, run_id, owner)
+
+    def record_evaluation(self, run_id: str, attempt: int, row: EvaluationRow) -> None:
+        """Store one evaluation of a running run; the same step twice is stored once.
+
+        Args:
+            run_id: The run's id.
+            attempt: The number that `start_run` returned.
+            row: The evaluation.
+
+        Raises:
+            StorageError: The run is not running in this attempt, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            row_writer.record_evaluation(session, running_or_raise(session, run_id, attempt), row)
+
+    def finish_run(self, run_id: str, attempt: int, result: RunResult) -> None:
+        """Store a run's result; its search run gives the trial its value.
+
+        Args:
+            run_id: The run's id.
+            attempt: The number that `start_run` returned.
+            result: What the run answered; its evaluations replace the recorded ones.
+
+        Raises:
+            StorageError: The run is not running in this attempt, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            run = running_or_raise(session, run_id, attempt)
+            trial = row_writer.complete_run(session, run, result)
+        self._tell_mirror(run, trial)
+
+    def fail_run(self, run_id: str, attempt: int, error: str) -> None:
+        """Let a run end with an error; a failed search run fails the trial.
+
+        Args:
+            run_id: The run's id.
+            attempt: The number that `start_run` returned.
+            error: What went wrong.
+
+        Raises:
+            StorageError: The run is not running in this attempt, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            run = running_or_raise(session, run_id, attempt)
+            trial = row_writer.fail_run(session, run, error)
+        self._tell_mirror(run, trial)
+
+    def release_runs(self, study_id: str) -> int:
+        """Take every running run of a study away from its owner, and repair the mirror.
+
+        A driver that goes on with a study calls this first: the owners of those runs died with the driver before it.
+        The runs wait again, their attempts end as interrupted, their evaluations are dropped.
+
+        Args:
+            study_id: The study's id.
+
+        Returns:
+            How many runs wait again.
+
+        Raises:
+            StorageError: There is no such study, or the database refused.
+        """
+        with self._database.session(write=True) as session:
+            released = row_writer.release_runs(session, study_id)
+        self.repair_mirror(study_id)
+        return released
+
+    def repair_mirror(self, study_id: str) -> None:
+        """Make the Optuna mirror say again what our tables say.
+
+        Args:
+            study_id: The study's id.
+
+        Raises:
+            StudyExistsError: Somebody's own Optuna study has taken the name.
+            StorageError: There is no such study, or the database refused.
+        """
+        with self._database.session() as session:
+            record = read_study(session, study_or_raise(session, study_id, lock=False), details=False)
+        optuna_trial_ids = self._mirror.rebuild(record)
+        with self._database.session(write=True) as session:
+            for trial in session.scalars(select(TrialRow).where(TrialRow.study_id == study_id)):
+                trial.optuna_trial_id = optuna_trial_ids.get(trial.number, trial.optuna_trial_id)
+
+    def _tell_mirror(self, run: RunRow, trial: TrialRow) -> None:
+        if not row_writer.is_search_run(run):
+            return
+        try:
+            self._mirror.finish(trial.study_id, trial.optuna_trial_id, trial.state, trial.value)
+        except MirrorChangedError:
+            self.repair_mirror(trial.study_id)

@@ -1,0 +1,294 @@
+"""The tables of a study database, all named ``ups_…``; Optuna's own tables may stand beside them.
+
+    study ─┬─ trial ─ run ─┬─ attempt      one start of a run by one owner
+           │               ├─ evaluation   the curve on the tune rows
+           │               ├─ gate         gate statistics
+           │               ├─ ablation     the score with a submodule removed
+           │               └─ prediction   where per-example predictions lie
+           ├─ dropped      methods that got no more trials
+           └─ notice       sentences for the report
+
+Deleting a study deletes everything below it. Times are UTC, numbers are finite or NULL. Every change of these
+tables is one more module in ``migrations/versions``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, get_args
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Double,
+    Enum,
+    ForeignKey,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.mysql import LONGTEXT
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from unipelt_search.records.history import RunState, StudyState, TrialState
+from unipelt_search.specs.trial import Phase
+
+PREFIX = "ups_"
+# Optuna's migrations own the name `alembic_version` in the same database.
+VERSION_TABLE = "ups_alembic_version"
+
+
+class AttemptState(StrEnum):
+    """Where one start of a run stands."""
+
+    RUNNING = "running"
+    """Its owner works on it, or died while doing so."""
+    COMPLETE = "complete"
+    """The run's result is this attempt's."""
+    FAILED = "failed"
+    """The run's error is this attempt's."""
+    INTERRUPTED = "interrupted"
+    """It was taken away from its owner; whatever the owner still writes is refused."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware UTC in Python, UTC without a zone in the database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware moment into the naive UTC that is stored."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn the stored naive UTC into an aware moment."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def _checked(name: str, states: type[StrEnum]) -> Enum:
+    return Enum(
+        states, name=name, native_enum=False, create_constraint=True, validate_strings=True, length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )  # fmt: skip
+
+
+_PHASE = Enum(
+    *get_args(Phase), name="phase", native_enum=False, create_constraint=True, validate_strings=True, length=16
+)
+# MySQL's TEXT ends at 64 kB, and a traceback or a list of labels may be longer.
+_LONG_TEXT = Text().with_variant(LONGTEXT(), "mysql")
+_NULLABLE_JSON = JSON(none_as_null=True)
+
+
+class Row(DeclarativeBase):
+    """The parent of every table."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    # MySQL's FLOAT has seven digits only.
+    type_annotation_map = {float: Double(), str: _LONG_TEXT, datetime: UtcDateTime(), dict[str, Any]: JSON()}
+
+
+def _parent(column: str, *, primary_key: bool = False, index: bool = False) -> Mapped[Any]:
+    return mapped_column(ForeignKey(column, ondelete="CASCADE"), primary_key=primary_key, index=index)
+
+
+class StudyRow(Row):
+    """One question. Its id is ours, because SQLite gives a deleted row's number to the next row."""
+
+    __tablename__ = "ups_study"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    spec: Mapped[dict[str, Any]]
+    question_hash: Mapped[str] = mapped_column(String(16), index=True)
+    task: Mapped[dict[str, Any]]
+    software: Mapped[dict[str, Any]]
+    command: Mapped[str]
+    state: Mapped[StudyState] = mapped_column(_checked("state", StudyState))
+    phase: Mapped[Phase] = mapped_column(_PHASE)
+    created: Mapped[datetime]
+    wall_seconds: Mapped[float]
+
+
+class TrialRow(Row):
+    """One configuration tried in a study."""
+
+    __tablename__ = "ups_trial"
+    __table_args__ = (UniqueConstraint("study_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = _parent("ups_study.id")
+    number: Mapped[int]
+    """Dense within the study, from 0."""
+    method: Mapped[str] = mapped_column(String(64))
+    variant: Mapped[str | None] = mapped_column(String(128))
+    spec: Mapped[dict[str, Any]]
+    spec_hash: Mapped[str] = mapped_column(String(16), index=True)
+    phase: Mapped[Phase] = mapped_column(_PHASE)
+    """The furthest phase that one of its runs reached."""
+    state: Mapped[TrialState] = mapped_column(_checked("state", TrialState))
+    value: Mapped[float | None]
+    origin: Mapped[str] = mapped_column(String(32))
+    created: Mapped[datetime]
+    optuna_trial_id: Mapped[int | None]
+    """Where it stands in the mirror; may be rebuilt at any time."""
+
+
+class RunRow(Row):
+    """One training of a trial's configuration, with its scores and costs once it is complete."""
+
+    __tablename__ = "ups_run"
+    __table_args__ = (UniqueConstraint("trial_id", "seed_index", "fold"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    trial_id: Mapped[int] = _parent("ups_trial.id")
+    phase: Mapped[Phase] = mapped_column(_PHASE)
+    seed_index: Mapped[int]
+    fold: Mapped[int] = mapped_column(default=0)
+    data_seed: Mapped[int | None] = mapped_column(BigInteger)
+    state: Mapped[RunState] = mapped_column(_checked("state", RunState), index=True)
+    attempt: Mapped[int] = mapped_column(default=0)
+    """The number of its latest attempt, the only one that may write; 0 before the first."""
+    error: Mapped[str | None]
+    tune: Mapped[float | None]
+    select_scores: Mapped[dict[str, Any] | None] = mapped_column(_NULLABLE_JSON)
+    test_scores: Mapped[dict[str, Any] | None] = mapped_column(_NULLABLE_JSON)
+    best_step: Mapped[int | None]
+    steps: Mapped[int | None]
+    checkpoint: Mapped[str | None]
+    trained_parameters: Mapped[int | None] = mapped_column(BigInteger)
+    stored_parameters: Mapped[int | None] = mapped_column(BigInteger)
+    head_parameters: Mapped[int | None] = mapped_column(BigInteger)
+    train_seconds: Mapped[float | None]
+    predict_ms_per_example: Mapped[float | None]
+    peak_memory_mb: Mapped[float | None]
+    examples_trained: Mapped[int | None] = mapped_column(BigInteger)
+    padding_share: Mapped[float | None]
+
+
+class AttemptRow(Row):
+    """One start of a run by one owner."""
+
+    __tablename__ = "ups_attempt"
+    __table_args__ = (UniqueConstraint("run_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = _parent("ups_run.id")
+    number: Mapped[int]
+    """Counted from 1 within the run."""
+    owner: Mapped[str] = mapped_column(String(255))
+    state: Mapped[AttemptState] = mapped_column(_checked("state", AttemptState))
+    lease_expires: Mapped[datetime | None]
+    started: Mapped[datetime]
+    ended: Mapped[datetime | None]
+    error: Mapped[str | None]
+    checkpoint_path: Mapped[str | None]
+    checkpoint_step: Mapped[int | None]
+
+
+class EvaluationTableRow(Row):
+    """One evaluation on the tune rows while a run trains."""
+
+    __tablename__ = "ups_evaluation"
+
+    run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attempt: Mapped[int]
+    epoch: Mapped[float]
+    train_loss: Mapped[float | None]
+    value: Mapped[float]
+    seconds: Mapped[float]
+
+
+class GateTableRow(Row):
+    """Statistics of one gate over examples."""
+
+    __tablename__ = "ups_gate"
+
+    run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Its place in the run's result."""
+    epoch: Mapped[float]
+    stack: Mapped[str] = mapped_column(String(16))
+    layer: Mapped[int]
+    gate: Mapped[str] = mapped_column(String(64))
+    split: Mapped[str] = mapped_column(String(16))
+    label: Mapped[str | None]
+    n: Mapped[int]
+    mean: Mapped[float]
+    sd: Mapped[float]
+    q05: Mapped[float]
+    q25: Mapped[float]
+    q50: Mapped[float]
+    q75: Mapped[float]
+    q95: Mapped[float]
+    share_active: Mapped[float]
+    contribution: Mapped[float | None]
+    initial_mean: Mapped[float]
+
+
+class AblationTableRow(Row):
+    """The metric on select rows with one submodule removed."""
+
+    __tablename__ = "ups_ablation"
+
+    run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    submodule: Mapped[str] = mapped_column(String(64))
+    layer: Mapped[int | None]
+    value: Mapped[float]
+    drop: Mapped[float]
+
+
+class PredictionRow(Row):
+    """Where the per-example predictions of a run lie, and how to know that they are the ones."""
+
+    __tablename__ = "ups_prediction"
+    __table_args__ = (UniqueConstraint("run_id", "split"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = _parent("ups_run.id")
+    split: Mapped[str] = mapped_column(String(16))
+    path: Mapped[str]
+    """A parquet file, relative to the study's folder."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    row_count: Mapped[int]
+
+
+class DroppedRow(Row):
+    """A method that got no more trials, and why."""
+
+    __tablename__ = "ups_dropped"
+    __table_args__ = (UniqueConstraint("study_id", "method", "phase"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = _parent("ups_study.id")
+    method: Mapped[str] = mapped_column(String(64))
+    phase: Mapped[Phase] = mapped_column(_PHASE)
+    reason: Mapped[str]
+
+
+class NoticeRow(Row):
+    """A sentence for the report. MySQL cannot make long text unique, so its hash is."""
+
+    __tablename__ = "ups_notice"
+    __table_args__ = (UniqueConstraint("study_id", "sentence_hash"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = _parent("ups_study.id")
+    sentence_hash: Mapped[str] = mapped_column(String(64))
+    sentence: Mapped[str]
