@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pandas as pd
+import pytest
+from huggingface_hub import HfApi
+
+from unipelt_search.errors import DataError
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks import arrow_data
+from unipelt_search.tasks.arrow_data import read_hub, read_parquet
+from unipelt_search.tasks.rows import Rows
+
+SPEC = TaskSpec(data="x", text=("text",), label="label")
+FEATURES = datasets.Features(
+    {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"]), "n": datasets.Value("int8")}
+)
+
+
+def table(*labels: int | None) -> datasets.Dataset:
+    columns = {"text": [f"text {n}" for n in range(len(labels))], "label": list(labels), "n": [0] * len(labels)}
+    return datasets.Dataset.from_dict(columns, features=FEATURES)
+
+
+def test_numbers_and_words_of_a_parquet_file_become_text(tmp_path: Path) -> None:
+    pd.DataFrame({"label": [1, 0], "text": ["NA", "007"], "other": [None, 1.5]}).to_parquet(tmp_path / "t.parquet")
+    assert read_parquet(tmp_path / "t.parquet", SPEC) == Rows((("NA",), ("007",)), ("1", "0"))
+
+
+def test_class_labels_of_a_parquet_file_become_names(tmp_path: Path) -> None:
+    table(1, 0).to_parquet(tmp_path / "t.parquet")
+    assert read_parquet(tmp_path / "t.parquet", SPEC).labels == ("good", "bad")
+
+
+def test_categories_of_a_parquet_file_are_text(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": ["x", "y"], "label": pd.Categorical(["b", "a"])})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert read_parquet(tmp_path / "t.parquet", SPEC).labels == ("b", "a")
+
+
+def test_faults_of_a_parquet_file_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    path.write_text("text,label\nx,0\n")
+    with pytest.raises(DataError, match="t.parquet must be a Parquet file; it cannot be read"):
+        read_parquet(path, SPEC)
+    pd.DataFrame({"text": ["x", None], "label": [1, 0]}).to_parquet(path)
+    with pytest.raises(DataError, match="column 'text' is empty at row 2"):
+        read_parquet(path, SPEC)
+    table(0, None, -1).to_parquet(path)
+    with pytest.raises(DataError, match="column 'label' is empty at row 2, row 3"):
+        read_parquet(path, SPEC)
+    pd.DataFrame({"text": ["x"], "lable": [1]}).to_parquet(path)
+    with pytest.raises(DataError, match=r"--label must name a column of t.parquet.*Did you mean 'lable'\?"):
+        read_parquet(path, SPEC)
+    pd.DataFrame({"text": [], "label": []}).to_parquet(path)
+    with pytest.raises(DataError, match="t.parquet must have rows"):
+        read_parquet(path, SPEC)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str | None], Any]:
+    """Stand in for the hub: what it has, by name and configuration."""
+    known: dict[tuple[str, str | None], Any] = {}
+
+    def load(name: str, configuration: str | None) -> Any:
+        if isinstance(answer := known[name, configuration], Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(arrow_data.datasets, "load_dataset", load)
+    return known
+
+
+def test_a_hub_dataset_is_read_with_its_label_names(hub: dict[tuple[str, str | None], Any]) -> None:
+    hub["owner/name", "small"] = datasets.DatasetDict(train=table(1, 0), test=table(-1, -1))
+    rows, left_out = read_hub("owner/name:small", SPEC)
+    assert rows == {"train": Rows((("text 0",), ("text 1",)), ("good", "bad"))}
+    assert left_out == {"test": "its labels are not public"}
+
+
+def test_faults_of_a_hub_dataset_are_named(hub: dict[tuple[str, str | None], Any]) -> None:
+    hub["o/n", None] = ValueError("Config name is missing.\nPick one of: ['a', 'b']")
+    with pytest.raises(DataError, match=r"Pick one of: \['a', 'b'\].*written o/n:CONFIGURATION"):
+        read_hub("o/n", SPEC)
+    hub["o/n", None] = RuntimeError("Dataset scripts are no longer supported, but found n.py")
+    with pytest.raises(DataError, match="'o/n' cannot: Dataset scripts are no longer supported"):
+        read_hub("o/n", SPEC)
+    hub["o/n", None] = datasets.DatasetDict(train=table(1, 0).rename_column("label", "lable"))
+    with pytest.raises(DataError, match="--label must name a column of split train of o/n"):
+        read_hub("o/n", SPEC)
+
+
+def test_the_hub_without_a_connection_is_one_sentence() -> None:
+    with pytest.raises(
+        DataError, match="no file or folder 'owner/nothing' is here, and the hub is switched off by HF_HUB"
+    ):
+        read_hub("owner/nothing", SPEC)
+
+
+def test_an_unreachable_hub_is_asked_once(monkeypatch: pytest.MonkeyPatch, hub: dict[Any, Any]) -> None:
+    asked: list[str] = []
+
+    def no_connection(_: HfApi, name: str, *, timeout: float) -> None:
+        asked.append(name)
+        raise ConnectionError
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr(HfApi, "dataset_info", no_connection)
+    with pytest.raises(DataError, match="the hub cannot be reached"):
+        read_hub("owner/nothing:x", SPEC)
+    assert asked == ["owner/nothing"]

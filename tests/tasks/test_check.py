@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from unipelt_search.errors import DataError
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.check import check_question, find_notices, order_labels
+from unipelt_search.tasks.rows import RawData, Rows
+from unipelt_search.tasks.split import RawSplits
+
+
+def labelled(*labels: str, start: str = "text") -> Rows:
+    return Rows(tuple((f"{start} {number}",) for number in range(len(labels))), labels)
+
+
+def notices(train: Rows, validation: Rows, test: Rows, whole: Rows | None = None) -> tuple[str, ...]:
+    half = len(validation) // 2
+    tune, select = validation.take(range(half)), validation.take(range(half, len(validation)))
+    return find_notices(RawSplits(whole or train, train, tune, select, test, ()), ("a", "b"))
+
+
+FIVE_EACH = labelled(*"aaaaabbbbb")
+MANY = labelled(*"ab" * 100, start="validation")
+TEST = labelled(*"abab", start="test")
+
+
+@pytest.mark.parametrize(
+    ("found", "ordered"),
+    [
+        (("10", "9", "-1"), ("-1", "9", "10")),
+        (("b", "a", "10", "9"), ("10", "9", "a", "b")),
+        (("1.0", "0.5"), ("0.5", "1.0")),
+        (("01", "1", "0"), ("0", "01", "1")),
+    ],
+)
+def test_labels_are_sorted_and_integers_by_value(found: tuple[str, ...], ordered: tuple[str, ...]) -> None:
+    assert order_labels(RawData("x", {"train": labelled(*found)})) == ordered
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(DataError, match="at least 2 labels; all 3 have 'a'"):
+        order_labels(RawData("x", {"train": labelled("a", "a", "a")}))
+
+
+def test_labels_that_train_lacks_are_named_with_their_rows() -> None:
+    raw = RawData("x", {"train": labelled("a", "b"), "test": labelled("a", "c", "b", "B")})
+    with pytest.raises(DataError, match=r"label of test must occur in train; got 'B', 'c' in row 2, 4 of test"):
+        order_labels(raw)
+
+
+@pytest.mark.parametrize(("text", "label"), [(("l",), "l"), (("t", "t"), "l"), (("t", "l"), "l")])
+def test_a_column_has_one_job(text: tuple[str, ...], label: str) -> None:
+    with pytest.raises(DataError, match="must name different columns"):
+        check_question(TaskSpec(data="x", text=text, label=label))
+
+
+def test_clean_data_has_no_notices() -> None:
+    assert notices(FIVE_EACH, MANY, TEST) == ()
+
+
+def test_overlap_is_measured_without_regard_to_white_space() -> None:
+    test = Rows((("text  0\n",), ("new",), ("text\t3",), ("Text 4",)), tuple("abab"))
+    (notice,) = notices(FIVE_EACH, MANY, test)
+    assert notice == "2 of 4 test texts (50.0%) are among the training texts too."
+
+
+def test_overlap_of_pairs_needs_both_texts() -> None:
+    train = Rows((("x", "y"),) * 10, tuple("a" * 5 + "b" * 5))
+    test = Rows((("x", "z"), ("y", "x")), ("a", "b"))
+    assert not any("test texts" in notice for notice in notices(train, MANY, test))
+
+
+def test_few_rows_two_labels_rare_and_lost_labels_are_said() -> None:
+    train = Rows((("same",), ("same ",), ("other",)), ("a", "b", "b"))
+    got = notices(train, MANY.take(range(10)), TEST)
+    assert "1 training texts stand there with two or more labels." in got
+    assert "Fewer than 5 training rows have the label: a, b." in got
+    assert any("Validation has 10 rows, fewer than 200" in notice for notice in got)
+    (lost,) = notices(FIVE_EACH.take([0, 1]), MANY, TEST, whole=FIVE_EACH)
+    assert lost == "1 of 2 labels have no row among the 2 training rows: b."

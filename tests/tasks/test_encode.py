@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from tiny import tiny_tokenizer
+from unipelt_search.errors import BackboneError
+from unipelt_search.tasks.encode import CHARACTERS_PER_TOKEN, EncodedTask, encode_task
+from unipelt_search.tasks.task import Split, Task
+
+CLS, SEP, FIRST = 2, 3, 4
+
+
+def task(*rows: tuple[str, ...]) -> Task:
+    """Make a task whose splits have these same rows."""
+    split = Split(rows, tuple(number % 2 for number in range(len(rows))))
+    kind = "pair_classification" if len(rows[0]) == 2 else "classification"
+    return Task("x", kind, ("a", "b"), "accuracy", split, split, split, split, "f", ())
+
+
+def bare_tokenizer(**special: str) -> PreTrainedTokenizerFast:
+    """Make a tokenizer that adds nothing, as those of causal models do."""
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "w0": 1, "[END]": 2}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", model_input_names=["input_ids", "attention_mask"], **special
+    )
+
+
+def ids(encoded: EncodedTask, row: int) -> list[int]:
+    return encoded.train.input_ids[row].tolist()
+
+
+def test_rows_become_token_numbers_without_padding() -> None:
+    encoded = encode_task(task(("w0 w5",), ("w1",), ("w2 w2 w2",)), tiny_tokenizer(), 16)
+    assert ids(encoded, 0) == [CLS, FIRST, FIRST + 5, SEP]
+    assert [len(row) for row in encoded.test.input_ids] == [4, 3, 5]
+    assert encoded.select.labels.tolist() == [0, 1, 0]
+    assert encoded.train.labels.dtype == encoded.train.input_ids[0].dtype == np.int64
+    assert (len(encoded.tune), encoded.truncated_share, encoded.pad_token_id) == (3, 0.0, 0)
+
+
+def test_long_rows_are_cut_and_counted() -> None:
+    encoded = encode_task(task(("w0 " * 7,), ("w1 " * 6,), ("w2",), ("w3",)), tiny_tokenizer(), 8)
+    assert ids(encoded, 0) == ids(encode_task(task(("w0 " * 6,)), tiny_tokenizer(), 8), 0)
+    assert [len(row) for row in encoded.train.input_ids] == [8, 8, 3, 3]
+    assert encoded.truncated_share == 0.25
+
+
+def test_of_a_pair_the_longer_text_is_cut() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    encoded = encode_task(task(("w0 w1", "w2 " * 9), ("w0", "w1")), tokenizer, 8)
+    assert ids(encoded, 0) == [CLS, FIRST, FIRST + 1, SEP, FIRST + 2, FIRST + 2, FIRST + 2, SEP]
+    assert encoded.train.token_type_ids is not None
+    assert encoded.train.token_type_ids[0].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert encoded.train.token_type_ids[1].tolist() == [0, 0, 0, 1, 1]
+
+
+def test_absurdly_long_texts_are_cut_before_they_are_tokenized() -> None:
+    words = "w0 " * (CHARACTERS_PER_TOKEN * 8)
+    spaces = "w1" + " " * (CHARACTERS_PER_TOKEN * 8) + "w2"
+    encoded = encode_task(task((words,), (spaces,)), tiny_tokenizer(), 8)
+    assert len(ids(encoded, 0)) == 8
+    assert ids(encoded, 1) == [CLS, FIRST + 1, SEP]
+    assert encoded.truncated_share == 1.0
+
+
+def test_every_batch_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unipelt_search.tasks.encode.BATCH_ROWS", 2)
+    encoded = encode_task(task(*((f"w{number} " * (number + 1),) for number in range(5))), tiny_tokenizer(), 6)
+    assert [row[1] - FIRST for row in encoded.train.input_ids] == [0, 1, 2, 3, 4]
+    assert [len(row) for row in encoded.train.input_ids] == [3, 4, 5, 6, 6]
+
+
+def test_a_tokenizer_without_types_or_padding_token_is_fine() -> None:
+    encoded = encode_task(task(("w0 w0",), ("w0",)), bare_tokenizer(eos_token="[END]"), 8)
+    assert encoded.train.token_type_ids is None
+    assert encoded.pad_token_id == 2
+    assert encode_task(task(("w0",)), bare_tokenizer(), 8).pad_token_id == 0
+
+
+def test_no_room_and_no_token_are_refused() -> None:
+    with pytest.raises(BackboneError, match="got 4, of which 3 are special tokens. Allow at least 5"):
+        encode_task(task(("w0", "w1")), tiny_tokenizer(), 4)
+    with pytest.raises(BackboneError, match="finds none in 1 rows"):
+        encode_task(task(("w0",), ("\u2003",)), bare_tokenizer(), 8)

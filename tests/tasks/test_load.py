@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unipelt_search.errors import DataError
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.load import load_task
+
+DATA = Path(os.environ.get("UNIPELT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+ONE, TWO = ("sentence",), ("sentence1", "sentence2")
+DATASETS = {
+    "banking77": (ONE, 77), "cola": (ONE, 2), "germeval18": (ONE, 2), "mnli": (TWO, 3), "mrpc": (TWO, 2),
+    "qnli": (TWO, 2), "qqp": (TWO, 2), "rte": (TWO, 2), "sst2": (ONE, 2), "trec": (ONE, 6),
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, count in (("train", 60), ("test", 20)):
+        lines = [f"{name} {number},{number % 3}" for number in range(count)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *lines]))
+    return tmp_path
+
+
+def test_the_same_words_and_seed_give_the_same_task(folder: Path) -> None:
+    spec = TaskSpec(data=str(folder), text=("text",), label="label", train_size=12)
+    task = load_task(spec, 3)
+    assert task == load_task(spec, 3)
+    assert task.summary().rows == {"train": 12, "validation": 12, "test": 20, "tune": 6, "select": 6}
+    others = {load_task(spec, seed).fingerprint for seed in range(5)}
+    assert len(others) == 5
+
+
+def test_a_column_that_has_two_jobs_is_refused(folder: Path) -> None:
+    with pytest.raises(DataError, match="--text and --label must name different columns; got 'text' twice"):
+        load_task(TaskSpec(data=str(folder), text=("text",), label="text"), 0)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_real_data_loads(name: str) -> None:
+    folder = DATA / name
+    if not folder.is_dir():
+        pytest.skip(f"{name} is not below UNIPELT_TEST_DATA")
+    text, classes = DATASETS[name]
+    spec = TaskSpec(data=str(folder), text=text, label="label", train_size=100)
+    task = load_task(spec, 0)
+    assert len(task.labels) == classes
+    assert len(task.train) == 100
+    assert len(set(task.train.labels)) == classes
+    lines = (folder / "test.csv").read_bytes().count(b"\n") - 1  # no cell of theirs has a line break
+    assert len(task.test) == lines
+
+
+def test_loading_pulls_in_no_torch() -> None:
+    code = (
+        "import sys, unipelt_search.tasks.load, unipelt_search.tasks.encode, unipelt_search.tasks.demo_corpus as demo;"
+        "found = [len(list(demo._package_sentences(name))) for name in ('torch', 'optuna')];"
+        "heavy = {'torch', 'transformers', 'ray', 'sqlalchemy', 'optuna', 'fastapi'} & set(sys.modules);"
+        "sys.exit(', '.join(heavy) or not min(found))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from unipelt_search.errors import DataError
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks import read as read_module
+from unipelt_search.tasks.read import read_data
+from unipelt_search.tasks.rows import RawData, Rows
+
+CSV = "text,label\nx,0\ny,1\n"
+ROWS = Rows((("x",), ("y",)), ("0", "1"))
+
+
+def read(data: Path | str) -> RawData:
+    return read_data(TaskSpec(data=str(data), text=("text",), label="label"))
+
+
+def fill(folder: Path, *names: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_text(CSV)
+    return folder
+
+
+def test_every_format_says_the_same(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": ["x", "y"], "label": ["0", "1"]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    frame.to_json(tmp_path / "a.json", orient="records")
+    frame.to_parquet(tmp_path / "a.parquet")
+    for path in sorted(tmp_path.iterdir()):
+        assert read(path) == RawData("a", {"train": ROWS}), path.name
+
+
+@pytest.mark.parametrize("name", ["validation", "dev", "valid", "val", "Dev"])
+def test_a_folder_has_its_splits(tmp_path: Path, name: str) -> None:
+    folder = fill(tmp_path / "mine", "train.csv", f"{name}.csv", "test.CSV", "README.md")
+    (folder / "train.csv").unlink()
+    (folder / "train.jsonl").write_text("\n".join(json.dumps({"text": t, "label": n}) for n, t in enumerate("xy")))
+    raw = read(folder)
+    assert raw == RawData("mine", {"train": ROWS, "validation": ROWS, "test": ROWS})
+
+
+def test_other_data_files_of_a_folder_are_named(tmp_path: Path) -> None:
+    raw = read(fill(tmp_path / "mine", "train.csv", "extra.csv"))
+    assert set(raw.splits) == {"train"}
+    assert raw.notices == ("Ignored in mine: extra.csv; the name says no split.",)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("test.csv",), r"must have a train file .* has: test.csv\. To use a single file"),
+        ((), r"must have a train file .* is empty"),
+        (("train.xlsx",), r"must have a train file .* has: train.xlsx"),
+        (("train.csv", "train.tsv"), "must have one train file; got train.csv and train.tsv"),
+        (("train.csv", "dev.csv", "val.csv"), "must have one validation file; got dev.csv and val.csv"),
+        (("train.csv", "valdiation.csv"), "got valdiation.csv in .* Did you mean 'validation'"),
+    ],
+)
+def test_a_wrong_folder_is_refused(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(fill(tmp_path / "mine", *names))
+
+
+def test_a_wrong_path_is_refused_with_what_is_near(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "mine", "train.csv", "notes.txt")
+    with pytest.raises(DataError, match=r"is not there\. .*mine has: notes.txt, train.csv\. Did you mean 'train.csv'"):
+        read(folder / "tran.csv")
+    with pytest.raises(DataError, match="must end in one of .csv, .tsv, .jsonl, .json, .parquet; got 'notes.txt'"):
+        read(folder / "notes.txt")
+    with pytest.raises(DataError, match="'no such thing' is not there"):
+        read("no such thing")
+
+
+def test_a_name_that_is_no_path_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = {"train": ROWS, "dev": ROWS, "validation": ROWS, "extra": ROWS}
+    monkeypatch.setattr(read_module, "read_hub", lambda name, spec: (answer, {"test": "its labels are not public"}))
+    raw = read("owner/name")
+    assert raw.name == "owner/name"
+    assert raw.splits == {"train": ROWS, "validation": ROWS}
+    assert raw.notices == (
+        "Ignored in owner/name: split test; its labels are not public.",
+        "Ignored in owner/name: split validation; there is another validation split.",
+        "Ignored in owner/name: split extra; the name says no split.",
+    )
+    del answer["train"]
+    with pytest.raises(
+        DataError, match="must have a split `train` with labels; owner/name has: dev, validation, extra"
+    ):
+        read("owner/name")

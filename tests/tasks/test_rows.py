@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from unipelt_search.errors import DataError
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.rows import Rows, check_columns, listed, make_rows
+
+SPEC = TaskSpec(data="x", text=("text",), label="label")
+
+
+def test_rows_are_taken_in_the_order_asked_for() -> None:
+    rows = Rows((("x",), ("y",), ("z",)), ("a", "b", "c"))
+    assert rows.take([2, 0]) == Rows((("z",), ("x",)), ("c", "a"))
+    assert len(rows.take([])) == 0
+
+
+def test_long_lists_are_cut() -> None:
+    assert listed(range(5)) == "0, 1, 2, 3, 4"
+    assert listed(range(8)) == "0, 1, 2, 3, 4 and 3 more"
+
+
+def test_numbers_become_their_text() -> None:
+    columns = {"text": [1, 2.5, True, "NA"], "label": [0, -1, 2, 3]}
+    rows = make_rows(SPEC, columns, ["row 1", "row 2", "row 3", "row 4"], "x")
+    assert rows == Rows((("1",), ("2.5",), ("true",), ("NA",)), ("0", "-1", "2", "3"))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), "", " \t"])
+def test_missing_cells_are_named(missing: object) -> None:
+    with pytest.raises(DataError, match=r"in x, column 'label' is empty at row 2\. Fill in"):
+        make_rows(SPEC, {"text": ["a", "b"], "label": ["a", missing]}, ["row 1", "row 2"], "x")
+
+
+def test_a_cell_without_a_text_form_is_named() -> None:
+    with pytest.raises(DataError, match="'text' must hold text or numbers; x has bytes at row 1"):
+        make_rows(SPEC, {"text": [b"a"], "label": ["a"]}, ["row 1"], "x")
+
+
+def test_a_missing_column_is_named_by_its_option() -> None:
+    with pytest.raises(
+        DataError, match=r"--text must name a column of x; got 'text', found: texts, label\. Did you mean"
+    ):
+        check_columns(SPEC, ["texts", "label"], "x")

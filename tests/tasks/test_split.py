@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unipelt_search.errors import DataError
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.rows import RawData, Rows
+from unipelt_search.tasks.split import RawSplits, split_rows, stratified_take
+
+
+def rows(name: str, *counts: int) -> Rows:
+    labels = tuple(label for label, count in zip("abcdefgh", counts, strict=False) for _ in range(count))
+    return Rows(tuple((f"{name} {number}",) for number in range(len(labels))), labels)
+
+
+def split(spec: dict[str, int] | None = None, seed: int = 5, **splits: Rows) -> RawSplits:
+    return split_rows(RawData("x", splits), TaskSpec(data="x", text=("t",), label="l", **(spec or {})), seed)
+
+
+def texts(*parts: Rows) -> list[str]:
+    return sorted(text for part in parts for (text,) in part.texts)
+
+
+@given(
+    st.lists(st.sampled_from("aaaaaabbbcd"), min_size=1, max_size=60),
+    st.floats(0, 1),
+    st.integers(0, 2**62),
+    st.booleans(),
+)
+def test_taking_keeps_every_row_and_every_share(labels: list[str], share: float, seed: int, every: bool) -> None:
+    count = round(share * len(labels))
+    drawn, others = stratified_take(labels, count, seed, every_class=every)
+    assert len(drawn) == count
+    assert sorted([*drawn, *others]) == list(range(len(labels)))
+    sizes, got = Counter(labels), Counter(labels[number] for number in drawn)
+    for label, size in sizes.items():
+        exact = size * count / len(labels)
+        if not every:
+            assert np.floor(exact) <= got[label] <= np.ceil(exact)
+        elif count >= len(sizes):
+            assert got[label] >= 1
+            assert got[label] <= max(np.ceil(exact), 1)
+    again, _ = stratified_take(labels, count, seed, every_class=every)
+    assert (again == drawn).all()
+
+
+def test_other_seeds_take_other_rows() -> None:
+    takes = {tuple(stratified_take(["a"] * 50 + ["b"] * 50, 10, seed)[0]) for seed in range(5)}
+    assert len(takes) == 5
+
+
+def test_one_file_gives_60_20_20() -> None:
+    got = split(train=rows("x", 60, 30, 10))
+    assert [Counter(part.labels)["c"] for part in (got.train, got.tune, got.select, got.test)] == [6, 1, 1, 2]
+    assert [len(part) for part in (got.train, got.tune, got.select, got.test)] == [60, 10, 10, 20]
+    assert texts(got.train, got.tune, got.select, got.test) == texts(rows("x", 60, 30, 10))
+    assert len(got.notices) == 2
+
+
+def test_given_splits_stay_as_they_are() -> None:
+    given_splits = {"train": rows("x", 8, 8), "validation": rows("v", 3, 3), "test": rows("t", 2, 2)}
+    got = split(**given_splits)
+    assert got.train == got.whole_train == given_splits["train"]
+    assert got.test == given_splits["test"]
+    assert texts(got.tune, got.select) == texts(given_splits["validation"])
+    assert got.notices == ()
+
+
+@pytest.mark.parametrize(("size", "expected"), [(100, 20), (6000, 1000)])
+def test_validation_beside_a_test_is_a_fifth_and_at_most_1000(size: int, expected: int) -> None:
+    got = split(train=rows("x", size // 2, size // 2), test=rows("t", 2, 2))
+    assert len(got.tune) + len(got.select) == expected
+    assert len(got.train) == size - expected
+
+
+@pytest.mark.parametrize(("size", "expected"), [(100, 20), (12000, 2000)])
+def test_test_beside_a_validation_is_a_fifth_and_at_most_2000(size: int, expected: int) -> None:
+    got = split(train=rows("x", size // 2, size // 2), validation=rows("v", 2, 2))
+    assert len(got.test) == expected
+    assert texts(got.tune, got.select) == texts(rows("v", 2, 2))
+
+
+def test_carving_follows_the_papers_protocol() -> None:
+    """A lone validation file becomes test; N further train rows become validation; K are trained on."""
+    got = split({"carve": 10, "train_size": 6}, train=rows("x", 20, 20), validation=rows("v", 3, 3))
+    assert got.test == rows("v", 3, 3)
+    assert len(got.tune) + len(got.select) == 10
+    assert len(got.train) == 6
+    assert len(got.whole_train) == 30
+    assert not set(texts(got.whole_train)) & set(texts(got.tune, got.select))
+
+
+def test_carving_beside_a_test_keeps_that_test() -> None:
+    got = split({"carve": 10}, train=rows("x", 20, 20), validation=rows("v", 3, 3), test=rows("t", 2, 2))
+    assert got.test == rows("t", 2, 2)
+    assert all(text.startswith("x") for text in texts(got.tune, got.select))
+    assert any("not used" in notice for notice in got.notices)
+
+
+def test_drawing_leaves_validation_and_test_whole() -> None:
+    whole, drawn = split(train=rows("x", 90, 10)), split({"train_size": 8}, train=rows("x", 90, 10))
+    assert (whole.tune, whole.select, whole.test) == (drawn.tune, drawn.select, drawn.test)
+    assert Counter(drawn.train.labels) == {"a": 7, "b": 1}
+    assert set(texts(drawn.train)) < set(texts(whole.train))
+
+
+def test_a_class_with_one_row_stays_in_train() -> None:
+    for seed in range(20):
+        got = split(seed=seed, train=rows("x", 20, 20, 1, 1))
+        assert Counter(got.train.labels)["c"] == Counter(got.train.labels)["d"] == 1
+        assert texts(got.train, got.tune, got.select, got.test) == texts(rows("x", 20, 20, 1, 1))
+
+
+def test_too_few_rows_are_refused() -> None:
+    with pytest.raises(DataError, match="--train-size must be at most the number of training rows, 4; got 5"):
+        split({"train_size": 5}, train=rows("x", 2, 2), validation=rows("v", 1, 1), test=rows("t", 1, 1))
+    with pytest.raises(DataError, match="must leave training rows; got 4 training rows and 4 to carve"):
+        split({"carve": 4}, train=rows("x", 2, 2), test=rows("t", 1, 1))
+    with pytest.raises(DataError, match="Validation must have at least 2 rows.*got 1"):
+        split(train=rows("x", 2, 2), validation=rows("v", 1), test=rows("t", 1, 1))
+    with pytest.raises(DataError, match="Give more rows"):
+        split(train=rows("x", 1, 1))

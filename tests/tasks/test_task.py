@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from unipelt_search.tasks.task import Split, Task, fingerprint_of
+
+
+def split(*labels: int) -> Split:
+    return Split(tuple((f"text {number}",) for number in range(len(labels))), labels)
+
+
+TASK = Task(
+    name="x", kind="classification", labels=("a", "b", "c"), metric="accuracy", train=split(2, 1, 1, 2, 1),
+    tune=split(0), select=split(1, 1, 0), test=split(1, 2, 0, 0), fingerprint="f", notices=("careful",),
+)  # fmt: skip
+
+
+def test_the_summary_counts_rows_and_holds_no_text() -> None:
+    summary = TASK.summary()
+    assert summary.rows == {"train": 5, "validation": 4, "test": 4, "tune": 1, "select": 3}
+    assert (summary.direction, summary.notices) == ("maximize", ("careful",))
+    assert "text 1" not in summary.model_dump_json()
+
+
+def test_majority_answers_the_most_frequent_training_label() -> None:
+    majority = TASK.summary().majority
+    assert majority["select"]["accuracy"] == pytest.approx(2 / 3)
+    assert majority["select"]["macro_f1"] == pytest.approx((0.8 + 0) / 2)
+    assert majority["test"] == {"accuracy": 0.25, "macro_f1": pytest.approx(0.4 / 3), "matthews": 0.0}
+    assert replace(TASK, train=split(2, 1)).majority_label() == 1
+
+
+def test_a_fingerprint_changes_with_every_part() -> None:
+    def of(labels: tuple[str, ...] = ("a", "b"), **splits: Split) -> str:
+        return fingerprint_of(labels, splits)
+
+    row, other = Split((("x",),), (0,)), Split((("y",),), (1,))
+    both, pair = Split((("x",), ("y",)), (0, 1)), Split((("x", "y"),), (0,))
+    prints = [
+        of(train=row, test=other), of(train=other, test=row), of(train=both), of(train=Split(both.texts, (1, 0))),
+        of(("a", "c"), train=both), of(train=pair), of(test=pair), of(train=Split((("xy",),), (0,))),
+    ]  # fmt: skip
+    assert len(set(prints)) == len(prints)
+    assert all(len(value) == 16 and int(value, 16) >= 0 for value in prints)
+    assert of(train=both) == of(train=both)

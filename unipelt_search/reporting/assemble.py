@@ -1,0 +1,154 @@
+"""A study's record becomes its report, the published JSON contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from unipelt_search.records.history import StudyRecord, TrialState
+from unipelt_search.records.report import (
+    CurvePoint,
+    Interval,
+    LeaderboardRow,
+    ReportedAblation,
+    ReportedStudy,
+    ReportedTask,
+    StudyCost,
+    StudyReport,
+    TrialCounts,
+    UpperBound,
+)
+from unipelt_search.reporting.pooled_gates import pool_gates
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.trial import config_of
+from unipelt_search.verdict.decide import decide
+from unipelt_search.verdict.intervals import paired_difference, t_interval
+from unipelt_search.verdict.standings import MethodStanding, method_standings
+
+
+def build_report(record: StudyRecord) -> StudyReport:
+    """Assemble everything that is known of a study.
+
+    Args:
+        record: The study with its details.
+
+    Returns:
+        The report.
+    """
+    standings = method_standings(record)
+    trials = record.trials
+    runs = [(trial, run) for trial in trials for run in trial.runs if run.result is not None]
+    return StudyReport(
+        study=ReportedStudy(
+            name=record.spec.name,
+            status=record.state.value,
+            phase=record.phase,
+            backbone=record.spec.backbone.model,
+            created=record.created.isoformat(),
+            software=record.software,
+            command=record.command,
+            seed=record.spec.seed,
+        ),
+        task=ReportedTask(**record.task.model_dump(exclude={"majority", "notices"})),
+        verdict=decide(record),
+        leaderboard=_leaderboard(record, standings),
+        upper_bound=_upper_bound(standings),
+        gates=tuple(pool_gates(record)),
+        ablation=tuple(
+            ReportedAblation(trial=trial.number, method=trial.method, **row.model_dump())
+            for trial, run in runs
+            if run.result is not None
+            for row in run.result.ablation
+        ),
+        curves=tuple(
+            CurvePoint(
+                trial=trial.number, run=run.seed_index, epoch=row.epoch, train_loss=row.train_loss, validation=row.value
+            )
+            for trial, run in runs
+            if run.result is not None
+            for row in run.result.evaluations
+        ),
+        dropped=record.dropped,
+        notices=tuple(dict.fromkeys((*record.task.notices, *record.notices))),
+        trials=TrialCounts(
+            complete=sum(trial.state is TrialState.COMPLETE for trial in trials),
+            stopped=sum(trial.state is TrialState.STOPPED for trial in trials),
+            failed=sum(trial.state is TrialState.FAILED for trial in trials),
+        ),
+        cost=StudyCost(
+            wall_seconds=record.wall_seconds,
+            train_seconds=sum(run.result.costs.train_seconds for _, run in runs if run.result),
+            examples_trained=sum(run.result.costs.examples_trained for _, run in runs if run.result),
+        ),
+    )  # fmt: skip
+
+
+def render_json(report: StudyReport) -> str:
+    """Render a report as report.json: schema 1, finite numbers only, one trailing newline."""
+    return report.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+def _leaderboard(record: StudyRecord, standings: Sequence[MethodStanding]) -> tuple[LeaderboardRow, ...]:
+    best = standings[0] if standings and standings[0].confirmed else None
+    confirmed = [_trained_row(standing, best) for standing in standings if standing.confirmed]
+    others = [_trained_row(standing, None) for standing in standings if not standing.confirmed]
+    # The majority answer is scored on the same rows as the confirmed methods, so it stands among them.
+    scored = [*confirmed, _majority_row(record, best)]
+    sign = 1 if record.task.direction == "minimize" else -1
+    return (*sorted(scored, key=lambda row: sign * row.validation.mean), *others)
+
+
+def _trained_row(standing: MethodStanding, best: MethodStanding | None) -> LeaderboardRow:
+    trial, results = standing.trial, standing.results
+    costs = [result.costs for result in results]
+    latencies = [cost.predict_ms_per_example for cost in costs if cost.predict_ms_per_example is not None]
+    scores = [run.select for run in standing.confirmed] or [standing.score]
+    return LeaderboardRow(
+        method=trial.method,
+        variant=trial.variant,
+        trial=trial.number,
+        phase=trial.phase,
+        runs=len(standing.confirmed) or len(results),
+        config={**config_of(trial.spec), "head_parameters": costs[0].head_parameters},
+        validation=t_interval(scores),
+        test=t_interval([run.test for run in standing.confirmed]) if standing.confirmed else None,
+        difference_to_best=paired_difference(standing.scores, best.scores) if best else None,
+        trained_parameters=costs[0].trained_parameters,
+        stored_parameters=costs[0].stored_parameters,
+        train_seconds=fmean(cost.train_seconds for cost in costs),
+        predict_ms_per_example=fmean(latencies) if latencies else None,
+        peak_memory_mb=fmean(cost.peak_memory_mb for cost in costs),
+    )
+
+
+def _majority_row(record: StudyRecord, best: MethodStanding | None) -> LeaderboardRow:
+    select, test = (record.task.majority[split][record.task.metric] for split in ("select", "test"))
+    against = paired_difference(dict.fromkeys(best.scores, select), best.scores) if best else None
+    return LeaderboardRow(
+        method="majority",
+        trial=None,
+        phase=None,
+        runs=0,
+        config={},
+        validation=Interval(mean=select, sd=None, low=None, high=None),
+        test=Interval(mean=test, sd=None, low=None, high=None),
+        difference_to_best=against,
+        trained_parameters=0,
+        stored_parameters=0,
+        train_seconds=0.0,
+        predict_ms_per_example=None,
+        peak_memory_mb=None,
+    )
+
+
+def _upper_bound(standings: Sequence[MethodStanding]) -> UpperBound:
+    single = [s for s in standings if s.confirmed and len(METHODS[s.method].submodules) == 1]
+    if not single:
+        return UpperBound(of=None, validation=None, test=None)
+    chosen = single[0]  # standings are ordered by validation
+    return UpperBound(
+        of=tuple(standing.method for standing in single),
+        method=chosen.method,
+        validation=chosen.score,
+        test=fmean(run.test for run in chosen.confirmed),
+    )

@@ -1,0 +1,79 @@
+"""A report's tables as pandas frames."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pandas as pd
+
+from unipelt_search.errors import RequestError
+from unipelt_search.records.report import ReportedGate, StudyReport
+
+By = Literal["layer", "label", "epoch"]
+_GATE_COLUMNS = [name for name in ReportedGate.model_fields if name not in {"split", "stack"}]
+
+
+def leaderboard_frame(report: StudyReport) -> pd.DataFrame:
+    """Lay out the leaderboard.
+
+    Args:
+        report: The report.
+
+    Returns:
+        One row per method, best first; intervals as columns ``validation``, ``validation_low``, … and the
+        configuration as columns ``config.…``.
+    """
+    rows = []
+    for row in report.leaderboard:
+        flat: dict[str, object] = row.model_dump(exclude={"config", "validation", "test", "difference_to_best"})
+        for name in ("validation", "test", "difference_to_best"):
+            interval = getattr(row, name)
+            flat[name] = interval.mean if interval else None
+            flat[f"{name}_low"] = interval.low if interval else None
+            flat[f"{name}_high"] = interval.high if interval else None
+        rows.append(flat | {f"config.{name}": value for name, value in row.config.items()})
+    return pd.DataFrame(rows)
+
+
+def gates_frame(report: StudyReport, by: By = "layer", trial: int | None = None) -> pd.DataFrame:
+    """Lay out gate statistics.
+
+    Args:
+        report: The report.
+        by: `layer` and `label` are of the final weights on the select rows; `epoch` is how the gates moved on the
+            tune rows while training. Where nothing was confirmed, `layer` is the last of these.
+        trial: Only this trial.
+
+    Returns:
+        One row per layer × gate, × label or × epoch, for each gated trial; empty where no trial has gates.
+
+    Raises:
+        RequestError: The trial has no gate statistics.
+    """
+    rows = [row for row in report.gates if trial is None or row.trial == trial]
+    if trial is not None and not rows:
+        known = ", ".join(str(number) for number in sorted({row.trial for row in report.gates})) or "none"
+        raise RequestError(f"--trial must be a gated trial with statistics; got {trial}, there are: {known}.")
+    if by == "epoch":
+        chosen = [row for row in rows if row.split == "tune"]
+    elif by == "label":
+        chosen = [row for row in rows if row.split == "select" and row.label is not None]
+    else:
+        chosen = final_gates(rows)
+    return pd.DataFrame([row.model_dump() for row in chosen], columns=_GATE_COLUMNS)
+
+
+def final_gates(rows: list[ReportedGate]) -> list[ReportedGate]:
+    """Choose the overall rows of the final weights: on select rows, else each trial's last on tune rows.
+
+    Args:
+        rows: Gate rows of any kind.
+
+    Returns:
+        One row per trial × layer × gate.
+    """
+    select = [row for row in rows if row.split == "select" and row.label is None]
+    if select:
+        return select
+    last = {row.trial: max(other.epoch for other in rows if other.trial == row.trial) for row in rows}
+    return [row for row in rows if row.epoch == last[row.trial]]

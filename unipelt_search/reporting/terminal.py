@@ -1,0 +1,141 @@
+"""A report on a terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from unipelt_search.records.report import LeaderboardRow, StudyReport
+from unipelt_search.reporting import words
+from unipelt_search.reporting.frames import gates_frame
+
+_SHADES = ("on grey93", "on light_steel_blue1", "on sky_blue2", "on steel_blue1", "on dodger_blue2")
+
+
+def render_terminal(report: StudyReport, console: Console) -> None:
+    """Print a report: the verdict first, then leaderboard, gates, ablation and notices.
+
+    Args:
+        report: The report.
+        console: Where to.
+    """
+    console.print()
+    console.print(Text(report.verdict.sentence, style="bold"))
+    console.print()
+    console.print(_leaderboard(report))
+    bound = report.upper_bound
+    if bound.of:
+        console.print(
+            f"Best single method chosen on validation: {bound.method} of {', '.join(bound.of)}; "
+            f"validation {words.score(bound.validation)}, test {words.score(bound.test)}.",
+            highlight=False,
+        )
+    gates = gates_frame(report)
+    if not gates.empty:
+        console.print()
+        render_gates(gates, console)
+    _print_ablation(report, console)
+    for drop in report.dropped:
+        console.print(f"Dropped in {drop.phase}: {drop.method}. {escape(drop.reason)}", highlight=False)
+    for notice in report.notices:
+        console.print(f"Note: {escape(notice)}", highlight=False)
+    cost = report.cost
+    console.print(
+        f"{report.trials.complete} trials complete, {report.trials.failed} failed; "
+        f"{words.duration(cost.wall_seconds)}, {cost.examples_trained:,} examples trained.",
+        highlight=False,
+    )
+
+
+def render_gates(frame: pd.DataFrame, console: Console) -> None:
+    """Print gate statistics as layer × gate tables, or as rows where there are labels or epochs.
+
+    Args:
+        frame: What `gates_frame` returns.
+        console: Where to.
+    """
+    if frame.empty:
+        console.print("No gate statistics: no gated method has finished.", highlight=False)
+        return
+    for (trial, method), rows in frame.groupby(["trial", "method"], sort=False):
+        by_layer = not rows.duplicated(["layer", "gate"]).any()
+        title = f"Gates of {method}, trial {trial}: " + (
+            "mean (sd), share above 0.5" if by_layer else "mean of all layers"
+        )
+        console.print(_layers(rows, title) if by_layer else _groups(rows, title))
+
+
+def _leaderboard(report: StudyReport) -> Table:
+    metric = report.task.metric
+    table = Table(box=box.SIMPLE_HEAD, title=None, pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    for header in (f"{metric} (select)", "test", "to the best", "runs", "stored", "ms/example"):
+        table.add_column(header, justify="right")
+    marks: dict[str | None, str] = {report.verdict.method: "best"}
+    marks.update(dict.fromkeys(report.verdict.ties, "tie"))
+    for row in report.leaderboard:
+        mark = marks.get(row.method)
+        table.add_row(
+            f"[bold]{row.method}[/bold] [green]{mark}[/green]" if mark else row.method,
+            words.interval(row.validation) + _rows_used(row),
+            words.interval(row.test),
+            words.difference(row.difference_to_best),
+            words.runs(row),
+            words.count(row.stored_parameters),
+            words.number(row.predict_ms_per_example),
+        )
+    return table
+
+
+def _rows_used(row: LeaderboardRow) -> str:
+    return " (tune)" if row.phase in {"screen", "tune"} else ""
+
+
+def _layers(rows: pd.DataFrame, title: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    gates = list(dict.fromkeys(rows["gate"]))
+    table.add_column("layer", justify="right")
+    for gate in gates:
+        table.add_column(gate, justify="right")
+    for layer in sorted(rows["layer"].unique()):
+        here = rows[rows["layer"] == layer].set_index("gate")
+        table.add_row(str(layer), *(_cell(here.loc[gate]) if gate in here.index else words.NONE for gate in gates))
+    return table
+
+
+def _cell(row: pd.Series) -> Text:
+    shade = _SHADES[min(int(row["mean"] * len(_SHADES)), len(_SHADES) - 1)]
+    text = Text(f" {row['mean']:.2f} ", style=f"black {shade}")
+    return text + Text(f" ({row['sd']:.2f}) {row['share_active']:4.0%}", style="")
+
+
+def _groups(rows: pd.DataFrame, title: str) -> Table:
+    by = "label" if rows["label"].notna().any() else "epoch"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    table.add_column(by)
+    pivot = rows.pivot_table(index=by, columns="gate", values="mean", sort=False)
+    for gate in pivot.columns:
+        table.add_column(str(gate), justify="right")
+    for key, values in pivot.iterrows():
+        table.add_row(escape(str(key)), *(f"{value:.3f}" for value in values))
+    return table
+
+
+def _print_ablation(report: StudyReport, console: Console) -> None:
+    whole = [row for row in report.ablation if row.layer is None]
+    if not whole:
+        return
+    table = Table(
+        box=box.SIMPLE_HEAD, title=f"{report.task.metric} without a submodule", title_justify="left", pad_edge=False
+    )
+    table.add_column("method")
+    table.add_column("without")
+    table.add_column("score", justify="right")
+    table.add_column("drop", justify="right")
+    for row in whole:
+        table.add_row(row.method, row.submodule, words.score(row.value), f"{row.drop:+.3f}")
+    console.print(table)

@@ -1,0 +1,117 @@
+"""Reading Arrow tables: Parquet files and datasets of the Hugging Face hub. Runs no code of a dataset."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+from huggingface_hub import HfApi, errors
+
+from unipelt_search.errors import DataError
+from unipelt_search.settings import hub_is_offline
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.rows import Rows, check_columns, make_rows
+
+HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
+HUB_SECONDS = 10.0
+"""How long the hub may take to say whether it has a dataset."""
+
+
+def read_parquet(path: Path, spec: TaskSpec) -> Rows:
+    """Read a Parquet file.
+
+    Args:
+        path: The file.
+        spec: Which columns are read.
+
+    Returns:
+        The rows; numbers become their text, the numbers of a `ClassLabel` feature its names.
+
+    Raises:
+        DataError: It is no Parquet file, is empty, or lacks a column.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            check_columns(spec, schema.names, path.name)
+            table = file.read(columns=[*spec.text, spec.label])
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path.name} must be a Parquet file; it cannot be read: {_shown(error)}.") from error
+    columns = {name: table.column(name).to_pylist() for name in {*spec.text, spec.label}}
+    return _arrow_rows(spec, columns, datasets.Features.from_arrow_schema(schema), path.name)
+
+
+def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]]:
+    """Download a dataset of the hub, or take it from the local cache.
+
+    Args:
+        name: `owner/name`, or `owner/name:configuration`.
+        spec: Which columns are read.
+
+    Returns:
+        The rows of every split that has labels, by the split's own name; and of the others, why they are left out.
+
+    Raises:
+        DataError: There is no such dataset, the hub cannot be reached, or a column is missing.
+    """
+    match = HUB_NAME.fullmatch(name)
+    if match is None:
+        raise DataError(f"--data must be a file, a folder, or a hub dataset such as owner/name; got {name!r}.")
+    loaded = _load(name, match["name"], match["configuration"])
+    rows: dict[str, Rows] = {}
+    left_out: dict[str, str] = {}
+    for split, table in loaded.items():
+        source = f"split {split} of {name}"
+        check_columns(spec, table.column_names, source)
+        columns = {column: table[column][:] for column in {*spec.text, spec.label}}
+        if set(columns[spec.label]) <= {-1, None}:  # how benchmarks publish a split whose labels they keep
+            left_out[split] = "its labels are not public"
+        else:
+            rows[split] = _arrow_rows(spec, columns, table.features, source)
+    return rows, left_out
+
+
+def _arrow_rows(spec: TaskSpec, columns: dict[str, list[Any]], features: datasets.Features, source: str) -> Rows:
+    label = features.get(spec.label)
+    if isinstance(label, datasets.ClassLabel):
+        names = label.names
+        named = [None if number is None or number < 0 else names[number] for number in columns[spec.label]]
+        columns = {**columns, spec.label: named}
+    places = [f"row {number}" for number in range(1, len(columns[spec.label]) + 1)]
+    return make_rows(spec, columns, places, source)
+
+
+def _load(data: str, name: str, configuration: str | None) -> datasets.DatasetDict:
+    try:
+        if not hub_is_offline():  # asked first, because load_dataset tries for half a minute without a connection
+            HfApi().dataset_info(name, timeout=HUB_SECONDS)
+        return datasets.load_dataset(name, configuration)
+    except errors.GatedRepoError as error:
+        raise DataError(
+            f"--data must be a dataset that you may read; {name} is gated. Accept its terms on the hub, then run "
+            "`hf auth login`."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise DataError(
+            f"--data must be a file, a folder or a hub dataset; {data!r} is neither here nor on the hub. "
+            "A private dataset needs `hf auth login`."
+        ) from error
+    except (errors.HTTPError, ConnectionError) as error:  # type: ignore[attr-defined]  # its HTTP client's root error
+        reason = "the hub is switched off by HF_HUB_OFFLINE" if hub_is_offline() else "the hub cannot be reached"
+        raise DataError(
+            f"--data must be a file, a folder or a hub dataset; no file or folder {data!r} is here, and {reason}. "
+            "Give a path; with HF_HUB_OFFLINE=1 a copy in the hub's cache is used."
+        ) from error
+    except (datasets.exceptions.DatasetsError, OSError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"--data must be a dataset that can be loaded; {data!r} cannot: {_shown(error)}. "
+            f"A configuration is written {name}:CONFIGURATION."
+        ) from error
+
+
+def _shown(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__

@@ -1,0 +1,133 @@
+"""Texts become token numbers, once per study; batches pad them later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unipelt_search.errors import BackboneError
+from unipelt_search.tasks.task import Split, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+CHARACTERS_PER_TOKEN = 64
+"""A text is cut to this many characters per allowed token first: some tokenizers are quadratic in a long word."""
+BATCH_ROWS = 1000
+SPLITS = ("train", "tune", "select", "test")
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """The token numbers of a split's rows."""
+
+    input_ids: tuple[np.ndarray, ...]
+    """One array ``(tokens,)`` of int64 per row, without padding."""
+    token_type_ids: tuple[np.ndarray, ...] | None
+    """The same shapes, or None where the tokenizer gives none."""
+    labels: np.ndarray
+    """``(n,)`` of int64."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class EncodedTask:
+    """A task as a backbone reads it."""
+
+    labels: tuple[str, ...]
+    metric: str
+    pad_token_id: int
+    train: EncodedSplit
+    tune: EncodedSplit
+    select: EncodedSplit
+    test: EncodedSplit
+    truncated_share: float
+    """Share of all rows that were longer than allowed and were cut."""
+
+
+def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedTask:
+    """Tokenize every row of a task.
+
+    Args:
+        task: The task.
+        tokenizer: The backbone's tokenizer.
+        max_length: Tokens of a row at most, special ones included; of a pair, the longer text is cut first.
+
+    Returns:
+        The encoded task.
+
+    Raises:
+        BackboneError: `max_length` leaves no room for a token, or the tokenizer finds no token in a row.
+    """
+    texts = len(task.train.texts[0])
+    special = tokenizer.num_special_tokens_to_add(pair=texts == 2)
+    if max_length < special + texts:
+        raise BackboneError(
+            f"max_length must leave room for one token of every text; got {max_length}, of which {special} are special "
+            f"tokens. Allow at least {special + texts}."
+        )
+    encoded = {name: _encode_split(getattr(task, name), tokenizer, max_length) for name in SPLITS}
+    splits = {name: split for name, (split, _) in encoded.items()}
+    rows = sum(len(split) for split in splits.values())
+    return EncodedTask(
+        labels=task.labels,
+        metric=task.metric,
+        pad_token_id=_pad_token_id(tokenizer),
+        **splits,
+        truncated_share=sum(cut for _, cut in encoded.values()) / rows,
+    )
+
+
+def _encode_split(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[EncodedSplit, int]:
+    """Tokenize a split; also return how many of its rows were cut."""
+    ids: list[np.ndarray] = []
+    types: list[np.ndarray] = []
+    cut = 0
+    for start in range(0, len(split), BATCH_ROWS):
+        encoded, cut_here = _encode_rows(split.texts[start : start + BATCH_ROWS], tokenizer, max_length)
+        cut += cut_here
+        ids += [np.asarray(row, dtype=np.int64) for row in encoded["input_ids"]]
+        types += [np.asarray(row, dtype=np.int64) for row in encoded.get("token_type_ids", ())]
+    empty = sum(not len(row) for row in ids)
+    if empty:
+        raise BackboneError(
+            f"Every row must have a token; this backbone's tokenizer finds none in {empty} rows, whose texts are "
+            "invisible characters. Remove them."
+        )
+    labels = np.asarray(split.labels, dtype=np.int64)
+    return EncodedSplit(input_ids=tuple(ids), token_type_ids=tuple(types) or None, labels=labels), cut
+
+
+def _encode_rows(
+    rows: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[dict[str, list[list[int]]], int]:
+    """Tokenize some rows whole, then those again that are too long; also return how many those are."""
+    most = CHARACTERS_PER_TOKEN * max_length
+    shortened = [tuple(text[:most] for text in row) for row in rows]
+    encoded = dict(tokenizer(*_columns(shortened), truncation=False, padding=False, verbose=False))
+    long = [number for number, tokens in enumerate(encoded["input_ids"]) if len(tokens) > max_length]
+    if long:
+        columns = _columns([shortened[number] for number in long])
+        again = tokenizer(*columns, truncation="longest_first", max_length=max_length, padding=False)
+        for key, values in again.items():
+            for number, value in zip(long, values, strict=True):
+                encoded[key][number] = value
+    return encoded, len({*long, *(number for number, row in enumerate(rows) if row != shortened[number])})
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return what padding positions hold; they are masked, so any number of the vocabulary does."""
+    for number in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if number is not None:
+            return int(number)
+    return 0

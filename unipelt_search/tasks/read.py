@@ -1,0 +1,120 @@
+"""Reading what stands behind ``--data``: a folder, one file, or a hub dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+
+from unipelt_search.errors import DataError, did_you_mean
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.arrow_data import HUB_NAME, read_hub, read_parquet
+from unipelt_search.tasks.rows import RawData, Rows, listed
+from unipelt_search.tasks.text_files import read_csv, read_json_lines
+
+READERS: dict[str, Callable[[Path, TaskSpec], Rows]] = {
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".jsonl": read_json_lines,
+    ".json": read_json_lines,
+    ".parquet": read_parquet,
+}
+SPLIT_NAMES = {
+    "train": "train",
+    "validation": "validation",
+    "dev": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+
+
+def read_data(spec: TaskSpec) -> RawData:
+    """Read a dataset as text.
+
+    Args:
+        spec: Where it is, and which columns are read.
+
+    Returns:
+        Its splits; `train` is always among them.
+
+    Raises:
+        DataError: It cannot be found or read, or a column, text or label is missing.
+    """
+    path = Path(spec.data).expanduser()
+    if path.is_dir():
+        return _read_folder(path, spec)
+    if path.is_file():
+        return RawData(path.stem, {"train": _read_file(path, spec)})
+    if _looks_like_a_path(path, spec.data):
+        raise DataError(f"--data must be a file, a folder or a hub dataset; {spec.data!r} is not there. {_near(path)}")
+    return _read_hub_splits(spec)
+
+
+def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
+    files: dict[str, Path] = {}
+    others = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in READERS or not path.is_file():
+            continue
+        split = SPLIT_NAMES.get(path.stem.lower())
+        if split is None:
+            others.append(path)
+        elif split in files:
+            raise DataError(
+                f"{folder} must have one {split} file; got {files[split].name} and {path.name}. Remove one."
+            )
+        else:
+            files[split] = path
+    for path in others:
+        # Stricter than did_you_mean: `extra` is meant, `tranin` is not.
+        if meant := get_close_matches(path.stem.lower(), SPLIT_NAMES, n=1, cutoff=0.8):
+            raise DataError(
+                f"A file's name must say which split it is; got {path.name} in {folder}. Did you mean {meant[0]!r}?"
+            )
+    if "train" not in files:
+        raise DataError(
+            f"A folder must have a train file (train with one of {', '.join(READERS)}); {folder} has none. "
+            f"{_near(folder)} To use a single file, give its path."
+        )
+    ignored = f"Ignored in {folder.name}: {listed(path.name for path in others)}; the name says no split."
+    splits = {split: _read_file(files[split], spec) for split in sorted(files, key=list(SPLIT_NAMES).index)}
+    return RawData(folder.resolve().name, splits, (ignored,) if others else ())
+
+
+def _read_file(path: Path, spec: TaskSpec) -> Rows:
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"A data file's name must end in one of {', '.join(READERS)}; got {path.name!r}.")
+    return reader(path, spec)
+
+
+def _read_hub_splits(spec: TaskSpec) -> RawData:
+    rows, left_out = read_hub(spec.data, spec)
+    splits: dict[str, Rows] = {}
+    for name, found in rows.items():
+        split = SPLIT_NAMES.get(name.lower())
+        if split is None or split in splits:
+            left_out[name] = "the name says no split" if split is None else f"there is another {split} split"
+        else:
+            splits[split] = found
+    if "train" not in splits:
+        raise DataError(
+            f"A dataset must have a split `train` with labels; {spec.data} has: {', '.join([*rows, *left_out])}."
+        )
+    notices = tuple(f"Ignored in {spec.data}: split {name}; {reason}." for name, reason in left_out.items())
+    return RawData(spec.data, splits, notices)
+
+
+def _looks_like_a_path(path: Path, data: str) -> bool:
+    in_known_folder = path.parent != Path() and path.parent.is_dir()
+    return path.suffix.lower() in READERS or in_known_folder or not HUB_NAME.fullmatch(data)
+
+
+def _near(path: Path) -> str:
+    """Say what is in the nearest folder that exists."""
+    folder = next((place for place in (path, *path.parents) if place.is_dir()), Path())
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    return (
+        f"{folder.resolve()} has: {listed(names)}.{did_you_mean(path.name, names)}" if names else f"{folder} is empty."
+    )

@@ -1,0 +1,132 @@
+"""Rows as a source has them: every cell as text, none of them missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from unipelt_search.errors import DataError, did_you_mean
+from unipelt_search.specs.study import TaskSpec
+
+SHOWN = 5
+"""Names or numbers that a message lists before it says how many more there are."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one split, before labels have numbers."""
+
+    texts: tuple[tuple[str, ...], ...]
+    """A row has one text, or the two of a pair."""
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
+
+    def take(self, numbers: Iterable[int]) -> Rows:
+        """Return the rows with these numbers, counted from 0, in this order."""
+        kept = [int(number) for number in numbers]
+        return Rows(tuple(self.texts[n] for n in kept), tuple(self.labels[n] for n in kept))
+
+
+@dataclass(frozen=True)
+class RawData:
+    """What was read from one source."""
+
+    name: str
+    splits: Mapping[str, Rows]
+    """`train`, and `validation` and `test` where the source has them."""
+    notices: tuple[str, ...] = ()
+
+
+def listed(things: Iterable[object]) -> str:
+    """Join the first things with commas and say how many more there are."""
+    words = [str(thing) for thing in things]
+    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + more
+
+
+def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
+    """Check that a source has the columns that the user named.
+
+    Args:
+        spec: Which columns.
+        found: The source's columns.
+        source: What to call the source.
+
+    Raises:
+        DataError: One is missing, or stands there twice.
+    """
+    for option, column in (*(("--text", text) for text in spec.text), ("--label", spec.label)):
+        if column not in found:
+            raise DataError(
+                f"{option} must name a column of {source}; got {column!r}, found: {', '.join(found[:50])}."
+                f"{did_you_mean(column, found)}"
+            )
+        if found.count(column) > 1:
+            raise DataError(
+                f"A column must stand once in {source}; {column!r} stands there {found.count(column)} times."
+            )
+
+
+def make_rows(spec: TaskSpec, columns: Mapping[str, Sequence[object]], places: Sequence[str], source: str) -> Rows:
+    """Turn columns of cells into rows of text.
+
+    Args:
+        spec: Which columns are read.
+        columns: The cells of at least these columns, each ``(n,)``: text, numbers, or None where missing.
+        places: ``(n,)``, where each row stands, such as ``line 7``.
+        source: What to call the source.
+
+    Returns:
+        The rows.
+
+    Raises:
+        DataError: There are no rows, a text or label is missing or empty, or a cell is neither text nor a number.
+    """
+    if not places:
+        raise DataError(f"{source} must have rows; it is empty.")
+    cells = {name: _read_column(name, columns[name], places, source) for name in {*spec.text, spec.label}}
+    return Rows(tuple(zip(*(cells[name] for name in spec.text), strict=True)), tuple(cells[spec.label]))
+
+
+def _read_column(name: str, values: Sequence[object], places: Sequence[str], source: str) -> list[str]:
+    texts = [_text_of(value) for value in values]
+    if None in texts:
+        number = texts.index(None)
+        raise DataError(
+            f"Column {name!r} must hold text or numbers; {source} has {type(values[number]).__name__} "
+            f"at {places[number]}."
+        )
+    read = [text for text in texts if text is not None]
+    missing = [place for place, text in zip(places, read, strict=True) if not text.strip()]
+    if missing:
+        raise DataError(
+            f"Every row must have a text and a label; in {source}, column {name!r} is empty at {listed(missing)}. "
+            "Fill in or remove these rows."
+        )
+    broken = [place for place, text in zip(places, read, strict=True) if not _is_unicode(text)]
+    if broken:
+        raise DataError(
+            f"Every cell must be valid Unicode without NUL; in {source}, column {name!r} is not at {listed(broken)}. "
+            "Correct or remove these rows."
+        )
+    return read
+
+
+def _text_of(value: object) -> str | None:
+    """Return a cell as text, empty where it is missing; None if it is nothing that has a text form."""
+    if isinstance(value, str):
+        return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else None
+
+
+def _is_unicode(text: str) -> bool:
+    # Tokenizers refuse half of a surrogate pair, databases refuse NUL.
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,143 @@
+"""Who trains, who chooses, who decides, who is scored once: splits, stratified and seeded, no row lost.
+
+Order: missing splits are carved out of train, then ``train_size`` draws from what is left of it, then validation is
+halved into tune and select.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unipelt_search.errors import DataError
+from unipelt_search.specs.seeds import derive_seed
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.rows import RawData, Rows
+
+CARVED_SHARE = 0.2
+MOST_VALIDATION = 1000
+"""Rows that are carved for validation at most, beside a given test split."""
+MOST_TEST = 2000
+"""Rows that are carved for the test at most, beside a given validation split."""
+
+
+@dataclass(frozen=True)
+class RawSplits:
+    """Rows by job."""
+
+    whole_train: Rows
+    """The training rows before `train_size` drew from them."""
+    train: Rows
+    tune: Rows
+    select: Rows
+    test: Rows
+    notices: tuple[str, ...]
+
+
+def stratified_take(
+    labels: Sequence[str], count: int, seed: int, *, every_class: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw rows so that each class keeps its share (largest remainders), and return them and the others.
+
+    Args:
+        labels: ``(n,)``, each row's label.
+        count: Rows to draw, at most n.
+        seed: Decides which rows, and which classes get the rows that shares leave over.
+        every_class: Draw at least one row of every class, where ``count`` allows it.
+
+    Returns:
+        The drawn row numbers ``(count,)`` and the other ones ``(n - count,)``, both ascending.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    _, classes, sizes = np.unique(np.asarray(labels, dtype=object), return_inverse=True, return_counts=True)
+    quota = _quotas(sizes, count, random, every_class=every_class)
+    drawn = np.zeros(len(labels), dtype=bool)
+    for number, size in enumerate(quota):
+        drawn[random.permutation(np.flatnonzero(classes == number))[:size]] = True
+    return np.flatnonzero(drawn), np.flatnonzero(~drawn)
+
+
+def split_rows(raw: RawData, spec: TaskSpec, seed: int) -> RawSplits:
+    """Carve the splits that are missing, draw the training rows, and halve the validation rows.
+
+    Args:
+        raw: What was read.
+        spec: How many rows to carve and to draw.
+        seed: The data seed.
+
+    Returns:
+        The rows by job, with notices on what was carved.
+
+    Raises:
+        DataError: There are too few rows for that.
+    """
+    whole, validation, test, notices = _carve(raw, spec, seed)
+    train = whole
+    if spec.train_size is not None:
+        if spec.train_size > len(whole):
+            raise DataError(
+                f"--train-size must be at most the number of training rows, {len(whole)}; got {spec.train_size}."
+            )
+        drawn, _ = stratified_take(whole.labels, spec.train_size, derive_seed(seed, "train_size"), every_class=True)
+        train = whole.take(drawn)
+    if len(validation) < 2:
+        raise DataError(
+            f"Validation must have at least 2 rows, one to choose settings and one to decide; got {len(validation)}. "
+            "Give more rows."
+        )
+    tune, select = stratified_take(validation.labels, len(validation) // 2, derive_seed(seed, "halve"))
+    return RawSplits(whole, train, validation.take(tune), validation.take(select), test, tuple(notices))
+
+
+def _carve(raw: RawData, spec: TaskSpec, seed: int) -> tuple[Rows, Rows, Rows, list[str]]:
+    """Return train, validation and test, and what to say about those that were carved."""
+    train, validation, test = raw.splits["train"], raw.splits.get("validation"), raw.splits.get("test")
+    notices: list[str] = []
+    rows = len(train)
+    fifth = max(round(rows * CARVED_SHARE), 2)
+    if spec.carve is not None and validation is not None:
+        if test is None:
+            test = validation
+            notices.append("The validation file is the test split: further training rows are the validation split.")
+        else:
+            notices.append("The validation file is not used: further training rows are the validation split.")
+        validation = None
+    if test is None:
+        count = fifth if validation is None else min(fifth, MOST_TEST)
+        train, test = _take_out(train, count, derive_seed(seed, "test"))
+        notices.append(f"No test split was given: {count} of the {rows} training rows are the test split.")
+    if validation is None:
+        count = spec.carve or (min(fifth, MOST_VALIDATION) if "test" in raw.splits else fifth)
+        train, validation = _take_out(train, count, derive_seed(seed, "validation"))
+        if spec.carve is None:
+            notices.append(f"No validation split was given: {count} of the {rows} training rows are validation rows.")
+    return train, validation, test, notices
+
+
+def _take_out(train: Rows, count: int, seed: int) -> tuple[Rows, Rows]:
+    """Take rows out of train, which keeps a row of every class while it can; return what stays and what is out."""
+    if count >= len(train):
+        raise DataError(
+            f"Carving must leave training rows; got {len(train)} training rows and {count} to carve. Give more rows."
+        )
+    stay, out = stratified_take(train.labels, len(train) - count, seed, every_class=True)
+    return train.take(stay), train.take(out)
+
+
+def _quotas(sizes: np.ndarray, count: int, random: np.random.Generator, *, every_class: bool) -> np.ndarray:
+    """Divide ``count`` rows among classes of these sizes, ``(C,)`` → ``(C,)``, never more than a class has."""
+    total = int(sizes.sum())
+    quota = sizes * count // total
+    remainder = sizes * count - quota * total
+    if every_class and count >= len(sizes):
+        remainder[quota == 0] = 0  # a row above their share: no claim on more
+        quota = np.maximum(quota, 1)
+    luck = random.random(len(sizes))
+    by_claim = np.lexsort((luck, -remainder))
+    for number in by_claim[: max(count - int(quota.sum()), 0)]:
+        quota[number] += 1
+    while quota.sum() > count:  # single rows of tiny classes were paid by nobody yet: the largest pay
+        quota[np.argmax(quota)] -= 1
+    return quota

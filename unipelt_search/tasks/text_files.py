@@ -1,0 +1,143 @@
+"""Reading CSV, TSV and JSON lines: cells stay as they are written, and every fault is named with its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unipelt_search.errors import DataError
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.rows import Rows, check_columns, make_rows
+
+DELIMITERS = (",", "\t", ";")
+
+
+def read_csv(path: Path, spec: TaskSpec) -> Rows:
+    """Read a file of delimited text whose first line names the columns.
+
+    The delimiter is the one of comma, tab and semicolon that cuts the wanted columns out of the first line.
+
+    Args:
+        path: The file, UTF-8 with or without a byte order mark.
+        spec: Which columns are read.
+
+    Returns:
+        The rows; `NA`, `null` and `007` stay as they are written.
+
+    Raises:
+        DataError: It is not UTF-8, is empty, lacks a column, or a line does not fit the first one.
+    """
+    text = _read_text(path)
+    if not text.strip():
+        raise DataError(f"{path.name} must have a first line that names the columns, and rows; it is empty.")
+    csv.field_size_limit(sys.maxsize)  # else a text of more than 131,072 characters is an error
+    delimiter = _find_delimiter(text, spec, path)
+    lines = _csv_lines(text, delimiter, path)
+    header = [name.strip() for name in next(lines)[1]]
+    check_columns(spec, header, path.name)
+    columns: dict[str, list[object]] = {name: [] for name in {*spec.text, spec.label}}
+    position = {name: header.index(name) for name in columns}
+    places = []
+    for line, fields in lines:
+        if len(fields) != len(header):
+            raise DataError(
+                f"Every row must have as many fields as the first line of {path.name}, {len(header)}; got "
+                f"{len(fields)} at line {line}. Put a field that holds {delimiter!r}, a line break or a quote between "
+                "double quotes."
+            )
+        places.append(f"line {line}")
+        for name, cells in columns.items():
+            cells.append(fields[position[name]])
+    return make_rows(spec, columns, places, path.name)
+
+
+def read_json_lines(path: Path, spec: TaskSpec) -> Rows:
+    """Read a file with one JSON object per line, or one JSON array of objects.
+
+    Args:
+        path: The file, UTF-8 with or without a byte order mark.
+        spec: Which keys are read.
+
+    Returns:
+        The rows; numbers stay as they are written.
+
+    Raises:
+        DataError: It is not UTF-8, is empty, is not JSON, or lacks a key.
+    """
+    text = _read_text(path)
+    if text.lstrip().startswith("["):
+        array = _parse_json(text, path, 1)
+        entries = [(f"row {number}", entry) for number, entry in enumerate(array, start=1)]
+    else:  # not splitlines(): JSON strings may hold U+2028, which that takes for a line's end
+        lines = enumerate(text.split("\n"), start=1)
+        entries = [(f"line {number}", _parse_json(line, path, number)) for number, line in lines if line.strip()]
+    for place, entry in entries:
+        if not isinstance(entry, dict):
+            raise DataError(f"Every row of {path.name} must be a JSON object; got {type(entry).__name__} at {place}.")
+    if entries:
+        check_columns(spec, list(dict.fromkeys(key for _, entry in entries for key in entry)), path.name)
+    columns = {name: [entry.get(name) for _, entry in entries] for name in {*spec.text, spec.label}}
+    return make_rows(spec, columns, [place for place, _ in entries], path.name)
+
+
+def _read_text(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path.name} must be UTF-8 text; got byte 0x{content[error.start]:02x} at line {line} "
+            f"(byte {error.start + 1} of the file). Save it as UTF-8."
+        ) from error
+
+
+def _find_delimiter(text: str, spec: TaskSpec, path: Path) -> str:
+    wanted = {*spec.text, spec.label}
+    best, best_rank = DELIMITERS[0], (False, 0)
+    for delimiter in DELIMITERS:
+        header = {name.strip() for name in _first_line(text, delimiter)}
+        rank = (wanted <= header, len(header))
+        if rank > best_rank:
+            best, best_rank = delimiter, rank
+    return best
+
+
+def _first_line(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error:  # a quoted name followed by another delimiter
+        return []
+
+
+def _csv_lines(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row that is not blank, with the number of the line it begins at."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    begin = 1
+    try:
+        for fields in reader:
+            if fields:
+                yield begin, fields
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f'A quoted field must end with a quote, and quotes inside it must be doubled (""); {path.name} breaks this '
+            f"in the row that begins at line {begin}: {error}."
+        ) from error
+
+
+def _parse_json(text: str, path: Path, line: int) -> Any:
+    try:
+        # Numbers stay as written: 1 and 1.0 are different labels, as they are in a CSV file.
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        message = getattr(error, "msg", "it is nested too deeply")
+        raise DataError(
+            f"{path.name} must hold one JSON object per line; line {line + getattr(error, 'lineno', 1) - 1} "
+            f"is not JSON: {message}."
+        ) from error

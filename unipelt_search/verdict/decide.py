@@ -1,0 +1,142 @@
+"""Which method is best, which cannot be told apart from it, and which are still worth tuning."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from unipelt_search.records.history import StudyRecord, TrialState
+from unipelt_search.records.report import Difference, Verdict
+from unipelt_search.verdict.intervals import paired_difference, t_interval
+from unipelt_search.verdict.standings import MethodStanding, method_standings
+
+_STANDARD_ERRORS = 2.0
+_METRIC_NAMES = {"macro_f1": "macro-F1", "matthews": "Matthews correlation"}
+
+
+def decide(record: StudyRecord) -> Verdict:
+    """Judge a study by its confirmed runs on the select rows.
+
+    Args:
+        record: The study.
+
+    Returns:
+        The best method by its mean, the methods that tie with it (the 95 % interval of the difference, paired over
+        seeds, contains 0, or there are too few seeds to tell), and the cheapest of all of these.
+    """
+    standings = method_standings(record)
+    confirmed = [standing for standing in standings if standing.confirmed]
+    if not confirmed:
+        return Verdict(
+            method=None, trial=None, ties=(), cheapest_tie=None, sentence=_unconfirmed(record, standings),
+            decided_on="select",
+        )  # fmt: skip
+    best, others = confirmed[0], confirmed[1:]
+    ties = [other for other in others if _ties(paired_difference(other.scores, best.scores))]
+    cheapest = min([best, *ties], key=lambda s: (s.stored_parameters, s.method))
+    return Verdict(
+        method=best.method,
+        trial=best.trial.number,
+        ties=tuple(tie.method for tie in ties),
+        cheapest_tie=cheapest.method,
+        sentence=_sentence(record, best, others, ties, cheapest),
+        decided_on="select",
+    )
+
+
+def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, str]]:
+    """Tell which methods are still worth tuning.
+
+    A method is not when its best tune score lies more than two standard errors of a difference of two proportions
+    behind the leader's: on that many rows such a gap is hardly luck.
+
+    Args:
+        record: The study.
+
+    Returns:
+        The plausible methods, and for each other one that has a score the reason in a sentence.
+    """
+    values: dict[str, float] = {}
+    minimize = record.task.direction == "minimize"
+    for trial in record.trials:
+        if trial.state is TrialState.COMPLETE and trial.value is not None:
+            found = values.get(trial.method, trial.value)
+            values[trial.method] = min(found, trial.value) if minimize else max(found, trial.value)
+    if not values:
+        return set(record.spec.space.methods), {}
+    leader = (min if minimize else max)(sorted(values), key=lambda method: values[method])
+    rows = min(record.task.rows["tune"], record.spec.space.tune_rows)
+    plausible = {method for method in record.spec.space.methods if method not in values}
+    reasons = {}
+    for method, value in values.items():
+        gap = abs(values[leader] - value)
+        error = sqrt(sum(_variance(v) for v in (values[leader], value)) / rows)
+        if gap <= _STANDARD_ERRORS * error or method == leader:
+            plausible.add(method)
+        else:
+            reasons[method] = (
+                f"Its best tune score, {value:.3f}, lies {gap:.3f} behind {leader}'s {values[leader]:.3f}, more than "
+                f"{_STANDARD_ERRORS:g} standard errors ({error:.3f} each, {rows} tune rows)."
+            )
+    return plausible, reasons
+
+
+def metric_name(metric: str) -> str:
+    """Return how a metric is called in a sentence."""
+    return _METRIC_NAMES.get(metric, metric)
+
+
+def _variance(score: float) -> float:
+    """The variance of one row's contribution to a proportion; for other metrics the widest one stands in."""
+    return score * (1 - score) if 0 <= score <= 1 else 0.25
+
+
+def _ties(difference: Difference | None) -> bool:
+    if difference is None or difference.low is None or difference.high is None:
+        return True
+    return difference.low <= 0 <= difference.high
+
+
+def _sentence(
+    record: StudyRecord,
+    best: MethodStanding,
+    others: list[MethodStanding],
+    ties: list[MethodStanding],
+    cheapest: MethodStanding,
+) -> str:
+    interval = t_interval([run.select for run in best.confirmed])
+    name, runs = metric_name(record.task.metric), len(best.confirmed)
+    if interval.low is None or interval.high is None:
+        parts = [f"{best.method} leads on the select rows with {name} {interval.mean:.3f}."]
+        if others:
+            parts.append("One seed cannot tell methods apart: confirm with three or more.")
+    else:
+        spread = f"95 % interval {interval.low:.3f} to {interval.high:.3f} over {runs} seeds"
+        parts = [f"{best.method} is best on the select rows: {name} {interval.mean:.3f} ({spread})."]
+        if ties:
+            tied = _listed([tie.method for tie in ties])
+            parts.append(f"It cannot be told apart from {tied}; the cheapest of these is {_priced(cheapest)}.")
+        elif others:
+            parts.append(f"Every other confirmed method is behind by more than the seeds can explain; {_priced(best)}.")
+    majority = record.task.majority["select"][record.task.metric]
+    if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
+        parts.append(f"It does not beat always answering the most frequent label ({majority:.3f}).")
+    return " ".join(parts)
+
+
+def _priced(standing: MethodStanding) -> str:
+    return f"{standing.method} with {standing.stored_parameters:,} stored parameters"
+
+
+def _unconfirmed(record: StudyRecord, standings: tuple[MethodStanding, ...]) -> str:
+    if not standings:
+        return "No verdict yet: no trial is complete."
+    leader = standings[0]
+    return (
+        f"No verdict yet: no method was confirmed with fresh seeds. On the tune rows {leader.method} (trial "
+        f"{leader.trial.number}) leads with {metric_name(record.task.metric)} {leader.score:.3f}, a score that chose "
+        f"its own settings."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
