@@ -10,4 +10,46 @@ The public names are loaded when they are first used, so that opening a report n
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unipelt_search.api import Study, delete_study, list_studies, open_study, run_study
+    from unipelt_search.specs.load_study import load_study
+    from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "BackboneSpec",
+    "BudgetSpec",
+    "MachineSpec",
+    "SpaceSpec",
+    "Study",
+    "StudySpec",
+    "TaskSpec",
+    "delete_study",
+    "list_studies",
+    "load_study",
+    "open_study",
+    "run_study",
+]
+
+_HOMES = {
+    "Study": "api",
+    "delete_study": "api",
+    "list_studies": "api",
+    "open_study": "api",
+    "run_study": "api",
+    "load_study": "specs.load_study",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'specs.study')}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -36,6 +36,11 @@ def test_data_beside_the_file_is_found(write, tmp_path: Path) -> None:
     assert load_study(write(GOOD)).task.data == str(tmp_path / "rows.csv")
 
 
+def test_a_folder_named_like_the_embedded_data_does_not_hide_it(write, tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    assert load_study(write(GOOD.replace("rows.csv", "demo"))).task.data == "demo"
+
+
 def test_all_faults_are_told_at_once(write) -> None:
     text = """
     name: -x

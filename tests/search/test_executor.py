@@ -1,0 +1,125 @@
+"""What the executor does around Ray; the whole of it runs in tests/test_api.py."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ray.tune.search import Searcher
+
+from unipelt_search.errors import RequestError, StorageError
+from unipelt_search.records.results import EvaluationRow
+from unipelt_search.search import executor
+from unipelt_search.search.driver import FINISHED, Assignment
+from unipelt_search.search.space import published
+from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.study import BackboneSpec, MachineSpec, SpaceSpec
+from unipelt_search.specs.trial import RunSpec
+
+CONFIG = {"run_id": "r1", "attempt": 2}
+
+
+class FakeDriver:
+    def __init__(self, *answers) -> None:
+        self.answers, self.heard = list(answers), []
+
+    def next_run(self):
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def on_evaluation(self, *given) -> None:
+        self.heard.append(("evaluation", *given))
+
+    def on_result(self, *given) -> None:
+        self.heard.append(("result", *given))
+
+    def on_error(self, *given) -> None:
+        self.heard.append(("error", *given))
+
+
+@pytest.fixture
+def assignment(tmp_path: Path) -> Assignment:
+    run = RunSpec(trial=published("lora", SpaceSpec(), 100)[0], seeds=run_seeds(0, 0))
+    return Assignment(run_id="r1", attempt=2, run=run, label="trial 0 lora (screen)", checkpoint=tmp_path / "weights")
+
+
+def test_assignments_become_configurations(assignment) -> None:
+    bridge = executor._Bridge(FakeDriver(assignment, None, FINISHED))
+    searcher = executor._Assigner(bridge)
+    config = searcher.suggest("t1")
+    assert (config["run_id"], config["attempt"]) == ("r1", 2)
+    assert RunSpec.model_validate_json(config["run"]) == assignment.run
+    assert Path(config["checkpoint"]).is_absolute()
+    assert searcher.suggest("t2") is None
+    assert searcher.suggest("t3") == Searcher.FINISHED
+
+
+def test_answers_reach_the_driver(result) -> None:
+    driver = FakeDriver()
+    listener = executor._Listener(executor._Bridge(driver))
+    trial = SimpleNamespace(config=CONFIG, get_pickled_error=lambda: None)
+    row = EvaluationRow(step=1, epoch=0.1, train_loss=None, value=0.5, seconds=1.0)
+    done = result(0.5)
+    listener.on_trial_result(0, [], trial, {"kind": "evaluation", "record": row.model_dump_json()})
+    listener.on_trial_result(0, [], trial, {"kind": "result", "record": done.model_dump_json()})
+    listener.on_trial_result(0, [], trial, {"kind": "error", "message": "no memory"})
+    listener.on_trial_error(0, [], trial)
+    assert driver.heard[:3] == [
+        ("evaluation", "r1", 2, row), ("result", "r1", 2, done), ("error", "r1", 2, "no memory"),
+    ]  # fmt: skip
+    assert driver.heard[3][3].startswith("The worker process ended while it trained this run")
+
+
+def test_an_error_of_the_driver_is_kept_and_ends_the_search() -> None:
+    bridge = executor._Bridge(FakeDriver(StorageError("the disk is full")))
+    searcher, listener = executor._Assigner(bridge), executor._Listener(bridge)
+    listener.on_step_begin(0, [])
+    assert searcher.suggest("t1") == Searcher.FINISHED
+    assert str(bridge.error) == "the disk is full"
+    with pytest.raises(executor._LeaveTune):
+        listener.on_step_begin(1, [])
+
+
+def test_ctrl_c_leaves_at_the_next_step_and_a_second_one_at_once() -> None:
+    bridge = executor._Bridge(FakeDriver())
+    before = signal.getsignal(signal.SIGINT)
+    with executor._heed_interrupts(bridge):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert bridge.interrupted
+        with pytest.raises(executor._LeaveTune):
+            executor._Listener(bridge).on_step_begin(0, [])
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_silence_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AIR_NEW_OUTPUT", "1")
+    monkeypatch.delenv("TUNE_DISABLE_SIGINT_HANDLER", raising=False)
+    level = logging.getLogger("ray").level
+    with executor._silence():
+        assert os.environ["RAY_AIR_NEW_OUTPUT"] == "0"
+        assert logging.getLogger("ray").level == logging.CRITICAL
+    assert os.environ["RAY_AIR_NEW_OUTPUT"] == "1"
+    assert "TUNE_DISABLE_SIGINT_HANDLER" not in os.environ
+    assert logging.getLogger("ray").level == level
+
+
+def test_local_model_folders_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert executor._with_absolute_folder(BackboneSpec(model="model")).model == str(tmp_path / "model")
+    assert executor._with_absolute_folder(BackboneSpec(model="some/hub-name")).model == "some/hub-name"
+
+
+def test_a_run_that_does_not_fit_is_refused_before_ray_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "_start_local", lambda capacity: pytest.fail("Ray was started"))
+    with pytest.raises(RequestError, match="--cpus-per-trial must fit on this machine"):
+        with executor.open_ray(MachineSpec(cpus_per_trial=10_000)):
+            pass

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import pytest
+
+from unipelt_search.errors import RequestError
+from unipelt_search.records.history import RunState
+from unipelt_search.search import plan
+from unipelt_search.search.plan import Clock, Finish, Resume, StartRun, StartTrial, Wait, check_budget, next_step
+from unipelt_search.search.space import published
+
+BASE = {"head": 0.5, "lora": 0.7, "unipelt_apl": 0.6}
+
+
+def score(spec, seed_index):
+    return BASE[spec.method] + 0.01 * (spec.training.learning_rate < 1e-3)
+
+
+def steps_of(decisions, kind):
+    return [decision.step for decision in decisions if isinstance(decision.step, kind)]
+
+
+def test_fewer_trials_than_methods_are_refused(spec) -> None:
+    check_budget(spec(trials=3))
+    with pytest.raises(RequestError, match=r"--trials must be at least the number of methods.*got 2 for 3 methods"):
+        check_budget(spec(trials=2))
+
+
+def test_screen_goes_in_rounds_over_the_published_settings(fake, all_plausible) -> None:
+    study = fake(trials=8)  # 8 // 3 = 2 rounds
+    started = steps_of(study.play(score), StartTrial)
+    screen = [step for step in started if step.phase == "screen"]
+    assert [step.spec.method for step in screen] == ["head", "lora", "unipelt_apl"] * 2
+    assert all(step.origin == "published" for step in screen)
+    space = study.record.spec.space
+    assert screen[1].spec == published("lora", space, 320)[0]
+    assert screen[4].spec == published("lora", space, 320)[1]
+    assert [step.phase for step in started] == ["screen"] * 6 + ["tune"] * 2
+
+
+def test_screen_has_three_rounds_at_most(fake, all_plausible) -> None:
+    study = fake(trials=20)
+    phases = [step.phase for step in steps_of(study.play(score), StartTrial)]
+    assert phases == ["screen"] * 9 + ["tune"] * 11
+
+
+def test_tune_takes_turns_beginning_with_the_best_method(fake, all_plausible) -> None:
+    study = fake(trials=14)
+    tune = [step for step in steps_of(study.play(score), StartTrial) if step.phase == "tune"]
+    assert [step.spec.method for step in tune] == ["lora", "unipelt_apl", "head", "lora", "unipelt_apl"]
+    assert all(step.origin == "tpe" for step in tune)
+
+
+def test_tune_leaves_out_implausible_methods_and_says_why(fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = {"head": "it is 0.2 behind."}
+    monkeypatch.setattr(plan, "plausible_methods", lambda record: ({"lora", "unipelt_apl"}, reasons))
+    study = fake(trials=12)
+    tune = [step.spec.method for step in steps_of(study.play(score), StartTrial) if step.phase == "tune"]
+    assert tune == ["lora", "unipelt_apl", "lora"]
+    assert [(drop.method, drop.phase, drop.reason) for drop in study.record.dropped] == [
+        ("head", "tune", "it is 0.2 behind.")
+    ]
+
+
+def test_a_method_whose_every_trial_failed_is_not_tuned(fake, all_plausible) -> None:
+    study = fake(trials=12)
+    started = steps_of(study.play(lambda spec, seed: None if spec.method == "head" else score(spec, seed)), StartTrial)
+    assert {step.spec.method for step in started if step.phase == "tune"} == {"lora", "unipelt_apl"}
+    assert [(drop.method, drop.reason) for drop in study.record.dropped] == [("head", "None of its trials succeeded.")]
+
+
+def test_a_dropped_method_stays_dropped(fake, all_plausible, dropped) -> None:
+    study = fake(trials=12)
+    study.change(dropped=(dropped("lora", "tune"),))
+    tune = [step.spec.method for step in steps_of(study.play(score), StartTrial) if step.phase == "tune"]
+    assert "lora" not in tune
+    assert len(tune) == 3
+
+
+def test_a_method_that_cannot_attach_is_not_tried(fake, all_plausible, dropped) -> None:
+    study = fake(trials=8)
+    study.change(dropped=(dropped("head", "screen"),))
+    started = steps_of(study.play(score), StartTrial)
+    assert {step.spec.method for step in started} == {"lora", "unipelt_apl"}
+    assert [step.phase for step in started].count("screen") == 6  # 8 // 2 methods, three rounds at most
+
+
+def test_confirm_runs_each_finalist_one_seed_at_a_time_best_first(fake, all_plausible) -> None:
+    study = fake(trials=9, seeds=2)
+    runs = steps_of(study.play(score), StartRun)
+    methods = [study.record.trials[run.trial].method for run in runs]
+    assert methods == ["lora", "unipelt_apl", "head"] * 2
+    assert [run.seed_index for run in runs] == [1, 1, 1, 2, 2, 2]
+    best_rates = {study.record.trials[run.trial].spec.training.learning_rate for run in runs[:1]}
+    assert best_rates == {5e-4}  # the lora rate below 1e-3 scored best
+
+
+def test_finalists_tie_by_stored_parameters_then_number(fake) -> None:
+    study = fake()
+    specs = published("lora", study.record.spec.space, 320)
+    for spec, stored in zip(specs, (300, 200, 200), strict=True):
+        study.end(study.add_trial(spec, "screen"), score=0.5, stored=stored)
+    assert [trial.number for trial in plan.finalists(study.record)] == [1]
+
+
+def test_failed_trials_are_no_finalists_and_failed_confirm_runs_are_not_repeated(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=2)
+
+    def with_failures(spec, seed_index):
+        return None if spec.method == "head" or seed_index == 1 else score(spec, seed_index)
+
+    decisions = study.play(with_failures)
+    runs = steps_of(decisions, StartRun)
+    assert [(study.record.trials[run.trial].method, run.seed_index) for run in runs] == [
+        ("lora", 1), ("unipelt_apl", 1), ("lora", 2), ("unipelt_apl", 2),
+    ]  # fmt: skip
+    assert decisions[-1].step == Finish("complete")
+
+
+def test_a_study_without_any_usable_trial_ends(fake) -> None:
+    study = fake(trials=9)
+    decisions = study.play(lambda spec, seed_index: None)
+    assert {step.phase for step in steps_of(decisions, StartTrial)} == {"screen"}
+    assert decisions[-1].step == Finish("complete")
+
+
+def test_phases_do_not_overlap(fake, all_plausible) -> None:
+    study = fake(trials=4, seeds=1)
+    clock = Clock(workers=8)
+    for _ in range(3):
+        study.apply(next_step(study.record, clock))
+    assert isinstance(next_step(study.record, clock).step, Wait)
+    for number in range(3):
+        study.end(number)
+    assert next_step(study.record, clock).phase == "tune"
+    study.apply(next_step(study.record, clock))
+    assert isinstance(next_step(study.record, clock).step, Wait)
+    study.end(3)
+    assert isinstance(next_step(study.record, clock).step, StartRun)
+
+
+def test_interrupted_runs_are_started_again_first(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=2)
+    study.play(score)
+    last = study.record.trials[0]
+    runs = (*last.runs[:-1], last.runs[-1].model_copy(update={"state": RunState.WAITING, "result": None}))
+    study.change(trials=(last.model_copy(update={"runs": runs}), *study.record.trials[1:]))
+    decision = next_step(study.record, Clock())
+    assert decision.step == Resume(runs[-1])
+    assert decision.phase == "confirm"
+
+
+def test_a_grown_budget_continues_where_it_ended(fake, all_plausible) -> None:
+    study = fake(trials=6, seeds=1)
+    study.play(score)
+    study.set_budget(trials=11, seeds=2)
+    study.change(phase="screen")
+    more = study.play(score)
+    assert [step.phase for step in steps_of(more, StartTrial)] == ["screen"] * 3 + ["tune"] * 2
+    assert {run.seed_index for run in steps_of(more, StartRun)} <= {1, 2}
+    assert all({1, 2} <= {run.seed_index for run in trial.runs} for trial in plan.finalists(study.record))
+    assert len(study.record.trials) == 11
+
+
+def test_screen_is_over_once_tune_has_begun(fake, all_plausible) -> None:
+    study = fake(trials=4, seeds=1)
+    study.play(score)
+    study.set_budget(trials=9)  # three rounds would fit nine trials, but the fourth trial was a tuned one
+    study.change(phase="screen")
+    assert {step.phase for step in steps_of(study.play(score), StartTrial)} == {"tune"}
+    assert len(study.record.trials) == 9
+
+
+def test_time_keeps_a_third_for_confirm(fake, all_plausible) -> None:
+    study = fake(trials=100, seeds=100, time_seconds=1000.0)
+    decisions = study.play(score, seconds=10.0)
+    assert len(steps_of(decisions, StartTrial)) == 64  # the 65th would end at 650 s, where confirm's share begins
+    assert len(study.record.trials) * 10 <= 650
+    assert study.record.wall_seconds <= 1000
+    confirm = steps_of(decisions, StartRun)
+    assert len(confirm) % 3 == 0  # later seeds for all finalists or for none
+    assert decisions[-1].step == Finish("time")
+    assert study.record.notices == (
+        "The time limit of 1000 s allowed 64 of 100 trials.",
+        "The time limit of 1000 s allowed 11 of 100 seeds of each finalist.",
+    )
+
+
+def test_a_round_that_does_not_fit_is_not_begun(fake, all_plausible) -> None:
+    study = fake(trials=9, seeds=1, time_seconds=80.0)
+    decisions = study.play(score, seconds=10.0)
+    assert len(steps_of(decisions, StartTrial)) == 5  # a second round would end at 60 s; single trials still fit
+    assert study.record.notices[0] == "The time limit of 80 s allowed 1 of 3 screen rounds."
+    assert [decision.phase for decision in decisions[:4]] == ["screen"] * 3 + ["tune"]
+
+
+def test_the_first_confirm_seed_goes_as_far_as_the_time_allows(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=2, time_seconds=55.0)
+    decisions = study.play(score, seconds=10.0)
+    confirmed = [study.record.trials[run.trial].method for run in steps_of(decisions, StartRun)]
+    assert confirmed == ["lora", "unipelt_apl"]
+    assert study.record.notices[-1] == "The time limit of 55 s left no time to confirm head."
+
+
+def test_without_a_time_limit_the_clock_does_not_matter(fake, all_plausible) -> None:
+    study = fake(trials=5)
+    assert next_step(study.record, Clock(seconds=1e9)) == next_step(study.record, Clock())
+
+
+def test_estimates_prefer_the_same_kind_then_the_same_method(fake) -> None:
+    study = fake()
+    clock = Clock()
+    assert plan.estimate_seconds(study.record, clock, "head", confirm=False) is None
+    space = study.record.spec.space
+    study.end(study.add_trial(published("lora", space, 320)[0], "screen"), seconds=20.0)
+    study.end(study.add_trial(published("head", space, 320)[0], "screen"), seconds=10.0)
+    study.add_run(0, 1)
+    study.end(0, 1, seconds=50.0)
+    assert plan.estimate_seconds(study.record, clock, "lora", confirm=False) == 20
+    assert plan.estimate_seconds(study.record, clock, "lora", confirm=True) == 50
+    assert plan.estimate_seconds(study.record, clock, "head", confirm=True) == 10
+    assert plan.estimate_seconds(study.record, clock, "bitfit", confirm=False) == pytest.approx(80 / 3)
+    assert plan.estimate_seconds(study.record, Clock(run_seconds={"0/0": 5.0}), "lora", confirm=False) == 5

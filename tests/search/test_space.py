@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from unipelt_search.search.space import LEARNING_RATES, parameters_of, published, steps_for, suggest
+from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
+from unipelt_search.specs.study import SpaceSpec
+
+SPACE = SpaceSpec(batch_size=16)
+
+
+@pytest.mark.parametrize(
+    ("rows", "steps"),
+    [(1, 150), (100, 150), (400, 500), (800, 1000), (5000, 1000), (16_000, 3000)],
+)
+def test_steps_follow_the_rows(rows: int, steps: int) -> None:
+    assert steps_for(rows, SPACE) == steps
+
+
+def test_steps_that_were_asked_for_are_taken() -> None:
+    assert steps_for(10_000, SpaceSpec(steps=7)) == 7
+
+
+@pytest.mark.parametrize("method", TRAINED_METHODS)
+def test_published_settings_differ_in_the_learning_rate_alone(method: str) -> None:
+    specs = published(method, SPACE, 400)
+    assert tuple(spec.training.learning_rate for spec in specs) == LEARNING_RATES[method]
+    alike = {spec.training.model_copy(update={"learning_rate": 1.0}) for spec in specs}
+    assert len(alike) == 1
+    assert specs[0].training.steps == 500
+
+
+def test_published_settings_are_the_papers() -> None:
+    spec = published("unipelt_apl", SPACE, 400)[0]
+    assert (spec.lora.rank, spec.lora.alpha) == (8, 16)
+    assert spec.adapter.bottleneck == 48
+    assert (spec.prefix.length, spec.prefix.mlp) == (10, 512)
+    assert (spec.gate.lora, spec.gate.prefix, spec.gate.pooling) == ("replace", "scale", "tokens")
+
+
+@pytest.mark.parametrize("method", TRAINED_METHODS)
+@pytest.mark.filterwarnings("error")
+def test_published_settings_lie_in_the_searched_space(method: str) -> None:
+    for spec in published(method, SPACE, 400):
+        params, distributions = parameters_of(spec, SPACE, 400)
+        assert params["training.learning_rate"] == spec.training.learning_rate
+        assert "training.schedule" in params
+        for name, distribution in distributions.items():
+            assert distribution._contains(distribution.to_internal_repr(params[name])), name
+
+
+@pytest.mark.parametrize("method", TRAINED_METHODS)
+def test_a_drawn_configuration_is_found_again_from_its_parameters(method: str) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for _ in range(5):
+        trial = study.ask()
+        spec = suggest(trial, method, SPACE, 400)
+        params, distributions = parameters_of(spec, SPACE, 400)
+        assert params == trial.params
+        assert distributions == trial.distributions
+        assert spec.method == method
+        study.tell(trial, 0.5)
+
+
+def test_alpha_is_searched_only_where_it_acts() -> None:
+    replace = published("unipelt_pl", SPACE, 400)[0]
+    multiply = replace.model_copy(update={"gate": replace.gate.model_copy(update={"lora": "multiply"})})
+    assert "lora.alpha" not in parameters_of(replace, SPACE, 400)[0]
+    assert "lora.alpha" in parameters_of(multiply, SPACE, 400)[0]
+    assert "lora.alpha" in parameters_of(published("lora", SPACE, 400)[0], SPACE, 400)[0]
+
+
+def test_gates_are_searched_only_for_the_parts_there_are() -> None:
+    for method in METHODS.values():
+        if method.trains != "nothing":
+            params = parameters_of(published(method.name, SPACE, 400)[0], SPACE, 400)[0]
+            assert ("gate.prefix" in params) == (method.gated and "prefix" in method.submodules)
+            assert ("gate.lora" in params) == (method.gated and "lora" in method.submodules)

@@ -1,0 +1,101 @@
+"""The worker without Ray: its methods are called as Tune calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import tiny
+from unipelt_search.errors import DivergedError
+from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.search import worker
+from unipelt_search.search.worker import RunWorker, one_line
+from unipelt_search.specs.study import BackboneSpec
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch) -> Iterator:
+    loads: list[str] = []
+
+    def load(spec: BackboneSpec, classes: int, device: str):
+        loads.append(spec.model)
+        return tiny.tiny_backbone(classes=classes)
+
+    monkeypatch.setattr(worker, "load_backbone", load)
+    monkeypatch.setattr(worker.torch, "use_deterministic_algorithms", lambda *given, **named: None)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+
+    def build(method: str, **training) -> RunWorker:
+        made = RunWorker.__new__(RunWorker)
+        made.setup(
+            config(method, **training), task=tiny.tiny_task(), backbone=BackboneSpec(model="tiny"), device="cpu",
+            threads=1, tune_rows=500,
+        )  # fmt: skip
+        made.loads = loads
+        return made
+
+    return build
+
+
+def config(method: str, checkpoint: str | None = None, **training) -> dict:
+    run = tiny.tiny_run(tiny.tiny_trial(method, **training))
+    return {"run_id": "r", "attempt": 1, "run": run.model_dump_json(), "checkpoint": checkpoint}
+
+
+def drain(made: RunWorker) -> list[dict]:
+    answers = [made.step()]
+    while not answers[-1].get("done"):
+        answers.append(made.step())
+    return answers
+
+
+def test_every_event_is_a_record_and_the_last_one_is_the_result(make) -> None:
+    answers = drain(make("lora"))
+    assert [answer["kind"] for answer in answers[:-1]] == ["evaluation"] * (len(answers) - 1)
+    rows = [EvaluationRow.model_validate_json(answer["record"]) for answer in answers[:-1]]
+    result = RunResult.model_validate_json(answers[-1]["record"])
+    assert answers[-1]["kind"] == "result"
+    assert rows == list(result.evaluations)
+
+
+def test_the_backbone_stays_warm_and_runs_do_not_touch_each_other(make) -> None:
+    made = make("lora")
+    first = RunResult.model_validate_json(drain(made)[-1]["record"])
+    assert made.reset_config(config("fine_tuning"))
+    drain(made)
+    assert made.reset_config(config("lora"))
+    again = RunResult.model_validate_json(drain(made)[-1]["record"])
+    assert made.loads == ["tiny"]
+    assert (again.tune, again.best_step) == (first.tune, first.best_step)
+    assert [row.train_loss for row in again.evaluations] == [row.train_loss for row in first.evaluations]
+
+
+def test_a_run_that_is_left_half_way_lets_go_of_the_backbone(make) -> None:
+    made = make("unipelt_apl")
+    made.step()
+    hooks = sum(len(module._forward_hooks) for module in made._backbone.model.modules())
+    assert hooks > 0
+    made.reset_config(config("head"))
+    assert sum(len(module._forward_hooks) for module in made._backbone.model.modules()) == 0
+    assert drain(made)[-1]["kind"] == "result"
+
+
+def test_a_failing_run_is_an_answer_and_the_next_one_trains(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverge(*given, **named):
+        raise DivergedError("The loss is no finite number\nafter 3 steps.")
+        yield
+
+    made = make("lora")
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "train_events", diverge)
+        assert made.step() == {
+            "kind": "error", "message": "The loss is no finite number after 3 steps.", "done": True,
+        }  # fmt: skip
+    made.reset_config(config("lora"))
+    assert drain(made)[-1]["kind"] == "result"
+
+
+def test_foreign_errors_keep_their_type_and_stay_short() -> None:
+    assert one_line(ValueError("a\n  b")) == "ValueError: a b"
+    assert len(one_line(RuntimeError("x" * 10_000))) < 600

@@ -1,0 +1,276 @@
+"""The Python interface over real layers: a tiny random BERT, a generated CSV, a database on disk.
+
+All but one test train in this process, one run after another; one runs the same study on Ray.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import tiny
+from unipelt_search import api
+from unipelt_search.errors import BackboneError, NoUsableTrialError, RequestError, StudyExistsError, StudyNotFoundError
+from unipelt_search.pelt.backbone import load_backbone
+from unipelt_search.records.history import RunState, StudyState
+from unipelt_search.records.results import EvaluationRow
+from unipelt_search.search import executor
+from unipelt_search.search.capacity import Capacity
+from unipelt_search.search.driver import FINISHED
+from unipelt_search.specs.methods import DEFAULT_METHODS
+from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
+from unipelt_search.training.train import train_events
+
+METHODS = ("head", "lora", "unipelt_al")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save two tiny models, a tokenizer and a table of rows whose label can be read off the words."""
+    made = tmp_path_factory.mktemp("toy")
+    for name, width in (("model", 64), ("narrow", 32)):
+        tiny.tiny_model("bert", hidden_size=width).save_pretrained(made / name)
+        tiny.tiny_tokenizer().save_pretrained(made / name)
+    draw = random.Random(0)
+    with (made / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["sentence", "kind"])
+        for number in range(240):
+            kind = number % 3
+            words = [f"w{20 * kind + draw.randrange(20)}" for _ in range(draw.randrange(4, 10))]
+            table.writerow([" ".join([*words, f"n{number}"]), f"kind {kind}"])
+    return made
+
+
+@pytest.fixture
+def ask(folder: Path) -> Callable[..., StudySpec]:
+    """Ask for a small study; keywords change its parts."""
+
+    def make(
+        model: str = "model", methods: tuple[str, ...] = METHODS, seed: int = 0, trials: int = 4, seeds: int = 1
+    ) -> StudySpec:
+        return StudySpec(
+            name="toy",
+            task=TaskSpec(data=str(folder / "rows.csv"), text=("sentence",), label="kind"),
+            backbone=BackboneSpec(model=str(folder / model)),
+            space=SpaceSpec(methods=methods, steps=6, evaluations=2),
+            budget=BudgetSpec(trials=trials, seeds=seeds),
+            seed=seed,
+            machine=MachineSpec(concurrency=2),
+        )
+
+    return make
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/studies.db"
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Train in this process instead of on Ray; returns the labels of the runs, as they begin."""
+    begun: list[str] = []
+
+    @contextmanager
+    def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
+        yield Capacity("cpu", 1, 1.0, 0.0)
+
+    def execute(driver, capacity, task, backbone, tune_rows) -> bool:
+        loaded = load_backbone(backbone, len(task.labels), "cpu")
+        while (assignment := driver.next_run()) is not FINISHED:
+            begun.append(assignment.label)
+            for event in train_events(
+                assignment.run, loaded, task, checkpoint=assignment.checkpoint, tune_rows=tune_rows
+            ):
+                tell = driver.on_evaluation if isinstance(event, EvaluationRow) else driver.on_result
+                tell(assignment.run_id, assignment.attempt, event)
+        return True
+
+    monkeypatch.setattr(executor, "open_ray", open_ray)
+    monkeypatch.setattr(executor, "execute", execute)
+    return begun
+
+
+def test_a_study_runs_and_reports(ask, url: str, here: list[str], tmp_path: Path) -> None:
+    shown = []
+    study = api.run_study(ask(), storage=url, out=tmp_path / "out", command="the command", watch=shown.append)
+
+    assert study.name == "toy"
+    assert study.record.state is StudyState.COMPLETE
+    assert not study.interrupted
+    assert len(study.record.trials) == 4
+    assert study.record.wall_seconds > 0
+    assert set(study.record.software) == {"unipelt-search", "torch", "transformers", "ray", "optuna", "python"}
+    assert study.report.verdict.method in METHODS
+    assert set(METHODS) <= set(study.leaderboard["method"])
+    assert set(study.gates["method"]) == {"unipelt_al"}
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["study"]["command"] == "the command"
+    assert "<html" in (tmp_path / "out" / "report.html").read_text()
+    confirmed = {trial.number for trial in study.record.trials if trial.phase == "confirm"}
+    assert {path.name for path in (tmp_path / "out" / "checkpoints").iterdir()} == {f"trial-{n}" for n in confirmed}
+    assert shown[-1].event == "The study is complete"
+
+    again = api.open_study("toy", storage=url)
+    assert again.report == study.report
+    assert [line.name for line in api.list_studies(storage=url)] == ["toy"]
+    api.delete_study("toy", storage=url)
+    assert api.list_studies(storage=url) == []
+
+
+def test_a_complete_study_returns_at_once_and_a_larger_budget_goes_on(ask, url: str, here: list[str]) -> None:
+    first = api.run_study(ask(), storage=url)
+    done = len(here)
+    assert api.run_study(ask(), storage=url).record == first.record
+    assert len(here) == done
+    more = api.run_study(ask(trials=5, seeds=2), storage=url)
+    assert len(more.record.trials) == 5
+    before, after = ({run.id for trial in study.record.trials for run in trial.runs} for study in (first, more))
+    assert before < after
+    assert len(here) == len(after)  # no run was repeated
+    assert more.record.spec.budget == BudgetSpec(trials=5, seeds=2)
+    assert more.record.state is StudyState.COMPLETE
+
+
+def test_an_interrupted_study_goes_on(ask, url: str, here: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+
+        def execute(driver, *given) -> bool:
+            driver.next_run()
+            raise KeyboardInterrupt
+
+        patch.setattr(executor, "execute", execute)
+        study = api.run_study(ask(), storage=url)
+    assert study.interrupted
+    assert study.record.state is StudyState.STOPPED
+    assert study.record.trials[0].runs[0].state is RunState.WAITING
+    study = api.run_study(ask(), storage=url)
+    assert study.record.state is StudyState.COMPLETE
+    assert study.record.trials[0].runs[0].attempt == 2
+    assert len(study.record.trials) == 4
+
+
+def test_another_question_is_refused_with_its_differences(ask, url: str, here: list[str]) -> None:
+    api.run_study(ask(), storage=url)
+    done = len(here)
+    with pytest.raises(StudyExistsError) as caught:
+        api.run_study(ask(seed=1, methods=("head",)), storage=url)
+    message = str(caught.value)
+    assert "seed: 0 → 1" in message
+    assert "space.methods: ['head', 'lora', 'unipelt_al'] → ['head']" in message
+    assert "unipelt-search delete toy" in message
+    with pytest.raises(StudyExistsError, match="budget.trials: 4 → 3"):
+        api.run_study(ask(trials=3), storage=url)
+    limited = ask().model_copy(update={"budget": BudgetSpec(trials=4, seeds=1, time_seconds=60)})
+    with pytest.raises(StudyExistsError, match="budget.time_seconds: no limit → 60"):
+        api.run_study(limited, storage=url)
+    assert len(here) == done
+
+
+def test_changed_rows_are_refused(ask, url: str, here: list[str], tmp_path: Path) -> None:
+    rows = Path(ask().task.data).read_text(encoding="utf-8")
+    data = tmp_path / "rows.csv"
+    data.write_text(rows, encoding="utf-8")
+    spec = ask().model_copy(update={"task": TaskSpec(data=str(data), text=("sentence",), label="kind")})
+    api.run_study(spec, storage=url)
+    data.write_text(rows.replace("w1 ", "w2 "), encoding="utf-8")
+    with pytest.raises(StudyExistsError, match=r"task.fingerprint: \w+ → \w+ \(the rows have changed\)"):
+        api.run_study(spec, storage=url)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"budget": {"trials": 2}}, "--trials must be at least the number of methods"),
+        ({"task": {"label": "knid"}}, "knid"),
+        ({"backbone": {"model": "no/such/model"}}, "no/such/model"),
+        ({"machine": {"device": "cpu", "cpus_per_trial": 1000}}, "--cpus-per-trial must fit on this machine"),
+    ],
+)
+def test_a_wrong_request_creates_nothing(ask, tmp_path: Path, change: dict, message: str) -> None:
+    values = ask().model_dump()
+    for section, fields in change.items():
+        values[section] |= fields
+    with pytest.raises(RequestError, match=message):
+        api.run_study(StudySpec.model_validate(values), storage=f"sqlite:///{tmp_path}/new/s.db", out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_out_must_be_a_folder(ask, tmp_path: Path, url: str) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(RequestError, match="--out must be a folder"):
+        api.run_study(ask(), storage=url, out=tmp_path / "out")
+
+
+def test_a_method_asked_for_by_name_must_attach(ask, url: str, tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match="bottleneck"):
+        api.run_study(ask(model="narrow", methods=("head", "adapter")), storage=url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_default_method_that_cannot_attach_is_left_out(ask, url: str, here: list[str]) -> None:
+    study = api.run_study(ask(model="narrow", methods=DEFAULT_METHODS, trials=7), storage=url)
+    assert {drop.method for drop in study.record.dropped if drop.phase == "screen"} == {"adapter", "unipelt_apl"}
+    assert any(notice.startswith("adapter was left out: ") for notice in study.record.notices)
+    assert {trial.method for trial in study.record.trials}.isdisjoint({"adapter", "unipelt_apl"})
+
+
+def test_a_study_of_failures_is_no_answer(ask, url: str, here: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def execute(driver, *given) -> bool:
+        while (assignment := driver.next_run()) is not FINISHED:
+            driver.on_error(assignment.run_id, assignment.attempt, "no memory")
+        return True
+
+    monkeypatch.setattr(executor, "execute", execute)
+    with pytest.raises(NoUsableTrialError, match="The first cause: no memory"):
+        api.run_study(ask(), storage=url)
+    assert api.open_study("toy", storage=url).record.state is StudyState.FAILED
+
+
+def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/none.db"
+    assert api.list_studies(storage=url) == []
+    with pytest.raises(StudyNotFoundError):
+        api.open_study("toy", storage=url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_opening_a_study_loads_no_library_that_trains(ask, url: str, here: list[str]) -> None:
+    api.run_study(ask(), storage=url)
+    code = (
+        "import sys, unipelt_search as u\n"
+        f"study = u.open_study('toy', storage={url!r})\n"
+        "study.report, study.leaderboard, study.gates\n"
+        "print([name for name in ('torch', 'transformers', 'ray', 'datasets') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(240)
+def test_a_study_runs_on_ray(ask, url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    spec = ask(trials=4, seeds=2)
+    study = api.run_study(spec, storage=url, out=tmp_path / "out", watch=shown.append)
+    printed = capfd.readouterr()
+
+    assert study.record.state is StudyState.COMPLETE
+    runs = [run for trial in study.record.trials for run in trial.runs]
+    assert len(runs) == 4 + 3 * 2
+    assert {(run.state, run.attempt) for run in runs} == {(RunState.COMPLETE, 1)}
+    assert {run.phase for run in runs} == {"screen", "tune", "confirm"}
+    assert max(len(progress.running) for progress in shown) == 2
+    assert study.report.verdict.method in METHODS
+    assert (tmp_path / "out" / "report.html").exists()
+    assert len(list((tmp_path / "out" / "checkpoints").iterdir())) == 3
+    assert printed.out == ""
+    assert "ray" not in printed.err.lower()

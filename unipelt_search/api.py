@@ -1,0 +1,306 @@
+"""The Python interface: start a study, go on with one, open one.
+
+    >>> from unipelt_search import open_study
+    >>> open_study("demo").leaderboard  # doctest: +SKIP
+
+Whatever trains is imported when a study starts, so that opening a report stays quick.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from unipelt_search.errors import BackboneError, RequestError, StudyExistsError, StudyNotFoundError
+from unipelt_search.records.history import DroppedMethod, StudyLine, StudyRecord, StudyState
+from unipelt_search.records.progress import StudyProgress
+from unipelt_search.records.report import StudyReport
+from unipelt_search.reporting.assemble import build_report, render_json
+from unipelt_search.reporting.frames import gates_frame, leaderboard_frame
+from unipelt_search.reporting.page import render_html
+from unipelt_search.settings import storage_url
+from unipelt_search.specs.methods import DEFAULT_METHODS
+from unipelt_search.specs.study import BudgetSpec, StudySpec
+from unipelt_search.storage.store import StudyStore
+
+if TYPE_CHECKING:
+    from unipelt_search.tasks.encode import EncodedTask
+    from unipelt_search.tasks.task import Task
+
+Watch = Callable[[StudyProgress], None]
+_PACKAGES = ("unipelt-search", "torch", "transformers", "ray", "optuna")
+_CUT_SHARE_WORTH_A_NOTICE = 0.05
+
+
+class Study:
+    """A study as the database had it when it was opened."""
+
+    def __init__(self, record: StudyRecord, *, interrupted: bool = False) -> None:
+        """Take a record.
+
+        Args:
+            record: The study, with its details.
+            interrupted: Whether the user interrupted the search that led here.
+        """
+        self.record = record
+        self.interrupted = interrupted
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.record.spec.name
+
+    @cached_property
+    def report(self) -> StudyReport:
+        """The whole answer, as in report.json."""
+        return build_report(self.record)
+
+    @property
+    def leaderboard(self) -> pd.DataFrame:
+        """One row per method, best first."""
+        return leaderboard_frame(self.report)
+
+    @property
+    def gates(self) -> pd.DataFrame:
+        """One row per trial, layer and gate."""
+        return gates_frame(self.report)
+
+    def __repr__(self) -> str:
+        """Say the name and the verdict."""
+        return f"<Study {self.name!r}, {self.record.state}: {self.report.verdict.sentence}>"
+
+
+def open_study(name: str, *, storage: str | None = None) -> Study:
+    """Open a study.
+
+    Args:
+        name: Its name.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Returns:
+        The study as it is now.
+
+    Raises:
+        StudyNotFoundError: There is none of that name.
+    """
+    return Study(StudyStore.open(storage_url(storage), create=False).load(name))
+
+
+def list_studies(*, storage: str | None = None) -> list[StudyLine]:
+    """List the studies of a database.
+
+    Args:
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Returns:
+        One line per study, the newest first; none where there is no database yet.
+    """
+    store = _existing_store(storage_url(storage))
+    return store.studies() if store else []
+
+
+def delete_study(name: str, *, storage: str | None = None) -> None:
+    """Delete a study with all that the database holds of it.
+
+    Args:
+        name: Its name.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Raises:
+        StudyNotFoundError: There is none of that name.
+    """
+    StudyStore.open(storage_url(storage), create=False).delete_study(name)
+
+
+def run_study(
+    spec: StudySpec,
+    *,
+    storage: str | None = None,
+    out: Path | None = None,
+    command: str = "",
+    watch: Watch | None = None,
+) -> Study:
+    """Search for the best method, or go on with the study of that name.
+
+    Everything is checked first; when the request is wrong, nothing is created in the database or on disk.
+
+    Args:
+        spec: What is asked; its budget may be larger than that of a study that exists.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+        out: Folder for report.html, report.json and the finalists' checkpoints; None writes none of them.
+        command: The command line that asked, for the report.
+        watch: Is shown how far the study is whenever something happens.
+
+    Returns:
+        The study; its `interrupted` tells whether Ctrl-C ended the search.
+
+    Raises:
+        RequestError: The request is wrong.
+        StudyExistsError: A study of that name asks something else.
+        NoUsableTrialError: Every trial failed.
+    """
+    from unipelt_search.search.plan import check_budget
+    from unipelt_search.tasks.load import load_task
+
+    began = time.monotonic()
+    check_budget(spec)
+    if out is not None and out.exists() and not out.is_dir():
+        raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
+    url = storage_url(storage)
+    task = load_task(spec.task, spec.seed)
+    found = _existing_study(url, spec.name)
+    if found is not None:
+        _check_same_question(found, spec, task)
+        if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
+            return _deliver(url, spec.name, out, interrupted=False)
+    encoded, dropped = _prepare(spec, task)
+    interrupted = _search(spec, url, task, encoded, dropped, found, out=out, command=command, watch=watch, began=began)
+    return _deliver(url, spec.name, out, interrupted=interrupted)
+
+
+def _search(
+    spec: StudySpec,
+    url: str,
+    task: Task,
+    encoded: EncodedTask,
+    dropped: list[DroppedMethod],
+    found: StudyRecord | None,
+    *,
+    out: Path | None,
+    command: str,
+    watch: Watch | None,
+    began: float,
+) -> bool:
+    """Start Ray, then write down the study and search; tells whether the user interrupted."""
+    from unipelt_search.search.driver import Driver
+    from unipelt_search.search.executor import execute, open_ray
+
+    with open_ray(spec.machine) as capacity:
+        store = StudyStore.open(url)
+        if found is None:
+            study_id = store.create_study(spec, task.summary(), _software(), command)
+        else:
+            study_id = found.id
+            grown = found.spec.budget != spec.budget
+            store.set_budget(study_id, spec.budget)
+            store.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
+        for drop in dropped:
+            store.add_dropped(study_id, drop)
+            store.add_notice(study_id, f"{drop.method} was left out: {drop.reason}")
+        if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
+            store.add_notice(
+                study_id, f"{encoded.truncated_share:.0%} of the rows are longer than the limit of tokens and were cut."
+            )
+        store.add_seconds(study_id, time.monotonic() - began)
+        checkpoints = out / "checkpoints" if out is not None else None
+        driver = Driver(store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints)
+        try:
+            finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
+        except KeyboardInterrupt:
+            finished = False
+        if finished:
+            driver.conclude()
+        else:
+            driver.interrupt()
+        return not finished
+
+
+def _prepare(spec: StudySpec, task: Task) -> tuple[EncodedTask, list[DroppedMethod]]:
+    """Load the backbone once, try every method on it, and encode the task."""
+    from unipelt_search.pelt.attach import check_trial
+    from unipelt_search.pelt.backbone import load_backbone
+    from unipelt_search.search.space import published
+    from unipelt_search.tasks.encode import encode_task
+
+    backbone = load_backbone(spec.backbone, len(task.labels), "cpu")
+    dropped = []
+    for method in spec.space.methods:
+        try:
+            check_trial(backbone, published(method, spec.space, len(task.train.labels))[0])
+        except BackboneError as error:
+            if spec.space.methods != DEFAULT_METHODS:
+                raise
+            dropped.append(DroppedMethod(method=method, phase="screen", reason=str(error)))
+    if len(dropped) == len(spec.space.methods):
+        raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
+    max_length = min(spec.task.max_length, backbone.max_length)
+    return encode_task(task, backbone.tokenizer, max_length), dropped
+
+
+def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:
+    store = StudyStore.open(url)
+    study = Study(store.load(name), interrupted=interrupted)
+    store.close()
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "report.html").write_text(render_html(study.report), encoding="utf-8")
+        (out / "report.json").write_text(render_json(study.report), encoding="utf-8")
+    return study
+
+
+def _existing_store(url: str) -> StudyStore | None:
+    try:
+        return StudyStore.open(url, create=False)
+    except StudyNotFoundError:
+        return None
+
+
+def _existing_study(url: str, name: str) -> StudyRecord | None:
+    store = _existing_store(url)
+    if store is None:
+        return None
+    record = store.load(name, details=False) if store.find(name) else None
+    store.close()
+    return record
+
+
+def _check_same_question(found: StudyRecord, spec: StudySpec, task: Task) -> None:
+    differences = _differences(found.spec, spec)
+    if found.task.fingerprint != task.fingerprint:
+        differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")
+    differences.extend(_shrunk(found.spec.budget, spec.budget))
+    if differences:
+        raise StudyExistsError(
+            f"A study goes on only with the same question and no smaller budget; {spec.name!r} exists and differs in "
+            f"{'; '.join(differences)}. Choose another --name, or delete it: unipelt-search delete {spec.name}."
+        )
+
+
+def _differences(old: StudySpec, new: StudySpec) -> list[str]:
+    if old.question_hash() == new.question_hash():
+        return []
+    before, after = _flat(old.question()), _flat(new.question())
+    return [f"{name}: {before[name]} → {after[name]}" for name in after if before[name] != after[name]]
+
+
+def _flat(question: dict[str, object]) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for part, value in question.items():
+        if isinstance(value, dict):
+            flat |= {f"{part}.{name}": inner for name, inner in value.items()}
+        else:
+            flat[part] = value
+    return flat
+
+
+def _shrunk(old: BudgetSpec, new: BudgetSpec) -> list[str]:
+    shrunk = [
+        f"budget.{name}: {getattr(old, name)} → {getattr(new, name)}"
+        for name in ("trials", "seeds")
+        if getattr(new, name) < getattr(old, name)
+    ]
+    if new.time_seconds is not None and (old.time_seconds is None or new.time_seconds < old.time_seconds):
+        before = "no limit" if old.time_seconds is None else f"{old.time_seconds:g}"
+        shrunk.append(f"budget.time_seconds: {before} → {new.time_seconds:g}")
+    return shrunk
+
+
+def _software() -> dict[str, str]:
+    return {package: version(package) for package in _PACKAGES} | {"python": platform.python_version()}

@@ -1,0 +1,265 @@
+"""The driver of a study: turns decisions into rows and assignments, and answers into rows.
+
+It owns the store and knows nothing of Ray; whatever executes assignments calls `next_run`, `on_evaluation`,
+`on_result` and `on_error`, all from one thread.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final, Literal
+
+from unipelt_search.errors import NoUsableTrialError
+from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialRecord, TrialState
+from unipelt_search.records.progress import StudyProgress
+from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.search.plan import (
+    Clock,
+    Decision,
+    Finish,
+    Resume,
+    StartRun,
+    StartTrial,
+    Wait,
+    next_step,
+)
+from unipelt_search.search.snapshot import snapshot
+from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.trial import RunSpec
+from unipelt_search.storage.store import StudyStore
+
+EQUAL_FAILURES = 5
+"""Runs in a row that may fail with the same error before the study stops."""
+
+Watch = Callable[[StudyProgress], None]
+
+
+class Ended(Enum):
+    """What `next_run` answers when no run is left to start."""
+
+    FINISHED = "finished"
+
+
+FINISHED: Final = Ended.FINISHED
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One attempt of one run, for a worker."""
+
+    run_id: str
+    attempt: int
+    run: RunSpec
+    label: str
+    """For the progress line, for example ``trial 4 lora (tune)``."""
+    checkpoint: Path | None
+    """Where the run's weights are to be written, if anywhere."""
+
+
+class Driver:
+    """Drives one study from its rows in the database."""
+
+    def __init__(
+        self,
+        store: StudyStore,
+        name: str,
+        *,
+        workers: int,
+        watch: Watch | None = None,
+        checkpoints: Path | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take up a study; runs that an earlier driver left running wait again.
+
+        Args:
+            store: The study database.
+            name: A study that exists.
+            workers: Runs at a time.
+            watch: Is shown every snapshot.
+            checkpoints: Folder for the weights of each finalist's first confirm run.
+            now: A clock in seconds.
+        """
+        self._store, self._name, self._workers = store, name, workers
+        self._watch, self._checkpoints, self._now = watch, checkpoints, now
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._counted = now()
+        self._running: dict[str, Assignment] = {}
+        self._began: dict[str, float] = {}
+        self._run_seconds: dict[str, float] = {}
+        self._failures: list[str] = []
+        self._record = store.load(name, details=False)
+        store.release_runs(self._record.id)
+        self._record = store.load(name, details=False)
+
+    @property
+    def record(self) -> StudyRecord:
+        """The study as the database has it, without evaluations, gates and ablations."""
+        return self._record
+
+    def next_run(self) -> Assignment | None | Literal[Ended.FINISHED]:
+        """Start the next run.
+
+        Returns:
+            What a worker is to do; None when every worker is busy or another run must finish first; FINISHED when
+            nothing is left to start.
+        """
+        if self._stopped():
+            return FINISHED
+        if len(self._running) >= self._workers:
+            return None
+        decision = next_step(self._record, self._clock())
+        self._remember(decision)
+        match decision.step:
+            case Finish():
+                return FINISHED
+            case Wait():
+                return None
+            case StartTrial(spec, phase, origin):
+                return self._start(self._store.add_trial(self._record.id, spec, phase, origin))
+            case StartRun(trial, seed_index):
+                return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index))
+            case Resume(run):
+                return self._start(run)
+
+    def on_evaluation(self, run_id: str, attempt: int, row: EvaluationRow) -> None:
+        """Keep an evaluation of a running run.
+
+        Args:
+            run_id: The run.
+            attempt: Its attempt.
+            row: What was measured.
+        """
+        self._store.record_evaluation(run_id, attempt, row)
+        self._began[run_id] = self._now() - row.seconds  # leaves out how long a cold worker took to start
+        self._publish(f"{self._running[run_id].label}: {row.value:.3f} at step {row.step}")
+
+    def on_result(self, run_id: str, attempt: int, result: RunResult) -> None:
+        """Keep the result of a run.
+
+        Args:
+            run_id: The run.
+            attempt: Its attempt.
+            result: What it answers.
+        """
+        self._store.finish_run(run_id, attempt, result)
+        self._failures.clear()
+        self._run_seconds[run_id] = self._now() - self._began[run_id]
+        label = self._running.pop(run_id).label
+        self._reload()
+        score = result.select[self._record.task.metric] if result.select else result.tune
+        self._publish(f"{label} scored {score:.3f}")
+
+    def on_error(self, run_id: str, attempt: int, message: str) -> None:
+        """Keep the failure of a run; the study goes on.
+
+        Args:
+            run_id: The run.
+            attempt: Its attempt.
+            message: The cause, one line.
+        """
+        if run_id not in self._running:
+            return  # its worker died after it had answered
+        self._store.fail_run(run_id, attempt, message)
+        self._failures.append(message)
+        label = self._running.pop(run_id).label
+        self._reload()
+        self._publish(f"{label} failed: {message}")
+
+    def interrupt(self) -> None:
+        """Let go of every running run and mark the study as stopped."""
+        self._running.clear()
+        self._store.release_runs(self._record.id)
+        self._store.set_state(self._record.id, StudyState.STOPPED)
+        self._reload()
+
+    def conclude(self) -> None:
+        """Set the state in which the study ends after its last run.
+
+        Raises:
+            NoUsableTrialError: No trial is complete.
+        """
+        errors = [run.error for trial in self._record.trials for run in trial.runs if run.error]
+        usable = any(trial.state is TrialState.COMPLETE for trial in self._record.trials)
+        if not usable:
+            self._end(StudyState.FAILED, "The study failed")
+            cause = f" The first cause: {errors[0]}" if errors else " The time was too short for a first run."
+            raise NoUsableTrialError(f"At least one trial must succeed; none of study {self._name!r} did.{cause}")
+        if self._stopped():
+            self._store.add_notice(
+                self._record.id,
+                f"The study was stopped after {EQUAL_FAILURES} runs in a row failed alike: {self._failures[0]}",
+            )
+            self._end(StudyState.STOPPED, "The study was stopped")
+        else:
+            self._end(StudyState.COMPLETE, "The study is complete")
+
+    def _end(self, state: StudyState, event: str) -> None:
+        self._store.set_state(self._record.id, state)
+        self._reload()
+        self._publish(event)
+
+    def _stopped(self) -> bool:
+        last = self._failures[-EQUAL_FAILURES:]
+        return len(last) == EQUAL_FAILURES and len(set(last)) == 1
+
+    def _remember(self, decision: Decision) -> None:
+        study = self._record.id
+        for drop in decision.dropped:
+            self._store.add_dropped(study, drop)
+        for sentence in decision.notices:
+            self._store.add_notice(study, sentence)
+        if decision.phase != self._record.phase:
+            self._store.set_state(study, StudyState.RUNNING, decision.phase)
+        if decision.dropped or decision.notices or decision.phase != self._record.phase:
+            self._reload()
+
+    def _start(self, run: RunRecord) -> Assignment:
+        attempt = self._store.start_run(run.id, self._owner)
+        self._reload()
+        trial = self._record.trials[run.trial]
+        first_confirm = run.phase == "confirm" and run.seed_index == 1
+        assignment = Assignment(
+            run_id=run.id,
+            attempt=attempt,
+            run=RunSpec(
+                trial=trial.spec,
+                seeds=run_seeds(self._record.spec.seed, run.seed_index),
+                confirm=run.phase == "confirm",
+                ablation=first_confirm,
+            ),
+            label=_label(trial, run),
+            checkpoint=self._checkpoints / f"trial-{trial.number}" if self._checkpoints and first_confirm else None,
+        )
+        self._running[run.id] = assignment
+        self._began[run.id] = self._now()
+        self._publish(f"{assignment.label} began")
+        return assignment
+
+    def _clock(self) -> Clock:
+        return Clock(
+            seconds=self._record.wall_seconds + self._now() - self._counted,
+            workers=self._workers,
+            run_seconds=self._run_seconds,
+        )
+
+    def _reload(self) -> None:
+        now = self._now()
+        self._store.add_seconds(self._record.id, now - self._counted)
+        self._counted = now
+        self._record = self._store.load(self._name, details=False)
+
+    def _publish(self, event: str) -> None:
+        if self._watch is not None:
+            running = [assignment.label for assignment in self._running.values()]
+            self._watch(snapshot(self._record, self._clock(), running, event))
+
+
+def _label(trial: TrialRecord, run: RunRecord) -> str:
+    seed = f", seed {run.seed_index}" if run.phase == "confirm" else ""
+    return f"trial {trial.number} {trial.method} ({run.phase}{seed})"

@@ -1,0 +1,320 @@
+"""Running a study's assignments on Ray Tune.
+
+Tune schedules and keeps workers warm, nothing more: what to run comes from the driver, every answer goes to the
+driver, and Tune's own files are thrown away. A study goes on from the database, never from Tune's state.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Any, TypeVar
+
+import ray
+import torch
+from ray import tune
+from ray.exceptions import RayTaskError
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
+
+from unipelt_search.errors import RequestError, UnipeltError
+from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
+from unipelt_search.search.driver import FINISHED, Driver
+from unipelt_search.search.worker import RunWorker, one_line
+from unipelt_search.specs.study import BackboneSpec, MachineSpec
+from unipelt_search.tasks.encode import EncodedTask
+
+_Answer = TypeVar("_Answer")
+_STARTS = 3
+"""Ray's own start-up times out now and then on a loaded machine."""
+_SILENCE = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+class _LeaveTune(BaseException):
+    """Leaves `Tuner.fit` between two of its steps; Tune itself catches every `Exception`."""
+
+
+@contextmanager
+def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
+    """Start Ray on this machine, or join a cluster, and leave it again.
+
+    A Ray session that this process has already is used as it is.
+
+    Args:
+        machine: Where the study is to run.
+
+    Yields:
+        How many runs fit at a time, and what each gets.
+
+    Raises:
+        RequestError: A run does not fit, or the cluster cannot be joined.
+        UnipeltError: Ray cannot be started on this machine.
+    """
+    with _silence():
+        if ray.is_initialized():
+            yield _cluster_capacity(machine)
+            return
+        try:
+            if machine.address is None:
+                capacity = fit_workers(
+                    machine, cores=usable_cores(), gpus=torch.cuda.device_count(), place="this machine"
+                )
+                _start_local(capacity)
+            else:
+                _join(machine.address)
+                capacity = _cluster_capacity(machine)
+            yield capacity
+        finally:
+            ray.shutdown()
+
+
+def execute(driver: Driver, capacity: Capacity, task: EncodedTask, backbone: BackboneSpec, tune_rows: int) -> bool:
+    """Run what the driver assigns until nothing is left, inside `open_ray`.
+
+    Args:
+        driver: Knows what to run.
+        capacity: How many workers, and what each gets.
+        task: The encoded task.
+        backbone: Which backbone.
+        tune_rows: Tune rows that an evaluation scores at most.
+
+    Returns:
+        True when every assignment was answered; False when the user interrupted, with runs left running.
+    """
+    bridge = _Bridge(driver)
+    worker = tune.with_parameters(
+        RunWorker,
+        task=task,
+        backbone=_with_absolute_folder(backbone),
+        device=capacity.device,
+        threads=capacity.threads,
+        tune_rows=tune_rows,
+    )
+    with TemporaryDirectory(prefix="unipelt-search-", ignore_cleanup_errors=True) as folder:
+        tuner = tune.Tuner(
+            tune.with_resources(worker, {"cpu": capacity.cpus, "gpu": capacity.gpus}),
+            tune_config=tune.TuneConfig(
+                search_alg=_Assigner(bridge),
+                num_samples=-1,
+                max_concurrent_trials=capacity.workers,
+                reuse_actors=True,
+                trial_name_creator=_short_name,
+                trial_dirname_creator=_short_name,
+            ),
+            run_config=tune.RunConfig(
+                name="runs",
+                storage_path=folder,
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                callbacks=[_Listener(bridge)],
+                verbose=0,
+            ),
+        )
+        try:
+            with _heed_interrupts(bridge):
+                tuner.fit()
+        except _LeaveTune:
+            pass
+    if bridge.error is not None:
+        raise bridge.error
+    return not bridge.interrupted
+
+
+class _Bridge:
+    """Between Tune's callbacks, which must never raise, and the driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.error: Exception | None = None
+        self.interrupted = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep nothing: Tune pickles its settings for a restore that never comes."""
+        return {}
+
+    def leave_if_needed(self) -> None:
+        if self.interrupted or self.error is not None:
+            raise _LeaveTune
+
+    def assign(self) -> dict[str, Any] | str | None:
+        assignment = self._guard(self._driver.next_run)
+        if assignment is FINISHED or self.error is not None:
+            return str(Searcher.FINISHED)
+        if assignment is None:
+            return None
+        return {
+            "run_id": assignment.run_id,
+            "attempt": assignment.attempt,
+            "run": assignment.run.model_dump_json(),
+            "checkpoint": str(assignment.checkpoint.resolve()) if assignment.checkpoint else None,
+        }
+
+    def answer(self, config: dict[str, Any], result: dict[str, Any]) -> None:
+        self._guard(lambda: self._answer(config["run_id"], config["attempt"], result))
+
+    def lose_worker(self, config: dict[str, Any], error: BaseException | None) -> None:
+        message = "The worker process ended while it trained this run: it ran out of memory, or was killed."
+        if isinstance(error, RayTaskError):
+            message = one_line(error.cause)
+        self._guard(lambda: self._driver.on_error(config["run_id"], config["attempt"], message))
+
+    def _answer(self, run_id: str, attempt: int, result: dict[str, Any]) -> None:
+        match result["kind"]:
+            case "evaluation":
+                self._driver.on_evaluation(run_id, attempt, EvaluationRow.model_validate_json(result["record"]))
+            case "result":
+                self._driver.on_result(run_id, attempt, RunResult.model_validate_json(result["record"]))
+            case "error":
+                self._driver.on_error(run_id, attempt, result["message"])
+
+    def _guard(self, call: Callable[[], _Answer]) -> _Answer | None:
+        if self.error is not None:
+            return None
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - Tune would swallow or garble it; `execute` raises it again
+            self.error = error
+            return None
+
+
+class _Assigner(Searcher):  # type: ignore[misc]  # ray's classes are untyped
+    """Asks the driver for the next run; keeps no state of its own."""
+
+    def __init__(self, bridge: _Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        return self._bridge.assign()
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Do nothing: the listener has told the driver."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write nothing: the database knows."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read nothing: Tune's state is never gone back to."""
+
+
+class _Listener(tune.Callback):  # type: ignore[misc]  # ray's classes are untyped
+    """Hands every answer of a worker to the driver."""
+
+    def __init__(self, bridge: _Bridge) -> None:
+        self._bridge = bridge
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._bridge.leave_if_needed()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        self._bridge.answer(trial.config, result)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._bridge.lose_worker(trial.config, trial.get_pickled_error())
+
+
+def _short_name(trial: Trial) -> str:
+    return f"run-{trial.trial_id}"
+
+
+def _with_absolute_folder(backbone: BackboneSpec) -> BackboneSpec:
+    folder = Path(backbone.model)
+    return backbone.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else backbone
+
+
+def _cluster_capacity(machine: MachineSpec) -> Capacity:
+    resources = ray.cluster_resources()
+    return fit_workers(machine, cores=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), place="the cluster")
+
+
+def _start_local(capacity: Capacity) -> None:
+    for attempt in range(1, _STARTS + 1):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=max(usable_cores(), math.ceil(capacity.workers * capacity.cpus)),
+                num_gpus=torch.cuda.device_count() if capacity.device == "cuda" else 0,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
+            return
+        except Exception as error:  # Ray raises bare exceptions when its processes come up too slowly
+            ray.shutdown()
+            if attempt == _STARTS:
+                raise UnipeltError(
+                    f"Ray must start on this machine; it did not in {_STARTS} attempts: {one_line(error)} "
+                    "Free some memory, or wait until the machine is less busy."
+                ) from error
+
+
+def _join(address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise RequestError(
+            f"--address must be a Ray cluster that runs; got {address!r}: {one_line(error)} Check the address and "
+            "its token, or leave --address out to use this machine alone."
+        ) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep Ray off the user's terminal."""
+    before = {name: os.environ.get(name) for name in _SILENCE}
+    os.environ.update(_SILENCE)
+    logger = logging.getLogger("ray")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        # Ray tells of dead workers on stdout, whatever it is asked; stdout is for results.
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+            warnings.filterwarnings("ignore", module=r"ray(\.|$)")
+            yield
+    finally:
+        logger.setLevel(level)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _heed_interrupts(bridge: _Bridge) -> Iterator[None]:
+    """Turn the first Ctrl-C into a quick, orderly end; a second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        bridge.interrupted = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

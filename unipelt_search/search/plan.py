@@ -1,0 +1,305 @@
+"""What to do next, decided from the study's record and a clock alone.
+
+Three phases, one after another: `screen` (every method's published settings, in rounds), `tune` (the remaining
+trials, for the methods that are still plausible) and `confirm` (every method's best configuration again, over the
+same fresh seeds). Nothing here touches a database, a worker or the time of day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Literal
+
+from unipelt_search.errors import RequestError
+from unipelt_search.records.history import DroppedMethod, RunRecord, RunState, StudyRecord, TrialRecord, TrialState
+from unipelt_search.search.proposals import propose
+from unipelt_search.search.space import published
+from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
+from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
+from unipelt_search.verdict.decide import plausible_methods
+
+SCREEN_ROUNDS = 3
+CONFIRM_SHARE = 0.35
+"""Share of the time limit that is kept for the confirm phase."""
+
+
+@dataclass(frozen=True)
+class StartTrial:
+    """Try a new configuration."""
+
+    spec: TrialSpec
+    phase: Phase
+    origin: Literal["published", "tpe"]
+
+
+@dataclass(frozen=True)
+class StartRun:
+    """Run a finalist again with a confirm seed."""
+
+    trial: int
+    seed_index: int
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Start a run again that was interrupted."""
+
+    run: RunRecord
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing may start before a running run has finished."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Nothing is left to do."""
+
+    reason: Literal["complete", "time"]
+
+
+Step = StartTrial | StartRun | Resume | Wait | Finish
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The next step, the phase it belongs to, and what is to be remembered with it."""
+
+    step: Step
+    phase: Phase
+    dropped: tuple[DroppedMethod, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time so far, and how long runs took."""
+
+    seconds: float = 0.0
+    """Wall-clock seconds that the study has used, all sittings together."""
+    workers: int = 1
+    """Runs at a time."""
+    run_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Measured wall-clock seconds of finished runs, by run id; where absent, their training seconds count."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What one phase wants: a step, or None when it is over, and why it ended early."""
+
+    step: StartTrial | StartRun | None
+    dropped: tuple[DroppedMethod, ...] = ()
+    notice: str | None = None
+
+
+def check_budget(spec: StudySpec) -> None:
+    """Check that every method gets a trial.
+
+    Args:
+        spec: The study that is asked for.
+
+    Raises:
+        RequestError: There are fewer trials than methods.
+    """
+    methods, trials = spec.space.methods, spec.budget.trials
+    if trials < len(methods):
+        raise RequestError(
+            f"--trials must be at least the number of methods, since each is tried once; got {trials} for "
+            f"{len(methods)} methods ({', '.join(methods)}). Ask for more trials or fewer methods."
+        )
+
+
+def next_step(record: StudyRecord, clock: Clock) -> Decision:
+    """Decide what to do next.
+
+    The phase never goes back behind the record's; whoever lets the budget grow sets it back to `screen`.
+
+    Args:
+        record: The study so far; details may be left out.
+        clock: The time so far.
+
+    Returns:
+        The step, the phase that it belongs to, newly dropped methods and notices.
+    """
+    runs = [run for trial in record.trials for run in trial.runs]
+    waiting = next((run for run in runs if run.state is RunState.WAITING), None)
+    if waiting is not None:
+        return Decision(Resume(waiting), record.phase)
+    busy = any(run.state is RunState.RUNNING for run in runs)
+    dropped: list[DroppedMethod] = []
+    notices: list[str] = []
+    for phase in PHASES[PHASES.index(record.phase) :]:
+        answer = _PHASE_STEPS[phase](record, clock)
+        dropped.extend(answer.dropped)
+        if answer.step is not None:
+            return Decision(answer.step, phase, tuple(dropped), tuple(notices))
+        if busy:
+            return Decision(Wait(), phase, tuple(dropped), tuple(notices))
+        if answer.notice is not None:
+            notices.append(answer.notice)
+    return Decision(Finish("time" if notices else "complete"), "confirm", tuple(dropped), tuple(notices))
+
+
+def active_methods(record: StudyRecord) -> tuple[str, ...]:
+    """Return the study's methods, less those that could not be attached to the backbone.
+
+    Args:
+        record: The study.
+
+    Returns:
+        Method names in the order in which they were asked for.
+    """
+    absent = {drop.method for drop in record.dropped if drop.phase == "screen"}
+    return tuple(method for method in record.spec.space.methods if method not in absent)
+
+
+def search_run(trial: TrialRecord) -> RunRecord:
+    """Return a trial's screen or tune run.
+
+    Args:
+        trial: Any trial; each has exactly one such run.
+
+    Returns:
+        The run with the seed of the search.
+    """
+    return next(run for run in trial.runs if run.seed_index == SEARCH_SEED_INDEX)
+
+
+def finalists(record: StudyRecord) -> tuple[TrialRecord, ...]:
+    """Choose the best configuration of each method that has a complete trial.
+
+    Args:
+        record: The study.
+
+    Returns:
+        One trial per method, best tune score first; fewer stored parameters, then the lower number break ties.
+    """
+    best: dict[str, TrialRecord] = {}
+    for trial in sorted(_complete(record), key=lambda trial: _rank(record, trial)):
+        best.setdefault(trial.method, trial)
+    return tuple(best.values())
+
+
+def estimate_seconds(record: StudyRecord, clock: Clock, method: str, *, confirm: bool) -> float | None:
+    """Estimate how long a run takes from the runs so far: of its kind, else of its method, else of all.
+
+    Args:
+        record: The study.
+        clock: How long runs took.
+        method: The run's method.
+        confirm: Whether it is a confirm run.
+
+    Returns:
+        Seconds; None while no run has finished.
+    """
+    seconds: dict[tuple[str, bool], list[float]] = {}
+    for trial in record.trials:
+        for run in trial.runs:
+            if run.result is not None:
+                took = clock.run_seconds.get(run.id, run.result.costs.train_seconds)
+                seconds.setdefault((trial.method, run.phase == "confirm"), []).append(took)
+    alike = seconds.get((method, confirm), [])
+    of_method = alike or [value for (name, _), values in seconds.items() if name == method for value in values]
+    known = of_method or [value for values in seconds.values() for value in values]
+    return fmean(known) if known else None
+
+
+def _screen(record: StudyRecord, clock: Clock) -> _Answer:
+    phases = [(trial.method, search_run(trial).phase) for trial in record.trials]
+    methods = active_methods(record)
+    rounds = min(SCREEN_ROUNDS, record.spec.budget.trials // len(methods)) if methods else 0
+    counts = {method: phases.count((method, "screen")) for method in methods}
+    done = min(counts.values(), default=0)
+    if done >= rounds or any(phase == "tune" for _, phase in phases):
+        return _Answer(None)
+    missing = [method for method in methods if counts[method] == done]
+    begun = len(missing) < len(methods)
+    if not begun and not _fits(record, clock, methods, confirm=False):
+        return _Answer(None, notice=f"{_limit(record)} allowed {done} of {rounds} screen rounds.")
+    spec = published(missing[0], record.spec.space, record.task.rows["train"])[done]
+    return _Answer(StartTrial(spec, "screen", "published"))
+
+
+def _tune(record: StudyRecord, clock: Clock) -> _Answer:
+    asked, tried = record.spec.budget.trials, len(record.trials)
+    order = [trial.method for trial in finalists(record)]
+    if tried >= asked or not order:
+        return _Answer(None)
+    plausible, reasons = plausible_methods(record)
+    gone = {drop.method for drop in record.dropped}
+    open_methods = [method for method in active_methods(record) if method not in gone]
+    candidates = [method for method in open_methods if method in plausible and method in order]
+    dropped = tuple(
+        DroppedMethod(method=method, phase="tune", reason=reasons.get(method, "None of its trials succeeded."))
+        for method in open_methods
+        if method not in candidates
+    )
+    if not candidates:
+        return _Answer(None, dropped)
+    tuned = [trial.method for trial in record.trials if search_run(trial).phase == "tune"]
+    method = min(candidates, key=lambda name: (tuned.count(name), order.index(name)))
+    if not _fits(record, clock, (method,), confirm=False):
+        return _Answer(None, dropped, f"{_limit(record)} allowed {tried} of {asked} trials.")
+    return _Answer(StartTrial(propose(record, method), "tune", "tpe"), dropped)
+
+
+def _confirm(record: StudyRecord, clock: Clock) -> _Answer:
+    chosen = finalists(record)
+    seeds = record.spec.budget.seeds
+    for seed in range(1, seeds + 1):
+        missing = [trial for trial in chosen if all(run.seed_index != seed for run in trial.runs)]
+        if not missing:
+            continue
+        # The first seed goes as far down the order as the time allows; a later one is for all finalists or for none,
+        # so that the methods are compared over the same seeds.
+        if seed == 1:
+            fits = _fits(record, clock, (missing[0].method,), confirm=True)
+        else:
+            begun = len(missing) < len(chosen)
+            fits = begun or _fits(record, clock, tuple(trial.method for trial in missing), confirm=True)
+        if not fits:
+            return _Answer(None, notice=f"{_limit(record)} {_unconfirmed(seed, seeds, missing)}")
+        return _Answer(StartRun(missing[0].number, seed))
+    return _Answer(None)
+
+
+_PHASE_STEPS: dict[Phase, Callable[[StudyRecord, Clock], _Answer]] = {
+    "screen": _screen,
+    "tune": _tune,
+    "confirm": _confirm,
+}
+
+
+def _unconfirmed(seed: int, seeds: int, missing: list[TrialRecord]) -> str:
+    if seed == 1:
+        return f"left no time to confirm {', '.join(trial.method for trial in missing)}."
+    return f"allowed {seed - 1} of {seeds} seeds of each finalist."
+
+
+def _limit(record: StudyRecord) -> str:
+    return f"The time limit of {record.spec.budget.time_seconds:g} s"
+
+
+def _fits(record: StudyRecord, clock: Clock, methods: tuple[str, ...], *, confirm: bool) -> bool:
+    limit = record.spec.budget.time_seconds
+    if limit is None:
+        return True
+    end = limit if confirm else limit * (1 - CONFIRM_SHARE)
+    estimates = [estimate_seconds(record, clock, method, confirm=confirm) or 0.0 for method in methods]
+    needed = max(max(estimates), sum(estimates) / clock.workers)
+    return clock.seconds + needed < end
+
+
+def _complete(record: StudyRecord) -> list[TrialRecord]:
+    return [trial for trial in record.trials if trial.state is TrialState.COMPLETE and trial.value is not None]
+
+
+def _rank(record: StudyRecord, trial: TrialRecord) -> tuple[float, float, int]:
+    result = search_run(trial).result
+    value = trial.value if trial.value is not None else float("nan")
+    stored = float("inf") if result is None else result.costs.stored_parameters
+    return (-value if record.task.direction == "maximize" else value, stored, trial.number)

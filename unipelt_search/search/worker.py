@@ -1,0 +1,122 @@
+"""The worker: a warm process that trains one run after another on Ray Tune.
+
+It keeps the device, the frozen backbone and the encoded task from run to run; only the run changes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from unipelt_search.errors import UnipeltError
+from unipelt_search.pelt.backbone import load_backbone
+from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.specs.study import BackboneSpec
+from unipelt_search.specs.trial import RunSpec
+from unipelt_search.tasks.encode import EncodedTask
+from unipelt_search.training.train import train_events
+
+_LONGEST_MESSAGE = 500
+
+
+class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are untyped
+    """Trains the run in its configuration; one step goes on to the run's next event."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        *,
+        task: EncodedTask,
+        backbone: BackboneSpec,
+        device: str,
+        threads: int,
+        tune_rows: int,
+    ) -> None:
+        """Load once what every run shares.
+
+        Args:
+            config: The first run: `run`, a `RunSpec` as JSON, and `checkpoint`, a folder or None.
+            task: The encoded task.
+            backbone: Which backbone; local folders absolute, since Ray moves the working directory.
+            device: `cpu` or `cuda`.
+            threads: Threads of this process on a CPU.
+            tune_rows: Tune rows that an evaluation scores at most.
+        """
+        if device == "cpu":
+            torch.set_num_threads(threads)
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # without it cuBLAS is not deterministic
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        self._task, self._tune_rows = task, tune_rows
+        self._backbone = load_backbone(backbone, len(task.labels), device)
+        self._events: Iterator[EvaluationRow | RunResult] | None = None
+        self._config = config
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next run.
+
+        Args:
+            new_config: The run, as in `setup`.
+
+        Returns:
+            True: the process stays warm.
+        """
+        self._release()
+        self._config = new_config
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train up to the run's next event.
+
+        Returns:
+            `kind` (`evaluation`, `result` or `error`), and the record as JSON or the error as one line.
+        """
+        try:
+            return self._next_event()
+        except Exception as error:  # noqa: BLE001 - a run's fault is an answer; raised, it would cost the warm process
+            self._release()
+            return {"kind": "error", "message": one_line(error), "done": True}
+
+    def cleanup(self) -> None:
+        """Let go of a run that was not finished."""
+        self._release()
+
+    def _next_event(self) -> dict[str, Any]:
+        if self._events is None:
+            checkpoint = self._config["checkpoint"]
+            self._events = train_events(
+                RunSpec.model_validate_json(self._config["run"]),
+                self._backbone,
+                self._task,
+                checkpoint=Path(checkpoint) if checkpoint else None,
+                tune_rows=self._tune_rows,
+            )
+        event = next(self._events)
+        if isinstance(event, EvaluationRow):
+            return {"kind": "evaluation", "record": event.model_dump_json()}
+        self._release()
+        return {"kind": "result", "record": event.model_dump_json(), "done": True}
+
+    def _release(self) -> None:
+        self._events = None  # closes the generator, which takes the run's hooks off the backbone
+        gc.collect()
+        if self._backbone.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def one_line(error: BaseException) -> str:
+    """Say in one line what went wrong.
+
+    Args:
+        error: Any error.
+
+    Returns:
+        The message, behind the error's type where it is not ours.
+    """
+    text = " ".join(str(error).split())[:_LONGEST_MESSAGE]
+    return text if isinstance(error, UnipeltError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,117 @@
+"""Reading a study from a YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from unipelt_search.errors import RequestError, did_you_mean
+from unipelt_search.specs.study import StudySpec
+
+_ALIASES = ("demo", "minilm")
+"""Names that mean the embedded data and model, whatever lies beside the study file."""
+
+
+def load_study(path: str | Path) -> StudySpec:
+    """Read a study from a YAML file.
+
+    Args:
+        path: The file; a data path or model folder in it may be relative to its own folder.
+
+    Returns:
+        The study.
+
+    Raises:
+        RequestError: The file cannot be read, is no YAML mapping, or has faults; all of them are named.
+    """
+    faults: list[str] = []
+    spec = _check(read_study_file(path), faults)
+    if spec is None:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise RequestError("\n".join([f"{path} has {count}:", *(f"  {fault}" for fault in faults)]))
+    return spec
+
+
+def read_study_file(path: str | Path) -> dict[str, Any]:
+    """Read a study file as plain values, unchecked.
+
+    Args:
+        path: A YAML file.
+
+    Returns:
+        What it says; data and model paths that lead from the file's folder to something are completed.
+
+    Raises:
+        RequestError: The file cannot be read, or is no YAML mapping.
+    """
+    file = Path(path)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(f"A study file must be readable; got {str(file)!r}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RequestError(f"A study file must be YAML; {file} is not: {' '.join(str(error).split())}.") from error
+    if not isinstance(values, dict):
+        raise RequestError(
+            f"A study file must be a mapping with the keys {', '.join(StudySpec.model_fields)}; "
+            f"{file} holds {type(values).__name__}."
+        )
+    _point_from(file.parent, values, "task", "data")
+    _point_from(file.parent, values, "backbone", "model")
+    return values
+
+
+def spoken_fault(fault: ErrorDetails, name: str) -> str:
+    """Say what is wrong with one value of a study.
+
+    Args:
+        fault: One of pydantic's findings in a `StudySpec`.
+        name: What to call the value: its dotted key, or an option.
+
+    Returns:
+        `name: rule, got value`.
+    """
+    if fault["type"] == "missing":
+        return f"{name}: must be given, got nothing"
+    if fault["type"] == "extra_forbidden":
+        *place, key = (str(part) for part in fault["loc"])
+        known = _known_keys(place)
+        return f"{name}: unknown key, known: {', '.join(known)}.{did_you_mean(key, known)}"
+    if fault["type"] == "value_error":
+        rule = str(fault["ctx"]["error"])
+        return f"{name}: {rule}" if "got" in rule else f"{name}: {rule}, got {fault['input']!r}"
+    return f"{name}: {fault['msg'].replace('Input should', 'must', 1)}, got {fault['input']!r}"
+
+
+def _check(values: dict[str, Any], faults: list[str]) -> StudySpec | None:
+    try:
+        return StudySpec.model_validate(values)
+    except ValidationError as error:
+        faults.extend(spoken_fault(fault, ".".join(str(part) for part in fault["loc"])) for fault in error.errors())
+    except RequestError as error:
+        # The check of the methods speaks for itself and ends the validation; the rest is looked at without them.
+        faults.append(f"space.methods: {error}")
+        space = {key: value for key, value in values["space"].items() if key != "methods"}
+        _check(values | {"space": space}, faults)
+    return None
+
+
+def _point_from(folder: Path, values: dict[str, Any], section: str, key: str) -> None:
+    inner = values.get(section)
+    if not isinstance(inner, dict) or not isinstance(inner.get(key), str) or inner[key] in _ALIASES:
+        return
+    if (folder / inner[key]).exists():
+        inner[key] = str(folder / inner[key])
+
+
+def _known_keys(place: list[str]) -> list[str]:
+    model: type[BaseModel] = StudySpec
+    for part in place:
+        inner = model.model_fields[part].annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model = inner
+    return list(model.model_fields)
