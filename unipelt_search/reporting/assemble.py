@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from unipelt_search.records.history import StudyRecord, TrialState
+from unipelt_search.records.history import StudyRecord, TrialRecord, TrialState
 from unipelt_search.records.report import (
     CurvePoint,
     Interval,
@@ -20,7 +20,7 @@ from unipelt_search.records.report import (
 )
 from unipelt_search.reporting.pooled_gates import pool_gates
 from unipelt_search.specs.methods import METHODS
-from unipelt_search.specs.trial import config_of
+from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.decide import decide
 from unipelt_search.verdict.intervals import paired_difference, t_interval
 from unipelt_search.verdict.standings import MethodStanding, method_standings
@@ -107,7 +107,7 @@ def _trained_row(standing: MethodStanding, best: MethodStanding | None) -> Leade
         method=trial.method,
         variant=trial.variant,
         trial=trial.number,
-        phase=trial.phase,
+        phase="confirm" if standing.confirmed else _search_phase(trial),
         runs=len(standing.confirmed) or len(results),
         config={**config_of(trial.spec), "head_parameters": costs[0].head_parameters},
         validation=t_interval(scores),
@@ -119,6 +119,11 @@ def _trained_row(standing: MethodStanding, best: MethodStanding | None) -> Leade
         predict_ms_per_example=fmean(latencies) if latencies else None,
         peak_memory_mb=fmean(cost.peak_memory_mb for cost in costs),
     )
+
+
+def _search_phase(trial: TrialRecord) -> Phase:
+    """Return the phase that a trial's score comes from, also while its confirm runs are still under way."""
+    return next(run.phase for run in trial.runs if run.phase != "confirm")
 
 
 def _majority_row(record: StudyRecord, best: MethodStanding | None) -> LeaderboardRow:

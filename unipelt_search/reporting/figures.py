@@ -11,7 +11,7 @@ from unipelt_search.specs.methods import METHODS
 
 # A single-hue scale, even in lightness: from nearly white to a deep blue.
 _LOW, _HIGH = (237, 243, 251), (8, 48, 107)
-_DARK_TEXT_BELOW = 0.5
+_DARK_TEXT_BELOW = 0.48
 
 
 @dataclass(frozen=True)

@@ -53,28 +53,25 @@ def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, str]]:
         record: The study.
 
     Returns:
-        The plausible methods, and for each other one that has a score the reason in a sentence.
+        The plausible methods, those without a score among them, and for each other one the reason in a sentence.
     """
-    values: dict[str, float] = {}
-    minimize = record.task.direction == "minimize"
-    for trial in record.trials:
-        if trial.state is TrialState.COMPLETE and trial.value is not None:
-            found = values.get(trial.method, trial.value)
-            values[trial.method] = min(found, trial.value) if minimize else max(found, trial.value)
-    if not values:
+    best = _best_tune(record)
+    if not best:
         return set(record.spec.space.methods), {}
-    leader = (min if minimize else max)(sorted(values), key=lambda method: values[method])
+    sign = 1 if record.task.direction == "minimize" else -1
+    leader = min(best, key=lambda method: (sign * best[method][0], best[method][1], method))
+    top = best[leader][0]
     rows = min(record.task.rows["tune"], record.spec.space.tune_rows)
-    plausible = {method for method in record.spec.space.methods if method not in values}
+    plausible = {leader, *(method for method in record.spec.space.methods if method not in best)}
     reasons = {}
-    for method, value in values.items():
-        gap = abs(values[leader] - value)
-        error = sqrt(sum(_variance(v) for v in (values[leader], value)) / rows)
-        if gap <= _STANDARD_ERRORS * error or method == leader:
+    for method, (value, _) in best.items():
+        gap = abs(top - value)
+        error = sqrt(sum(_variance(record.task.metric, score) for score in (top, value)) / rows)
+        if gap <= _STANDARD_ERRORS * error:
             plausible.add(method)
-        else:
+        elif method != leader:
             reasons[method] = (
-                f"Its best tune score, {value:.3f}, lies {gap:.3f} behind {leader}'s {values[leader]:.3f}, more than "
+                f"Its best tune score, {value:.3f}, lies {gap:.3f} behind {leader}'s {top:.3f}, more than "
                 f"{_STANDARD_ERRORS:g} standard errors ({error:.3f} each, {rows} tune rows)."
             )
     return plausible, reasons
@@ -85,9 +82,23 @@ def metric_name(metric: str) -> str:
     return _METRIC_NAMES.get(metric, metric)
 
 
-def _variance(score: float) -> float:
-    """The variance of one row's contribution to a proportion; for other metrics the widest one stands in."""
-    return score * (1 - score) if 0 <= score <= 1 else 0.25
+def _best_tune(record: StudyRecord) -> dict[str, tuple[float, int]]:
+    """Find every method's best tune score, with what that trial stores."""
+    sign = 1 if record.task.direction == "minimize" else -1
+    best: dict[str, tuple[float, int]] = {}
+    for trial in record.trials:
+        if trial.state is not TrialState.COMPLETE or trial.value is None:
+            continue
+        stored = min(run.result.costs.stored_parameters for run in trial.runs if run.result is not None)
+        held = best.get(trial.method)
+        if held is None or (sign * trial.value, stored) < (sign * held[0], held[1]):
+            best[trial.method] = (trial.value, stored)
+    return best
+
+
+def _variance(metric: str, score: float) -> float:
+    """Return one row's variance; a Matthews correlation of s is treated as an accuracy of (1 + s) / 2, doubled."""
+    return 1 - score**2 if metric == "matthews" else score * (1 - score)
 
 
 def _ties(difference: Difference | None) -> bool:
@@ -104,27 +115,32 @@ def _sentence(
     cheapest: MethodStanding,
 ) -> str:
     interval = t_interval([run.select for run in best.confirmed])
-    name, runs = metric_name(record.task.metric), len(best.confirmed)
+    seeds = len(best.confirmed)
     if interval.low is None or interval.high is None:
-        parts = [f"{best.method} leads on the select rows with {name} {interval.mean:.3f}."]
-        if others:
-            parts.append("One seed cannot tell methods apart: confirm with three or more.")
+        how_sure = "one seed, so there is no interval"
     else:
-        spread = f"95 % interval {interval.low:.3f} to {interval.high:.3f} over {runs} seeds"
-        parts = [f"{best.method} is best on the select rows: {name} {interval.mean:.3f} ({spread})."]
-        if ties:
-            tied = _listed([tie.method for tie in ties])
-            parts.append(f"It cannot be told apart from {tied}; the cheapest of these is {_priced(cheapest)}.")
-        elif others:
-            parts.append(f"Every other confirmed method is behind by more than the seeds can explain; {_priced(best)}.")
+        how_sure = f"95 % interval {interval.low:.3f} to {interval.high:.3f} over {seeds} seeds"
+    parts = [f"{best.method} is best on the select rows: {metric_name(record.task.metric)} {interval.mean:.3f} "
+             f"({how_sure})."]  # fmt: skip
+    if ties:
+        start = "With one seed it" if seeds == 1 else "It"
+        parts.append(
+            f"{start} cannot be told apart from {_listed([tie.method for tie in ties])}; of these, {cheapest.method} "
+            f"is the cheapest with {cheapest.stored_parameters:,} stored parameters."
+        )
+    elif others:
+        parts.append(
+            f"It is ahead of every other confirmed method beyond the spread over seeds, and stores "
+            f"{best.stored_parameters:,} parameters."
+        )
+    else:
+        parts.append(f"No other method was confirmed; it stores {best.stored_parameters:,} parameters.")
     majority = record.task.majority["select"][record.task.metric]
     if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
         parts.append(f"It does not beat always answering the most frequent label ({majority:.3f}).")
+    if seeds > 1:
+        parts.append("Intervals cover the spread over seeds, not the choice of rows.")
     return " ".join(parts)
-
-
-def _priced(standing: MethodStanding) -> str:
-    return f"{standing.method} with {standing.stored_parameters:,} stored parameters"
 
 
 def _unconfirmed(record: StudyRecord, standings: tuple[MethodStanding, ...]) -> str:
@@ -132,7 +148,7 @@ def _unconfirmed(record: StudyRecord, standings: tuple[MethodStanding, ...]) -> 
         return "No verdict yet: no trial is complete."
     leader = standings[0]
     return (
-        f"No verdict yet: no method was confirmed with fresh seeds. On the tune rows {leader.method} (trial "
+        f"No verdict yet: no method has been confirmed with fresh seeds. On the tune rows {leader.method} (trial "
         f"{leader.trial.number}) leads with {metric_name(record.task.metric)} {leader.score:.3f}, a score that chose "
         f"its own settings."
     )

@@ -26,6 +26,8 @@ class MethodStanding:
     """One method, by the trial that stands for it."""
 
     trial: TrialRecord
+    tune: float
+    """The trial's tune score."""
     confirmed: tuple[ConfirmedRun, ...]
     """By seed index; empty where the trial was not confirmed."""
 
@@ -41,10 +43,8 @@ class MethodStanding:
 
     @property
     def score(self) -> float:
-        """Mean select score where confirmed, else the tune score of the trial."""
-        if self.confirmed:
-            return fmean(run.select for run in self.confirmed)
-        return self.trial.value if self.trial.value is not None else float("nan")
+        """Mean select score where confirmed, else the tune score."""
+        return fmean(run.select for run in self.confirmed) if self.confirmed else self.tune
 
     @property
     def results(self) -> tuple[RunResult, ...]:
@@ -97,7 +97,7 @@ def method_standings(record: StudyRecord) -> tuple[MethodStanding, ...]:
     for trial in record.trials:
         if trial.state is not TrialState.COMPLETE or trial.value is None:
             continue
-        standing = MethodStanding(trial, confirmed_runs(trial, record.task.metric))
+        standing = MethodStanding(trial, trial.value, confirmed_runs(trial, record.task.metric))
         held = chosen.get(trial.method)
         if held is None or _merit(standing, sign) < _merit(held, sign):
             chosen[trial.method] = standing

@@ -1,0 +1,168 @@
+"""A study's record with chosen scores, for tests of what is computed from records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from unipelt_search.records.history import (
+    RunRecord,
+    RunState,
+    StudyRecord,
+    StudyState,
+    TaskSummary,
+    TrialRecord,
+    TrialState,
+)
+from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.search.space import published
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
+from unipelt_search.specs.study import BackboneSpec, SpaceSpec, StudySpec, TaskSpec
+from unipelt_search.specs.trial import TrialSpec
+
+STORED = {"head": 2310, "bitfit": 28_038, "lora": 76_038, "adapter": 226_086, "prefix": 48_390, "unipelt_apl": 355_134}
+LABELS = ("human", "location", "numeric")
+GATES = ("adapter", "lora_query", "lora_value", "prefix")
+
+
+def scores(value: float) -> dict[str, float]:
+    """The same score in every metric."""
+    return {"accuracy": value, "macro_f1": value, "matthews": value}
+
+
+def gate_row(layer: int, gate: str, mean: float, **changes: Any) -> GateRow:
+    """A gate row whose quantiles lie around its mean."""
+    fields: dict[str, Any] = {
+        "epoch": 3.0, "stack": "encoder", "layer": layer, "gate": gate, "split": "select", "label": None, "n": 100,
+        "mean": mean, "sd": 0.05, "q05": mean - 0.08, "q25": mean - 0.03, "q50": mean, "q75": mean + 0.03,
+        "q95": mean + 0.08, "share_active": float(mean > 0.5), "contribution": mean / 2, "initial_mean": 0.5,
+    }  # fmt: skip
+    return GateRow(**{**fields, **changes})
+
+
+def gates_of(layers: int, labels: Sequence[str], shift: float) -> tuple[GateRow, ...]:
+    """All gate rows of a confirmed run of UniPELT."""
+    rows = []
+    for epoch in (0.0, 1.5, 3.0):
+        split: Literal["tune"] = "tune"
+        rows += [
+            gate_row(layer, gate, 0.5 + epoch * 0.02 * layer, epoch=epoch, split=split, contribution=None)
+            for layer in range(layers)
+            for gate in GATES
+        ]
+    for number, label in enumerate((None, *labels)):
+        rows += [
+            gate_row(
+                layer,
+                gate,
+                min(0.3 + 0.1 * layer + 0.05 * GATES.index(gate) + 0.01 * number + shift, 0.95),
+                label=label,
+            )
+            for layer in range(layers)
+            for gate in GATES
+        ]
+    return tuple(rows)
+
+
+def made_result(
+    method: str, value: float, *, confirm: bool, first: bool = False, labels: Sequence[str] = LABELS
+) -> RunResult:
+    """A run's result with one score for everything; the test score lies 0.02 higher."""
+    submodules = METHODS[method].submodules
+    ablation = tuple(
+        AblationRow(submodule=name, layer=layer, value=value - 0.1, drop=0.1)
+        for layer in (None, 0, 1)
+        for name in submodules
+    )
+    return RunResult(
+        tune=value,
+        select=scores(value) if confirm else None,
+        test=scores(value + 0.02) if confirm else None,
+        best_step=20,
+        steps=30,
+        evaluations=tuple(
+            EvaluationRow(step=10 * i, epoch=i * 1.0, train_loss=1.0 / i, value=value, seconds=i * 2.0)
+            for i in (1, 2, 3)
+        ),
+        gates=gates_of(6, labels, value / 100) if METHODS[method].gated else (),
+        ablation=ablation if first else (),
+        costs=Costs(
+            trained_parameters=STORED.get(method, 22_000_000),
+            stored_parameters=STORED.get(method, 22_000_000),
+            head_parameters=2310,
+            train_seconds=20.0,
+            predict_ms_per_example=4.0 if confirm else None,
+            peak_memory_mb=700.0,
+            examples_trained=480,
+            padding_share=0.1,
+        ),
+    )
+
+
+def made_trial(
+    number: int, method: str, tune: float, confirmed: Mapping[int, float] | None = None, labels: Sequence[str] = LABELS
+) -> TrialRecord:
+    """A complete trial with its search run and a confirm run per seed index."""
+    spec: TrialSpec = published(method, SpaceSpec(), 100)[0]
+
+    def run(index: int, value: float) -> RunRecord:
+        confirm = index != SEARCH_SEED_INDEX
+        return RunRecord(
+            id=f"{number}-{index}", trial=number, phase="confirm" if confirm else "screen", seed_index=index,
+            state=RunState.COMPLETE, attempt=1,
+            result=made_result(method, value, confirm=confirm, first=index == 1, labels=labels),
+        )  # fmt: skip
+
+    runs = [run(SEARCH_SEED_INDEX, tune), *(run(index, value) for index, value in (confirmed or {}).items())]
+    return TrialRecord(
+        number=number, method=method, spec=spec, phase="confirm" if confirmed else "screen", value=tune,
+        state=TrialState.COMPLETE, origin="published", runs=tuple(runs),
+    )  # fmt: skip
+
+
+def made_record(*trials: TrialRecord, **changes: Any) -> StudyRecord:
+    """A complete study with these trials."""
+    fields: dict[str, Any] = {
+        "id": "0" * 32,
+        "spec": StudySpec(
+            name="questions",
+            task=TaskSpec(data="questions", text=("sentence",), label="label"),
+            backbone=BackboneSpec(model="minilm"),
+        ),
+        "task": TaskSummary(
+            name="questions",
+            kind="classification",
+            labels=LABELS,
+            rows={"train": 100, "validation": 400, "test": 500, "tune": 200, "select": 200},
+            metric="accuracy",
+            direction="maximize",
+            fingerprint="0123456789abcdef",
+            majority={"select": scores(0.25), "test": scores(0.2)},
+            notices=("The validation split was halved.",),
+        ),
+        "state": StudyState.COMPLETE,
+        "phase": "confirm",
+        "created": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        "software": {"unipelt-search": "0.1.0", "torch": "2.13.0"},
+        "command": "unipelt-search run --data questions",
+        "wall_seconds": 300.0,
+        "trials": trials,
+        "dropped": (),
+        "notices": ("The validation split was halved.", "A second notice."),
+    }
+    return StudyRecord(**{**fields, **changes})
+
+
+def whole_record() -> StudyRecord:
+    """Seven methods: lora best, adapter and unipelt_apl tie with it, prefix was not confirmed."""
+    return made_record(
+        made_trial(0, "head", 0.66, {1: 0.65, 2: 0.66, 3: 0.67}),
+        made_trial(1, "bitfit", 0.80, {1: 0.80, 2: 0.81, 3: 0.805}),
+        made_trial(2, "lora", 0.86, {1: 0.87, 2: 0.88, 3: 0.89}),
+        made_trial(3, "adapter", 0.87, {1: 0.88, 2: 0.86, 3: 0.89}),
+        made_trial(4, "prefix", 0.75),
+        made_trial(5, "unipelt_apl", 0.85, {1: 0.86, 2: 0.89, 3: 0.87}),
+        made_trial(6, "fine_tuning", 0.84, {1: 0.82, 2: 0.83, 3: 0.84}),
+    )

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from made_record import made_record, made_trial, whole_record
+
+from unipelt_search.reporting.assemble import build_report, render_json
+
+INTERVAL = {"mean", "sd", "low", "high"}
+KEYS: dict[str, set[str]] = {
+    "": {"schema", "study", "task", "verdict", "leaderboard", "upper_bound", "gates", "ablation", "curves", "dropped",
+         "notices", "trials", "cost"},
+    "study": {"name", "status", "phase", "backbone", "created", "software", "command"},
+    "task": {"name", "kind", "labels", "rows", "metric", "direction", "fingerprint"},
+    "verdict": {"method", "trial", "ties", "cheapest_tie", "sentence", "decided_on"},
+    "leaderboard": {"method", "trial", "phase", "runs", "config", "validation", "test", "difference_to_best",
+                    "trained_parameters", "stored_parameters", "train_seconds", "predict_ms_per_example",
+                    "peak_memory_mb"},
+    "upper_bound": {"of", "validation", "test"},
+    "gates": {"trial", "method", "runs", "epoch", "stack", "layer", "gate", "split", "label", "n", "mean", "sd", "q05",
+              "q25", "q50", "q75", "q95", "share_active", "contribution", "initial_mean"},
+    "ablation": {"trial", "method", "submodule", "layer", "value", "drop"},
+    "curves": {"trial", "run", "epoch", "train_loss", "validation"},
+    "trials": {"complete", "stopped", "failed"},
+    "cost": {"wall_seconds", "train_seconds", "examples_trained"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is no JSON")
+
+    return json.loads(render_json(build_report(whole_record())), parse_constant=refuse)
+
+
+@pytest.mark.parametrize("section", KEYS)
+def test_every_key_of_the_contract_is_there(report: dict[str, Any], section: str) -> None:
+    part = report[section] if section else report
+    for entry in part if isinstance(part, list) else [part]:
+        assert KEYS[section] <= set(entry)
+    assert report["schema"] == 1
+
+
+def test_the_leaderboard_has_every_method_in_order(report: dict[str, Any]) -> None:
+    rows = report["leaderboard"]
+    names = [row["method"] for row in rows]
+    assert names == ["lora", "adapter", "unipelt_apl", "fine_tuning", "bitfit", "head", "majority", "prefix"]
+    by_name = dict(zip(names, rows, strict=True))
+    assert by_name["lora"]["validation"] == pytest.approx(
+        {"mean": 0.88, "sd": 0.01, "low": 0.8552, "high": 0.9048}, abs=1e-4
+    )
+    assert by_name["lora"]["test"]["mean"] == pytest.approx(0.90)
+    assert by_name["lora"]["difference_to_best"]["mean"] == 0
+    assert by_name["adapter"]["difference_to_best"]["low"] < 0 < by_name["adapter"]["difference_to_best"]["high"]
+    assert by_name["lora"]["config"]["head_parameters"] == 2310
+    assert by_name["lora"]["config"]["lora.rank"] == 8
+    assert (by_name["lora"]["runs"], by_name["lora"]["phase"]) == (3, "confirm")
+    majority, prefix = by_name["majority"], by_name["prefix"]
+    assert (majority["trial"], majority["validation"]["mean"], majority["test"]["mean"]) == (None, 0.25, 0.2)
+    assert (prefix["phase"], prefix["test"], prefix["difference_to_best"]) == ("screen", None, None)
+    assert prefix["validation"] == {"mean": 0.75, "sd": None, "low": None, "high": None}
+    assert set(prefix["validation"]) == INTERVAL
+
+
+def test_the_upper_bound_is_the_best_confirmed_single_method(report: dict[str, Any]) -> None:
+    bound = report["upper_bound"]
+    assert (sorted(bound["of"]), bound["method"]) == (["adapter", "bitfit", "lora"], "lora")
+    assert (bound["validation"], bound["test"]) == pytest.approx((0.88, 0.90))
+
+
+def test_gates_ablation_curves_and_costs_are_of_the_right_runs(report: dict[str, Any]) -> None:
+    final = [row for row in report["gates"] if row["split"] == "select" and row["label"] is None]
+    assert len(final) == 6 * 4
+    assert {row["runs"] for row in final} == {3}
+    assert {row["n"] for row in final} == {300}
+    assert {row["method"] for row in report["ablation"]} == {"bitfit", "lora", "adapter", "unipelt_apl"}
+    assert len(report["curves"]) == 3 * (7 + 6 * 3)
+    assert report["cost"]["examples_trained"] == 480 * 25
+    assert report["trials"] == {"complete": 7, "stopped": 0, "failed": 0}
+    assert report["notices"] == ["The validation split was halved.", "A second notice."]
+
+
+def test_a_study_without_confirmed_runs_reports_what_it_has() -> None:
+    report = build_report(made_record(made_trial(0, "unipelt_apl", 0.8), made_trial(1, "head", 0.5)))
+    assert report.verdict.method is None
+    assert [row.method for row in report.leaderboard] == ["majority", "unipelt_apl", "head"]
+    assert report.upper_bound.of is None
+    assert all(row.difference_to_best is None for row in report.leaderboard)
+    assert {row.runs for row in report.gates} == {1}
+
+
+def test_an_empty_study_is_a_report_too() -> None:
+    report = build_report(made_record())
+    assert [row.method for row in report.leaderboard] == ["majority"]
+    assert json.loads(render_json(report))["gates"] == []

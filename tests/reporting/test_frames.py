@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+from made_record import made_record, made_trial, whole_record
+
+from unipelt_search.errors import RequestError
+from unipelt_search.reporting.assemble import build_report
+from unipelt_search.reporting.frames import gates_frame, leaderboard_frame
+
+REPORT = build_report(whole_record())
+
+
+def test_the_leaderboard_is_a_row_per_method() -> None:
+    frame = leaderboard_frame(REPORT)
+    assert frame["method"].iloc[0] == "lora"
+    assert frame.set_index("method").loc["lora", "config.lora.rank"] == 8
+    assert frame["validation"].is_monotonic_decreasing or frame["method"].iloc[-1] == "prefix"
+
+
+@pytest.mark.parametrize(("by", "rows"), [("layer", 24), ("label", 72), ("epoch", 72)])
+def test_gates_by_layer_label_and_epoch(by: str, rows: int) -> None:
+    assert len(gates_frame(REPORT, by=by)) == rows  # type: ignore[arg-type]
+    assert len(gates_frame(REPORT, by=by, trial=5)) == rows  # type: ignore[arg-type]
+
+
+def test_a_trial_without_gates_is_a_wrong_request() -> None:
+    with pytest.raises(RequestError, match="got 2, there are: 5"):
+        gates_frame(REPORT, trial=2)
+
+
+def test_without_confirmed_runs_the_last_tune_rows_stand_in() -> None:
+    frame = gates_frame(build_report(made_record(made_trial(0, "unipelt_apl", 0.8))))
+    # A search run of the fixture has select rows too; a real one has tune rows only.
+    assert len(frame) == 24
+    assert gates_frame(build_report(made_record(made_trial(0, "head", 0.8)))).empty

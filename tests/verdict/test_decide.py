@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from made_record import made_record, made_trial, whole_record
+
+from unipelt_search.specs.study import SpaceSpec
+from unipelt_search.verdict.decide import decide, plausible_methods
+
+
+def test_the_best_its_ties_and_the_cheapest_of_them() -> None:
+    verdict = decide(whole_record())
+    assert (verdict.method, verdict.trial, verdict.decided_on) == ("lora", 2, "select")
+    assert verdict.ties == ("adapter", "unipelt_apl")
+    assert verdict.cheapest_tie == "lora"
+    assert verdict.sentence == (
+        "lora is best on the select rows: accuracy 0.880 (95 % interval 0.855 to 0.905 over 3 seeds). "
+        "It cannot be told apart from adapter and unipelt_apl; the cheapest of these is lora with 76,038 stored "
+        "parameters."
+    )
+
+
+def test_a_cheaper_tie_is_recommended() -> None:
+    record = made_record(
+        made_trial(0, "lora", 0.8, {1: 0.80, 2: 0.84, 3: 0.79}), made_trial(1, "head", 0.8, {1: 0.81, 2: 0.80, 3: 0.80})
+    )
+    verdict = decide(record)
+    assert (verdict.method, verdict.ties, verdict.cheapest_tie) == ("lora", ("head",), "head")
+
+
+def test_a_clear_winner_ties_with_nobody() -> None:
+    record = made_record(
+        made_trial(0, "lora", 0.8, {1: 0.80, 2: 0.81, 3: 0.79}), made_trial(1, "head", 0.5, {1: 0.50, 2: 0.52, 3: 0.49})
+    )
+    verdict = decide(record)
+    assert verdict.ties == ()
+    assert "Every other confirmed method is behind" in verdict.sentence
+
+
+def test_one_seed_cannot_tell_methods_apart() -> None:
+    verdict = decide(made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5})))
+    assert (verdict.method, verdict.ties) == ("lora", ("head",))
+    assert "One seed cannot tell methods apart" in verdict.sentence
+
+
+def test_tune_scores_alone_give_no_verdict() -> None:
+    verdict = decide(made_record(made_trial(0, "lora", 0.8), made_trial(1, "head", 0.5)))
+    assert (verdict.method, verdict.trial, verdict.ties, verdict.cheapest_tie) == (None, None, (), None)
+    assert verdict.sentence.startswith("No verdict yet")
+    assert "lora (trial 0)" in verdict.sentence
+    assert decide(made_record()).sentence == "No verdict yet: no trial is complete."
+
+
+def test_not_beating_the_majority_is_said() -> None:
+    record = made_record(made_trial(0, "head", 0.2, {1: 0.2, 2: 0.21, 3: 0.2}))
+    assert "does not beat always answering the most frequent label (0.250)" in decide(record).sentence
+
+
+def test_test_scores_decide_nothing() -> None:
+    record = whole_record()
+    poisoned = []
+    for trial in record.trials:
+        runs = []
+        for run in trial.runs:
+            assert run.result is not None
+            scores = None if run.result.test is None else {name: 1.0 - v for name, v in run.result.test.items()}
+            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"test": scores})}))
+        poisoned.append(trial.model_copy(update={"runs": tuple(runs)}))
+    assert decide(record.model_copy(update={"trials": tuple(poisoned)})) == decide(record)
+
+
+def test_methods_far_behind_are_not_tuned_and_the_reason_has_the_figures() -> None:
+    record = made_record(made_trial(0, "lora", 0.80), made_trial(1, "adapter", 0.75), made_trial(2, "head", 0.60))
+    space = SpaceSpec(methods=("lora", "adapter", "head", "prefix"))
+    record = record.model_copy(update={"spec": record.spec.model_copy(update={"space": space})})
+    plausible, reasons = plausible_methods(record)
+    assert plausible == {"lora", "adapter", "prefix"}  # 0.05 is within two errors of 0.042; prefix has no score yet
+    assert list(reasons) == ["head"]
+    assert (
+        "0.600, lies 0.200 behind lora's 0.800, more than 2 standard errors (0.045 each, 200 tune rows)"
+        in reasons["head"]
+    )
+
+
+def test_without_any_score_every_method_is_plausible() -> None:
+    record = made_record()
+    assert plausible_methods(record) == (set(record.spec.space.methods), {})
