@@ -1,6 +1,6 @@
 """The hashed dropout mask against torch's own dropout, on a hidden state of MiniLM's size: milliseconds and the ratio.
 
-    python benchmarks/dropout.py
+python benchmarks/dropout.py
 """
 
 from __future__ import annotations

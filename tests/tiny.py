@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast
-from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 
 from unipelt_search.pelt.attention import ATTENTION, register_attention
 from unipelt_search.pelt.backbone import Backbone, make_backbone
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, RunSpec, TrainingSpec, TrialSpec
+from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 
 WORDS = [f"w{i}" for i in range(60)]
 SIZES: dict[str, dict[str, Any]] = {

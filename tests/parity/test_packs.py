@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import FAMILIES, PARTS, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_task, tiny_trial
 
+from tiny import FAMILIES, PARTS, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_task, tiny_trial
 from unipelt_search.pelt.attach import Pack
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, TrialSpec

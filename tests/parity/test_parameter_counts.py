@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tiny import tiny_backbone, tiny_run
 
+from tiny import tiny_backbone, tiny_run
 from unipelt_search.pelt.attach import Pack
 from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, TrainingSpec, TrialSpec
 

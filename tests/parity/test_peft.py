@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 from peft import LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
-from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 
+from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.pelt.attach import Pack
 from unipelt_search.specs.trial import LoraSpec, PrefixSpec, TrialSpec
 

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "unipelt_search"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts)
+# api.py and cli/ import late, so that a report opens without torch.
+LATE_IMPORTS_ALLOWED = ("api.py", "cli/")
+# Switches of Ray and CUDA can be set nowhere else.
+ENVIRONMENT_ALLOWED = ("settings.py", "search/executor.py", "search/worker.py")
+
+# Modules that a test of another name covers, by path below tests/.
+COVERED_BY = {"records/history.py": "storage/test_transitions.py"}
+
+
+def named(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_module_names_are_unique() -> None:
+    names = Counter(path.stem for path in MODULES if not path.stem.startswith("__"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_folders_are_one_level_deep_and_hold_at_most_16_modules() -> None:
+    assert [named(path) for path in MODULES if len(path.relative_to(PACKAGE).parts) > 2] == []
+    folders = Counter(path.parent.name for path in MODULES if path.stem != "__init__")
+    assert {folder: count for folder, count in folders.items() if count > 16} == {}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_stays_small(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    long = [f"{node.name}: {node.end_lineno - node.lineno + 1} lines" for node in functions(parsed(path))
+            if node.end_lineno is not None and node.end_lineno - node.lineno >= 60]  # fmt: skip
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if not named(path).startswith(LATE_IMPORTS_ALLOWED)], ids=named
+)
+def test_imports_stand_at_the_top(path: Path) -> None:
+    late = [
+        f"line {node.lineno}"
+        for function in functions(parsed(path))
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert late == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if named(path) not in ENVIRONMENT_ALLOWED], ids=named)
+def test_only_settings_reads_the_environment(path: Path) -> None:
+    found = [
+        f"line {node.lineno}"
+        for node in ast.walk(parsed(path))
+        if (isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "putenv"})
+        or (isinstance(node, ast.ImportFrom) and node.module == "os" and node.names[0].name in {"environ", "getenv"})
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if functions(parsed(path)) and path.stem[:2] != "__"], ids=named
+)
+def test_a_module_with_functions_has_its_test(path: Path) -> None:
+    name = named(path)
+    mirror = COVERED_BY.get(name) or Path(name).with_name(f"test_{path.name}").as_posix()
+    assert (ROOT / "tests" / mirror).is_file(), f"tests/{mirror} is missing"

@@ -1,0 +1,48 @@
+"""What a fresh process loads: a report must open quickly, so it must not load torch, transformers or Ray."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "unipelt_search"
+HEAVY = ("torch", "transformers", "ray", "datasets")
+LIGHT_PACKAGES = ("specs", "records", "storage", "verdict", "reporting")
+
+
+def loaded_by(code: str, watched: tuple[str, ...]) -> list[str]:
+    """Run code in a fresh interpreter and return which of the watched top-level modules it loaded."""
+    script = f"import sys\n{code}\nsys.stderr.write('LOADED ' + ' '.join(sorted(set({watched!r}) & set(sys.modules))))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr.rpartition("LOADED ")[2].split()
+
+
+def call(*words: str) -> str:
+    return f"from unipelt_search.cli.app import main\nmain({list(words)!r})"
+
+
+def test_help_loads_neither_heavy_libraries_nor_the_database() -> None:
+    assert loaded_by(call("--help"), (*HEAVY, "sqlalchemy", "optuna", "pandas", "plotly", "numpy")) == []
+    assert loaded_by(call("run", "--help"), (*HEAVY, "sqlalchemy", "optuna", "pandas", "plotly", "numpy")) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("studies",), ("report", "absent"), ("gates", "absent"), ("delete", "absent"), ("methods",)], ids=" ".join
+)
+def test_reading_commands_load_no_heavy_library(words: tuple[str, ...], tmp_path: Path) -> None:
+    storage = () if words == ("methods",) else ("--storage", f"sqlite:///{tmp_path}/s.db")
+    assert loaded_by(call(*words, *storage), HEAVY) == []
+
+
+@pytest.mark.parametrize("package", LIGHT_PACKAGES)
+def test_light_packages_load_no_heavy_library(package: str) -> None:
+    modules = [f"unipelt_search.{package}.{path.stem}" for path in sorted((PACKAGE / package).glob("[!_]*.py"))]
+    assert loaded_by("".join(f"import {module}\n" for module in modules), HEAVY) == []
+
+
+def test_the_package_itself_loads_nothing() -> None:
+    assert loaded_by("import unipelt_search", (*HEAVY, "pydantic", "pandas", "sqlalchemy")) == []

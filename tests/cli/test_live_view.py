@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import io
+import json
+
+from rich.console import Console
+
+from unipelt_search.cli.live_view import event_line, live_picture, watch_study
+from unipelt_search.records.progress import Standing, StudyProgress
+
+PROGRESS = StudyProgress(
+    study="reviews-1",
+    metric="accuracy",
+    phase="tune",
+    trials_done=9,
+    trials_asked=14,
+    runs_done=9,
+    runs_asked=20,
+    running=("trial 9 lora (tune)",),
+    standings=(
+        Standing(method="adapter", trial=3, phase="confirm", runs=2, score=0.8125),
+        Standing(method="head", trial=0, phase="screen", runs=0, score=0.7),
+    ),
+    seconds_elapsed=200,
+    seconds_left=7500,
+    event="trial 8 lora [tune] scored 0.81",
+)
+
+
+def shown(*, terminal: bool = False, quiet: bool = False, as_json: bool = False) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=40, _environ={"TERM": "xterm"})
+    with watch_study(console, quiet=quiet, as_json=as_json) as watch:
+        watch(PROGRESS)
+    return stream.getvalue()
+
+
+def test_without_a_terminal_an_event_is_one_unwrapped_line() -> None:
+    assert shown() == event_line(PROGRESS) + "\n"
+    assert event_line(PROGRESS) == ("[3 min 20 s] tune, trials 9 of 14, runs 9 of 20: trial 8 lora [tune] scored 0.81")
+
+
+def test_json_is_one_snapshot_per_line() -> None:
+    assert StudyProgress.model_validate(json.loads(shown(as_json=True, terminal=True))) == PROGRESS
+
+
+def test_quiet_shows_nothing() -> None:
+    assert shown(quiet=True, terminal=True) == ""
+
+
+def test_a_terminal_shows_the_live_picture() -> None:
+    text = shown(terminal=True)
+    assert "reviews-1" in text
+    assert "\x1b" in text
+
+
+def test_the_picture_has_progress_leaderboard_time_and_work() -> None:
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(live_picture(PROGRESS))
+    text = stream.getvalue()
+    for words in ("trials 9 of 14", "3 min 20 s, about 2 h 05 min left", "running: trial 9 lora (tune)", "accuracy"):
+        assert words in text
+    rows = [line.split() for line in text.splitlines() if line.startswith(("adapter", "head"))]
+    assert rows == [["adapter", "3", "confirm", "2", "0.812"], ["head", "0", "screen", "0.700"]]
+
+
+def test_the_picture_needs_neither_standings_nor_an_estimate() -> None:
+    stream = io.StringIO()
+    early = PROGRESS.model_copy(update={"standings": (), "seconds_left": None, "running": (), "runs_asked": 0})
+    Console(file=stream, width=100).print(live_picture(early))
+    assert "left" not in stream.getvalue()

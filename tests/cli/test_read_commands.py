@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import unipelt_search
+from unipelt_search.cli.app import main
+from unipelt_search.records.history import StudyLine, StudyState
+from unipelt_search.records.report import StudyReport
+from unipelt_search.specs.methods import METHODS
+
+
+def test_a_report_goes_to_stdout_or_to_a_file(
+    stored_report: StudyReport, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "here", "--format", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert StudyReport.model_validate(json.loads(out)) == stored_report
+    assert err == ""
+    path = tmp_path / "report.json"
+    assert main(["report", "here", "--format", "json", "--out", str(path)]) == 0
+    assert path.read_text(encoding="utf-8") == out
+    assert capsys.readouterr() == ("", f"Wrote {path}\n")
+
+
+@pytest.mark.parametrize("command", ["report", "gates"])
+def test_an_unknown_study_is_a_wrong_request(
+    stored_report: StudyReport, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([command, "absent"]) == 2
+    assert capsys.readouterr() == ("", "unipelt-search: No study is named 'absent'.\n")
+
+
+def test_gates_are_the_same_rows_in_every_form(stored_report: StudyReport, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gates", "here", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [float(row["mean"]) for row in rows] == [0.61, 0.41]
+    assert main(["gates", "here", "--trial", "5", "--format", "json"]) == 0
+    assert [row["mean"] for row in json.loads(capsys.readouterr().out)] == [0.61, 0.41]
+    assert main(["gates", "here"]) == 0
+    assert "0.61" in capsys.readouterr().out
+
+
+def test_studies_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        StudyLine(
+            name="reviews-1", state=StudyState.STOPPED, phase="tune", created=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+            backbone="minilm", task="reviews", trials=12,
+        )
+    ]  # fmt: skip
+    monkeypatch.setattr(unipelt_search, "api", SimpleNamespace(list_studies=lambda *, storage: lines), raising=False)
+    assert main(["studies"]) == 0
+    out, err = capsys.readouterr()
+    assert "reviews-1  stopped  tune" in out
+    assert "12" in out
+    assert err == ""
+
+
+def test_no_study_is_no_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(unipelt_search, "api", SimpleNamespace(list_studies=lambda *, storage: []), raising=False)
+    assert main(["studies"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "sqlite:///studies/studies.db" in err
+
+
+def test_every_method_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()[1:] if not line.startswith(" ")] == list(METHODS)

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import unipelt_search
+from unipelt_search import api as real
+from unipelt_search.cli import run_command
+from unipelt_search.cli.app import main
+from unipelt_search.cli.demo_study import DEMO
+from unipelt_search.errors import DataError, NoUsableTrialError, StudyExistsError, StudyNotFoundError
+from unipelt_search.records.progress import StudyProgress
+from unipelt_search.specs.study import StudySpec
+
+PROGRESS = StudyProgress(
+    study="d-1", metric="accuracy", phase="screen", trials_done=1, trials_asked=2, runs_done=1, runs_asked=2,
+    running=(), standings=(), seconds_elapsed=1.0, seconds_left=None, event="trial 0 head finished",
+)  # fmt: skip
+FLAGS = ["run", "--data", "d.csv", "--text", "t", "--label", "l", "--model", "m"]
+
+
+class FakeApi:
+    """Remembers what it is asked, and answers as told."""
+
+    def __init__(self) -> None:
+        self.asked: list[SimpleNamespace] = []
+        self.deleted: list[str] = []
+        self.names: list[str] = []
+        self.interrupted = False
+        self.before: list[Callable[[], None]] = []
+        self.after: list[Callable[[], None]] = []
+
+    def run_study(
+        self,
+        spec: StudySpec,
+        *,
+        storage: str | None = None,
+        out: Path | None = None,
+        command: str = "",
+        watch: Callable[[StudyProgress], None] | None = None,
+    ) -> Any:
+        self.asked.append(SimpleNamespace(spec=spec, storage=storage, out=out, command=command))
+        for act in self.before[:1]:
+            self.before.remove(act)
+            act()
+        assert watch is not None
+        watch(PROGRESS)
+        for act in self.after:
+            act()
+        return SimpleNamespace(name=spec.name, report=f"the report of {spec.name}", interrupted=self.interrupted)
+
+    def open_study(self, name: str, *, storage: str | None = None) -> Any:
+        if name not in self.names:
+            raise StudyNotFoundError(f"No study is named {name!r}.")
+        return SimpleNamespace(record=SimpleNamespace(spec=DEMO.model_copy(update={"name": name})))
+
+    def list_studies(self, *, storage: str | None = None) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in self.names]
+
+    def delete_study(self, name: str, *, storage: str | None = None) -> None:
+        self.deleted.append(name)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    fake = FakeApi()
+    monkeypatch.setattr(unipelt_search, "api", fake, raising=False)
+    monkeypatch.setattr(run_command, "show_report", lambda report, form: sys.stdout.write(f"{form}: {report}\n"))
+    return fake
+
+
+def fail(error: BaseException) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def test_the_fake_is_called_as_the_real_one_would_be() -> None:
+    for name in ("run_study", "open_study", "list_studies", "delete_study"):
+        ours = list(inspect.signature(getattr(FakeApi, name)).parameters)[1:]
+        assert ours == list(inspect.signature(getattr(real, name)).parameters), name
+
+
+def test_run_asks_for_what_the_options_say(api: FakeApi) -> None:
+    words = [*FLAGS, "--text", "t2", "--methods", "head,lora", "--time", "2m", "--device", "cpu", "--out", "there"]
+    assert main([*words, "--storage", "sqlite:///x.db"]) == 0
+    (asked,) = api.asked
+    assert asked.spec.task.text == ("t", "t2")
+    assert asked.spec.space.methods == ("head", "lora")
+    assert asked.spec.budget.time_seconds == 120
+    assert asked.spec.machine.device == "cpu"
+    assert (asked.storage, asked.out) == ("sqlite:///x.db", Path("there"))
+
+
+def test_a_study_without_a_name_gets_a_new_one(api: FakeApi, tmp_path: Path) -> None:
+    api.names = ["d-1"]
+    main(FLAGS)
+    main([*FLAGS, "--name", "mine"])
+    file = tmp_path / "study.yaml"
+    file.write_text("{name: filed, task: {data: d.csv, text: [t], label: l}, backbone: {model: m}}")
+    main(["run", str(file), "--trials", "9"])
+    assert [asked.spec.name for asked in api.asked] == ["d-2", "mine", "filed"]
+    assert api.asked[2].spec.budget.trials == 9
+
+
+def test_the_result_is_on_stdout_and_progress_on_stderr(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(FLAGS) == 0
+    out, err = capsys.readouterr()
+    assert out == "terminal: the report of d-1\n"
+    assert "trial 0 head finished" in err
+
+
+def test_json_is_json_on_both_streams(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*FLAGS, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "json: the report of d-1\n"
+    assert [json.loads(line)["event"] for line in err.splitlines()] == ["trial 0 head finished"]
+
+
+def test_quiet_shows_the_result_alone(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*FLAGS, "--quiet"]) == 0
+    assert capsys.readouterr() == ("terminal: the report of d-1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run"], "A study needs --data, --text, --label, --model"),
+        ([*FLAGS, "--methods", "lorra"], "Did you mean 'lora'?"),
+        ([*FLAGS, "--methods", "majority"], "--methods must not name 'majority'"),
+        ([*FLAGS, "--time", "30"], "--time must be above zero and carry its unit"),
+        ([*FLAGS, "--trials", "0"], "--trials: must be greater than or equal to 1, got 0"),
+        ([*FLAGS, "--trials", "many"], "Invalid value for '--trials'"),
+        ([*FLAGS, "--text", "b", "--text", "c"], "--text: Tuple should have at most 2 items"),
+        ([*FLAGS, "--trails", "3"], "--trails"),
+        (["run", "absent.yaml"], "'absent.yaml': No such file"),
+        (["resume", "absent"], "No study is named 'absent'."),
+    ],
+)
+def test_a_wrong_request_is_a_short_message(
+    api: FakeApi, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert len(err.splitlines()) <= 4
+    assert api.asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(DataError("--label must name a column."), 2), (NoUsableTrialError("Every trial failed."), 3)],
+)
+def test_errors_of_the_study_keep_their_exit_codes(
+    api: FakeApi, capsys: pytest.CaptureFixture[str], error: Exception, code: int
+) -> None:
+    api.before = [fail(error)]
+    assert main(FLAGS) == code
+    assert capsys.readouterr() == ("", f"unipelt-search: {error}\n")
+
+
+def test_a_fault_of_ours_shows_where_it_is(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.before = [fail(KeyError("surprise"))]
+    assert main(FLAGS) == 1
+    out, err = capsys.readouterr()
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("unipelt-search: This is a fault of unipelt-search")
+    assert out == ""
+
+
+def test_an_interrupted_study_says_how_to_go_on(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.interrupted = True
+    assert main([*FLAGS, "--storage", "postgresql://me:secret@host/db"]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1] == (
+        "Interrupted. Go on with: unipelt-search resume d-1 --storage postgresql://me:***@host/db"
+    )
+
+
+def test_an_interruption_that_reaches_the_command_says_so_too(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.after = [fail(KeyboardInterrupt())]
+    assert main(FLAGS) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "Interrupted. Go on with: unipelt-search resume d-1"
+
+
+def test_before_there_is_a_study_nothing_can_be_resumed(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.before = [fail(KeyboardInterrupt())]
+    assert main(FLAGS) == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_the_stored_command_has_no_password(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [*FLAGS, "--storage", "postgresql+psycopg://me:secret@host/db"]
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/unipelt-search", *words])
+    main(words)
+    assert api.asked[0].command.startswith("unipelt-search run --data d.csv --text t")
+    assert "secret" not in api.asked[0].command
+    assert api.asked[0].storage == words[-1]
+
+
+def test_resume_asks_the_same_question_and_may_give_more(api: FakeApi) -> None:
+    api.names = ["old"]
+    assert main(["resume", "old", "--time", "1h", "--concurrency", "3"]) == 0
+    spec = api.asked[0].spec
+    assert spec.question() == DEMO.question()
+    assert (spec.name, spec.budget.time_seconds, spec.machine.concurrency) == ("old", 3600, 3)
+    assert spec.budget.trials == DEMO.budget.trials
+
+
+def test_demo_runs_the_demo_study(api: FakeApi) -> None:
+    assert main(["demo"]) == 0
+    assert [asked.spec for asked in api.asked] == [DEMO]
+    assert api.deleted == []
+
+
+def test_demo_replaces_its_own_study_when_that_cannot_go_on(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.before = [fail(StudyExistsError("asks something else"))]
+    assert main(["demo", "--trials", "7"]) == 0
+    assert api.deleted == ["demo"]
+    assert [asked.spec.budget.trials for asked in api.asked] == [7, 7]
+
+
+def test_run_never_replaces_a_study(api: FakeApi) -> None:
+    api.before = [fail(StudyExistsError("A study of that name asks something else."))]
+    assert main(FLAGS) == 2
+    assert api.deleted == []

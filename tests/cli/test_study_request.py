@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from unipelt_search.cli.study_request import build_spec, fresh_name
+from unipelt_search.errors import RequestError
+
+QUESTION = {"name": "q", "task": {"data": "d.csv", "text": ["t"], "label": "l"}, "backbone": {"model": "m"}}
+
+
+def test_every_option_reaches_its_field() -> None:
+    spec = build_spec(
+        {},
+        {
+            "name": "n", "data": "d.csv", "text": ["a", "b"], "label": "l", "metric": "macro_f1", "train_size": 100,
+            "model": "m", "methods": "lora, head", "trials": 4, "seeds": 5, "time": "2m", "seed": 7, "device": "cpu",
+            "concurrency": 2, "gpus_per_trial": 0.0, "cpus_per_trial": 0.5, "address": "auto",
+        },
+    )  # fmt: skip
+    assert spec.model_dump(exclude_defaults=True) == {
+        "name": "n",
+        "task": {"data": "d.csv", "text": ("a", "b"), "label": "l", "metric": "macro_f1", "train_size": 100},
+        "backbone": {"model": "m"},
+        "space": {"methods": ("lora", "head")},
+        "budget": {"trials": 4, "seeds": 5, "time_seconds": 120.0},
+        "seed": 7,
+        "machine": {
+            "device": "cpu", "concurrency": 2, "gpus_per_trial": 0.0, "cpus_per_trial": 0.5, "address": "auto"
+        },
+    }  # fmt: skip
+
+
+def test_options_override_a_study_file_and_leave_the_rest() -> None:
+    values = {**QUESTION, "budget": {"trials": 7, "seeds": 2}}
+    spec = build_spec(values, {"trials": 9, "label": "other", "text": []})
+    assert (spec.budget.trials, spec.budget.seeds) == (9, 2)
+    assert (spec.task.label, spec.task.text) == ("other", ("t",))
+    assert values["budget"] == {"trials": 7, "seeds": 2}
+
+
+def test_everything_missing_is_named_at_once() -> None:
+    with pytest.raises(RequestError) as caught:
+        build_spec({"name": "n"}, {"data": "d.csv"})
+    assert str(caught.value) == "A study needs --text, --label, --model: give them as options or in a study file."
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"budget": {"trials": 0}}, "--trials: must be greater than or equal to 1, got 0"),
+        ({"budget": {"trails": 3}}, "budget.trails: unknown key, known: trials, seeds, time_seconds. Did you mean"),
+        ({"colour": 1}, "colour: unknown key"),
+        ({"task": {"data": "d", "text": "t", "label": "l"}}, "--text: must be a valid tuple, got 't'"),
+        ({"name": "no spaces"}, "--name: a study's name must be 1 to 64 letters"),
+        ({"machine": {"device": "tpu"}}, "--device: must be 'auto', 'cpu' or 'cuda', got 'tpu'"),
+        ({"space": {"methods": ["lorra"]}}, "Did you mean 'lora'?"),
+        ({"task": 5}, "task: must be a valid dictionary"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_one_sentence_that_names_the_option(values: dict[str, object], message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        build_spec({**QUESTION, **values}, {})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_many_faults_stay_within_four_lines() -> None:
+    faulty = {**QUESTION, "budget": {"trials": 0, "seeds": 0, "time_seconds": -1}, "seed": -1, "x": 1}
+    with pytest.raises(RequestError) as caught:
+        build_spec(faulty, {})
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert lines[-1] == "And 2 more."
+
+
+def test_an_option_does_not_hide_a_section_that_is_no_mapping() -> None:
+    with pytest.raises(RequestError, match="budget: must be a valid dictionary"):
+        build_spec({**QUESTION, "budget": 5}, {"trials": 3})
+
+
+@pytest.mark.parametrize(
+    ("data", "taken", "name"),
+    [
+        ("reviews.csv", [], "reviews-1"),
+        ("/a/b/reviews.csv", ["reviews-1", "reviews-2", "reviews-4"], "reviews-3"),
+        ("org/my data", [], "my-data-1"),
+        ("///", [], "study-1"),
+        ("x" * 100, [], "x" * 48 + "-1"),
+    ],
+)
+def test_a_new_name_is_made_from_the_data(data: str, taken: list[str], name: str) -> None:
+    assert fresh_name(data, taken) == name

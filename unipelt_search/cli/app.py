@@ -1,0 +1,97 @@
+"""The program: its commands, and what each kind of failure prints and exits with.
+
+0    done
+1    a fault of ours: a traceback on stderr
+2    the request is wrong: one sentence, nothing created
+3    no trial of the study can be used
+130  interrupted
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from unipelt_search import __version__
+from unipelt_search.cli import delete_command, read_commands, run_command
+from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM
+from unipelt_search.errors import NoUsableTrialError, RequestError
+
+OUR_FAULT, WRONG_REQUEST, NO_USABLE_TRIAL = 1, 2, 3
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    run_command.demo,
+    run_command.run,
+    run_command.resume,
+    read_commands.report,
+    read_commands.gates,
+    read_commands.studies,
+    read_commands.methods,
+    delete_command.delete,
+):
+    app.command()(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _program(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Find the parameter-efficient tuning method for a labelled text dataset, and how sure that is."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        arguments: The words behind the program's name; None takes those of the process.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        code = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+    except typer.Abort:
+        return _tell("Nothing was done.", INTERRUPTED)
+    except KeyboardInterrupt:
+        return _tell("Interrupted.", INTERRUPTED)
+    except typer.TyperException as error:
+        return _tell(_usage_fault(error), error.exit_code)
+    except RequestError as error:
+        return _tell(str(error), WRONG_REQUEST)
+    except NoUsableTrialError as error:
+        return _tell(str(error), NO_USABLE_TRIAL)
+    except Exception as error:  # noqa: BLE001  the last place where a fault can be told apart from success
+        traceback.print_exc()
+        return _tell(f"This is a fault of {PROGRAM}, not of the request: {error}", OUR_FAULT)
+    return code if isinstance(code, int) else 0
+
+
+def _usage_fault(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else PROGRAM
+    return f"{error.format_message().replace('Value error, ', '')}\nSee {command} --help."
+
+
+def _tell(message: str, code: int) -> int:
+    sys.stderr.write(f"{PROGRAM}: {message}\n")
+    return code

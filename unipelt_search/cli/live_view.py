@@ -1,0 +1,92 @@
+"""What is seen on stderr while a study runs. Results never go here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from unipelt_search.cli.durations import spoken_duration
+from unipelt_search.records.progress import Standing, StudyProgress
+
+Watch = Callable[[StudyProgress], None]
+
+
+@contextmanager
+def watch_study(console: Console, *, quiet: bool, as_json: bool) -> Iterator[Watch]:
+    """Open the view of a running study and give the function that feeds it.
+
+    Args:
+        console: Writes to stderr.
+        quiet: Show nothing.
+        as_json: Write every snapshot as one line of JSON.
+
+    Yields:
+        A function that takes each snapshot.
+    """
+    if quiet:
+        yield lambda progress: None
+    elif as_json:
+        yield lambda progress: console.out(progress.model_dump_json(), highlight=False)
+    elif not console.is_terminal:
+        yield lambda progress: console.out(event_line(progress), highlight=False)
+    else:
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            yield lambda progress: live.update(live_picture(progress))
+
+
+def event_line(progress: StudyProgress) -> str:
+    """Say in one line what has just happened and how far the study is.
+
+    Args:
+        progress: The snapshot.
+
+    Returns:
+        For example ``[3 min 20 s] tune, trial 9 of 14, run 9 of 20: trial 8 lora scored 0.81``.
+    """
+    return f"[{spoken_duration(progress.seconds_elapsed)}] {_standing_of_work(progress)}: {progress.event}"
+
+
+def live_picture(progress: StudyProgress) -> RenderableType:
+    """Draw a snapshot: how far, what runs now, and the leaderboard so far.
+
+    Args:
+        progress: The snapshot.
+
+    Returns:
+        Something that rich can show.
+    """
+    left = "" if progress.seconds_left is None else f", about {spoken_duration(progress.seconds_left)} left"
+    parts: list[RenderableType] = [
+        Text.assemble((progress.study, "bold"), f"  {_standing_of_work(progress)}"),
+        ProgressBar(total=max(progress.runs_asked, 1), completed=progress.runs_done, width=60),
+        Text(f"{spoken_duration(progress.seconds_elapsed)}{left}", style="dim"),
+    ]
+    if progress.standings:
+        parts.append(_leaderboard(progress.standings, progress.metric))
+    parts.extend(Text(f"running: {work}", style="cyan") for work in progress.running)
+    parts.append(Text(progress.event, style="dim"))
+    return Group(*parts)
+
+
+def _standing_of_work(progress: StudyProgress) -> str:
+    return (
+        f"{progress.phase}, trials {progress.trials_done} of {progress.trials_asked}, "
+        f"runs {progress.runs_done} of {progress.runs_asked}"
+    )
+
+
+def _leaderboard(standings: tuple[Standing, ...], metric: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("so far", "trial", "phase", "runs"):
+        table.add_column(column, justify="left" if column in {"so far", "phase"} else "right")
+    table.add_column(metric, justify="right")
+    for standing in standings:
+        runs = str(standing.runs) if standing.runs else ""
+        table.add_row(standing.method, str(standing.trial), standing.phase, runs, f"{standing.score:.3f}")
+    return table

@@ -1,0 +1,111 @@
+"""The commands that read the study database: `report`, `gates`, `studies` and `methods`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from unipelt_search.cli import options
+from unipelt_search.cli.shown_report import ReportFormat, report_text, show_report, write_text
+from unipelt_search.settings import storage_url
+from unipelt_search.specs.methods import DEFAULT_METHODS, METHODS
+
+
+def report(
+    name: options.StudyName,
+    form: Annotated[ReportFormat, typer.Option("--format", help="How the report is written.")] = "terminal",
+    out: options.OutFile = None,
+    storage: options.Storage = None,
+) -> None:
+    """Show a study's report: verdict, leaderboard, gates, costs. Works while the study runs.
+
+    Examples:
+
+        unipelt-search report demo
+
+        unipelt-search report demo --format html --out demo.html
+    """
+    from unipelt_search import api
+
+    answer = api.open_study(name, storage=storage).report
+    if out is None:
+        show_report(answer, form)
+    else:
+        write_text(report_text(answer, form), out)
+
+
+def gates(
+    name: options.StudyName,
+    trial: Annotated[
+        int | None, typer.Option("--trial", metavar="N", help="Only this trial. Default: every trial with gates.")
+    ] = None,
+    by: Annotated[
+        Literal["layer", "label", "epoch"],
+        typer.Option("--by", help="One row per layer, per true label, or per epoch."),
+    ] = "layer",
+    form: Annotated[
+        Literal["terminal", "csv", "json"], typer.Option("--format", help="How the table is written.")
+    ] = "terminal",
+    storage: options.Storage = None,
+) -> None:
+    """Show what the gates of the gated methods did.
+
+    Examples:
+
+        unipelt-search gates demo
+
+        unipelt-search gates demo --trial 5 --by label --format csv
+    """
+    from unipelt_search import api
+    from unipelt_search.reporting.frames import gates_frame
+    from unipelt_search.reporting.terminal import render_gates
+
+    frame = gates_frame(api.open_study(name, storage=storage).report, by=by, trial=trial)
+    if form == "terminal":
+        render_gates(frame, Console())
+    else:
+        write_text(frame.to_csv(index=False) if form == "csv" else frame.to_json(orient="records"), None)
+
+
+def studies(storage: options.Storage = None) -> None:
+    """List the studies of the database.
+
+    Examples:
+
+        unipelt-search studies
+
+        unipelt-search studies --storage sqlite:///elsewhere.db
+    """
+    from unipelt_search import api
+
+    lines = api.list_studies(storage=storage)
+    if not lines:
+        typer.echo(f"There is no study yet in {storage_url(storage)}; `unipelt-search demo` makes one.", err=True)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "state", "phase", "trials", "task", "backbone", "created"):
+        table.add_column(column, justify="right" if column == "trials" else "left", overflow="fold")
+    for line in lines:
+        created = line.created.strftime("%Y-%m-%d %H:%M")
+        table.add_row(line.name, line.state, line.phase, str(line.trials), line.task, line.backbone, created)
+    Console().print(table)
+
+
+def methods() -> None:
+    """List the methods that can be compared.
+
+    Examples:
+
+        unipelt-search methods
+    """
+    table = Table(box=None, pad_edge=False)
+    for column in ("method", "default", "attached", "gated", "what it is"):
+        table.add_column(column, overflow="fold")
+    for method in METHODS.values():
+        default = "yes" if method.name in DEFAULT_METHODS else "always" if method.trains == "nothing" else ""
+        attached = ", ".join(method.submodules)
+        table.add_row(method.name, default, attached, "yes" if method.gated else "", method.sentence)
+    Console().print(table)

@@ -1,0 +1,182 @@
+"""The commands that search: `demo`, `run` and `resume`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from unipelt_search.cli import options
+from unipelt_search.cli.demo_study import DEMO
+from unipelt_search.cli.live_view import watch_study
+from unipelt_search.cli.shown_report import show_report
+from unipelt_search.cli.study_request import build_spec, fresh_name
+from unipelt_search.errors import StudyExistsError
+from unipelt_search.records.progress import StudyProgress
+from unipelt_search.specs.load_study import read_study_file
+from unipelt_search.specs.methods import TRAINED_METHODS
+from unipelt_search.specs.study import Metric, StudySpec
+
+PROGRAM = "unipelt-search"
+INTERRUPTED = 130
+_NO_NAME_YET = "unnamed"
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]*@")
+
+
+def run(
+    context: typer.Context,
+    study_file: Annotated[
+        Path | None, typer.Argument(metavar="STUDY.yaml", help="The question as a file; options override it.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="PATH|HUB_NAME", help="Folder, file, hub dataset, or demo.")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", metavar="COL", help="Column with the text; twice for a text pair.")
+    ] = None,
+    label: Annotated[str | None, typer.Option("--label", metavar="COL", help="Column with the label.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME|DIR", help="Hub name, local folder, or minilm.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="N", help="The study's name; a known one goes on. Default: a new one."),
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option("--methods", metavar="a,b,c", help=f"Of {', '.join(TRAINED_METHODS)}.")
+    ] = None,
+    trials: options.Trials = None,
+    time: options.Time = None,
+    seeds: options.Seeds = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Every random draw follows from it.")] = None,
+    train_size: Annotated[
+        int | None, typer.Option("--train-size", metavar="K", help="Draw this many training rows, stratified.")
+    ] = None,
+    metric: Annotated[Metric | None, typer.Option("--metric", help="What is compared; auto is accuracy.")] = None,
+    storage: options.Storage = None,
+    out: options.Out = None,
+    address: options.Address = None,
+    device: options.Device = None,
+    concurrency: options.Concurrency = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    cpus_per_trial: options.CpusPerTrial = None,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Search for the best method on your data, or go on with a study.
+
+    Examples:
+
+        unipelt-search run --data reviews.csv --text review --label stars --model distilbert-base-uncased
+
+        unipelt-search run studies/demo/study.yaml --trials 28 --time 30m
+    """
+    from unipelt_search import api
+
+    # The parameters reach the spec by their names, so that an option is written down in one place only.
+    values = read_study_file(study_file) if study_file else {}
+    spec = build_spec({"name": _NO_NAME_YET, **values}, context.params)
+    if name is None and "name" not in values:
+        taken = [line.name for line in api.list_studies(storage=storage)]
+        spec = spec.model_copy(update={"name": fresh_name(spec.task.data, taken)})
+    _search(spec, storage=storage, out=out, quiet=quiet, as_json=as_json)
+
+
+def resume(
+    context: typer.Context,
+    name: options.StudyName,
+    trials: options.Trials = None,
+    time: options.Time = None,
+    seeds: options.Seeds = None,
+    storage: options.Storage = None,
+    out: options.Out = None,
+    address: options.Address = None,
+    device: options.Device = None,
+    concurrency: options.Concurrency = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    cpus_per_trial: options.CpusPerTrial = None,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Go on with a stopped study. Doing it twice is harmless; a complete study prints its report.
+
+    Examples:
+
+        unipelt-search resume reviews-1
+
+        unipelt-search resume reviews-1 --time 2h --concurrency 4
+    """
+    from unipelt_search import api
+
+    asked = api.open_study(name, storage=storage).record.spec
+    spec = build_spec(asked.model_dump(), context.params)
+    _search(spec, storage=storage, out=out, quiet=quiet, as_json=as_json)
+
+
+def demo(
+    context: typer.Context,
+    trials: options.Trials = None,
+    time: options.Time = None,
+    seeds: options.Seeds = None,
+    storage: options.Storage = None,
+    out: options.Out = None,
+    concurrency: options.Concurrency = None,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Run a whole small study on the embedded data with a small real model, offline.
+
+    A demo study that cannot be continued is replaced.
+
+    Examples:
+
+        unipelt-search demo
+
+        unipelt-search demo --time 5m --out demo-report
+    """
+    from unipelt_search import api
+
+    spec = build_spec(DEMO.model_dump(), context.params)
+    try:
+        _search(spec, storage=storage, out=out, quiet=quiet, as_json=as_json)
+    except StudyExistsError:
+        api.delete_study(spec.name, storage=storage)
+        _search(spec, storage=storage, out=out, quiet=quiet, as_json=as_json)
+
+
+def _search(spec: StudySpec, *, storage: str | None, out: Path | None, quiet: bool, as_json: bool) -> None:
+    from unipelt_search import api
+
+    out = out or Path("studies") / spec.name
+    errors = Console(stderr=True)
+    command = _PASSWORD.sub(r"\1:***@", shlex.join([PROGRAM, *sys.argv[1:]]))
+    study = None
+    begun = False
+    with watch_study(errors, quiet=quiet, as_json=as_json) as show, suppress(KeyboardInterrupt):
+
+        def watch(progress: StudyProgress) -> None:
+            nonlocal begun
+            begun = True
+            show(progress)
+
+        study = api.run_study(spec, storage=storage, out=out, command=command, watch=watch)
+    if study is not None and not study.interrupted:
+        show_report(study.report, "json" if as_json else "terminal")
+        if not (quiet or as_json):
+            errors.out(f"Wrote {out / 'report.html'} and report.json", highlight=False)
+        return
+    # Before the first snapshot there is no study yet that could be resumed.
+    again = f" Go on with: {_resume_command(spec.name, storage)}" if begun or study else ""
+    errors.out(f"Interrupted.{again}", highlight=False)
+    raise typer.Exit(INTERRUPTED)
+
+
+def _resume_command(name: str, storage: str | None) -> str:
+    words = [PROGRAM, "resume", name, *(["--storage", storage] if storage else [])]
+    return _PASSWORD.sub(r"\1:***@", shlex.join(words))
