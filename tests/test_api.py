@@ -21,13 +21,17 @@ from unipelt_search import api
 from unipelt_search.errors import BackboneError, NoUsableTrialError, RequestError, StudyExistsError, StudyNotFoundError
 from unipelt_search.pelt.backbone import load_backbone
 from unipelt_search.records.history import RunState, StudyState
-from unipelt_search.records.results import EvaluationRow
+from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search import executor
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED
 from unipelt_search.specs.methods import DEFAULT_METHODS
+from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
-from unipelt_search.training.train import train_events
+from unipelt_search.specs.trial import RunSpec
+from unipelt_search.tasks.encode import encode_task
+from unipelt_search.tasks.load import load_task
+from unipelt_search.training.train import train, train_events
 
 METHODS = ("head", "lora", "unipelt_al")
 
@@ -124,6 +128,29 @@ def test_a_study_runs_and_reports(ask, url: str, here: list[str], tmp_path: Path
     assert [line.name for line in api.list_studies(storage=url)] == ["toy"]
     api.delete_study("toy", storage=url)
     assert api.list_studies(storage=url) == []
+
+
+def answers(study: api.Study) -> list[object]:
+    """Everything that a study found, without names, times and memory."""
+    found: list[object] = []
+    for trial in study.record.trials:
+        for run in trial.runs:
+            assert run.result is not None
+            values = run.result.model_dump(exclude={"costs", "checkpoint"})
+            for row in values["evaluations"]:
+                del row["seconds"]
+            found.append((trial.number, trial.spec, trial.phase, trial.value, run.phase, run.seed_index, values))
+    return found
+
+
+def test_the_same_seed_gives_the_same_study_under_another_name(ask, url: str, here: list[str]) -> None:
+    spec = ask(trials=6, seeds=2)
+    first = api.run_study(spec, storage=url)
+    second = api.run_study(spec.model_copy(update={"name": "again"}), storage=url)
+    other = api.run_study(spec.model_copy(update={"name": "other", "seed": 1}), storage=url)
+    assert answers(first) == answers(second)
+    assert first.report.leaderboard[0].validation == second.report.leaderboard[0].validation
+    assert answers(first) != answers(other)
 
 
 def test_a_complete_study_returns_at_once_and_a_larger_budget_goes_on(ask, url: str, here: list[str]) -> None:
@@ -274,3 +301,17 @@ def test_a_study_runs_on_ray(ask, url: str, tmp_path: Path, capfd: pytest.Captur
     assert len(list((tmp_path / "out" / "checkpoints").iterdir())) == 3
     assert printed.out == ""
     assert "ray" not in printed.err.lower()
+
+    # Two workers in other processes, in an order of their own: each run is what it is alone in this process.
+    task = load_task(spec.task, spec.seed)
+    backbone = load_backbone(spec.backbone, len(task.labels), "cpu")
+    encoded = encode_task(task, backbone.tokenizer, backbone.max_length)
+    for trial in study.record.trials:
+        for run in trial.runs:
+            confirm = run.phase == "confirm"
+            asked = RunSpec(trial=trial.spec, seeds=run_seeds(spec.seed, run.seed_index), confirm=confirm)
+            (alone,) = train([asked], backbone, encoded)
+            assert isinstance(alone, RunResult)
+            assert run.result is not None
+            ours, theirs = (r.model_dump(include={"tune", "select", "test", "gates"}) for r in (run.result, alone))
+            assert ours == theirs

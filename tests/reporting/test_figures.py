@@ -1,53 +1,58 @@
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 from made_record import made_record, made_trial, whole_record
 
+from unipelt_search.records.report import Interval
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.figures import Axis, scatter, score_axis, shade
+from unipelt_search.reporting.figures import Axis, bar, compared_rows, leaderboard_axis, scatter
 
 REPORT = build_report(whole_record())
 
 
-def test_an_axis_holds_every_interval_and_has_round_ticks() -> None:
-    axis = score_axis(REPORT.leaderboard, 200)
-    ends = [row.validation.high or row.validation.mean for row in REPORT.leaderboard]
-    assert axis.low < 0.25
-    assert axis.high > max(ends)
-    assert axis.ticks == (0.4, 0.6, 0.8) or len(axis.ticks) in range(3, 7)
-    assert all(b - a == pytest.approx(axis.ticks[1] - axis.ticks[0]) for a, b in pairwise(axis.ticks))
-    assert Axis(0, 1, 100).place(2) == 100
+def test_the_axis_shows_the_methods_near_the_best_and_has_round_ticks() -> None:
+    axis = leaderboard_axis(REPORT, 200)
+    assert axis is not None
+    best = REPORT.leaderboard[0].validation
+    assert best.low is not None
+    assert best.high is not None
+    assert axis.holds(best.low)
+    assert axis.holds(best.high)
+    assert not axis.holds(0.25)  # the majority answer would squeeze all others together
+    steps = [b - a for a, b in pairwise(axis.ticks)]
+    assert all(step == pytest.approx(steps[0]) for step in steps)
+    assert all(axis.holds(tick) for tick in axis.ticks)
+    assert leaderboard_axis(build_report(made_record()), 200) is None
 
 
-def test_the_scale_is_even_and_the_text_on_it_can_be_read() -> None:
-    def luminance(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+def test_scores_beyond_the_axis_are_marked_at_its_end() -> None:
+    axis = Axis(0.5, 1.0, 100)
+    inside = bar(Interval(mean=0.75, sd=0.1, low=0.6, high=0.9), axis)
+    assert (inside.mean, inside.low, inside.high, inside.outside) == (50, 20, 80, "")
+    assert bar(Interval(mean=0.2, sd=None, low=None, high=None), axis).outside == "left"
+    assert bar(Interval(mean=1.2, sd=None, low=None, high=None), axis).outside == "right"
 
-    light = [luminance(shade(i / 20)[0]) for i in range(21)]
-    assert light == sorted(light, reverse=True)
-    for i in range(21):
-        colour, dark_text = shade(i / 20)
-        text = luminance("#10233c" if dark_text else "#f4f8fd")
-        bright, dim = max(text, luminance(colour)), min(text, luminance(colour))
-        assert (bright + 0.05) / (dim + 0.05) > 3
+
+def test_only_scores_on_the_same_rows_are_compared() -> None:
+    assert "prefix" not in [row.method for row in compared_rows(REPORT)]
+    unconfirmed = build_report(made_record(made_trial(0, "lora", 0.8), made_trial(1, "head", 0.5)))
+    assert [row.method for row in compared_rows(unconfirmed)] == ["lora", "head"]
 
 
 def test_the_scatter_has_every_confirmed_method_and_names_do_not_overlap() -> None:
     figure = scatter(REPORT)
     assert figure is not None
-    assert {point.method for point in figure.points} == {
-        "lora",
-        "adapter",
-        "unipelt_apl",
-        "bitfit",
-        "head",
-        "fine_tuning",
-    }
-    for a, b in pairwise(sorted(figure.points, key=lambda p: p.label_y)):
-        if a.anchor == b.anchor and abs(a.x - b.x) < 110:
-            assert abs(a.label_y - b.label_y) >= 15
+    confirmed = {"lora", "adapter", "unipelt_apl", "bitfit", "head", "fine_tuning"}
+    assert {point.method for point in figure.points} == confirmed
+    assert {point.method for point in figure.points if point.mark == "tie"} == set(REPORT.verdict.ties)
+
+    def box(point):
+        long = 7.2 * len(point.method)
+        left = point.label_x - {"start": 0, "end": long, "middle": long / 2}[point.anchor]
+        return left, left + long, point.label_y
+
+    for a, b in combinations(map(box, figure.points), 2):
+        assert a[1] <= b[0] or b[1] <= a[0] or abs(a[2] - b[2]) >= 10
     assert scatter(build_report(made_record(made_trial(0, "head", 0.5, {1: 0.5})))) is None

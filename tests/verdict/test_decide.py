@@ -14,7 +14,7 @@ def test_the_best_its_ties_and_the_cheapest_of_them() -> None:
     assert verdict.sentence == (
         "lora is best on the select rows: accuracy 0.880 (95 % interval 0.855 to 0.905 over 3 seeds). "
         "It cannot be told apart from adapter and unipelt_apl; the cheapest of these is lora with 76,038 stored "
-        "parameters."
+        "parameters. Intervals cover the spread over seeds, not the choice of rows."
     )
 
 
@@ -39,6 +39,19 @@ def test_one_seed_cannot_tell_methods_apart() -> None:
     verdict = decide(made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5})))
     assert (verdict.method, verdict.ties) == ("lora", ("head",))
     assert "One seed cannot tell methods apart" in verdict.sentence
+    assert "nterval" not in verdict.sentence
+
+
+def test_fewer_than_two_common_seeds_are_a_tie() -> None:
+    record = made_record(
+        made_trial(0, "lora", 0.8, {1: 0.80, 2: 0.81, 3: 0.79}), made_trial(1, "head", 0.5, {3: 0.50, 4: 0.51})
+    )
+    assert decide(record).ties == ("head",)
+
+
+def test_a_method_without_rivals_is_said_to_have_none() -> None:
+    sentence = decide(made_record(made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.9}), made_trial(1, "head", 0.5))).sentence
+    assert "No other method was confirmed." in sentence
 
 
 def test_tune_scores_alone_give_no_verdict() -> None:
@@ -78,6 +91,19 @@ def test_methods_far_behind_are_not_tuned_and_the_reason_has_the_figures() -> No
         "0.600, lies 0.200 behind lora's 0.800, more than 2 standard errors (0.045 each, 200 tune rows)"
         in reasons["head"]
     )
+
+
+def test_a_correlation_near_zero_is_not_taken_for_certain() -> None:
+    record = made_record(made_trial(0, "lora", 0.12), made_trial(1, "head", 0.0))
+    space = record.spec.model_copy(update={"space": SpaceSpec(methods=("lora", "head"))})
+    task = record.task.model_copy(update={"metric": "matthews"})
+    assert plausible_methods(record.model_copy(update={"spec": space}))[0] == {"lora"}
+    assert plausible_methods(record.model_copy(update={"spec": space, "task": task}))[0] == {"lora", "head"}
+
+
+def test_equal_scores_are_led_by_the_cheaper_method() -> None:
+    record = made_record(made_trial(0, "adapter", 0.9), made_trial(1, "lora", 0.9), made_trial(2, "head", 0.1))
+    assert "behind lora's 0.900" in plausible_methods(record)[1]["head"]
 
 
 def test_without_any_score_every_method_is_plausible() -> None:

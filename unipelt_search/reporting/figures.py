@@ -1,4 +1,4 @@
-"""The geometry of the page's figures: every number here is in the units of the SVG that shows it."""
+"""Scores as figures: the leaderboard's intervals and score against size. Numbers are in the units of their SVG."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 from unipelt_search.records.report import Interval, LeaderboardRow, StudyReport
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.reporting import words
 
-# A single-hue scale, even in lightness: from nearly white to a deep blue.
-_LOW, _HIGH = (237, 243, 251), (8, 48, 107)
-_DARK_TEXT_BELOW = 0.48
+_REACH = 8.0
+"""The leaderboard's axis reaches this many half intervals of the best below it."""
+_TICK_ROOM = 38.0
+"""Units between two ticks at least."""
+_LETTER, _LINE = 7.2, 15.0
+"""Width of a letter and height of a line of a name in a figure."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,27 @@ class Axis:
         share = (value - self.low) / (self.high - self.low)
         return round(min(max(share, 0.0), 1.0) * self.width, 1)
 
+    def holds(self, value: float) -> bool:
+        """Tell whether a value lies on the axis."""
+        return self.low <= value <= self.high
+
     @property
     def ticks(self) -> tuple[float, ...]:
-        """Round values, about four of them."""
-        step = _round_step((self.high - self.low) / 4)
+        """Round values, at least a tick's room apart."""
+        step = _round_step((self.high - self.low) * _TICK_ROOM / self.width)
         first, last = ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9)
         return tuple(round(i * step, 10) for i in range(first, last + 1))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A score with its interval on the leaderboard's axis."""
+
+    mean: float
+    low: float
+    high: float
+    outside: str
+    """`left` or `right` where the score lies beyond that end of the axis, else empty."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +59,15 @@ class Point:
 
     x: float
     y: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     method: str
-    anchor: str
-    """`start` or `end`: on which side the name stands."""
+    mark: str
+    """`best`, `tie` or empty."""
+    label_x: float
     label_y: float
-    best: bool
-    tied: bool
+    anchor: str
+    title: str
 
 
 @dataclass(frozen=True)
@@ -62,46 +81,61 @@ class Scatter:
     y_ticks: tuple[tuple[float, str], ...]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a heat map."""
-
-    text: str
-    colour: str
-    dark_text: bool
-    title: str
-
-
-def score_axis(rows: Sequence[LeaderboardRow], width: float) -> Axis:
-    """Choose an axis that holds every interval of a leaderboard.
+def compared_rows(report: StudyReport) -> list[LeaderboardRow]:
+    """Choose the leaderboard rows whose scores are on the same rows of the task.
 
     Args:
-        rows: The leaderboard.
+        report: The report.
+
+    Returns:
+        The confirmed methods and the majority answer; with none confirmed, the methods that have tune scores.
+    """
+    confirmed = [row for row in report.leaderboard if row.phase in {"confirm", None}]
+    if any(row.trial is not None for row in confirmed):
+        return confirmed
+    return [row for row in report.leaderboard if row.trial is not None]
+
+
+def leaderboard_axis(report: StudyReport, width: float) -> Axis | None:
+    """Choose an axis on which the best methods can be told apart.
+
+    Args:
+        report: The report.
         width: Units.
 
     Returns:
-        The axis; it ends a little beyond the outermost value.
+        The axis; methods far from the best lie outside of it. None where there is no score.
     """
-    values = [value for row in rows for value in _ends(row.validation)]
-    low, high = min(values), max(values)
-    margin = max((high - low) * 0.06, 0.005)
-    return Axis(low - margin, high + margin, width)
+    rows = [row for row in compared_rows(report) if row.trial is not None]
+    if not rows:
+        return None
+    best = rows[0].validation
+    reach = _REACH * max(best.mean - best.low if best.low is not None else 0.0, 0.01)
+    return _axis([row for row in rows if abs(row.validation.mean - best.mean) <= reach], width)
 
 
-def shade(value: float) -> tuple[str, bool]:
-    """Return the colour of a value between 0 and 1, and whether dark text reads well on it."""
-    share = min(max(value, 0.0), 1.0)
-    colour = "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(_LOW, _HIGH, strict=True))
-    return colour, share < _DARK_TEXT_BELOW
+def bar(interval: Interval, axis: Axis) -> Bar:
+    """Lay out one row of the leaderboard's figure.
+
+    Args:
+        interval: The score.
+        axis: The leaderboard's axis.
+
+    Returns:
+        Where mean and bounds stand; the bounds fall on the mean where there are none.
+    """
+    low, high = _bounds(interval)
+    outside = "" if axis.holds(interval.mean) else "left" if interval.mean < axis.low else "right"
+    return Bar(axis.place(interval.mean), axis.place(low), axis.place(high), outside)
 
 
-def scatter(report: StudyReport, width: float = 620, height: float = 300) -> Scatter | None:
+def scatter(report: StudyReport, width: float = 460, height: float = 270) -> Scatter | None:
     """Lay out score against stored parameters for the confirmed methods.
 
     Args:
         report: The report.
-        width: Units of the whole figure.
-        height: Units of the whole figure.
+        width: Units between the axis' ends.
+        height: Units between the axis' ends.
 
     Returns:
         The figure; None with fewer than two confirmed methods.
@@ -110,44 +144,69 @@ def scatter(report: StudyReport, width: float = 620, height: float = 300) -> Sca
     if len(rows) < 2:
         return None
     logs = [log10(row.stored_parameters or 1) for row in rows]
-    x_axis = Axis(floor(min(logs)), max(ceil(max(logs)), floor(min(logs)) + 1), width)
-    y_axis = score_axis(rows, height)
-    points: list[Point] = []
-    for row, exponent in sorted(zip(rows, logs, strict=True), key=lambda pair: pair[1]):
-        x, y = x_axis.place(exponent), height - y_axis.place(row.validation.mean)
-        ends = [height - y_axis.place(end) for end in (row.validation.low, row.validation.high) if end is not None]
-        anchor = "end" if x > 0.8 * width else "start"
-        # Names of neighbours must not lie on each other.
-        label_y = y
-        while any(abs(label_y - p.label_y) < 15 and abs(x - p.x) < 110 and p.anchor == anchor for p in points):
-            label_y -= 15
-        low, high = ends if ends else (None, None)
-        tied = row.method in report.verdict.ties
-        points.append(Point(x, y, low, high, row.method, anchor, label_y, row.method == report.verdict.method, tied))
-    decades = range(int(x_axis.low), int(x_axis.high) + 1)
+    x_axis = Axis(min(logs) - 0.3, max(logs) + 0.3, width)
+    y_axis = _axis(rows, height)
+    boxes = []
+    for row, exponent in zip(rows, logs, strict=True):
+        low, high = _bounds(row.validation)
+        x = x_axis.place(exponent)
+        boxes.append((x - 6, height - y_axis.place(high) - 3, x + 6, height - y_axis.place(low) + 3))
+    points = []
+    for row, own in zip(rows, list(boxes), strict=True):
+        x, y = (own[0] + own[2]) / 2, height - y_axis.place(row.validation.mean)
+        label_x, label_y, anchor = _label_place(row.method, x, y, own, boxes, width)
+        mark = "best" if row.method == report.verdict.method else "tie" if row.method in report.verdict.ties else ""
+        title = f"{row.method}: {words.interval(row.validation)}, {words.count(row.stored_parameters)} parameters"
+        points.append(Point(x, y, own[1] + 3, own[3] - 3, row.method, mark, label_x, label_y, anchor, title))
+    decades = range(ceil(x_axis.low), floor(x_axis.high) + 1)
     return Scatter(
         width, height, tuple(points),
-        tuple((x_axis.place(power), _power(power)) for power in decades),
+        tuple((x_axis.place(power), words.short_count(10.0**power)) for power in decades),
         tuple((height - y_axis.place(tick), f"{tick:g}") for tick in y_axis.ticks),
     )  # fmt: skip
 
 
-def gate_order(method: str) -> int:
-    """Return a sort key that puts methods with more submodules first."""
-    return -len(METHODS[method].submodules)
+_Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 
-def _ends(interval: Interval) -> tuple[float, ...]:
-    return tuple(value for value in (interval.low, interval.mean, interval.high) if value is not None)
+def _label_place(name: str, x: float, y: float, own: _Box, boxes: list[_Box], width: float) -> tuple[float, float, str]:
+    """Find a place for a point's name that no mark or other name has taken, and take it."""
+    long = len(name) * _LETTER
+    middle = y + _LINE / 3
+    candidates = [
+        ((x + 9, y - _LINE / 2, x + 9 + long, y + _LINE / 2), (x + 9, middle, "start")),
+        ((x - 9 - long, y - _LINE / 2, x - 9, y + _LINE / 2), (x - 9, middle, "end")),
+        ((x - long / 2, own[3], x + long / 2, own[3] + _LINE), (x, own[3] + _LINE - 3, "middle")),
+        ((x - long / 2, own[1] - _LINE, x + long / 2, own[1]), (x, own[1] - 4, "middle")),
+    ]
+    free = [
+        (box, place)
+        for box, place in candidates
+        if box[0] >= -4 and box[2] <= width + 24 and not any(_overlap(box, other) for other in boxes)
+    ]
+    box, place = free[0] if free else candidates[0]
+    boxes.append(box)
+    return place
 
 
-def _power(exponent: int) -> str:
-    for size, unit in ((9, "G"), (6, "M"), (3, "k")):
-        if exponent >= size:
-            return f"{10 ** (exponent - size)}{unit}"
-    return str(10**exponent)
+def _overlap(a: _Box, b: _Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _bounds(interval: Interval) -> tuple[float, float]:
+    if interval.low is None or interval.high is None:
+        return interval.mean, interval.mean
+    return interval.low, interval.high
+
+
+def _axis(rows: Sequence[LeaderboardRow], width: float) -> Axis:
+    values = [value for row in rows for value in (*_bounds(row.validation), row.validation.mean)]
+    low, high = min(values), max(values)
+    margin = max((high - low) * 0.06, 0.005)
+    return Axis(low - margin, high + margin, width)
 
 
 def _round_step(rough: float) -> float:
     size = 10.0 ** floor(log10(rough))
-    return next(step * size for step in (1, 2, 5, 10) if step * size >= rough)
+    return next(step * size for step in (1, 2, 5, 10) if step * size >= rough * (1 - 1e-9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pandas as pd
@@ -63,11 +64,11 @@ def gates_frame(report: StudyReport, by: By = "layer", trial: int | None = None)
     return pd.DataFrame([row.model_dump() for row in chosen], columns=_GATE_COLUMNS)
 
 
-def final_gates(rows: list[ReportedGate]) -> list[ReportedGate]:
+def final_gates(rows: Sequence[ReportedGate]) -> list[ReportedGate]:
     """Choose the overall rows of the final weights: on select rows, else each trial's last on tune rows.
 
     Args:
-        rows: Gate rows of any kind.
+        rows: A report's gate rows; either every trial in them is confirmed or none is.
 
     Returns:
         One row per trial × layer × gate.
@@ -75,5 +76,7 @@ def final_gates(rows: list[ReportedGate]) -> list[ReportedGate]:
     select = [row for row in rows if row.split == "select" and row.label is None]
     if select:
         return select
-    last = {row.trial: max(other.epoch for other in rows if other.trial == row.trial) for row in rows}
+    last: dict[int, float] = {}
+    for row in rows:
+        last[row.trial] = max(row.epoch, last.get(row.trial, row.epoch))
     return [row for row in rows if row.epoch == last[row.trial]]

@@ -9,7 +9,7 @@ from unipelt_search.records.history import StudyRecord, TrialRecord
 from unipelt_search.records.report import ReportedGate
 from unipelt_search.records.results import GateRow
 
-_KEY = ("epoch", "stack", "layer", "gate", "split", "label")
+_SAME = ("stack", "layer", "gate", "split", "label")
 _AVERAGED = ("q05", "q25", "q50", "q75", "q95", "share_active", "initial_mean")
 
 
@@ -36,8 +36,8 @@ def pool_gates(record: StudyRecord) -> Iterator[ReportedGate]:
 def pool_rows(trial: TrialRecord, rows: Sequence[GateRow]) -> ReportedGate:
     """Pool the rows that different runs have for the same gate, layer, rows and label.
 
-    The mean and the sd are exactly those of all examples together; quantiles and shares are means over the runs,
-    weighted by their examples.
+    The mean and the sd are exactly those of all examples together (law of total variance); quantiles, shares and
+    contributions are means over the runs, weighted by their examples.
 
     Args:
         trial: Whose rows they are.
@@ -50,24 +50,24 @@ def pool_rows(trial: TrialRecord, rows: Sequence[GateRow]) -> ReportedGate:
     mean = sum(row.n * row.mean for row in rows) / n
     within = sum((row.n - 1) * row.sd**2 for row in rows)
     between = sum(row.n * (row.mean - mean) ** 2 for row in rows)
-    contributions = [row.contribution for row in rows if row.contribution is not None]
+    contributions = [row.n * row.contribution for row in rows if row.contribution is not None]
+    epochs = {row.epoch for row in rows}
     averaged = {name: sum(row.n * getattr(row, name) for row in rows) / n for name in _AVERAGED}
     return ReportedGate(
         trial=trial.number,
         method=trial.method,
         runs=len(rows),
-        **{name: getattr(rows[0], name) for name in _KEY},
+        epoch=epochs.pop() if len(epochs) == 1 else sum(row.n * row.epoch for row in rows) / n,
+        **{name: getattr(rows[0], name) for name in _SAME},
         n=n,
         mean=mean,
         sd=sqrt((within + between) / (n - 1)) if n > 1 else 0.0,
-        contribution=(
-            sum(row.n * (row.contribution or 0.0) for row in rows) / n if len(contributions) == len(rows) else None
-        ),
+        contribution=sum(contributions) / n if len(contributions) == len(rows) else None,
         **averaged,
     )
 
 
 def _key(row: GateRow) -> tuple[object, ...]:
-    # A confirmed run's final rows stand at its own best epoch; runs are pooled over that difference.
+    # Rows on select are of a run's best weights, which stand at an epoch of their own in every run.
     epoch = row.epoch if row.split == "tune" else None
-    return (epoch, row.stack, row.layer, row.gate, row.split, row.label)
+    return (epoch, *(getattr(row, name) for name in _SAME))

@@ -63,18 +63,16 @@ def render_gates(frame: pd.DataFrame, console: Console) -> None:
         return
     for (trial, method), rows in frame.groupby(["trial", "method"], sort=False):
         by_layer = not rows.duplicated(["layer", "gate"]).any()
-        title = f"Gates of {method}, trial {trial}: " + (
-            "mean (sd), share above 0.5" if by_layer else "mean of all layers"
-        )
+        title = f"Gates of {method}, trial {trial}: " + ("mean (sd)" if by_layer else "mean of all layers")
         console.print(_layers(rows, title) if by_layer else _groups(rows, title))
 
 
 def _leaderboard(report: StudyReport) -> Table:
     metric = report.task.metric
-    table = Table(box=box.SIMPLE_HEAD, title=None, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("method", no_wrap=True)
-    for header in (f"{metric} (select)", "test", "to the best", "runs", "stored", "ms/example"):
-        table.add_column(header, justify="right")
+    for header in (metric, "test", "to the best", "runs", "stored", "ms/ex"):
+        table.add_column(header, justify="right", no_wrap=True)
     marks: dict[str | None, str] = {report.verdict.method: "best"}
     marks.update(dict.fromkeys(report.verdict.ties, "tie"))
     for row in report.leaderboard:
@@ -82,10 +80,10 @@ def _leaderboard(report: StudyReport) -> Table:
         table.add_row(
             f"[bold]{row.method}[/bold] [green]{mark}[/green]" if mark else row.method,
             words.interval(row.validation) + _rows_used(row),
-            words.interval(row.test),
+            words.score(row.test.mean if row.test else None),
             words.difference(row.difference_to_best),
             words.runs(row),
-            words.count(row.stored_parameters),
+            words.NONE if row.stored_parameters is None else words.short_count(row.stored_parameters),
             words.number(row.predict_ms_per_example),
         )
     return table
@@ -110,7 +108,7 @@ def _layers(rows: pd.DataFrame, title: str) -> Table:
 def _cell(row: pd.Series) -> Text:
     shade = _SHADES[min(int(row["mean"] * len(_SHADES)), len(_SHADES) - 1)]
     text = Text(f" {row['mean']:.2f} ", style=f"black {shade}")
-    return text + Text(f" ({row['sd']:.2f}) {row['share_active']:4.0%}", style="")
+    return text + Text(f" ({row['sd']:.2f})")
 
 
 def _groups(rows: pd.DataFrame, title: str) -> Table:

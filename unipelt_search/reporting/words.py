@@ -26,13 +26,27 @@ def difference(given: Difference | None) -> str:
     if given is None:
         return NONE
     if given.low is None or given.high is None:
-        return f"{given.mean:+.3f}"
-    return f"{given.mean:+.3f} ± {(given.high - given.low) / 2:.3f}"
+        return signed(given.mean)
+    return f"{signed(given.mean)} ± {(given.high - given.low) / 2:.3f}"
+
+
+def signed(value: float) -> str:
+    """Write a change in a score with three decimals and a real minus; one that rounds to zero has no sign."""
+    text = f"{value:+.3f}".replace("-", "−")
+    return "0.000" if text[1:] == "0.000" else text
 
 
 def count(value: int | None) -> str:
     """Write a number of parameters with thousands separators."""
     return NONE if value is None else f"{value:,}"
+
+
+def short_count(value: float) -> str:
+    """Write a number of parameters with three digits, in thousands, millions or thousands of millions."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
 
 
 def number(value: float | None, digits: int = 1) -> str:

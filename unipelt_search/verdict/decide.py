@@ -115,32 +115,31 @@ def _sentence(
     cheapest: MethodStanding,
 ) -> str:
     interval = t_interval([run.select for run in best.confirmed])
-    seeds = len(best.confirmed)
+    name = metric_name(record.task.metric)
     if interval.low is None or interval.high is None:
-        how_sure = "one seed, so there is no interval"
+        parts = [f"{best.method} leads on the select rows with {name} {interval.mean:.3f}."]
+        if others:
+            parts.append("One seed cannot tell methods apart: confirm with three or more.")
     else:
-        how_sure = f"95 % interval {interval.low:.3f} to {interval.high:.3f} over {seeds} seeds"
-    parts = [f"{best.method} is best on the select rows: {metric_name(record.task.metric)} {interval.mean:.3f} "
-             f"({how_sure})."]  # fmt: skip
-    if ties:
-        start = "With one seed it" if seeds == 1 else "It"
-        parts.append(
-            f"{start} cannot be told apart from {_listed([tie.method for tie in ties])}; of these, {cheapest.method} "
-            f"is the cheapest with {cheapest.stored_parameters:,} stored parameters."
-        )
-    elif others:
-        parts.append(
-            f"It is ahead of every other confirmed method beyond the spread over seeds, and stores "
-            f"{best.stored_parameters:,} parameters."
-        )
-    else:
-        parts.append(f"No other method was confirmed; it stores {best.stored_parameters:,} parameters.")
+        spread = f"95 % interval {interval.low:.3f} to {interval.high:.3f} over {len(best.confirmed)} seeds"
+        parts = [f"{best.method} is best on the select rows: {name} {interval.mean:.3f} ({spread})."]
+        if ties:
+            tied = _listed([tie.method for tie in ties])
+            parts.append(f"It cannot be told apart from {tied}; the cheapest of these is {_priced(cheapest)}.")
+        elif others:
+            parts.append(f"Every other confirmed method is behind by more than the seeds can explain; {_priced(best)}.")
+    if not others:
+        parts.append("No other method was confirmed.")
     majority = record.task.majority["select"][record.task.metric]
     if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
         parts.append(f"It does not beat always answering the most frequent label ({majority:.3f}).")
-    if seeds > 1:
+    if interval.low is not None:
         parts.append("Intervals cover the spread over seeds, not the choice of rows.")
     return " ".join(parts)
+
+
+def _priced(standing: MethodStanding) -> str:
+    return f"{standing.method} with {standing.stored_parameters:,} stored parameters"
 
 
 def _unconfirmed(record: StudyRecord, standings: tuple[MethodStanding, ...]) -> str:
@@ -148,7 +147,7 @@ def _unconfirmed(record: StudyRecord, standings: tuple[MethodStanding, ...]) -> 
         return "No verdict yet: no trial is complete."
     leader = standings[0]
     return (
-        f"No verdict yet: no method has been confirmed with fresh seeds. On the tune rows {leader.method} (trial "
+        f"No verdict yet: no method was confirmed with fresh seeds. On the tune rows {leader.method} (trial "
         f"{leader.trial.number}) leads with {metric_name(record.task.metric)} {leader.score:.3f}, a score that chose "
         f"its own settings."
     )

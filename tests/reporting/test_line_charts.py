@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+from made_record import made_record, whole_record
+
+from unipelt_search.reporting.assemble import build_report
+from unipelt_search.reporting.line_charts import gate_trajectory, learning_curves
+
+REPORT = build_report(whole_record())
+
+
+def test_every_leaderboard_method_has_a_chart_with_a_line_per_run() -> None:
+    charts = learning_curves(REPORT)
+    assert [chart.title for chart in charts] == [row.method for row in REPORT.leaderboard if row.trial is not None]
+    by_title = {chart.title: chart for chart in charts}
+    assert len(by_title["lora"].lines) == 4  # the search run and three confirm runs
+    assert len(by_title["prefix"].lines) == 1
+    assert len({chart.y_ticks for chart in charts}) == 1
+    assert learning_curves(build_report(made_record())) == []
+
+
+def test_points_lie_inside_of_the_chart_from_left_to_right() -> None:
+    for chart in learning_curves(REPORT):
+        for line in chart.lines:
+            points = [tuple(map(float, point.split(","))) for point in line.points.split()]
+            assert all(0 <= x <= chart.width and 0 <= y <= chart.height for x, y in points)
+            assert all(a[0] <= b[0] for a, b in pairwise(points))
+
+
+def test_the_trajectory_has_a_line_per_gate_with_names_apart() -> None:
+    chart = gate_trajectory(REPORT.gates, 5)
+    assert chart is not None
+    assert {line.name for line in chart.lines} == {"adapter", "lora_query", "lora_value", "prefix"}
+    places = sorted(line.label_y for line in chart.lines)
+    assert all(b - a >= 13 for a, b in pairwise(places))
+    assert gate_trajectory(REPORT.gates, 2) is None
