@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from made_record import made_record, made_trial, whole_record
 
+from unipelt_search.records.history import RunState
 from unipelt_search.reporting.assemble import build_report, render_json
 
 INTERVAL = {"mean", "sd", "low", "high"}
@@ -90,6 +91,14 @@ def test_a_study_without_confirmed_runs_reports_what_it_has() -> None:
     assert report.upper_bound.of is None
     assert all(row.difference_to_best is None for row in report.leaderboard)
     assert {row.runs for row in report.gates} == {1}
+
+
+def test_a_finalist_without_a_finished_confirm_run_is_not_yet_confirmed() -> None:
+    trial = made_trial(0, "lora", 0.8, {1: 0.8})
+    started = trial.runs[1].model_copy(update={"result": None, "state": RunState.RUNNING})
+    trial = trial.model_copy(update={"runs": (trial.runs[0], started)})
+    row = next(row for row in build_report(made_record(trial)).leaderboard if row.method == "lora")
+    assert (trial.phase, row.phase, row.runs, row.test) == ("confirm", "screen", 1, None)
 
 
 def test_an_empty_study_is_a_report_too() -> None:

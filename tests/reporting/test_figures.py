@@ -56,3 +56,13 @@ def test_the_scatter_has_every_confirmed_method_and_names_do_not_overlap() -> No
     for a, b in combinations(map(box, figure.points), 2):
         assert a[1] <= b[0] or b[1] <= a[0] or abs(a[2] - b[2]) >= 10
     assert scatter(build_report(made_record(made_trial(0, "head", 0.5, {1: 0.5})))) is None
+
+
+@pytest.mark.parametrize(("low", "high", "width"), [(0.8123, 0.9077, 200), (-0.31, 0.2, 90), (0.17, 0.9, 84)])
+def test_ticks_are_even_and_never_fewer_than_two(low: float, high: float, width: float) -> None:
+    axis = Axis(low, high, width)
+    steps = [b - a for a, b in pairwise(axis.ticks)]
+    assert steps
+    assert steps == pytest.approx([steps[0]] * len(steps))
+    assert all(axis.holds(tick) for tick in axis.ticks)
+    assert axis.place(axis.ticks[1]) - axis.place(axis.ticks[0]) >= 12

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from made_record import GATES, LABELS, made_record, made_trial, whole_record
 
+from unipelt_search.records.report import ReportedAblation
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.heat_maps import ablation_maps, gated_trials
+from unipelt_search.reporting.heat_maps import Cell, HeatMap, ablation_maps, gated_trials
 
 REPORT = build_report(whole_record())
 
@@ -42,3 +43,48 @@ def test_layers_matter_only_where_several_submodules_compete() -> None:
 
 def test_a_study_without_gates_has_no_maps() -> None:
     assert gated_trials(build_report(made_record(made_trial(0, "head", 0.5)))) == []
+
+
+def cell_of(map: HeatMap, row: str, column: str) -> Cell:
+    cell = dict(map.rows)[row][map.columns.index(column)]
+    assert cell is not None
+    return cell
+
+
+def ablated(drop: float, layer: int | None, submodule: str = "lora", method: str = "unipelt_apl") -> ReportedAblation:
+    return ReportedAblation(trial=0, method=method, submodule=submodule, layer=layer, value=0.8 - drop, drop=drop)
+
+
+def test_a_gate_that_was_not_recorded_leaves_an_empty_cell() -> None:
+    gates = tuple(r for r in REPORT.gates if (r.layer, r.gate) != (2, "prefix"))
+    by_layer = gated_trials(REPORT.model_copy(update={"gates": gates}))[0].maps[0]
+    assert dict(by_layer.rows)["2"][by_layer.columns.index("prefix")] is None
+
+
+def test_contributions_of_nothing_at_all_can_be_drawn() -> None:
+    gates = tuple(row.model_copy(update={"contribution": 0.0}) for row in REPORT.gates)
+    maps = gated_trials(REPORT.model_copy(update={"gates": gates}))[0].maps
+    assert {cell.shade for _, cells in maps[1].rows for cell in cells if cell} == {0.0}
+
+
+def test_before_the_confirm_phase_only_the_best_trial_of_a_method_is_shown() -> None:
+    record = made_record(
+        made_trial(0, "unipelt_apl", 0.7), made_trial(1, "unipelt_apl", 0.8), made_trial(2, "head", 0.5)
+    )
+    report = build_report(record)
+    assert {row.trial for row in report.gates} == {0, 1}
+    tune = tuple(row for row in report.gates if row.split == "tune")
+    (entry,) = gated_trials(report.model_copy(update={"gates": tune}))
+    assert (entry.trial, entry.split, entry.epoch, len(entry.maps)) == (1, "tune", 3.0, 1)
+
+
+def test_ablation_is_on_one_scale_and_a_gain_counts_as_no_drop() -> None:
+    rows = [ablated(0.08, 0), ablated(0.02, 1), ablated(-0.01, 0, "adapter"), ablated(0.5, None)]
+    single = ablated(0.9, 0, method="lora")
+    (found,) = ablation_maps([*rows, single])
+    assert found.title == "unipelt_apl"
+    assert [cell_of(found, row, "lora").shade for row in ("0", "1")] == pytest.approx([1.0, 0.25])
+    gain = cell_of(found, "0", "adapter")
+    assert (gain.text, gain.shade) == ("+0.010", 0.0)
+    assert cell_of(found, "0", "lora").text == "−0.080"
+    assert ablation_maps([ablated(0.0, 0)])[0].rows[0][1][0] == Cell("0.000", 0.0, "0.800 without lora in layer 0")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from made_record import made_record, whole_record
+from made_record import made_record, made_trial, whole_record
 
 from unipelt_search.reporting.assemble import build_report
 from unipelt_search.reporting.line_charts import gate_trajectory, learning_curves
@@ -34,4 +34,17 @@ def test_the_trajectory_has_a_line_per_gate_with_names_apart() -> None:
     assert {line.name for line in chart.lines} == {"adapter", "lora_query", "lora_value", "prefix"}
     places = sorted(line.label_y for line in chart.lines)
     assert all(b - a >= 13 for a, b in pairwise(places))
+    assert gate_trajectory(REPORT.gates, 2) is None
+
+
+def test_only_the_trial_on_the_leaderboard_is_drawn() -> None:
+    record = made_record(made_trial(0, "lora", 0.7), made_trial(1, "lora", 0.8))
+    (chart,) = learning_curves(build_report(record))
+    assert "at most 0.800" in chart.described
+    assert learning_curves(build_report(made_record())) == []
+
+
+def test_a_single_epoch_is_no_trajectory() -> None:
+    start = tuple(row for row in REPORT.gates if row.epoch == 0)
+    assert gate_trajectory(start, 5) is None
     assert gate_trajectory(REPORT.gates, 2) is None

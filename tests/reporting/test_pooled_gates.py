@@ -17,6 +17,12 @@ def test_pooled_mean_and_sd_are_those_of_all_examples_together() -> None:
     assert (pooled.mean, pooled.sd) == pytest.approx((together.mean(), together.std(ddof=1)))
 
 
+def test_final_rows_of_runs_that_stopped_at_different_epochs_are_pooled() -> None:
+    rows = [gate_row(0, "adapter", 0.4, n=100, epoch=2.0), gate_row(0, "adapter", 0.6, n=300, epoch=6.0)]
+    pooled = pool_rows(made_trial(4, "unipelt_apl", 0.8), rows)
+    assert (pooled.epoch, pooled.mean, pooled.n) == pytest.approx((5.0, 0.55, 400))
+
+
 def test_a_contribution_needs_every_run() -> None:
     trial = made_trial(0, "unipelt_apl", 0.8)
     known, unknown = gate_row(0, "prefix", 0.5, contribution=0.2), gate_row(0, "prefix", 0.5, contribution=None)

@@ -12,7 +12,7 @@ from unipelt_search.reporting import words
 _REACH = 8.0
 """The leaderboard's axis reaches this many half intervals of the best below it."""
 _TICK_ROOM = 38.0
-"""Units between two ticks at least."""
+"""Units between two ticks, where there is that much."""
 _LETTER, _LINE = 7.2, 15.0
 """Width of a letter and height of a line of a name in a figure."""
 
@@ -36,10 +36,14 @@ class Axis:
 
     @property
     def ticks(self) -> tuple[float, ...]:
-        """Round values, at least a tick's room apart."""
-        step = _round_step((self.high - self.low) * _TICK_ROOM / self.width)
-        first, last = ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9)
-        return tuple(round(i * step, 10) for i in range(first, last + 1))
+        """Round values with room for their names; two at least, so that the scale can be read."""
+        rough = (self.high - self.low) * _TICK_ROOM / self.width
+        for step in (_round_step(rough), _round_step(rough / 2.5), _round_step(rough / 5)):
+            first, last = ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9)
+            ticks = tuple(round(i * step, 10) for i in range(first, last + 1))
+            if len(ticks) > 1:
+                break
+        return ticks
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ at once where another process has written in between (SQLITE_BUSY_SNAPSHOT), how
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import OperationalError
 from typing import Any
 
 from alembic import command
@@ -205,8 +207,20 @@ def _make_engine(url: URL, shown: str) -> Engine:
 def _set_up_sqlite(connection: SqliteConnection, record: object) -> None:
     # None: the driver begins no transaction by itself, `_begin_sqlite` does.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(connection)
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _switch_to_wal(connection: SqliteConnection) -> None:
+    """Switch the file to write-ahead logging, once; SQLite does not wait for a lock by itself when it switches."""
+    end = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def _begin_sqlite(connection: Connection) -> None:
