@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -105,3 +107,11 @@ def test_an_empty_study_is_a_report_too() -> None:
     report = build_report(made_record())
     assert [row.method for row in report.leaderboard] == ["majority"]
     assert json.loads(render_json(report))["gates"] == []
+
+
+def test_a_report_is_made_without_training_search_or_database_libraries() -> None:
+    modules = ("assemble", "frames", "markdown", "page", "terminal")
+    code = "".join(f"import unipelt_search.reporting.{module}\n" for module in modules)
+    code += "import sys; print(*{'torch', 'transformers', 'ray', 'sqlalchemy', 'optuna'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True)
+    assert done.stdout.split() == []

@@ -66,3 +66,14 @@ def test_ticks_are_even_and_never_fewer_than_two(low: float, high: float, width:
     assert steps == pytest.approx([steps[0]] * len(steps))
     assert all(axis.holds(tick) for tick in axis.ticks)
     assert axis.place(axis.ticks[1]) - axis.place(axis.ticks[0]) >= 12
+
+
+def test_without_an_interval_the_axis_holds_every_method_and_equal_scores_have_one_too() -> None:
+    unconfirmed = build_report(made_record(made_trial(0, "lora", 0.8), made_trial(1, "head", 0.5)))
+    axis = leaderboard_axis(unconfirmed, 200)
+    assert axis is not None
+    assert axis.holds(0.5)
+    assert axis.holds(0.8)
+    alone = leaderboard_axis(build_report(made_record(made_trial(0, "lora", 0.8))), 200)
+    assert alone is not None
+    assert alone.high - alone.low == pytest.approx(0.04)

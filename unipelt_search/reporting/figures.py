@@ -108,13 +108,14 @@ def leaderboard_axis(report: StudyReport, width: float) -> Axis | None:
         width: Units.
 
     Returns:
-        The axis; methods far from the best lie outside of it. None where there is no score.
+        The axis; methods far from the best lie outside of it, unless there is no interval to go by. None where there is
+        no score.
     """
     rows = [row for row in compared_rows(report) if row.trial is not None]
     if not rows:
         return None
     best = rows[0].validation
-    reach = _REACH * max(best.mean - best.low if best.low is not None else 0.0, 0.01)
+    reach = _REACH * max(best.mean - best.low, 0.01) if best.low is not None else float("inf")
     return _axis([row for row in rows if abs(row.validation.mean - best.mean) <= reach], width)
 
 
@@ -207,7 +208,7 @@ def _bounds(interval: Interval) -> tuple[float, float]:
 def _axis(rows: Sequence[LeaderboardRow], width: float) -> Axis:
     values = [value for row in rows for value in (*_bounds(row.validation), row.validation.mean)]
     low, high = min(values), max(values)
-    margin = max((high - low) * 0.06, 0.005)
+    margin = max((high - low) * 0.06, 0.02 - (high - low) / 2)
     return Axis(low - margin, high + margin, width)
 
 

@@ -109,7 +109,7 @@ def _chart(
     )
     return LineChart(
         title, x_axis.width, height, drawn,
-        ((0.0, "0"), (x_axis.width, f"{x_axis.high:g}")),
+        ((0.0, "0"), (x_axis.width, f"{x_axis.high:.3g}")),
         tuple((height - y_axis.place(tick), f"{tick:g}") for tick in y_axis.ticks),
         described,
     )  # fmt: skip
