@@ -127,3 +127,15 @@ def randomise(pack: Any, seed: int = 1) -> None:
     with torch.no_grad():
         for parameter in pack.parts.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
+
+
+class KeptGates:
+    """A recorder that keeps the gates of one pass by (layer, gate)."""
+
+    contributions = False
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[int, str], torch.Tensor] = {}
+
+    def record(self, kind: str, layer: int, gate: str, values: torch.Tensor) -> None:
+        self.values[layer, gate] = values

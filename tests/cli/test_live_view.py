@@ -60,6 +60,7 @@ def test_the_picture_has_progress_leaderboard_time_and_work() -> None:
     text = stream.getvalue()
     for words in ("trials 9 of 14", "3 min 20 s, about 2 h 05 min left", "running: trial 9 lora (tune)", "accuracy"):
         assert words in text
+    assert " 3 min 20 s" in next(line for line in text.splitlines() if "━" in line)  # apart from the bar
     rows = [line.split() for line in text.splitlines() if line.startswith(("adapter", "head"))]
     assert rows == [["adapter", "3", "confirm", "2", "0.812"], ["head", "0", "screen", "0.700"]]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from tiny import KeptGates, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.gate import pooled_gate
 from unipelt_search.specs.trial import GateSpec, LoraSpec, TrialSpec
@@ -102,24 +102,12 @@ CASES = {
 }
 
 
-class Kept:
-    """A recorder that keeps everything."""
-
-    contributions = False
-
-    def __init__(self) -> None:
-        self.values: dict[tuple[int, str], Tensor] = {}
-
-    def record(self, kind: str, layer: int, gate: str, values: Tensor) -> None:
-        self.values[layer, gate] = values
-
-
 @pytest.mark.parametrize("case", CASES)
 @torch.no_grad()
 def test_logits_and_gates_equal_the_written_out_formulas(case: str) -> None:
     trial, backbone = CASES[case], tiny_backbone("bert")
     inputs = tiny_inputs([9, 5, 7])
-    kept = Kept()
+    kept = KeptGates()
     with Pack(backbone, [tiny_run(trial)]) as pack:
         randomise(pack)
         ours = pack(inputs, recorder=kept)[0]

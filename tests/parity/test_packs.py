@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiny import FAMILIES, PARTS, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_task, tiny_trial
+from tiny import FAMILIES, PARTS, KeptGates, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_task, tiny_trial
 from unipelt_search.pelt.attach import Pack
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, TrialSpec
@@ -70,11 +70,18 @@ def test_a_sentence_is_the_same_alone_in_a_batch_and_with_more_padding(family: s
     wide = {name: torch.nn.functional.pad(tensor, (0, 5)) for name, tensor in inputs.items()}
     with Pack(tiny_backbone(family), [tiny_run(tiny_trial(method))]) as pack:
         randomise(pack)
-        together, padded = pack(inputs)[0], pack(wide)[0]
+        gates, padded_gates = KeptGates(), KeptGates()
+        together, padded = pack(inputs, recorder=gates)[0], pack(wide, recorder=padded_gates)[0]
         assert torch.allclose(together, padded, atol=1e-5)
         for row, length in enumerate(lengths):
-            alone = pack({name: tensor[row : row + 1, :length] for name, tensor in inputs.items()})[0, 0]
-            assert torch.allclose(alone, together[row], atol=1e-5)
+            own = KeptGates()
+            part = {name: tensor[row : row + 1, :length] for name, tensor in inputs.items()}
+            assert torch.allclose(pack(part, recorder=own)[0, 0], together[row], atol=1e-5)
+            assert own.values.keys() == gates.values.keys() == padded_gates.values.keys()
+            for key, value in own.values.items():
+                assert torch.allclose(value[0], gates.values[key][row], atol=1e-5)
+                assert torch.allclose(value[0], padded_gates.values[key][row], atol=1e-5)
+    assert bool(gates.values) == bool(tiny_trial(method).gate)
 
 
 @pytest.mark.parametrize("method", ["lora", "prefix", "unipelt_pl", "adapter"])

@@ -12,21 +12,22 @@ from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.pelt.attach import Pack
 from unipelt_search.specs.trial import LoraSpec, PrefixSpec, TrialSpec
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+
+PROJECTIONS = {"query": "query", "value": "value", "q_proj": "query", "v_proj": "value"}
+
 
 def copy_head(pack: Pack, model: torch.nn.Module) -> None:
-    """Give a model the pack's head."""
+    """Give a model the pack's head; a causal one's only layer is the one that follows the pooling."""
     for name in pack.backbone.new_modules:
-        part = pack.parts[f"head/{name.replace('.', '/')}"]
+        part = pack.parts["head/pooled" if "head/pooled" in pack.parts else f"head/{name.replace('.', '/')}"]
         linear = model.get_submodule(name)
         linear.weight.copy_(part.weight[0])
         if part.bias is not None:
             linear.bias.copy_(part.bias[0])
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
-
-
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "qwen2"])
 @torch.no_grad()
 def test_lora_equals_peft(family: str) -> None:
     backbone, inputs = tiny_backbone(family), tiny_inputs([7, 3, 9])
@@ -36,35 +37,16 @@ def test_lora_equals_peft(family: str) -> None:
         ours = pack(inputs)[0]
     reference = copy.deepcopy(backbone.model)
     copy_head(pack, reference)
-    config = LoraConfig(r=4, lora_alpha=12, target_modules=["query", "value"])
-    peft_model = get_peft_model(reference, config)
+    targets = ["q_proj", "v_proj"] if backbone.family.causal else ["query", "value"]
+    peft_model = get_peft_model(reference, LoraConfig(r=4, lora_alpha=12, target_modules=targets))
     for name, module in peft_model.named_modules():
         if hasattr(module, "lora_A"):
             layer = int(next(part for part in name.split(".") if part.isdigit()))
-            part = pack.parts[f"lora/{layer}/{name.split('.')[-1]}"]
-            module.lora_A["default"].weight.copy_(part.down[0])
-            module.lora_B["default"].weight.copy_(part.up[0])
-    theirs = peft_model(**inputs).logits
-    assert torch.allclose(ours, theirs, atol=1e-5)
-    assert not torch.allclose(ours, backbone.model(**inputs).logits, atol=1e-3)
-
-
-@torch.no_grad()
-def test_lora_equals_peft_on_a_causal_model() -> None:
-    backbone, inputs = tiny_backbone("qwen2"), tiny_inputs([7, 3, 9])
-    with Pack(backbone, [tiny_run(tiny_trial("lora"))]) as pack:
-        randomise(pack)
-        ours = pack(inputs)[0]
-    reference = copy.deepcopy(backbone.model)
-    reference.score.weight.copy_(pack.parts["head/pooled"].weight[0])
-    peft_model = get_peft_model(reference, LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"]))
-    for name, module in peft_model.named_modules():
-        if hasattr(module, "lora_A"):
-            layer = int(next(part for part in name.split(".") if part.isdigit()))
-            part = pack.parts[f"lora/{layer}/{'query' if name.endswith('q_proj') else 'value'}"]
+            part = pack.parts[f"lora/{layer}/{PROJECTIONS[name.split('.')[-1]]}"]
             module.lora_A["default"].weight.copy_(part.down[0])
             module.lora_B["default"].weight.copy_(part.up[0])
     assert torch.allclose(ours, peft_model(**inputs).logits, atol=1e-5)
+    assert not torch.allclose(ours, backbone.model(**inputs).logits, atol=1e-3)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "qwen2"])
@@ -83,10 +65,7 @@ def test_prefix_equals_peft(family: str) -> None:
         key_value = pack.stored(0)["prefix.key_value"]  # (layers, 2, heads, length, head_width)
         unshifted = pack(inputs)[0]
     reference = copy.deepcopy(backbone.model)
-    if family == "qwen2":
-        reference.score.weight.copy_(pack.parts["head/pooled"].weight[0])
-    else:
-        copy_head(pack, reference)
+    copy_head(pack, reference)
     reference.set_attn_implementation("sdpa")
     heads, width = key_value.shape[2], key_value.shape[4]
     config = PrefixTuningConfig(

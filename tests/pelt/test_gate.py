@@ -2,18 +2,9 @@ from __future__ import annotations
 
 import torch
 
+from tiny import KeptGates
 from unipelt_search.pelt.gate import SlotGate, pooled_gate
 from unipelt_search.pelt.slots import ForwardState
-
-
-class Kept:
-    contributions = False
-
-    def __init__(self) -> None:
-        self.values: list[torch.Tensor] = []
-
-    def record(self, kind: str, layer: int, gate: str, values: torch.Tensor) -> None:
-        self.values.append(values)
 
 
 def test_gates_start_near_a_half_and_lie_between_0_and_1() -> None:
@@ -31,11 +22,11 @@ def test_padding_does_not_count() -> None:
 
 
 def test_only_slots_that_have_the_gate_are_shown_to_the_recorder() -> None:
-    kept = Kept()
+    kept = KeptGates()
     gate = SlotGate("prefix", 1, 8, [1, 2], [True, False], [False, False])
     state = ForwardState(slots=2, tokens=torch.ones(4, 3), recorder=kept)
     gate(torch.randn(4, 3, 8), state)
-    assert kept.values[0].isnan().tolist() == [False, False, True, True]
+    assert kept.values[1, "prefix"].isnan().tolist() == [False, False, True, True]
     assert set(gate.stored(0)) == {"weight", "bias"}
     assert gate.stored(1) == {}
     assert (1, "prefix") in state.gates

@@ -62,10 +62,15 @@ def live_picture(progress: StudyProgress) -> RenderableType:
         Something that rich can show.
     """
     left = "" if progress.seconds_left is None else f", about {spoken_duration(progress.seconds_left)} left"
+    bar = Table.grid(padding=(0, 2, 0, 0))  # a progress bar alone does not end its line
+    bar.add_column(width=40)
+    bar.add_row(
+        ProgressBar(total=max(progress.runs_asked, 1), completed=progress.runs_done),
+        Text(f"{spoken_duration(progress.seconds_elapsed)}{left}", style="dim"),
+    )
     parts: list[RenderableType] = [
         Text.assemble((progress.study, "bold"), f"  {_standing_of_work(progress)}"),
-        ProgressBar(total=max(progress.runs_asked, 1), completed=progress.runs_done, width=60),
-        Text(f"{spoken_duration(progress.seconds_elapsed)}{left}", style="dim"),
+        bar,
     ]
     if progress.standings:
         parts.append(_leaderboard(progress.standings, progress.metric))
