@@ -231,6 +231,19 @@ def test_a_wrong_request_creates_nothing(ask, tmp_path: Path, change: dict, mess
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_is_checked_like_a_study_and_leaves_nothing_behind(ask, url: str, tmp_path: Path) -> None:
+    plan = api.plan_study(ask(trials=7, seeds=2), storage=url)
+    assert [method.method for method in plan.methods] == list(METHODS)
+    assert (plan.tune_trials, plan.confirm_runs, plan.runs, plan.workers, plan.steps) == (1, 6, 13, 2, 6)
+    assert plan.seconds > 0
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RequestError, match="--trials must be at least"):
+        api.plan_study(ask(trials=2), storage=url)
+    narrow = api.plan_study(ask(model="narrow", methods=DEFAULT_METHODS, trials=7), storage=url)
+    assert {drop.method for drop in narrow.left_out} == {"adapter", "unipelt_apl"}
+    assert len(narrow.methods) == 5
+
+
 def test_out_must_be_a_folder(ask, tmp_path: Path, url: str) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(RequestError, match="--out must be a folder"):

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unipelt_search.api import Study, delete_study, list_studies, open_study, run_study
+    from unipelt_search.api import Study, delete_study, list_studies, open_study, plan_study, run_study
     from unipelt_search.specs.load_study import load_study
     from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 
@@ -32,6 +32,7 @@ __all__ = [
     "list_studies",
     "load_study",
     "open_study",
+    "plan_study",
     "run_study",
 ]
 
@@ -40,6 +41,7 @@ _HOMES = {
     "delete_study": "api",
     "list_studies": "api",
     "open_study": "api",
+    "plan_study": "api",
     "run_study": "api",
     "load_study": "specs.load_study",
 }

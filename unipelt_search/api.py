@@ -22,15 +22,18 @@ from unipelt_search.errors import BackboneError, RequestError, StudyExistsError,
 from unipelt_search.records.history import DroppedMethod, StudyLine, StudyRecord, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.report import StudyReport
+from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.reporting.assemble import build_report, render_json
 from unipelt_search.reporting.frames import gates_frame, leaderboard_frame
 from unipelt_search.reporting.page import render_html
 from unipelt_search.settings import storage_url
 from unipelt_search.specs.methods import DEFAULT_METHODS
+from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BudgetSpec, StudySpec
 from unipelt_search.storage.store import StudyStore
 
 if TYPE_CHECKING:
+    from unipelt_search.pelt.backbone import Backbone
     from unipelt_search.tasks.encode import EncodedTask
     from unipelt_search.tasks.task import Task
 
@@ -160,9 +163,57 @@ def run_study(
         _check_same_question(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
             return _deliver(url, spec.name, out, interrupted=False)
-    encoded, dropped = _prepare(spec, task)
+    _, encoded, dropped = _prepare(spec, task)
     interrupted = _search(spec, url, task, encoded, dropped, found, out=out, command=command, watch=watch, began=began)
     return _deliver(url, spec.name, out, interrupted=interrupted)
+
+
+def plan_study(spec: StudySpec, *, storage: str | None = None) -> StudyPlan:
+    """Check a study whole, build its model once, and say what it would do and about how long that takes.
+
+    Nothing is started and nothing is written.
+
+    Args:
+        spec: What is asked.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Returns:
+        The plan, as if nothing of the study were done yet.
+
+    Raises:
+        RequestError: The request is wrong.
+        StudyExistsError: A study of that name asks something else.
+    """
+    import torch
+
+    from unipelt_search.search.capacity import fit_workers, usable_cores
+    from unipelt_search.search.forecast import forecast
+    from unipelt_search.search.plan import check_budget
+    from unipelt_search.search.space import published
+    from unipelt_search.specs.trial import RunSpec
+    from unipelt_search.tasks.load import load_task
+    from unipelt_search.training.train import time_run
+
+    check_budget(spec)
+    task = load_task(spec.task, spec.seed)
+    found = _existing_study(storage_url(storage), spec.name)
+    if found is not None:
+        _check_same_question(found, spec, task)
+    capacity = fit_workers(spec.machine, cores=usable_cores(), gpus=torch.cuda.device_count(), place="this machine")
+    backbone, encoded, dropped = _prepare(spec, task)
+    backbone.model.to(capacity.device)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(capacity.threads)
+    try:
+        timings = {}
+        for method in spec.space.methods:
+            if all(drop.method != method for drop in dropped):
+                trial = published(method, spec.space, len(task.train.labels))[0]
+                timings[method] = time_run(RunSpec(trial=trial, seeds=run_seeds(spec.seed, 0)), backbone, encoded)
+    finally:
+        torch.set_num_threads(threads)
+    layers = len(backbone.base.get_submodule(backbone.family.layers))
+    return forecast(spec, task.summary(), timings, capacity, layers, tuple(dropped))
 
 
 def _search(
@@ -212,7 +263,7 @@ def _search(
         return not finished
 
 
-def _prepare(spec: StudySpec, task: Task) -> tuple[EncodedTask, list[DroppedMethod]]:
+def _prepare(spec: StudySpec, task: Task) -> tuple[Backbone, EncodedTask, list[DroppedMethod]]:
     """Load the backbone once, try every method on it, and encode the task."""
     from unipelt_search.pelt.attach import check_trial
     from unipelt_search.pelt.backbone import load_backbone
@@ -231,7 +282,7 @@ def _prepare(spec: StudySpec, task: Task) -> tuple[EncodedTask, list[DroppedMeth
     if len(dropped) == len(spec.space.methods):
         raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
     max_length = min(spec.task.max_length, backbone.max_length)
-    return encode_task(task, backbone.tokenizer, max_length), dropped
+    return backbone, encode_task(task, backbone.tokenizer, max_length), dropped
 
 
 def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:

@@ -1,4 +1,4 @@
-"""The options that several commands share, each written once."""
+"""The options of commands, each written once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from unipelt_search.specs.methods import TRAINED_METHODS
+from unipelt_search.specs.study import Metric
 
 Storage = Annotated[
     str | None,
@@ -16,7 +19,27 @@ Storage = Annotated[
     ),
 ]
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study's name, as in the list of `studies`.")]
-
+StudyFile = Annotated[
+    Path | None, typer.Argument(metavar="STUDY.yaml", help="The question as a file; options override it.")
+]
+Data = Annotated[
+    str | None, typer.Option("--data", metavar="PATH|HUB_NAME", help="Folder, file, hub dataset, or demo.")
+]
+Text = Annotated[
+    list[str] | None, typer.Option("--text", metavar="COL", help="Column with the text; twice for a text pair.")
+]
+Label = Annotated[str | None, typer.Option("--label", metavar="COL", help="Column with the label.")]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME|DIR", help="Hub name, local folder, or minilm.")]
+NewName = Annotated[
+    str | None,
+    typer.Option("--name", metavar="N", help="The study's name; a known one goes on. Default: a new one."),
+]
+Methods = Annotated[str | None, typer.Option("--methods", metavar="a,b,c", help=f"Of {', '.join(TRAINED_METHODS)}.")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Every random draw follows from it.")]
+TrainSize = Annotated[
+    int | None, typer.Option("--train-size", metavar="K", help="Draw this many training rows, stratified.")
+]
+MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is compared; auto is accuracy.")]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -55,4 +78,7 @@ Address = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="report.json on stdout; one JSON object per progress event on stderr.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything, build the model once, print the plan; start nothing.")
 ]

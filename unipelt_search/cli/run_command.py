@@ -7,7 +7,6 @@ import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,13 +14,13 @@ from rich.console import Console
 from unipelt_search.cli import options
 from unipelt_search.cli.demo_study import DEMO
 from unipelt_search.cli.live_view import watch_study
+from unipelt_search.cli.plan_view import print_plan
 from unipelt_search.cli.shown_report import show_report
 from unipelt_search.cli.study_request import build_spec, fresh_name
 from unipelt_search.errors import StudyExistsError
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.specs.load_study import read_study_file
-from unipelt_search.specs.methods import TRAINED_METHODS
-from unipelt_search.specs.study import Metric, StudySpec
+from unipelt_search.specs.study import StudySpec
 
 PROGRAM = "unipelt-search"
 INTERRUPTED = 130
@@ -31,34 +30,19 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]*@")
 
 def run(
     context: typer.Context,
-    study_file: Annotated[
-        Path | None, typer.Argument(metavar="STUDY.yaml", help="The question as a file; options override it.")
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", metavar="PATH|HUB_NAME", help="Folder, file, hub dataset, or demo.")
-    ] = None,
-    text: Annotated[
-        list[str] | None, typer.Option("--text", metavar="COL", help="Column with the text; twice for a text pair.")
-    ] = None,
-    label: Annotated[str | None, typer.Option("--label", metavar="COL", help="Column with the label.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME|DIR", help="Hub name, local folder, or minilm.")
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", metavar="N", help="The study's name; a known one goes on. Default: a new one."),
-    ] = None,
-    methods: Annotated[
-        str | None, typer.Option("--methods", metavar="a,b,c", help=f"Of {', '.join(TRAINED_METHODS)}.")
-    ] = None,
+    study_file: options.StudyFile = None,
+    data: options.Data = None,
+    text: options.Text = None,
+    label: options.Label = None,
+    model: options.Model = None,
+    name: options.NewName = None,
+    methods: options.Methods = None,
     trials: options.Trials = None,
     time: options.Time = None,
     seeds: options.Seeds = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Every random draw follows from it.")] = None,
-    train_size: Annotated[
-        int | None, typer.Option("--train-size", metavar="K", help="Draw this many training rows, stratified.")
-    ] = None,
-    metric: Annotated[Metric | None, typer.Option("--metric", help="What is compared; auto is accuracy.")] = None,
+    seed: options.Seed = None,
+    train_size: options.TrainSize = None,
+    metric: options.MetricName = None,
     storage: options.Storage = None,
     out: options.Out = None,
     address: options.Address = None,
@@ -66,6 +50,7 @@ def run(
     concurrency: options.Concurrency = None,
     gpus_per_trial: options.GpusPerTrial = None,
     cpus_per_trial: options.CpusPerTrial = None,
+    dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -76,6 +61,8 @@ def run(
         unipelt-search run --data reviews.csv --text review --label stars --model distilbert-base-uncased
 
         unipelt-search run studies/demo/study.yaml --trials 28 --time 30m
+
+        unipelt-search run --data reviews.csv --text review --label stars --model minilm --dry-run
     """
     from unipelt_search import api
 
@@ -85,6 +72,13 @@ def run(
     if name is None and "name" not in values:
         taken = [line.name for line in api.list_studies(storage=storage)]
         spec = spec.model_copy(update={"name": fresh_name(spec.task.data, taken)})
+    if dry_run:
+        plan = api.plan_study(spec, storage=storage)
+        if as_json:
+            typer.echo(plan.model_dump_json(indent=1))
+        else:
+            print_plan(plan, Console())
+        return
     _search(spec, storage=storage, out=out, quiet=quiet, as_json=as_json)
 
 

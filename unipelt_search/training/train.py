@@ -30,6 +30,8 @@ from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
 Event = EvaluationRow | RunResult
 TUNE_ROWS = 500
 """Tune rows that an evaluation scores at most."""
+TIMED_STEPS, TIMED_ROWS = 3, 64
+"""Steps and tune rows from which the time of a run is estimated."""
 
 
 def train_events(
@@ -87,6 +89,45 @@ def train(
     return [results[i] for i in range(len(runs))]
 
 
+@dataclass(frozen=True)
+class RunTiming:
+    """What a few steps of a run took and what it trains."""
+
+    step_seconds: float
+    """Seconds of one optimizer step."""
+    row_seconds: float
+    """Seconds to score one tune row."""
+    trained_parameters: int
+    stored_parameters: int
+
+
+def time_run(run: RunSpec, backbone: Backbone, task: EncodedTask) -> RunTiming:
+    """Take a few steps of a run and throw them away.
+
+    Args:
+        run: The configuration and its seeds.
+        backbone: The frozen backbone; left as it was.
+        task: The encoded rows.
+
+    Returns:
+        Seconds per step and per scored row, and the run's parameters.
+
+    Raises:
+        BackboneError: The configuration cannot attach to the backbone.
+    """
+    with Pack(backbone, [run]) as pack:
+        training = _PackTraining(pack, [run], task, TIMED_ROWS)
+        training.step()  # the first one is slower: memory is taken
+        training.train_seconds = 0.0
+        for _ in range(TIMED_STEPS):
+            training.step()
+        began = time.perf_counter()
+        predict(pack, task.tune, task.pad_token_id, training.tune_rows)
+        row_seconds = (time.perf_counter() - began) / len(training.tune_rows)
+        trained, stored, _ = pack.counts(0)
+    return RunTiming(training.train_seconds / TIMED_STEPS, row_seconds, trained, stored)
+
+
 @dataclass
 class _Slot:
     """One run's progress."""
@@ -133,7 +174,7 @@ class _PackTraining:
         """Train to the end; yields (slot, event)."""
         self._record_initial_gates()
         while any(slot.active for slot in self.slots):
-            self._step()
+            self.step()
             for number, slot in enumerate(self.slots):
                 if slot.diverged is not None and slot.active:
                     slot.active = False
@@ -160,7 +201,7 @@ class _PackTraining:
                 if slot.run.trial.gate:
                     slot.initial_select = recorder.gates(number)
 
-    def _step(self) -> None:
+    def step(self) -> None:
         """Take one optimizer step with every active slot."""
         began = time.perf_counter()
         nothing = np.empty(0, dtype=np.int64)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made_record import made_record
+
+from unipelt_search.records.study_plan import StudyPlan
+from unipelt_search.search.capacity import Capacity
+from unipelt_search.search.forecast import forecast
+from unipelt_search.specs.study import BudgetSpec, SpaceSpec
+from unipelt_search.training.train import RunTiming
+
+TIMINGS = {"head": RunTiming(0.1, 0.01, 10, 10), "unipelt_apl": RunTiming(0.2, 0.01, 50, 40)}
+
+
+def planned(workers: int = 1, **budget: Any) -> StudyPlan:
+    record = made_record()
+    space = SpaceSpec(methods=tuple(TIMINGS), steps=100, evaluations=2, tune_rows=150)
+    spec = record.spec.model_copy(update={"space": space, "budget": BudgetSpec(**{"trials": 5, "seeds": 2, **budget})})
+    return forecast(spec, record.task, TIMINGS, Capacity("cpu", workers, 1.0, 0.0), 6, ())
+
+
+def test_the_estimate_adds_up_by_hand() -> None:
+    plan = planned()
+    head, apl = plan.methods
+    assert (head.screen_trials, plan.tune_trials, plan.confirm_runs, plan.runs) == (2, 1, 4, 9)
+    # 100 steps and 2 evaluations of 150 tune rows; the gated method looks at its gates once before the first step.
+    assert head.run_seconds == pytest.approx(100 * 0.1 + 2 * 150 * 0.01)
+    assert apl.run_seconds == pytest.approx(100 * 0.2 + 3 * 150 * 0.01)
+    # 200 select and 500 test rows per seed; gates need two more passes, the ablation 3 · 7 + 1 of the select rows.
+    assert head.confirm_seconds == pytest.approx(2 * (13 + 7))
+    assert apl.confirm_seconds == pytest.approx(2 * (24.5 + 7 + 4) + 22 * 2)
+    assert plan.seconds == pytest.approx(2 * (13 + 24.5) + (13 + 24.5) / 2 + 40 + 115)
+    assert planned(workers=4).seconds == pytest.approx(plan.seconds / 4)
+
+
+def test_a_limit_below_the_estimate_is_noted() -> None:
+    assert "The time limit of 60 s is shorter than the estimate" in planned(time_seconds=60.0).notices[-1]
+    assert planned(time_seconds=6000.0).notices == planned().notices

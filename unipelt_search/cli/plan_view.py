@@ -1,0 +1,51 @@
+"""What `run --dry-run` prints."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from unipelt_search.cli.durations import spoken_duration
+from unipelt_search.records.study_plan import StudyPlan
+
+
+def print_plan(plan: StudyPlan, console: Console) -> None:
+    """Print what a study would do.
+
+    Args:
+        plan: The plan.
+        console: Where to.
+    """
+    rows = plan.task.rows
+    console.print(
+        f"{plan.study}: {escape(plan.task.name)} ({len(plan.task.labels)} labels; {rows['train']} train, "
+        f"{rows['tune']} tune, {rows['select']} select, {rows['test']} test rows), "
+        f"{escape(plan.backbone)} on {plan.device}, {plan.workers} at a time",
+        highlight=False,
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("method")
+    for header in ("screen trials", "trained", "stored", "one run", "confirm"):
+        table.add_column(header, justify="right")
+    for method in plan.methods:
+        table.add_row(
+            method.method,
+            str(method.screen_trials),
+            f"{method.trained_parameters:,}",
+            f"{method.stored_parameters:,}",
+            spoken_duration(method.run_seconds),
+            spoken_duration(method.confirm_seconds),
+        )
+    console.print(table)
+    console.print(
+        f"{plan.tune_trials} more trials to tune, {plan.confirm_runs} runs to confirm; a run has at most {plan.steps} "
+        f"steps of {plan.batch_size} rows. {plan.runs} runs in all: about {spoken_duration(plan.seconds)}.",
+        highlight=False,
+    )
+    for drop in plan.left_out:
+        console.print(f"Left out: {drop.method}. {escape(drop.reason)}", highlight=False)
+    for notice in plan.notices:
+        console.print(f"Note: {escape(notice)}", highlight=False)
+    console.print("Nothing was started or written.", highlight=False)

@@ -1,0 +1,43 @@
+"""What a study would do, as `--dry-run` tells it."""
+
+from __future__ import annotations
+
+from unipelt_search.records.history import DroppedMethod, TaskSummary
+from unipelt_search.specs.frozen import Frozen
+
+
+class PlannedMethod(Frozen):
+    """One method of a planned study, with its published settings."""
+
+    method: str
+    screen_trials: int
+    trained_parameters: int
+    stored_parameters: int
+    run_seconds: float
+    """Estimated seconds of a screen or tune run."""
+    confirm_seconds: float
+    """Estimated seconds of all its confirm runs together."""
+
+
+class StudyPlan(Frozen):
+    """A study that was checked whole and not started."""
+
+    study: str
+    task: TaskSummary
+    backbone: str
+    device: str
+    workers: int
+    """Runs at a time."""
+    steps: int
+    """Optimizer steps of a run at most."""
+    batch_size: int
+    methods: tuple[PlannedMethod, ...]
+    tune_trials: int
+    """Trials beyond the screen phase; they go to the methods that can still win."""
+    confirm_runs: int
+    runs: int
+    """Runs of all phases."""
+    seconds: float
+    """Estimated wall-clock seconds, early stopping left out."""
+    left_out: tuple[DroppedMethod, ...]
+    notices: tuple[str, ...]
