@@ -265,7 +265,7 @@ def _search(
 
 def _prepare(spec: StudySpec, task: Task) -> tuple[Backbone, EncodedTask, list[DroppedMethod]]:
     """Load the backbone once, try every method on it, and encode the task."""
-    from unipelt_search.pelt.attach import check_trial
+    from unipelt_search.pelt.applicability import check_trial
     from unipelt_search.pelt.backbone import load_backbone
     from unipelt_search.search.space import published
     from unipelt_search.tasks.encode import encode_task

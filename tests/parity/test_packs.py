@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tiny import FAMILIES, PARTS, KeptGates, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_task, tiny_trial
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, TrialSpec
 from unipelt_search.training.train import train

@@ -7,7 +7,7 @@ import torch
 
 from tiny import PARTS, tiny_backbone, tiny_run, tiny_task, tiny_trial
 from unipelt_search.errors import DivergedError
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.training import train as train_module
 from unipelt_search.training.checkpoint import load_run

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import AblationRow
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask

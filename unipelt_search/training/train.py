@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from unipelt_search.errors import DivergedError
-from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import RunSpec
