@@ -26,7 +26,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from unipelt_search.errors import RequestError, StorageError, StudyNotFoundError
+from unipelt_search.errors import MachineError, RequestError, StorageError, StudyNotFoundError
 from unipelt_search.storage.tables import VERSION_TABLE
 
 BUSY_SECONDS = 60
@@ -192,7 +192,7 @@ def _make_engine(url: URL, shown: str) -> Engine:
         )
     except ImportError as error:
         package = _INSTALL.get(error.name or "", error.name)
-        raise RequestError(
+        raise MachineError(
             f"--storage must name a database whose driver is installed; {shown} needs the Python package "
             f"{error.name}. Install it: pip install '{package}'."
         ) from error
@@ -239,4 +239,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"--storage must lie in a folder that can be made; got {folder}: {error}.") from error
+        raise MachineError(f"--storage must lie in a folder that can be made; got {folder}: {error}.") from error
