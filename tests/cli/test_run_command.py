@@ -147,7 +147,7 @@ def test_quiet_shows_the_result_alone(api: FakeApi, capsys: pytest.CaptureFixtur
         ([*FLAGS, "--time", "30"], "--time must be above zero and carry its unit"),
         ([*FLAGS, "--trials", "0"], "--trials: must be greater than or equal to 1, got 0"),
         ([*FLAGS, "--trials", "many"], "Invalid value for '--trials'"),
-        ([*FLAGS, "--text", "b", "--text", "c"], "--text: Tuple should have at most 2 items"),
+        ([*FLAGS, "--text", "b", "--text", "c"], "--text: must have at most 2 entries"),
         ([*FLAGS, "--trails", "3"], "--trails"),
         (["run", "absent.yaml"], "'absent.yaml': No such file"),
         (["resume", "absent"], "No study is named 'absent'."),

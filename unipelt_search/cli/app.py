@@ -93,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _usage_fault(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else PROGRAM
-    return f"{error.format_message().replace('Value error, ', '')}\nSee {command} --help."
+    message = error.format_message().replace("Value error, ", "").replace("Input should", "It must")
+    return f"{message}\nSee {command} --help."
 
 
 def _tell(message: str, code: int) -> int:

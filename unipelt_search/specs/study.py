@@ -103,8 +103,7 @@ class StudySpec(Frozen):
     def _plain_name(cls, name: str) -> str:
         if not NAME_PATTERN.fullmatch(name):
             raise ValueError(
-                "a study's name must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit; "
-                f"got {name!r}"
+                "a study's name must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
             )
         return name
 
