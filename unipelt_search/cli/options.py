@@ -50,7 +50,10 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Every ran
 TrainSize = Annotated[
     int | None, typer.Option("--train-size", metavar="K", help="Draw this many training rows, stratified.")
 ]
-MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is compared; auto is accuracy.")]
+MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is compared; it must fit the labels.")]
+AllowOverlap = Annotated[
+    bool, typer.Option("--allow-overlap", help="Allow many validation or test rows among the training rows.")
+]
 Out = Annotated[
     Path | None,
     typer.Option(
