@@ -85,6 +85,21 @@ def test_a_delimiter_inside_the_first_line_does_not_mislead(read: Read) -> None:
     assert read("what, where, when;y\nhere, now;0\n", spec=spec) == Rows((("here, now",),), ("0",))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_what_spreadsheets_call_unicode_text_is_read(read: Read, encoding: str) -> None:
+    rows = read("\ufefftext\tlabel\r\nschön\tгут\r\n".encode(encoding))
+    assert rows == Rows((("schön",),), ("гут",))
+
+
+def test_ten_thousand_columns_are_read_and_a_slip_in_their_name_is_one_sentence(read: Read) -> None:
+    names = ",".join(["text", *(f"c{number}" for number in range(10_000)), "label", "", ""])
+    content = f"{names}\n{'x,' * 10_001}y,,\n"
+    assert read(content) == Rows((("x",),), ("y",))
+    with pytest.raises(DataError, match="--label must name a column of train.csv; got 'lable'") as error:
+        read(content, spec=SPEC.model_copy(update={"label": "lable"}))
+    assert len(str(error.value)) < 600
+
+
 def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
     assert len(read(f"text,label\n{'x' * 1_000_000},0\n").texts[0][0]) == 1_000_000
 
@@ -117,7 +132,8 @@ def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
         ('{"text": "\\ud800", "label": 0}', "a.jsonl", "column 'text' is not at line 1"),
         ("text,label\nx,0\ny,a\x00b\n", "a.csv", "column 'label' is not at line 3"),
         ("text,label\ngut,0\nschön,1\n".encode("cp1252"), "a.csv", r"must be UTF-8 text; got byte 0xf6 at line 3"),
-        ("text,label\nx,0\n".encode("utf-16"), "a.csv", "must be UTF-8 text; got byte 0xff at line 1"),
+        ("text,label\nx,0\n".encode("utf-16")[:-1], "a.csv", "begins as UTF-16 text but is not: truncated data"),
+        ("text,label\nx,0\n".encode("utf-32"), "a.csv", "--text must name a column of a.csv"),
         ("[" * 100_000, "a.json", "line 1 is not JSON: it is nested too deeply"),
     ],
 )
