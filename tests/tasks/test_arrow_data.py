@@ -38,6 +38,14 @@ def test_class_labels_of_a_parquet_file_become_names(tmp_path: Path) -> None:
     assert read_parquet(tmp_path / "t.parquet", SPEC).labels == ("good", "bad")
 
 
+def test_lists_of_class_labels_become_sets_of_names(tmp_path: Path) -> None:
+    names = datasets.List(datasets.ClassLabel(names=["joy", "calm", "fear"]))
+    features = datasets.Features({"text": datasets.Value("string"), "label": names})
+    table = datasets.Dataset.from_dict({"text": ["x", "y", "z"], "label": [[2, 0], [], [1]]}, features=features)
+    table.to_parquet(tmp_path / "t.parquet")
+    assert read_parquet(tmp_path / "t.parquet", SPEC).labels == ("fear|joy", "", "calm")
+
+
 def test_categories_of_a_parquet_file_are_text(tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": ["x", "y"], "label": pd.Categorical(["b", "a"])})
     frame.to_parquet(tmp_path / "t.parquet")

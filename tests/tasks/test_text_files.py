@@ -75,6 +75,13 @@ def test_json_numbers_stay_as_they_are_written(read: Read) -> None:
     assert read("\n".join(lines), "t.jsonl").labels == ("1", "1.0", "1e3", "true", "12345678901234567890")
 
 
+def test_lists_of_labels_are_sets_of_them(read: Read) -> None:
+    lines = '{"text": "x", "label": ["b", "a"]}\n{"text": "y", "label": []}\n{"text": "z", "label": [7]}'
+    assert read(lines, "t.jsonl").labels == ("b|a", "", "7")
+    with pytest.raises(DataError, match="text or numbers; t.jsonl has list at line 1"):
+        read(lines, "t.jsonl", SPEC.model_copy(update={"kind": "classification"}))
+
+
 def test_pairs_and_spaced_names_and_other_columns(read: Read) -> None:
     spec = TaskSpec(data="x", text=("b", "a"), label="y")
     assert read("y; a ; n;b\n0;A;;B\n", spec=spec) == Rows((("B", "A"),), ("0",))
@@ -126,7 +133,10 @@ def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
         ('{"text": "x", "label": null}\n{"text": "y"}', "a.jsonl", "column 'label' is empty at line 1, line 2"),
         ('{"text": "x", "label": NaN}', "a.jsonl", "column 'label' is empty at line 1"),
         ('{"text": "x", "label": 0}\n\n{"text": "x"', "a.jsonl", "line 3 is not JSON"),
-        ('{"text": "x", "label": [1]}', "a.jsonl", "text or numbers; a.jsonl has list at line 1"),
+        ('{"text": "x", "label": [[1]]}', "a.jsonl", "text or numbers; a.jsonl has list at line 1"),
+        ('{"text": "x", "label": ["a|b"]}', "a.jsonl", "text or numbers; a.jsonl has list at line 1"),
+        ('{"text": ["x"], "label": 1}', "a.jsonl", "text or numbers; a.jsonl has list at line 1"),
+        ('{"text": "x", "label": {"a": 1}}', "a.jsonl", "text or numbers; a.jsonl has dict at line 1"),
         ('"x"', "a.jsonl", "must be a JSON object; got str at line 1"),
         ('[{"text": "x", "label": 0}, 5]', "a.json", "must be a JSON object; got str at row 2"),
         ('{"text": "\\ud800", "label": 0}', "a.jsonl", "column 'text' is not at line 1"),

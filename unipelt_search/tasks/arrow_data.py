@@ -98,7 +98,9 @@ def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[d
         source = f"split {split} of {name}"
         check_columns(spec, table.column_names, source)
         columns = {column: table[column][:] for column in {*spec.text, spec.label}}
-        if set(columns[spec.label]) <= {-1, None}:  # how benchmarks publish a split whose labels they keep
+        if all(
+            cell in (-1, None) for cell in columns[spec.label]
+        ):  # how benchmarks publish a split whose labels they keep
             left_out[split] = "its labels are not public"
         else:
             rows[split] = _arrow_rows(spec, columns, table.features, source)
@@ -107,6 +109,10 @@ def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[d
 
 def _arrow_rows(spec: TaskSpec, columns: dict[str, list[Any]], features: datasets.Features, source: str) -> Rows:
     label = features.get(spec.label)
+    if isinstance(label, datasets.List) and isinstance(label.feature, datasets.ClassLabel):
+        names = label.feature.names
+        named = [None if cell is None else [names[number] for number in cell] for cell in columns[spec.label]]
+        columns = {**columns, spec.label: named}
     if isinstance(label, datasets.ClassLabel):
         names = label.names
         named = [None if number is None or number < 0 else names[number] for number in columns[spec.label]]
