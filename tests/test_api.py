@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import tiny
@@ -22,6 +23,7 @@ from unipelt_search.errors import BackboneError, NoUsableTrialError, RequestErro
 from unipelt_search.pelt.backbone import load_backbone
 from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.reporting.markdown import render_markdown
 from unipelt_search.search import executor
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED
@@ -89,7 +91,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         yield Capacity("cpu", 1, 1.0, 0.0)
 
     def execute(driver, capacity, task, backbone, tune_rows) -> bool:
-        loaded = load_backbone(backbone, len(task.labels), "cpu")
+        loaded = load_backbone(backbone, task.target.outputs, "cpu")
         while (assignment := driver.next_run()) is not FINISHED:
             begun.append(assignment.label)
             for event in train_events(
@@ -293,6 +295,50 @@ def test_opening_a_study_loads_no_library_that_trains(ask, url: str, here: list[
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "metrics"),
+    [
+        ("regression", ("0.5", "2.5", "3"), {"spearman", "pearson", "r2"}),
+        ("multi_label", ("a|b", "b", ""), {"micro_f1", "macro_f1", "subset_accuracy"}),
+    ],
+)
+def test_tables_with_other_kinds_of_labels_run_and_report(
+    ask, url: str, here: list[str], tmp_path: Path, kind: str, labels: tuple[str, ...], metrics: set[str]
+) -> None:
+    count = 120
+    table = pd.DataFrame({
+        "sentence": [f"w{20 * (n % 3) + n % 7} w{n % 60} w{n // 2 % 60} w{n}" for n in range(count)],
+        "kind": [labels[n % 3] for n in range(count)],
+    })  # fmt: skip
+    spec = ask(methods=("lora", "unipelt_al"), trials=2, seeds=2)
+    spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": "mine"})})
+    shown = []
+    study = api.run_study(spec, storage=url, out=tmp_path / "out", watch=shown.append, frames=table)
+    assert [progress.event for progress in shown if progress.event.startswith("Note: ")]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["task"]["name"], report["task"]["kind"], report["task"]["truncated_share"]) == ("mine", kind, 0.0)
+    assert report["task"]["labels"] == ([] if kind == "regression" else ["a", "b"])
+    assert {row["label"] for row in report["gates"]} == ({None} if kind == "regression" else {None, "a", "b"})
+    confirmed = [run.result for trial in study.record.trials for run in trial.runs if run.phase == "confirm"]
+    assert confirmed
+    assert all(
+        result is not None and result.select is not None and set(result.select) == metrics for result in confirmed
+    )
+    assert set(study.record.task.majority["test"]) == metrics
+    assert render_markdown(study.report)
+    assert api.run_study(spec, storage=url, frames=table).report == study.report
+    with pytest.raises(StudyExistsError, match="the rows have changed"):
+        api.run_study(spec, storage=url, frames=table.iloc[::-1])
+
+
+def test_a_table_is_planned_without_being_written(ask, url: str) -> None:
+    table = pd.DataFrame({"sentence": [f"w{n} w{n // 60}" for n in range(90)], "kind": ["a", "b", "c"] * 30})
+    spec = ask()
+    spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": "mine"})})
+    plan = api.plan_study(spec, storage=url, frames=table)
+    assert (plan.task.name, plan.task.rows["train"]) == ("mine", 54)
 
 
 @pytest.mark.ray

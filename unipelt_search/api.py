@@ -34,6 +34,7 @@ from unipelt_search.storage.store import StudyStore
 
 if TYPE_CHECKING:
     from unipelt_search.pelt.backbone import Backbone
+    from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.encode import EncodedTask
     from unipelt_search.tasks.task import Task
 
@@ -129,6 +130,7 @@ def run_study(
     out: Path | None = None,
     command: str = "",
     watch: Watch | None = None,
+    frames: Frames | None = None,
 ) -> Study:
     """Search for the best method, or go on with the study of that name.
 
@@ -140,6 +142,7 @@ def run_study(
         out: Folder for report.html, report.json and the finalists' checkpoints; None writes none of them.
         command: The command line that asked, for the report.
         watch: Is shown how far the study is whenever something happens.
+        frames: The data itself, a table or one per split; `spec.task.data` is only its name then.
 
     Returns:
         The study; its `interrupted` tells whether Ctrl-C ended the search.
@@ -157,7 +160,7 @@ def run_study(
     if out is not None and out.exists() and not out.is_dir():
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
     url = storage_url(storage)
-    task = load_task(spec.task, spec.seed)
+    task = load_task(spec.task, spec.seed, frames)
     found = _existing_study(url, spec.name)
     if found is not None:
         _check_same_question(found, spec, task)
@@ -168,7 +171,7 @@ def run_study(
     return _deliver(url, spec.name, out, interrupted=interrupted)
 
 
-def plan_study(spec: StudySpec, *, storage: str | None = None) -> StudyPlan:
+def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | None = None) -> StudyPlan:
     """Check a study whole, build its model once, and say what it would do and about how long that takes.
 
     Nothing is started and nothing is written.
@@ -176,6 +179,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None) -> StudyPlan:
     Args:
         spec: What is asked.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+        frames: The data itself, as for `run_study`.
 
     Returns:
         The plan, as if nothing of the study were done yet.
@@ -195,7 +199,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None) -> StudyPlan:
     from unipelt_search.training.train import time_run
 
     check_budget(spec)
-    task = load_task(spec.task, spec.seed)
+    task = load_task(spec.task, spec.seed, frames)
     found = _existing_study(storage_url(storage), spec.name)
     if found is not None:
         _check_same_question(found, spec, task)
@@ -252,6 +256,9 @@ def _search(
         store.add_seconds(study_id, time.monotonic() - began)
         checkpoints = out / "checkpoints" if out is not None else None
         driver = Driver(store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints)
+        if found is None:
+            for notice in dict.fromkeys((*driver.record.task.notices, *driver.record.notices)):
+                driver.tell(f"Note: {notice}")
         try:
             finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
         except KeyboardInterrupt:

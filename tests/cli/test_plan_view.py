@@ -10,6 +10,17 @@ from unipelt_search.records.history import DroppedMethod
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 
 
+def test_numbers_have_no_count_of_labels() -> None:
+    task = made_record().task.model_copy(update={"kind": "regression", "labels": ()})
+    plan = StudyPlan(
+        study="q", task=task, backbone="m", device="cpu", workers=1, steps=1, batch_size=1, methods=(), tune_trials=0,
+        confirm_runs=0, runs=0, seconds=0, left_out=(), notices=(),
+    )  # fmt: skip
+    stream = io.StringIO()
+    print_plan(plan, Console(file=stream, width=200))
+    assert "q: questions (numbers; 100 train" in stream.getvalue()
+
+
 def test_the_plan_names_rows_methods_runs_and_time() -> None:
     method = PlannedMethod(
         method="lora", screen_trials=2, trained_parameters=76_038, stored_parameters=76_038, run_seconds=75,

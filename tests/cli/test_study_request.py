@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from unipelt_search.cli.study_request import build_spec, fresh_name
 from unipelt_search.errors import RequestError
 
-QUESTION = {"name": "q", "task": {"data": "d.csv", "text": ["t"], "label": "l"}, "backbone": {"model": "m"}}
+QUESTION: dict[str, Any] = {
+    "name": "q",
+    "task": {"data": "d.csv", "text": ["t"], "label": "l"},
+    "backbone": {"model": "m"},
+}
 
 
 def test_every_option_reaches_its_field() -> None:
@@ -36,6 +42,13 @@ def test_options_override_a_study_file_and_leave_the_rest() -> None:
     assert (spec.budget.trials, spec.budget.seeds) == (9, 2)
     assert (spec.task.label, spec.task.text) == ("other", ("t",))
     assert values["budget"] == {"trials": 7, "seeds": 2}
+
+
+def test_a_switch_that_is_not_given_leaves_the_file_as_it_is() -> None:
+    allowed = {**QUESTION, "task": {**QUESTION["task"], "allow_overlap": True}}
+    assert build_spec(allowed, {"allow_overlap": False}).task.allow_overlap
+    assert build_spec(QUESTION, {"allow_overlap": True}).task.allow_overlap
+    assert not build_spec(QUESTION, {"allow_overlap": False}).task.allow_overlap
 
 
 def test_everything_missing_is_named_at_once() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import arrow_data
 from unipelt_search.tasks.arrow_data import read_hub, read_parquet
+from unipelt_search.tasks.build import build_task
+from unipelt_search.tasks.read import read_data
 from unipelt_search.tasks.rows import Rows
 
 SPEC = TaskSpec(data="x", text=("text",), label="label")
@@ -33,6 +36,14 @@ def test_numbers_and_words_of_a_parquet_file_become_text(tmp_path: Path) -> None
 def test_class_labels_of_a_parquet_file_become_names(tmp_path: Path) -> None:
     table(1, 0).to_parquet(tmp_path / "t.parquet")
     assert read_parquet(tmp_path / "t.parquet", SPEC).labels == ("good", "bad")
+
+
+def test_lists_of_class_labels_become_sets_of_names(tmp_path: Path) -> None:
+    names = datasets.List(datasets.ClassLabel(names=["joy", "calm", "fear"]))
+    features = datasets.Features({"text": datasets.Value("string"), "label": names})
+    table = datasets.Dataset.from_dict({"text": ["x", "y", "z"], "label": [[2, 0], [], [1]]}, features=features)
+    table.to_parquet(tmp_path / "t.parquet")
+    assert read_parquet(tmp_path / "t.parquet", SPEC).labels == ("fear|joy", "", "calm")
 
 
 def test_categories_of_a_parquet_file_are_text(tmp_path: Path) -> None:
@@ -112,3 +123,55 @@ def test_an_unreachable_hub_is_asked_once(monkeypatch: pytest.MonkeyPatch, hub: 
     with pytest.raises(DataError, match="the hub cannot be reached"):
         read_hub("owner/nothing:x", SPEC)
     assert asked == ["owner/nothing"]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give `datasets` an empty cache of its own."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
+    return folder
+
+
+def hub_folder(folder: Path, *, data: str = "data") -> Path:
+    (folder / data).mkdir(parents=True)
+    for split, labels in (("train", [1, 0, 1, 0]), ("validation", [0, 1]), ("test", [-1, -1])):
+        table(*labels).to_parquet(folder / data / f"{split}-00000-of-00001.parquet")
+    return folder
+
+
+READ = ("good", "bad", "good", "bad"), ("bad", "good")
+
+
+@pytest.mark.parametrize("data", ["data", "."])
+def test_a_folder_as_the_hub_keeps_it_is_read(tmp_path: Path, cache: Path, data: str) -> None:
+    folder = hub_folder(tmp_path / "copied", data=data)
+    raw = read_data(SPEC.model_copy(update={"data": str(folder)}))
+    assert (raw.name, {name: rows.labels for name, rows in raw.splits.items()}) == (
+        "copied", dict(zip(("train", "validation"), READ, strict=True))
+    )  # fmt: skip
+    assert raw.notices == ("Ignored in copied: split test; its labels are not public.",)
+    (folder / data / "train-00000-of-00001.parquet").write_bytes(b"PAR1 is broken PAR1")
+    with pytest.raises(DataError, match="A folder must hold a dataset that can be loaded; .*copied does not"):
+        read_data(SPEC.model_copy(update={"data": str(folder)}))
+
+
+def test_a_dataset_in_the_cache_is_read_offline_with_its_configuration(tmp_path: Path, cache: Path) -> None:
+    datasets.load_dataset(str(hub_folder(tmp_path / "copied")))
+    # What a download from the hub leaves behind: owner___name/configuration/version/hash.
+    version = next((cache / "copied" / "default").iterdir())
+    kept = cache / "nyu-mll___glue" / "cola"
+    kept.mkdir(parents=True)
+    version.rename(kept / version.name)
+    for file in kept.rglob("*"):
+        if file.name == "dataset_info.json":
+            info = json.loads(file.read_text())
+            file.write_text(json.dumps(info | {"config_name": "cola", "dataset_name": "glue"}))
+        elif file.suffix == ".arrow":
+            file.rename(file.with_name(file.name.replace("copied", "glue")))
+    spec = SPEC.model_copy(update={"data": "nyu-mll/glue:cola"})
+    raw = read_data(spec)
+    assert tuple(rows.labels for rows in raw.splits.values()) == READ
+    assert build_task(raw, spec, 0).metric == "matthews"
+    with pytest.raises(DataError, match="'nyu-mll/glue:mrpc' cannot: .*A configuration is written nyu-mll/glue:CONF"):
+        read_data(spec.model_copy(update={"data": "nyu-mll/glue:mrpc"}))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from unipelt_search.errors import DataError
@@ -41,3 +42,57 @@ def test_a_class_that_drawing_loses_keeps_its_place_and_is_named() -> None:
 def test_one_class_is_refused_before_anything_is_carved() -> None:
     with pytest.raises(DataError, match="at least 2 labels"):
         build_task(RawData("x", {"train": rows("a", "a")}), SPEC, 1)
+
+
+def numbers(count: int) -> Rows:
+    return Rows(tuple((f"text {n}",) for n in range(count)), tuple(str(n / 2) for n in range(count)))
+
+
+def test_numbers_are_standardised_by_the_rows_that_are_trained_on() -> None:
+    task = build_task(RawData("x", {"train": numbers(200)}), SPEC.model_copy(update={"train_size": 40}), 1)
+    assert (task.kind, task.metric, task.labels) == ("regression", "spearman", ())
+    own = [label for label in task.train.labels if isinstance(label, float)]
+    assert len(own) == 40
+    assert (task.target.mean, task.target.sd) == (pytest.approx(np.mean(own)), pytest.approx(np.std(own)))
+    assert [text for (text,) in task.test.texts] == [f"text {round(2 * float(x))}" for x in task.test.labels]  # type: ignore[arg-type]
+    for split in (task.train, task.tune, task.select, task.test):
+        counts, _ = np.histogram(np.array(split.labels, dtype=float), np.linspace(0, 100, 6))
+        assert counts.min() >= len(split) // 5 - 2  # every fifth of the numbers is there
+    whole = build_task(
+        RawData("x", {"train": rows(*["1", "2", "3"] * 9)}), SPEC.model_copy(update={"kind": "regression"}), 1
+    )
+    assert whole.kind == "regression"
+
+
+def test_sets_of_labels_have_rows_without_any_and_lose_no_rare_label() -> None:
+    labels = ["joy|calm", "joy", "", "anger", "calm|joy", "fear"] * 10 + ["rage|joy"] + ["a|b|c", "b|a", "c"] * 2
+    raw = RawData("x", {"train": rows(*labels), "validation": rows("joy", ""), "test": rows("fear|joy")})
+    task = build_task(raw, SPEC.model_copy(update={"train_size": 20, "kind": "multi_label"}), 1)
+    assert task.labels == ("a", "anger", "b", "c", "calm", "fear", "joy", "rage")
+    assert (task.kind, task.metric) == ("multi_label", "micro_f1")
+    assert {place for places in task.train.labels for place in places} == set(range(8))  # type: ignore[union-attr]
+    assert task.test.labels == ((5, 6),)
+    assert build_task(raw, SPEC, 1).kind == "multi_label"
+
+
+def test_weights_are_those_of_the_drawn_rows_and_numbers_have_none() -> None:
+    raw = RawData("x", {"train": rows(*["a"] * 80, *["b"] * 20), "validation": rows(*"abab"), "test": rows("a", "b")})
+    plain = SPEC.model_copy(update={"allow_overlap": True, "train_size": 10})
+    spec = plain.model_copy(update={"class_weights": "balanced"})
+    assert build_task(raw, spec, 1).target.weights == pytest.approx([10 / 16, 10 / 4])
+    assert build_task(raw, plain, 1).target.weights == ()
+    with pytest.raises(DataError, match="task.class_weights must be none for regression.* got 'balanced'"):
+        build_task(RawData("x", {"train": numbers(50)}), spec, 1)
+
+
+def test_overlap_is_refused_unless_it_is_allowed() -> None:
+    raw = RawData("x", {"train": rows(*"ab" * 20), "validation": rows(*"ab" * 10), "test": rows("a", "b")})
+    with pytest.raises(DataError, match=r"At most 10% of the validation rows .* got 20 of 20"):
+        build_task(raw, SPEC, 1)
+    task = build_task(raw, SPEC.model_copy(update={"allow_overlap": True}), 1)
+    assert "20 of 20 validation texts (100.0%) are among the training texts too." in task.notices
+
+
+def test_a_metric_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(DataError, match="pearson does not fit classification with 2 labels"):
+        build_task(RawData("x", {"train": rows(*"ab" * 20)}), SPEC.model_copy(update={"metric": "pearson"}), 1)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from unipelt_search.errors import DataError
@@ -14,9 +15,19 @@ from unipelt_search.tasks.load import load_task
 DATA = Path(os.environ.get("UNIPELT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 ONE, TWO = ("sentence",), ("sentence1", "sentence2")
 DATASETS = {
-    "banking77": (ONE, 77), "cola": (ONE, 2), "germeval18": (ONE, 2), "mnli": (TWO, 3), "mrpc": (TWO, 2),
-    "qnli": (TWO, 2), "qqp": (TWO, 2), "rte": (TWO, 2), "sst2": (ONE, 2), "trec": (ONE, 6),
-}  # fmt: skip
+    "banking77": (ONE, 77, "classification", "accuracy"),
+    "cola": (ONE, 2, "classification", "matthews"),
+    "germeval18": (ONE, 2, "classification", "accuracy"),
+    "goemotions": (ONE, 28, "multi_label", "micro_f1"),
+    "mnli": (TWO, 3, "pair_classification", "accuracy"),
+    "mrpc": (TWO, 2, "pair_classification", "f1"),
+    "qnli": (TWO, 2, "pair_classification", "accuracy"),
+    "qqp": (TWO, 2, "pair_classification", "f1"),
+    "rte": (TWO, 2, "pair_classification", "accuracy"),
+    "sst2": (ONE, 2, "classification", "accuracy"),
+    "stsb": (TWO, 0, "pair_regression", "spearman"),
+    "trec": (ONE, 6, "classification", "accuracy"),
+}
 
 
 @pytest.fixture
@@ -46,14 +57,34 @@ def test_real_data_loads(name: str) -> None:
     folder = DATA / name
     if not folder.is_dir():
         pytest.skip(f"{name} is not below UNIPELT_TEST_DATA")
-    text, classes = DATASETS[name]
-    spec = TaskSpec(data=str(folder), text=text, label="label", train_size=100)
-    task = load_task(spec, 0)
-    assert len(task.labels) == classes
+    text, classes, kind, metric = DATASETS[name]
+    for size in (None, 100):
+        task = load_task(TaskSpec(data=str(folder), text=text, label="label", train_size=size), 0)
+        assert (len(task.labels), task.kind, task.metric) == (classes, kind, metric)
+        lines = (folder / "test.csv").read_bytes().count(b"\n") - 1  # no cell of theirs has a line break
+        assert len(task.test) == lines
+        assert not any("misspelt" in notice or "no row among" in notice for notice in task.notices)
     assert len(task.train) == 100
-    assert len(set(task.train.labels)) == classes
-    lines = (folder / "test.csv").read_bytes().count(b"\n") - 1  # no cell of theirs has a line break
-    assert len(task.test) == lines
+    positive = {"mrpc": "equivalent", "qqp": "duplicate"}.get(name)
+    assert (f"F1 is that of the label {positive!r}, which is taken for the positive one." in task.notices) == (
+        positive is not None
+    )
+
+
+def test_hundreds_of_classes_are_a_task_and_fewer_rows_than_classes_lose_some() -> None:
+    count, each = 1500, 6
+    frame = pd.DataFrame(
+        {
+            "text": [f"text {n}" for n in range(count * each)],
+            "label": [f"class {n % count}" for n in range(count * each)],
+        }
+    )
+    spec = TaskSpec(data="many", text=("text",), label="label")
+    task = load_task(spec, 0, frame)
+    assert len(task.labels) == len(set(task.train.labels)) == count
+    fewer = load_task(spec.model_copy(update={"train_size": 150}), 0, frame)
+    assert len(set(fewer.train.labels)) == 150
+    assert any(notice.startswith("1350 of 1500 labels have no row among the 150") for notice in fewer.notices)
 
 
 def test_loading_pulls_in_no_torch() -> None:

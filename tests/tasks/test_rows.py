@@ -42,3 +42,19 @@ def test_a_missing_column_is_named_by_its_option() -> None:
         DataError, match=r"--text must name a column of x; got 'text', found: texts, label\. Did you mean"
     ):
         check_columns(SPEC, ["texts", "label"], "x")
+
+
+def test_an_empty_label_is_a_row_without_labels_where_rows_have_sets_of_them() -> None:
+    columns = {"text": ["x", "y", "z"], "label": ["a|b", "", None]}
+    places = ["row 1", "row 2", "row 3"]
+    rows = make_rows(SPEC, columns, places, "x")
+    assert (rows.labels, rows.places[2]) == (("a|b", "", ""), "row 3 of x")
+    with pytest.raises(DataError, match="empty at row 2, row 3"):
+        make_rows(SPEC.model_copy(update={"kind": "classification"}), columns, places, "x")
+    alone = {**columns, "label": ["a", "", "b"]}
+    with pytest.raises(DataError, match="write task.kind: multi_label"):
+        make_rows(SPEC, alone, places, "x")
+    asked = SPEC.model_copy(update={"kind": "multi_label"})
+    assert make_rows(asked, alone, places, "x").labels == ("a", "", "b")
+    with pytest.raises(DataError, match="column 'text' is empty at row 1"):
+        make_rows(asked, {**alone, "text": ["", "y", "z"]}, places, "x")

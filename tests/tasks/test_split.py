@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
-from unipelt_search.tasks.split import RawSplits, split_rows, stratified_take
+from unipelt_search.tasks.split import RawSplits, split_rows, strata_of, stratified_take
 
 
 def rows(name: str, *counts: int) -> Rows:
@@ -125,3 +125,14 @@ def test_too_few_rows_are_refused() -> None:
         split(train=rows("x", 2, 2), validation=rows("v", 1), test=rows("t", 1, 1))
     with pytest.raises(DataError, match="Give more rows"):
         split(train=rows("x", 1, 1))
+
+
+def test_strata_are_classes_tenths_and_sets_of_labels() -> None:
+    assert strata_of(("b", "a"), "classification") == ("b", "a")
+    tenths = Counter(strata_of([str(number) for number in range(100)], "regression"))
+    assert sorted(tenths.values()) == [10] * 10
+    assert len(set(strata_of(["1", "1", "1", "2"], "regression"))) == 2
+    sets = ["a|b"] * 6 + ["a|c", "", "d|b"]
+    assert strata_of(sets, "multi_label") == ["a|b"] * 6 + ["c", "", "d"]
+    assert strata_of(sets, "multi_label", 3) == ["a"] * 6 + ["c", "", "d"]
+    assert strata_of((), "regression") == ()

@@ -75,6 +75,13 @@ def test_json_numbers_stay_as_they_are_written(read: Read) -> None:
     assert read("\n".join(lines), "t.jsonl").labels == ("1", "1.0", "1e3", "true", "12345678901234567890")
 
 
+def test_lists_of_labels_are_sets_of_them(read: Read) -> None:
+    lines = '{"text": "x", "label": ["b", "a"]}\n{"text": "y", "label": []}\n{"text": "z", "label": [7]}'
+    assert read(lines, "t.jsonl").labels == ("b|a", "", "7")
+    with pytest.raises(DataError, match="text or numbers; t.jsonl has list at line 1"):
+        read(lines, "t.jsonl", SPEC.model_copy(update={"kind": "classification"}))
+
+
 def test_pairs_and_spaced_names_and_other_columns(read: Read) -> None:
     spec = TaskSpec(data="x", text=("b", "a"), label="y")
     assert read("y; a ; n;b\n0;A;;B\n", spec=spec) == Rows((("B", "A"),), ("0",))
@@ -83,6 +90,21 @@ def test_pairs_and_spaced_names_and_other_columns(read: Read) -> None:
 def test_a_delimiter_inside_the_first_line_does_not_mislead(read: Read) -> None:
     spec = TaskSpec(data="x", text=("what, where, when",), label="y")
     assert read("what, where, when;y\nhere, now;0\n", spec=spec) == Rows((("here, now",),), ("0",))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_what_spreadsheets_call_unicode_text_is_read(read: Read, encoding: str) -> None:
+    rows = read("\ufefftext\tlabel\r\nschön\tгут\r\n".encode(encoding))
+    assert rows == Rows((("schön",),), ("гут",))
+
+
+def test_ten_thousand_columns_are_read_and_a_slip_in_their_name_is_one_sentence(read: Read) -> None:
+    names = ",".join(["text", *(f"c{number}" for number in range(10_000)), "label", "", ""])
+    content = f"{names}\n{'x,' * 10_001}y,,\n"
+    assert read(content) == Rows((("x",),), ("y",))
+    with pytest.raises(DataError, match="--label must name a column of train.csv; got 'lable'") as error:
+        read(content, spec=SPEC.model_copy(update={"label": "lable"}))
+    assert len(str(error.value)) < 600
 
 
 def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
@@ -111,13 +133,17 @@ def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
         ('{"text": "x", "label": null}\n{"text": "y"}', "a.jsonl", "column 'label' is empty at line 1, line 2"),
         ('{"text": "x", "label": NaN}', "a.jsonl", "column 'label' is empty at line 1"),
         ('{"text": "x", "label": 0}\n\n{"text": "x"', "a.jsonl", "line 3 is not JSON"),
-        ('{"text": "x", "label": [1]}', "a.jsonl", "text or numbers; a.jsonl has list at line 1"),
+        ('{"text": "x", "label": [[1]]}', "a.jsonl", "text or numbers; a.jsonl has list at line 1"),
+        ('{"text": "x", "label": ["a|b"]}', "a.jsonl", "text or numbers; a.jsonl has list at line 1"),
+        ('{"text": ["x"], "label": 1}', "a.jsonl", "text or numbers; a.jsonl has list at line 1"),
+        ('{"text": "x", "label": {"a": 1}}', "a.jsonl", "text or numbers; a.jsonl has dict at line 1"),
         ('"x"', "a.jsonl", "must be a JSON object; got str at line 1"),
         ('[{"text": "x", "label": 0}, 5]', "a.json", "must be a JSON object; got str at row 2"),
         ('{"text": "\\ud800", "label": 0}', "a.jsonl", "column 'text' is not at line 1"),
         ("text,label\nx,0\ny,a\x00b\n", "a.csv", "column 'label' is not at line 3"),
         ("text,label\ngut,0\nschön,1\n".encode("cp1252"), "a.csv", r"must be UTF-8 text; got byte 0xf6 at line 3"),
-        ("text,label\nx,0\n".encode("utf-16"), "a.csv", "must be UTF-8 text; got byte 0xff at line 1"),
+        ("text,label\nx,0\n".encode("utf-16")[:-1], "a.csv", "begins as UTF-16 text but is not: truncated data"),
+        ("text,label\nx,0\n".encode("utf-32"), "a.csv", "--text must name a column of a.csv"),
         ("[" * 100_000, "a.json", "line 1 is not JSON: it is nested too deeply"),
     ],
 )

@@ -171,6 +171,10 @@ class Driver:
         self._reload()
         self._publish(f"{label} failed: {message}")
 
+    def tell(self, sentence: str) -> None:
+        """Show a sentence to whoever watches, beside how far the study is."""
+        self._publish(sentence)
+
     def interrupt(self) -> None:
         """Let go of every running run and mark the study as stopped."""
         self._running.clear()

@@ -61,14 +61,46 @@ def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]
     match = HUB_NAME.fullmatch(name)
     if match is None:
         raise DataError(f"--data must be a file, a folder, or a hub dataset such as owner/name; got {name!r}.")
-    loaded = _load(name, match["name"], match["configuration"])
+    return _rows_of(_load(name, match["name"], match["configuration"]), name, spec)
+
+
+def is_hub_folder(folder: Path) -> bool:
+    """Tell whether a folder holds a dataset as the hub keeps it: Parquet parts of splits, there or in ``data/``."""
+    return any(next(place.glob("train-*-of-*.parquet"), None) for place in (folder, folder / "data"))
+
+
+def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]]:
+    """Read a dataset that was copied from the hub.
+
+    Args:
+        folder: The folder; there is nothing to run in it, only data.
+        spec: Which columns are read.
+
+    Returns:
+        As `read_hub`.
+
+    Raises:
+        DataError: It cannot be read, or a column is missing.
+    """
+    try:
+        loaded = datasets.load_dataset(str(folder))
+    except (datasets.exceptions.DatasetsError, OSError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"A folder must hold a dataset that can be loaded; {folder} does not: {_shown(error)}."
+        ) from error
+    return _rows_of(loaded, folder.name, spec)
+
+
+def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]]:
     rows: dict[str, Rows] = {}
     left_out: dict[str, str] = {}
     for split, table in loaded.items():
         source = f"split {split} of {name}"
         check_columns(spec, table.column_names, source)
         columns = {column: table[column][:] for column in {*spec.text, spec.label}}
-        if set(columns[spec.label]) <= {-1, None}:  # how benchmarks publish a split whose labels they keep
+        if all(
+            cell in (-1, None) for cell in columns[spec.label]
+        ):  # how benchmarks publish a split whose labels they keep
             left_out[split] = "its labels are not public"
         else:
             rows[split] = _arrow_rows(spec, columns, table.features, source)
@@ -77,6 +109,10 @@ def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]
 
 def _arrow_rows(spec: TaskSpec, columns: dict[str, list[Any]], features: datasets.Features, source: str) -> Rows:
     label = features.get(spec.label)
+    if isinstance(label, datasets.List) and isinstance(label.feature, datasets.ClassLabel):
+        names = label.feature.names
+        named = [None if cell is None else [names[number] for number in cell] for cell in columns[spec.label]]
+        columns = {**columns, spec.label: named}
     if isinstance(label, datasets.ClassLabel):
         names = label.names
         named = [None if number is None or number < 0 else names[number] for number in columns[spec.label]]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows, listed
+from unipelt_search.tasks.spelling import look_alikes
 from unipelt_search.tasks.split import RawSplits
 from unipelt_search.tasks.target import SEPARATOR, PlainKind, Target, has_sets, names_of, number_of
 
@@ -136,6 +137,7 @@ def find_notices(splits: RawSplits, target: Target) -> tuple[str, ...]:
     notices = [
         _lost_labels(splits.train, target),
         _rare_labels(splits.whole_train, target),
+        _slips(splits.whole_train, target),
         _two_labels(splits.train),
     ]
     for name, parts in _scored(splits):
@@ -172,11 +174,24 @@ def _lost_labels(train: Rows, target: Target) -> str:
 
 
 def _rare_labels(train: Rows, target: Target) -> str:
-    if target.kind == "regression":
-        return ""
-    counts = Counter(part for label in train.labels for part in _parts(label, target.kind))
+    counts = _label_counts(train, target)
     rare = sorted(label for label, count in counts.items() if count < FEW_ROWS)
     return f"Fewer than {FEW_ROWS} training rows have the label: {listed(rare)}." if rare else ""
+
+
+def _slips(train: Rows, target: Target) -> str:
+    counts = _label_counts(train, target)
+    pairs = [
+        f"{rare!r} ({counts[rare]} rows) looks like {usual!r} ({counts[usual]} rows)"
+        for rare, usual in look_alikes(counts)
+    ]
+    return f"Labels may be misspelt: {listed(pairs)}." if pairs else ""
+
+
+def _label_counts(train: Rows, target: Target) -> Counter[str]:
+    if target.kind == "regression":
+        return Counter()
+    return Counter(part for label in train.labels for part in _parts(label, target.kind))
 
 
 def _two_labels(train: Rows) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, r2_score
 
-from unipelt_search.errors import DataError
+from unipelt_search.errors import DataError, DivergedError
 from unipelt_search.tasks.target import PlainKind, Target
 
 METRICS: dict[PlainKind, tuple[str, ...]] = {
@@ -77,8 +77,13 @@ def score_all(target: Target, labels: np.ndarray, predicted: np.ndarray) -> dict
         occur among the labels or the predictions, that of sets of labels is the mean over all labels. What is undefined
         is 0: Matthews and correlations where all labels or all predictions are alike, R2 where all labels are, the F1
         of what is neither there nor predicted.
+
+    Raises:
+        DivergedError: A predicted number is not finite.
     """
     if target.kind == "regression":
+        if not np.isfinite(predicted).all():
+            raise DivergedError("a predicted number must be finite; got one that is not")
         return {
             "spearman": _correlation(rankdata(labels), rankdata(predicted)),
             "pearson": _correlation(labels, predicted),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.arrow_data import HUB_NAME, read_hub, read_parquet
+from unipelt_search.tasks.arrow_data import HUB_NAME, is_hub_folder, read_hub, read_hub_folder, read_parquet
+from unipelt_search.tasks.content import check_content, refuse_special
 from unipelt_search.tasks.rows import RawData, Rows, listed
 from unipelt_search.tasks.text_files import read_csv, read_json_lines
 
@@ -44,18 +46,19 @@ def read_data(spec: TaskSpec) -> RawData:
     path = Path(spec.data).expanduser()
     if path.is_dir():
         return _read_folder(path, spec)
-    if path.is_file():
+    if os.path.lexists(path):
+        refuse_special(path)
         return RawData(path.stem, {"train": _read_file(path, spec)})
     if _looks_like_a_path(path, spec.data):
         raise DataError(f"--data must be a file, a folder or a hub dataset; {spec.data!r} is not there. {_near(path)}")
-    return _read_hub_splits(spec)
+    return name_splits(spec.data, *read_hub(spec.data, spec))
 
 
 def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
     files: dict[str, Path] = {}
     others = []
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in READERS or not path.is_file():
+        if path.suffix.lower() not in READERS:
             continue
         split = SPLIT_NAMES.get(path.stem.lower())
         if split is None:
@@ -66,6 +69,8 @@ def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
             )
         else:
             files[split] = path
+    if "train" not in files and is_hub_folder(folder):
+        return name_splits(folder.resolve().name, *read_hub_folder(folder, spec))
     for path in others:
         # Stricter than did_you_mean: `extra` is meant, `tranin` is not.
         if meant := get_close_matches(path.stem.lower(), SPLIT_NAMES, n=1, cutoff=0.8):
@@ -86,24 +91,36 @@ def _read_file(path: Path, spec: TaskSpec) -> Rows:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"A data file's name must end in one of {', '.join(READERS)}; got {path.name!r}.")
+    check_content(path)
     return reader(path, spec)
 
 
-def _read_hub_splits(spec: TaskSpec) -> RawData:
-    rows, left_out = read_hub(spec.data, spec)
+def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, str]) -> RawData:
+    """Give splits the names that we have for them.
+
+    Args:
+        name: What to call the dataset.
+        rows: The splits by their own names.
+        left_out: Why others are left out, by their own names.
+
+    Returns:
+        The dataset, with a notice for every split that is not used.
+
+    Raises:
+        DataError: No split is `train`.
+    """
+    left_out = dict(left_out)
     splits: dict[str, Rows] = {}
-    for name, found in rows.items():
-        split = SPLIT_NAMES.get(name.lower())
+    for own_name, found in rows.items():
+        split = SPLIT_NAMES.get(own_name.lower())
         if split is None or split in splits:
-            left_out[name] = "the name says no split" if split is None else f"there is another {split} split"
+            left_out[own_name] = "the name says no split" if split is None else f"there is another {split} split"
         else:
             splits[split] = found
     if "train" not in splits:
-        raise DataError(
-            f"A dataset must have a split `train` with labels; {spec.data} has: {', '.join([*rows, *left_out])}."
-        )
-    notices = tuple(f"Ignored in {spec.data}: split {name}; {reason}." for name, reason in left_out.items())
-    return RawData(spec.data, splits, notices)
+        raise DataError(f"A dataset must have a split `train` with labels; {name} has: {listed([*rows, *left_out])}.")
+    notices = tuple(f"Ignored in {name}: split {split}; {reason}." for split, reason in left_out.items())
+    return RawData(name, splits, notices)
 
 
 def _looks_like_a_path(path: Path, data: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.target import has_sets
+from unipelt_search.tasks.target import SEPARATOR, has_sets
 
 SHOWN = 5
 """Names or numbers that a message lists before it says how many more there are."""
@@ -81,7 +81,8 @@ def make_rows(spec: TaskSpec, columns: Mapping[str, Sequence[object]], places: S
 
     Args:
         spec: Which columns are read.
-        columns: The cells of at least these columns, each ``(n,)``: text, numbers, or None where missing.
+        columns: The cells of at least these columns, each ``(n,)``: text, numbers, or None where missing;
+            labels may be lists of them.
         places: ``(n,)``, where each row stands, such as ``line 7``.
         source: What to call the source.
 
@@ -94,6 +95,8 @@ def make_rows(spec: TaskSpec, columns: Mapping[str, Sequence[object]], places: S
     """
     if not places:
         raise DataError(f"{source} must have rows; it is empty.")
+    if spec.kind in {"auto", "multi_label"}:
+        columns = {**columns, spec.label: [_joined(value) for value in columns[spec.label]]}
     cells = {name: _read_column(name, columns[name], places, source) for name in {*spec.text, spec.label}}
     _check_filled(spec, cells, places, source)
     texts = tuple(zip(*(cells[name] for name in spec.text), strict=True))
@@ -141,6 +144,15 @@ def _text_of(value: object) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else None
+
+
+def _joined(value: object) -> object:
+    """Write a list of labels as a cell that holds several; leave anything else as it is."""
+    if not isinstance(value, list):
+        return value
+    texts = [_text_of(part) for part in value]
+    whole = all(text is not None and text.strip() and SEPARATOR not in text for text in texts)
+    return SEPARATOR.join(text for text in texts if text is not None) if whole else value
 
 
 def _is_unicode(text: str) -> bool:

@@ -60,17 +60,19 @@ def stratified_take(
     _, classes, sizes = np.unique(np.asarray(labels, dtype=object), return_inverse=True, return_counts=True)
     quota = _quotas(sizes, count, random, every_class=every_class)
     drawn = np.zeros(len(labels), dtype=bool)
-    for number, size in enumerate(quota):
-        drawn[random.permutation(np.flatnonzero(classes == number))[:size]] = True
+    by_class = np.split(np.argsort(classes, kind="stable"), np.cumsum(sizes)[:-1])
+    for own, size in zip(by_class, quota, strict=True):
+        drawn[random.permutation(own)[:size]] = True
     return np.flatnonzero(drawn), np.flatnonzero(~drawn)
 
 
-def strata_of(labels: Sequence[str], kind: PlainKind) -> Sequence[str]:
+def strata_of(labels: Sequence[str], kind: PlainKind, most: int | None = None) -> Sequence[str]:
     """Say which rows are alike, so that every split gets its share of them.
 
     Args:
         labels: ``(n,)``, as they are written.
         kind: What a label is.
+        most: Rows to draw; with more sets of labels than that, all are represented by their rarest label.
 
     Returns:
         ``(n,)``: the class itself; a number's tenth; a set of labels, or the rarest label of a set that is rare.
@@ -82,9 +84,10 @@ def strata_of(labels: Sequence[str], kind: PlainKind) -> Sequence[str]:
         edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
         return [str(place) for place in np.searchsorted(edges, values, side="right")]
     sets = Counter(labels)
+    usual = RARE_SET if most is None or len(sets) <= most else len(labels) + 1
     counts = Counter(name for label in labels for name in names_of(label))
     return [
-        label if sets[label] >= RARE_SET else min(names_of(label), key=lambda name: (counts[name], name), default="")
+        label if sets[label] >= usual else min(names_of(label), key=lambda name: (counts[name], name), default="")
         for label in labels
     ]
 
@@ -111,7 +114,7 @@ def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "class
             raise DataError(
                 f"--train-size must be at most the number of training rows, {len(whole)}; got {spec.train_size}."
             )
-        strata = strata_of(whole.labels, kind)
+        strata = strata_of(whole.labels, kind, spec.train_size)
         drawn, _ = stratified_take(strata, spec.train_size, derive_seed(seed, "train_size"), every_class=True)
         train = whole.take(drawn)
     if len(validation) < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -23,14 +24,14 @@ def read_csv(path: Path, spec: TaskSpec) -> Rows:
     The delimiter is the one of comma, tab and semicolon that cuts the wanted columns out of the first line.
 
     Args:
-        path: The file, UTF-8 with or without a byte order mark.
+        path: The file, UTF-8 with or without a byte order mark, or UTF-16 with one.
         spec: Which columns are read.
 
     Returns:
         The rows; `NA`, `null` and `007` stay as they are written.
 
     Raises:
-        DataError: It is not UTF-8, is empty, lacks a column, or a line does not fit the first one.
+        DataError: It is not such text, is empty, lacks a column, or a line does not fit the first one.
     """
     text = _read_text(path)
     if not text.strip():
@@ -60,14 +61,14 @@ def read_json_lines(path: Path, spec: TaskSpec) -> Rows:
     """Read a file with one JSON object per line, or one JSON array of objects.
 
     Args:
-        path: The file, UTF-8 with or without a byte order mark.
+        path: The file, UTF-8 with or without a byte order mark, or UTF-16 with one.
         spec: Which keys are read.
 
     Returns:
         The rows; numbers stay as they are written.
 
     Raises:
-        DataError: It is not UTF-8, is empty, is not JSON, or lacks a key.
+        DataError: It is not such text, is empty, is not JSON, or lacks a key.
     """
     text = _read_text(path)
     if text.lstrip().startswith("["):
@@ -87,9 +88,15 @@ def read_json_lines(path: Path, spec: TaskSpec) -> Rows:
 
 def _read_text(path: Path) -> str:
     content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # what spreadsheets call Unicode text
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
+        if wide:
+            raise DataError(
+                f"{path.name} begins as UTF-16 text but is not: {error.reason} at byte {error.start + 1}. Save it as "
+                "UTF-8."
+            ) from error
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{path.name} must be UTF-8 text; got byte 0x{content[error.start]:02x} at line {line} "

@@ -228,7 +228,7 @@ class _PackTraining:
         self.positions += batch.positions
         self.tokens += batch.tokens
 
-    def _evaluate(self, due: Sequence[int]) -> Iterator[tuple[int, EvaluationRow]]:
+    def _evaluate(self, due: Sequence[int]) -> Iterator[tuple[int, EvaluationRow | DivergedError]]:
         """Score the tune rows for the slots whose turn it is, and keep the best weights."""
         recorder = self._recorder(self.task.tune) if any(self.slots[n].run.trial.gate for n in due) else None
         logits = predict(self.pack, self.task.tune, self.task.pad_token_id, self.tune_rows, recorder=recorder)
@@ -237,7 +237,12 @@ class _PackTraining:
         for number in due:
             slot = self.slots[number]
             training = slot.run.trial.training
-            scores = score_all(self.task.target, labels, self.task.target.decide(logits[number]))
+            try:
+                scores = score_all(self.task.target, labels, self.task.target.decide(logits[number]))
+            except DivergedError as error:
+                slot.diverged, slot.active = error, False
+                yield number, error
+                continue
             row = EvaluationRow(
                 step=slot.step,
                 epoch=self._epoch(slot),

@@ -1,0 +1,99 @@
+"""What a file really is, whatever its name says: looked at before it is read, and never waited for."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from unipelt_search.errors import DataError
+
+LOOKED_AT = 1024
+"""Bytes at the beginning of a file that tell what it is."""
+PARQUET = b"PAR1\x15"
+SIGNATURES = (
+    (b"\x1f\x8b", "compressed with gzip", "Decompress it: gunzip."),
+    (b"BZh91AY&SY", "compressed with bzip2", "Decompress it: bunzip2."),
+    (b"\xfd7zXZ\x00", "compressed with xz", "Decompress it: unxz."),
+    (b"\x28\xb5\x2f\xfd", "compressed with Zstandard", "Decompress it: unzstd."),
+    (b"%PDF-", "a PDF document", "Export its table as CSV."),
+    (b"\xd0\xcf\x11\xe0", "an old Office document", "Save its sheet as CSV UTF-8."),
+    (b"SQLite format 3\x00", "a SQLite database", "Export its table as CSV."),
+    (b"\x80\x04\x95", "a pickle, which may run code when it is read", "Save the data as CSV."),
+    (b"ARROW1\x00", "an Arrow file", "Save it as Parquet."),
+)
+KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a folder",
+}
+OFFICE_PARTS = (b"[Content_Types].xml", b"xl/", b"_rels/.rels", b"docProps/", b"mimetype")
+
+
+def check_content(path: Path) -> None:
+    """Check that a file is what its name says.
+
+    Args:
+        path: A file whose name ends in that of a data file.
+
+    Raises:
+        DataError: It is no regular file, cannot be opened, or holds something else.
+    """
+    start = _read_start(path)
+    what = _other_content(start, parquet=path.suffix.lower() == ".parquet")
+    if what is not None:
+        found, hint = what
+        raise DataError(f"{path.name} must be what its name says, {path.suffix.lower()[1:]}; it is {found}. {hint}")
+
+
+def refuse_special(path: Path) -> None:
+    """Check that a path leads to a regular file.
+
+    Args:
+        path: Not a folder.
+
+    Raises:
+        DataError: It is a pipe, a device or a socket, or a symbolic link that leads nowhere.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if path.is_symlink():
+            raise DataError(
+                f"A data file must be there; {path} is a symbolic link that leads nowhere: {error.strerror}."
+            ) from error
+        raise DataError(f"A data file must be readable; got {path}: {error.strerror}.") from error
+    if not stat.S_ISREG(mode):
+        name = KINDS.get(stat.S_IFMT(mode), "something else")
+        raise DataError(f"A data file must be a regular file; {path} is {name}. Write its content to a file first.")
+
+
+def _read_start(path: Path) -> bytes:
+    refuse_special(path)
+    try:
+        # Without O_NONBLOCK, a pipe that took the file's place since would be waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            return file.read(LOOKED_AT)
+    except OSError as error:
+        raise DataError(f"A data file must be readable; got {path}: {error.strerror}.") from error
+
+
+def _other_content(start: bytes, *, parquet: bool) -> tuple[str, str] | None:
+    """Say what a file is by its first bytes, and what to do about it; None if it may be what it should."""
+    for signature, found, hint in SIGNATURES:
+        if start.startswith(signature):
+            return found, hint
+    if start.startswith(b"PK\x03\x04"):
+        if any(part in start for part in OFFICE_PARTS):
+            return "an Office document such as an Excel workbook", "Save its sheet as CSV UTF-8."
+        return "a ZIP archive", "Unpack it: unzip."
+    beginning = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if beginning.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page or XML, perhaps the page of a login or an error", "Download the data itself."
+    if beginning.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS", "Fetch the file itself: git lfs pull."
+    if start.startswith(PARQUET) and not parquet:
+        return "a Parquet file", "Let its name end in .parquet."
+    return None

@@ -1,0 +1,48 @@
+"""Data that is in memory already: pandas tables, checked as files are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from unipelt_search.errors import DataError
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.read import name_splits
+from unipelt_search.tasks.rows import RawData, Rows, check_columns, make_rows
+
+Frames = pd.DataFrame | Mapping[str, pd.DataFrame]
+"""One table, out of which validation and test rows are carved, or a table for each of train, validation and test."""
+
+
+def read_frames(frames: Frames, spec: TaskSpec) -> RawData:
+    """Read tables.
+
+    Args:
+        frames: The tables; they are left as they are.
+        spec: Which columns are read, and the data's name.
+
+    Returns:
+        The splits; numbers become their text.
+
+    Raises:
+        DataError: There is no train table, something is no table, or a column, text or label is missing.
+    """
+    if isinstance(frames, pd.DataFrame):
+        return RawData(spec.data, {"train": _read_frame(frames, spec, spec.data)})
+    rows = {}
+    for split, frame in frames.items():
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"frames must map splits to pandas DataFrames; got {type(frame).__name__} for {split!r}.")
+        rows[split] = _read_frame(frame, spec, f"split {split} of {spec.data}")
+    return name_splits(spec.data, rows, {})
+
+
+def _read_frame(frame: pd.DataFrame, spec: TaskSpec, source: str) -> Rows:
+    names = [str(name) for name in frame.columns]
+    check_columns(spec, names, source)
+    columns = {}
+    for name in {*spec.text, spec.label}:
+        cells = frame.iloc[:, names.index(name)].astype(object)
+        columns[name] = cells.where(cells.notna(), None).tolist()
+    return make_rows(spec, columns, [f"row {number}" for number in range(1, len(frame) + 1)], source)

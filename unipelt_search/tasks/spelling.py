@@ -1,0 +1,67 @@
+"""Labels that look like one another, of which one may be a slip."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
+from os.path import commonprefix
+
+from unipelt_search.tasks.target import number_of
+
+MUCH_RARER = 20
+"""A label with one letter more, less or other than one that is this many times as frequent is taken for a slip."""
+SHORTEST = 4
+"""Letters of a label that may be a slip of another one; shorter ones are alike by chance."""
+
+
+def look_alikes(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Find labels that look like a more frequent one.
+
+    Two do when they differ in case, white space, hyphens, Unicode form or the way a number is written only; or else,
+    one being much rarer, in one letter that is no digit.
+
+    Args:
+        counts: How many rows each label has.
+
+    Returns:
+        (label, the more frequent one), by label; of those that differ in form only, each beside the most frequent.
+    """
+    by_form: dict[str, list[str]] = defaultdict(list)
+    for label in counts:
+        by_form[_form(label)].append(label)
+    usual = {form: max(alike, key=lambda label: (counts[label], label)) for form, alike in by_form.items()}
+    found = {label: usual[form] for form, alike in by_form.items() for label in alike if label != usual[form]}
+    for pair in _one_letter_apart(usual):
+        rare, frequent = sorted((usual[form] for form in pair), key=lambda label: counts[label])
+        if counts[rare] * MUCH_RARER <= counts[frequent]:
+            found[rare] = frequent
+    return sorted(found.items())
+
+
+def _form(label: str) -> str:
+    number = number_of(label)
+    if number is not None:
+        return repr(number)
+    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", label)).strip().casefold()
+
+
+def _one_letter_apart(words: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield pairs at edit distance 1, each once; time grows with the letters of all words, not with their pairs."""
+    by_rest: dict[str, set[str]] = defaultdict(set)
+    for word in words:
+        for rest in {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}:
+            by_rest[rest].add(word)
+    pairs = {pair for alike in by_rest.values() for pair in combinations(sorted(alike), 2)}
+    yield from sorted(pair for pair in pairs if _is_one_letter_apart(*pair))
+
+
+def _is_one_letter_apart(first: str, second: str) -> bool:
+    if min(len(first), len(second)) < SHORTEST:
+        return False
+    start = len(commonprefix([first, second]))
+    a, b = first[start:], second[start:]
+    letters = {a[1:] == b: a[:1], a == b[1:]: b[:1], a[1:] == b[1:]: a[:1] + b[:1]}.get(True, "")
+    return bool(letters) and not any(letter.isdigit() for letter in letters)
