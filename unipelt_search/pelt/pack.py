@@ -7,7 +7,7 @@ Everything is checked before the first hook is placed. While a pack is attached 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -15,6 +15,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.applicability import check_trial
 from unipelt_search.pelt.attach import Attacher
 from unipelt_search.pelt.backbone import Backbone
@@ -38,6 +39,13 @@ class TrainedTensor:
     def by_slot(self, tensor: Tensor) -> Tensor:
         """View the parameter, or a tensor of its shape, with a leading slot dimension."""
         return tensor if self.slotted else tensor.unsqueeze(0)
+
+
+PREFIX_VALUES = "prefix.key_value"
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(tensors[name].shape) if name in tensors else None
 
 
 def _is_bias_or_gate(name: str) -> bool:
@@ -157,6 +165,32 @@ class Pack(nn.Module):
         found.update({t.name: t.parameter.detach() for t in self.trained() if not t.slotted})
         return found
 
+    @torch.no_grad()
+    def load_stored(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
+        """Take one slot's weights from what `stored` returned for the same configuration, the inverse of it.
+
+        A prefix is loaded as keys and values; the MLP that computed them while training is switched off.
+
+        Args:
+            slot: The run's place in the pack.
+            tensors: What `stored` returned, on any device.
+
+        Raises:
+            BackboneError: Names or shapes are not those of this configuration on this backbone.
+        """
+        own = self.stored(slot)
+        if {n: tuple(t.shape) for n, t in own.items()} != {n: tuple(t.shape) for n, t in tensors.items()}:
+            differing = sorted(n for n in own.keys() | tensors.keys() if _shape(own, n) != _shape(tensors, n))
+            raise BackboneError(
+                f"Stored weights must be those of the same configuration on {self.backbone.name!r}; they differ in "
+                f"{', '.join(differing[:3])}. Load them with the backbone and the configuration they were trained with."
+            )
+        for name, tensor in tensors.items():
+            if name == PREFIX_VALUES:
+                self.parts["prefix"].fix(slot, tensor)
+            else:
+                own[name].copy_(tensor)
+
     def counts(self, slot: int) -> tuple[int, int, int]:
         """Count one slot's numbers.
 
@@ -170,8 +204,8 @@ class Pack(nn.Module):
         total = sum(tensor.numel() for tensor in stored.values())
         head = sum(tensor.numel() for name, tensor in stored.items() if name.startswith("head."))
         trained = total
-        if "prefix.key_value" in stored:
-            trained += self.parts["prefix"].trained_count(slot) - stored["prefix.key_value"].numel()
+        if PREFIX_VALUES in stored:
+            trained += self.parts["prefix"].trained_count(slot) - stored[PREFIX_VALUES].numel()
         return trained, total, head
 
     def close(self) -> None:
