@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.applicability import check_trial
+from unipelt_search.pelt.applicability import check_trial, must_be_alone, unused_modules
 from unipelt_search.pelt.attach import Attacher
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.dropout import DropoutKeys
@@ -60,11 +60,11 @@ class Pack(nn.Module):
 
         Args:
             backbone: The frozen backbone; shared, except that `fine_tuning` trains a copy of its own.
-            runs: One run per slot; `fine_tuning` must be alone.
+            runs: One run per slot; one that `must_be_alone` is the only one.
 
         Raises:
             BackboneError: A configuration cannot attach.
-            ValueError: `fine_tuning` is not alone.
+            ValueError: A run that must be alone is not.
         """
         super().__init__()
         self.trials = [run.trial for run in runs]
@@ -73,8 +73,11 @@ class Pack(nn.Module):
         for trial in self.trials:
             check_trial(backbone, trial)
         self.tunes_backbone = any(METHODS[trial.method].trains == "backbone" for trial in self.trials)
-        if self.tunes_backbone and len(runs) > 1:
-            raise ValueError("fine_tuning changes the backbone itself, so it must be alone in its pack")
+        alone = [trial.method for trial in self.trials if must_be_alone(backbone, trial)]
+        if alone and len(runs) > 1:
+            raise ValueError(
+                f"{alone[0]} changes what all rows of this backbone share, so it must be alone in its pack"
+            )
         # Kept out of nn.Module's registry: the backbone is shared and is no part of the pack's own tensors.
         model = copy.deepcopy(backbone.model) if self.tunes_backbone else backbone.model
         object.__setattr__(self, "model", model)
@@ -85,6 +88,9 @@ class Pack(nn.Module):
         self.layers = attacher.layers
         self._attached = attacher.attach()
         self.parts = self._attached.parts
+        if self._attached.head is None:
+            raise RuntimeError("attaching must make a head")
+        self._logits = self._attached.head
         if self.tunes_backbone:
             self._unfreeze()
         self.to(backbone.device)
@@ -118,9 +124,11 @@ class Pack(nn.Module):
             dropout = DropoutKeys.of_step(self.dropout_seeds, steps, self.rates)
         tokens = inputs["attention_mask"].to(torch.float32)
         prefix = self.parts["prefix"].materialise() if "prefix" in self.parts else None
-        self.holder.set(ForwardState(self.slots, tokens, dropout, recorder, removed, prefix=prefix))
+        state = ForwardState(self.slots, tokens, dropout, recorder, removed, prefix=prefix)
+        self.holder.set(state)
         try:
-            logits: Tensor = self.model(**inputs).logits
+            logits = self._logits(inputs)
+            state.show_recorder()
         finally:
             self.holder.set(None)
         return logits.view(self.slots, -1, logits.shape[-1])
@@ -228,9 +236,6 @@ class Pack(nn.Module):
 
     def _unfreeze(self) -> None:
         """Train every weight of the copied backbone that takes part, the replaced head aside."""
-        family = self.backbone.family
-        unused = [family.head_module, *self.backbone.new_modules]
-        if family.pooler and self.backbone.pooling != "native":
-            unused.append(f"{self.model.base_model_prefix}.{family.pooler}")
+        unused = unused_modules(self.backbone)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(not any(name == part or name.startswith(f"{part}.") for part in unused))
