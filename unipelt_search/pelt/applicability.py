@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 from torch import nn
@@ -100,7 +101,10 @@ def check_trial(backbone: Backbone, trial: TrialSpec) -> None:
 
 def _check_prefix(backbone: Backbone, method: str, widths: list[int]) -> None:
     config = backbone.model.config
-    if not backbone.family.spliced_prefix and config._attn_implementation != ATTENTION:
+    attention = type(layer_parts(backbone.base, backbone.family)[0].attention)
+    asks = "ALL_ATTENTION_FUNCTIONS" in inspect.getsource(attention.forward)
+    ours = config._attn_implementation == ATTENTION
+    if not backbone.family.spliced_prefix and not (asks and ours):
         raise BackboneError(
             f"A prefix needs an attention that asks transformers' attention interface for plain attention; that of "
             f"type {config.model_type!r} does not. Leave {method} out."

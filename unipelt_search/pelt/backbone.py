@@ -6,11 +6,12 @@ import importlib.util
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
@@ -24,8 +25,8 @@ from transformers.utils import logging as transformers_logging
 
 from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.attention import attention_of, register_attention
-from unipelt_search.pelt.families import Family
-from unipelt_search.pelt.layers import find_family
+from unipelt_search.pelt.families import KNOWN_TYPES, Family
+from unipelt_search.pelt.layers import find_family, layer_parts
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import BackboneSpec
 
@@ -170,9 +171,12 @@ def make_backbone(
     Raises:
         BackboneError: The architecture lacks a part, the pooling does not fit it, or the tokenizer is another model's.
     """
-    family = find_family(model)
     _check_missing(name, model, missing)
     _check_vocabulary(name, model, tokenizer)
+    model.eval()
+    family = find_family(model)
+    if model.config.model_type not in KNOWN_TYPES:
+        family = _try_out(model, family)
     pooling = _fitting_pooling(name, model, family, pooling)
     new = family.head
     if pooling == "native":
@@ -195,6 +199,49 @@ def _model_class(name: str, config: PretrainedConfig) -> type[PreTrainedModel]:
         ) from error
 
 
+@torch.no_grad()
+def _try_out(model: PreTrainedModel, family: Family) -> Family:
+    """Run a model whose parts were found by structure, and check that they are what they look like.
+
+    Every projection must run once per layer and see ``(rows, tokens, features)``, and padding must change nothing.
+    What lies between the token vectors and the head but does not run is left out of the family.
+    """
+    kind, rows, tokens = model.config.model_type, 2, 5
+    layers = layer_parts(model.base_model, family)
+    projections = [p.module for layer in layers for p in (layer.query, layer.key, layer.value, layer.ffn_out)]
+    poolers = {name: model.get_submodule(name) for name in family.pooler_parts}
+    seen: dict[nn.Module, list[torch.Size]] = {module: [] for module in (*projections, *poolers.values())}
+    handles = [module.register_forward_hook(lambda m, args, out: seen[m].append(out.shape[:-1])) for module in seen]
+    ids = torch.randint(1, min(50, model.config.vocab_size), (rows, tokens), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones_like(ids)
+    try:
+        hidden = model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
+        fits = all(seen[module] in ([(rows, tokens)], [(rows * tokens,)]) for module in projections)
+        wide = {"input_ids": functional.pad(ids, (0, 3)), "attention_mask": functional.pad(mask, (0, 3))}
+        padded = model.base_model(**wide).last_hidden_state[:, :tokens]
+        if not family.causal:
+            model(input_ids=ids, attention_mask=mask)
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+        raise BackboneError(
+            f"--model must read token numbers and a padding mask alone; type {kind!r} raised "
+            f"{type(error).__name__}: {_first_line(error)} Choose another model."
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not fits:
+        raise BackboneError(
+            f"--model must run each query, key, value and feed-forward projection once per layer, on (rows, tokens, "
+            f"features); type {kind!r} does not. Choose another model."
+        )
+    if not torch.allclose(hidden, padded, rtol=0, atol=1e-4 * max(1.0, float(hidden.abs().max()))):
+        raise BackboneError(
+            f"--model must answer the same with more padding; type {kind!r} does not, so a sentence's answer would "
+            "depend on its neighbours in the batch. Choose another model."
+        )
+    return replace(family, pooler_parts=tuple(name for name, module in poolers.items() if seen[module]))
+
+
 def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None:
     """Refuse a checkpoint that lacks weights of the backbone itself: it would be frozen at random values."""
     inside = f"{model.base_model_prefix}."
@@ -207,7 +254,10 @@ def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None
 
 
 def _check_vocabulary(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    rows = model.get_input_embeddings().weight.shape[0]
+    try:
+        rows = model.get_input_embeddings().weight.shape[0]
+    except NotImplementedError as error:  # CANINE reads characters
+        raise BackboneError(f"--model must look tokens up in a table of embeddings; {name!r} does not.") from error
     if len(tokenizer) > rows:
         raise BackboneError(
             f"A tokenizer must not have more tokens than its model has embeddings; that of {name!r} has "
