@@ -7,9 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
-from unipelt_search.pelt.attention import ATTENTION, register_attention
+from unipelt_search.pelt.attention import attention_of, register_attention
 from unipelt_search.pelt.backbone import Backbone, make_backbone
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, RunSpec, TrainingSpec, TrialSpec
@@ -18,13 +23,46 @@ from unipelt_search.tasks.metrics import METRICS
 from unipelt_search.tasks.target import PlainKind, make_target
 
 WORDS = [f"w{i}" for i in range(60)]
+_ENDS = {"bos_token_id": 2, "eos_token_id": 3}
+_GROUPED = {"num_key_value_heads": 2}
 SIZES: dict[str, dict[str, Any]] = {
-    "bert": {"intermediate_size": 64, "max_position_embeddings": 64},
-    "roberta": {"intermediate_size": 64, "max_position_embeddings": 64, "pad_token_id": 0},
-    "qwen2": {"intermediate_size": 64, "max_position_embeddings": 64, "num_key_value_heads": 2},
-    "llama": {"intermediate_size": 64, "max_position_embeddings": 64, "num_key_value_heads": 2},
-}
+    "bert": {},
+    "roberta": {},
+    "xlm-roberta": {},
+    "camembert": {},
+    "electra": {"embedding_size": 16},
+    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64},
+    "albert": {"embedding_size": 16, "inner_group_num": 1},
+    "deberta-v2": {
+        "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8, "share_att_key": True,
+        "pooler_hidden_size": 32, "norm_rel_ebd": "layer_norm", "position_biased_input": False, "type_vocab_size": 0,
+    },
+    "mpnet": _ENDS,
+    "modernbert": {
+        **_ENDS, "global_attn_every_n_layers": 2, "local_attention": 4, "cls_token_id": 2, "sep_token_id": 3,
+    },
+    "t5": {
+        "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "eos_token_id": 3,
+        "decoder_start_token_id": 0, "feed_forward_proj": "relu",
+    },
+    "bart": {
+        **_ENDS, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "decoder_start_token_id": 3,
+    },
+    "gpt2": {**_ENDS, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "n_inner": 64},
+    "gpt_neox": _ENDS,
+    "opt": {**_ENDS, "ffn_dim": 64, "word_embed_proj_dim": 32},
+    "llama": _GROUPED,
+    "mistral": {**_GROUPED, "sliding_window": 4},
+    "qwen2": _GROUPED,
+    "qwen3": {**_GROUPED, "head_dim": 16},
+    "gemma3_text": {
+        **_GROUPED, "head_dim": 16, "sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"],
+    },
+    "phi3": {**_ENDS, **_GROUPED},
+}  # fmt: skip
 FAMILIES = tuple(SIZES)
+WITHOUT_BIASES = ("modernbert", "t5", "llama", "mistral", "qwen3", "gemma3_text", "phi3")
 PARTS: dict[str, dict[str, Any]] = {
     "head": {},
     "bitfit": {},
@@ -66,10 +104,14 @@ def tiny_model(family: str, classes: int = 3, **changes: Any) -> Any:
         "hidden_size": 32,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
         "pad_token_id": 0,
     }
-    config = AutoConfig.for_model(family, **{**settings, **SIZES[family], "num_labels": classes, **changes})
-    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=ATTENTION)
+    config = AutoConfig.for_model(family, **{**settings, **SIZES.get(family, {}), "num_labels": classes, **changes})
+    config.use_cache = False
+    attention = attention_of(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)], config)
+    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention)
     with torch.no_grad():  # an untrained model's biases are zero and its vectors alike: make them differ
         for parameter in model.parameters():
             parameter.add_(torch.randn(parameter.shape) * 0.05)

@@ -190,6 +190,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     """
     import torch
 
+    from unipelt_search.pelt.layers import layer_parts
     from unipelt_search.search.capacity import fit_workers, usable_cores
     from unipelt_search.search.forecast import forecast
     from unipelt_search.search.plan import check_budget
@@ -216,7 +217,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
                 timings[method] = time_run(RunSpec(trial=trial, seeds=run_seeds(spec.seed, 0)), backbone, encoded)
     finally:
         torch.set_num_threads(threads)
-    layers = len(backbone.base.get_submodule(backbone.family.layers))
+    layers = len(layer_parts(backbone.base, backbone.family))
     return forecast(spec, task.summary(), timings, capacity, layers, tuple(dropped))
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from tiny import tiny_backbone, tiny_run, tiny_trial
+from tiny import PARTS, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.applicability import check_trial
+from unipelt_search.pelt.applicability import check_trial, must_be_alone
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.trial import AdapterSpec, LoraSpec
 
@@ -28,3 +28,22 @@ def test_what_cannot_attach_is_refused_before_anything_is_touched(
     with pytest.raises(BackboneError, match=message):
         Pack(backbone, [tiny_run(trial)])
     assert not any(module._forward_hooks for module in backbone.model.modules())
+
+
+def test_a_prefix_is_refused_where_it_would_silently_be_absent() -> None:
+    backbone = tiny_backbone("gemma2")  # caps its attention logits, which sdpa cannot
+    with pytest.raises(BackboneError, match="A prefix needs an attention .* type 'gemma2' does not. Leave unipelt_ap"):
+        check_trial(backbone, tiny_trial("unipelt_apl"))
+    check_trial(backbone, tiny_trial("unipelt_al"))
+
+
+@pytest.mark.parametrize(
+    ("family", "alone"),
+    [
+        ("bert", {"fine_tuning"}),
+        ("deberta-v2", {"fine_tuning", "bitfit", "lora", "unipelt_al", "unipelt_pl", "unipelt_apl"}),
+    ],
+)
+def test_what_changes_what_all_rows_share_must_be_alone(family: str, alone: set[str]) -> None:
+    backbone = tiny_backbone(family)
+    assert {method for method in PARTS if must_be_alone(backbone, tiny_trial(method))} == alone

@@ -26,6 +26,7 @@ def test_only_slots_that_have_the_gate_are_shown_to_the_recorder() -> None:
     gate = SlotGate("prefix", 1, 8, [1, 2], [True, False], [False, False])
     state = ForwardState(slots=2, tokens=torch.ones(4, 3), recorder=kept)
     gate(torch.randn(4, 3, 8), state)
+    state.show_recorder()
     assert kept.values[1, "prefix"].isnan().tolist() == [False, False, True, True]
     assert set(gate.stored(0)) == {"weight", "bias"}
     assert gate.stored(1) == {}

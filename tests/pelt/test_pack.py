@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tiny import PARTS, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.pack import Pack
 
 
@@ -69,3 +70,30 @@ def test_removing_every_submodule_leaves_the_linear_probe(method: str) -> None:
     with Pack(tiny_backbone(), [tiny_run(tiny_trial("head"))]) as probe:
         assert torch.allclose(probe(inputs), bare, atol=1e-6)
     assert not torch.allclose(full, bare)
+
+
+@pytest.mark.parametrize("method", PARTS)
+@torch.no_grad()
+def test_stored_weights_load_into_a_fresh_pack(method: str) -> None:
+    inputs, backbone = tiny_inputs([6, 4]), tiny_backbone()
+    with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
+        randomise(pack)
+        before, stored = pack(inputs), {name: tensor.clone() for name, tensor in pack.stored(0).items()}
+    with Pack(backbone, [tiny_run(tiny_trial(method), 1)]) as fresh:
+        assert not torch.allclose(fresh(inputs), before, atol=1e-3)
+        fresh.load_stored(0, stored)
+        assert torch.allclose(fresh(inputs), before, atol=1e-6)
+        again = fresh.stored(0)
+    assert again.keys() == stored.keys()
+    assert all(torch.allclose(again[name], stored[name], atol=1e-6) for name in stored)
+
+
+def test_stored_weights_of_another_configuration_are_refused() -> None:
+    backbone = tiny_backbone()
+    with Pack(backbone, [tiny_run(tiny_trial("lora"))]) as pack:
+        stored = pack.stored(0)
+    with (
+        Pack(backbone, [tiny_run(tiny_trial("adapter"))]) as fresh,
+        pytest.raises(BackboneError, match="same configuration on 'bert'; they differ in adapter.0.down"),
+    ):
+        fresh.load_stored(0, stored)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from unipelt_search.pelt.backbone import MINILM_PACKAGE, Backbone, load_backbone
+from unipelt_search.pelt.layers import layer_parts
 from unipelt_search.records.results import RunResult
 from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import run_seeds
@@ -39,7 +40,7 @@ def trec(minilm: Backbone) -> EncodedTask:
 
 def test_the_alias_is_the_packaged_model_with_its_declared_pooling(minilm: Backbone) -> None:
     assert (minilm.pooling, minilm.new_modules, minilm.max_length) == ("mean", ("classifier",), 512)
-    assert len(minilm.base.get_submodule(minilm.family.layers)) == 6
+    assert len(layer_parts(minilm.base, minilm.family)) == 6
 
 
 @pytest.mark.parametrize("method", ["lora", "unipelt_apl"])

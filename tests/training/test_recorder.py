@@ -19,7 +19,14 @@ def test_statistics_are_numpys_over_the_rows_seen() -> None:
     initial = {(3, "adapter"): np.full(12, 0.5)}
     rows = list(
         gate_rows(
-            recorder, 0, initial, epoch=2.0, stack="encoder", split="select", labels=padded, names=("a", "b", "never")
+            recorder,
+            0,
+            initial,
+            epoch=2.0,
+            stacks=["encoder"] * 9,
+            split="select",
+            labels=padded,
+            names=("a", "b", "never"),
         )
     )
     assert [row.label for row in rows] == [None, "a", "b"]
@@ -40,7 +47,7 @@ def test_a_slot_without_a_gate_has_no_rows_and_one_example_has_no_spread() -> No
     recorder.record("gate", 0, "prefix", torch.tensor([0.25, float("nan")]))
     assert recorder.gates(1) == {}
     (row,) = gate_rows(
-        recorder, 0, recorder.gates(0), epoch=0.0, stack="encoder", split="tune", labels=np.zeros(1, dtype=int)
+        recorder, 0, recorder.gates(0), epoch=0.0, stacks=["encoder"] * 9, split="tune", labels=np.zeros(1, dtype=int)
     )
     assert (row.mean, row.sd, row.contribution) == (0.25, 0.0, None)
 

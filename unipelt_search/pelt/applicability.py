@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 from torch import nn
 
 from unipelt_search.errors import BackboneError
+from unipelt_search.pelt.attention import ATTENTION
 from unipelt_search.pelt.backbone import Backbone
-from unipelt_search.pelt.layers import layer_parts
+from unipelt_search.pelt.layers import attention_shape, layer_parts, stack_layers
+from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import TrialSpec
+
+_ON_PROJECTIONS = frozenset({"lora", "bitfit", "ia3"})
 
 
 def bias_modules(backbone: Backbone) -> Iterator[tuple[str, int | None, nn.Module]]:
@@ -19,17 +24,50 @@ def bias_modules(backbone: Backbone) -> Iterator[tuple[str, int | None, nn.Modul
         backbone: The backbone.
 
     Yields:
-        (name in the base model, layer or None, module).
+        (name in the model, layer or None, module).
     """
     family = backbone.family
-    prefix = f"{backbone.model.base_model_prefix}."
-    for name, module in backbone.base.named_modules():
-        if not isinstance(getattr(module, "bias", None), nn.Parameter) or prefix + name in backbone.new_modules:
-            continue
-        if family.pooler and backbone.pooling != "native" and name.startswith(f"{family.pooler}."):
-            continue
-        rest = name.removeprefix(f"{family.layers}.")
-        yield name, int(rest.split(".")[0]) if rest != name else None, module
+    layers = [layer for stack in family.stacks for layer in stack_layers(backbone.base, stack)]
+    layer_of = {module: number for number, layer in enumerate(layers) for module in layer.modules()}
+    unused = unused_modules(backbone)
+    for name, module in backbone.model.named_modules():
+        if isinstance(getattr(module, "bias", None), nn.Parameter) and not _is_in(name, unused):
+            yield name, layer_of.get(module), module
+
+
+def unused_modules(backbone: Backbone) -> tuple[str, ...]:
+    """Name what does not take part as the checkpoint has it: replaced by newly drawn layers, or skipped by the pooling.
+
+    Args:
+        backbone: The backbone.
+
+    Returns:
+        Names in the model; whatever is inside of them is meant too.
+    """
+    family = backbone.family
+    if backbone.pooling == "native":
+        return backbone.new_modules
+    return tuple(name for name in (*family.head, family.pooler, *family.pooler_parts) if name)
+
+
+def _is_in(name: str, parents: tuple[str, ...]) -> bool:
+    return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
+
+
+def must_be_alone(backbone: Backbone, trial: TrialSpec) -> bool:
+    """Tell whether a run of a configuration cannot share a pack with others.
+
+    Args:
+        backbone: The backbone.
+        trial: The configuration.
+
+    Returns:
+        True where the backbone itself is trained, and where a part changes what all rows share (DeBERTa's relative
+        positions), so that every run would need its own.
+    """
+    method = METHODS[trial.method]
+    shares = backbone.family.shares_positions and bool(_ON_PROJECTIONS & set(method.submodules))
+    return method.trains == "backbone" or shares
 
 
 def check_trial(backbone: Backbone, trial: TrialSpec) -> None:
@@ -42,9 +80,9 @@ def check_trial(backbone: Backbone, trial: TrialSpec) -> None:
     Raises:
         BackboneError: It cannot; says why.
     """
-    layer = layer_parts(backbone.base, backbone.family)[0]
-    smallest = min(layer.query.inner, layer.query.out, layer.value.inner, layer.value.out)
-    width = layer.ffn_out.out
+    layers = layer_parts(backbone.base, backbone.family)
+    smallest = min(min(p.inner, p.out) for layer in layers for p in (layer.query, layer.value))
+    width = layers[0].ffn_out.out
     if trial.method == "bitfit" and not any(True for _ in bias_modules(backbone)):
         raise BackboneError(f"bitfit needs a backbone with biases; {backbone.name!r} has none. Leave bitfit out.")
     if trial.lora and trial.lora.rank > smallest:
@@ -56,4 +94,24 @@ def check_trial(backbone: Backbone, trial: TrialSpec) -> None:
         raise BackboneError(
             f"adapter.bottleneck must be below {width}, the hidden size of {backbone.name!r}; "
             f"got {trial.adapter.bottleneck}."
+        )
+    if trial.prefix:
+        _check_prefix(backbone, trial.method, [layer.value.out for layer in layers])
+
+
+def _check_prefix(backbone: Backbone, method: str, widths: list[int]) -> None:
+    config = backbone.model.config
+    attention = type(layer_parts(backbone.base, backbone.family)[0].attention)
+    asks = "ALL_ATTENTION_FUNCTIONS" in inspect.getsource(attention.forward)
+    ours = config._attn_implementation == ATTENTION
+    if not backbone.family.spliced_prefix and not (asks and ours):
+        raise BackboneError(
+            f"A prefix needs an attention that asks transformers' attention interface for plain attention; that of "
+            f"type {config.model_type!r} does not. Leave {method} out."
+        )
+    shape = attention_shape(config)
+    if {shape.heads * shape.head_width} != set(widths):
+        raise BackboneError(
+            f"A prefix needs values of heads · head width = {shape.heads} · {shape.head_width} features in every "
+            f"layer; those of {backbone.name!r} have {', '.join(map(str, sorted(set(widths))))}. Leave {method} out."
         )

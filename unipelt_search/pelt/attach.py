@@ -11,12 +11,12 @@ from torch.utils.hooks import RemovableHandle
 
 from unipelt_search.pelt.adapter import SlotAdapter
 from unipelt_search.pelt.applicability import bias_modules
-from unipelt_search.pelt.attention import PrefixSite
+from unipelt_search.pelt.attention import PrefixSite, Splice
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.bitfit import SlotBias
 from unipelt_search.pelt.dropout import hashed_dropout, site_key
 from unipelt_search.pelt.gate import SlotGate
-from unipelt_search.pelt.head import POOLED, Pooling, SlotLinear
+from unipelt_search.pelt.head import POOLED, Head, SlotLinear, SlotNorm
 from unipelt_search.pelt.layers import LayerParts, Projection, attention_shape, layer_parts
 from unipelt_search.pelt.lora import SlotLora
 from unipelt_search.pelt.prefix import SlotPrefix
@@ -38,16 +38,18 @@ class DropoutSite:
         return output if dropout is None else hashed_dropout(output, dropout.keys, self.key, dropout.rates)
 
 
-class GateReader:
+class AttentionReader:
     """A pre-hook on the attention module, which sees the input that prefix and LoRA gates read."""
 
-    def __init__(self, gates: Sequence[SlotGate], holder: StateHolder) -> None:
-        """Take one layer's gates and where the pass under way is found."""
-        self.gates, self.holder = gates, holder
+    def __init__(self, layer: int, gates: Sequence[SlotGate], keeps_input: bool, holder: StateHolder) -> None:
+        """Take one layer's gates, whether LoRA asks for the input itself, and where the pass under way is found."""
+        self.layer, self.gates, self.keeps_input, self.holder = layer, gates, keeps_input, holder
 
     def hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Compute the layer's gates from the attention module's input ``(S·B, T, D)``."""
         x = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+        if self.keeps_input:
+            self.holder.now.attention_inputs[self.layer] = x
         for gate in self.gates:
             gate(x, self.holder.now)
 
@@ -58,18 +60,16 @@ class Attached:
 
     parts: nn.ModuleDict = field(default_factory=nn.ModuleDict)
     """Everything that is trained, by name."""
-    handles: list[RemovableHandle] = field(default_factory=list)
-    prefix_sites: list[nn.Module] = field(default_factory=list)
-    """Attention modules that carry a prefix."""
+    handles: list[RemovableHandle | PrefixSite | Splice] = field(default_factory=list)
+    """What takes the parts off again."""
+    head: Head | None = None
+    """What computes the logits."""
 
     def detach(self) -> None:
         """Take every hook off the backbone."""
         for handle in self.handles:
             handle.remove()
-        for attention in self.prefix_sites:
-            PrefixSite.detach(attention)
         self.handles.clear()
-        self.prefix_sites.clear()
 
 
 class Attacher:
@@ -105,7 +105,7 @@ class Attacher:
             self._attach_reader(layer)
             self._attach_adapter(layer)
         self._attach_dropout()
-        self._attach_head()
+        self.attached.head = self._attach_head()
         return self.attached
 
     def _uses(self, submodule: str) -> bool:
@@ -124,8 +124,9 @@ class Attacher:
     def _attach_biases(self) -> None:
         if not self._uses("bitfit"):
             return
-        for name, layer, _ in list(bias_modules(self.backbone)):
-            module = self.model.base_model.get_submodule(name)
+        base = f"{self.model.base_model_prefix}."
+        for full_name, layer, module in list(bias_modules(self.backbone)):
+            name = full_name.removeprefix(base)
             part = SlotBias(layer, name, module.bias.shape[0], self.trials, self.seeds, self.holder)
             self.attached.parts[f"bitfit/{name.replace('.', '/')}"] = part
             self.attached.handles.append(module.register_forward_hook(part.hook))
@@ -138,7 +139,7 @@ class Attacher:
             shape = (projection.out, projection.inner)
             lora = SlotLora(layer.number, name, shape, self.trials, self.seeds, self.holder)
             self.attached.parts[f"lora/{layer.number}/{name}"] = lora
-            self.attached.handles.append(projection.module.register_forward_hook(lora.hook))
+            self.attached.handles.append(projection.register_forward_hook(lora.hook))
 
     def _make_prefix(self) -> SlotPrefix | None:
         if not self._uses("prefix"):
@@ -151,19 +152,20 @@ class Attacher:
     def _attach_prefix(self, layer: LayerParts, prefix: SlotPrefix | None) -> None:
         if prefix is None:
             return
-        PrefixSite(prefix, layer.number, self.backbone.family.causal, self.holder).attach(layer.attention)
-        self.attached.prefix_sites.append(layer.attention)
+        place = Splice if self.backbone.family.spliced_prefix else PrefixSite
+        self.attached.handles.append(place(prefix, layer, self.holder).attach())
 
     def _attach_reader(self, layer: LayerParts) -> None:
         """Compute the gates that read the attention module's input, before that module runs."""
         wanted = [
             self._gate("lora_query", "lora", layer.number, layer.query.inner),
             self._gate("lora_value", "lora", layer.number, layer.value.inner),
-            self._gate("prefix", "prefix", layer.number, self.model.config.hidden_size),
+            self._gate("prefix", "prefix", layer.number, layer.query.inner),
         ]
         gates = [gate for gate in wanted if gate is not None]
-        if gates:
-            hook = GateReader(gates, self.holder).hook
+        keeps_input = self.backbone.family.shares_positions and self._uses("lora")
+        if gates or keeps_input:
+            hook = AttentionReader(layer.number, gates, keeps_input, self.holder).hook
             self.attached.handles.append(layer.attention.register_forward_pre_hook(hook, with_kwargs=True))
 
     def _attach_adapter(self, layer: LayerParts) -> None:
@@ -180,31 +182,29 @@ class Attacher:
             return
         sites = [(f"layer.{layer.number}.{name}", module) for layer in self.layers for name, module in layer.dropouts]
         embedding = self.backbone.family.embedding_dropout
-        if embedding:
+        if embedding is not None:
             sites.append(("embedding", self.model.base_model.get_submodule(embedding)))
         for name, module in sites:
             self.attached.handles.append(module.register_forward_hook(DropoutSite(name, self.holder).hook))
 
-    def _attach_head(self) -> None:
+    def _attach_head(self) -> Head:
         backbone, family = self.backbone, self.backbone.family
         std = getattr(self.model.config, "initializer_range", None) or 0.02
-        native = backbone.pooling == "native"
-        if native or family.pooler:
+        if backbone.pooling == "native":
             for name in backbone.new_modules:
-                linear = self.model.get_submodule(name)
-                slot_linear = SlotLinear(
-                    name, tuple(linear.weight.shape), linear.bias is not None, std, self.seeds, self.holder
-                )
-                self.attached.parts[f"head/{name.replace('.', '/')}"] = slot_linear
-                self.attached.handles.append(linear.register_forward_hook(slot_linear.hook))
-            if not native:
-                pooling = Pooling(backbone.pooling, self.holder, None, every_position=False)
-                self.attached.handles.append(
-                    self.model.base_model.get_submodule(family.pooler or "").register_forward_hook(pooling.hook)
-                )
-            return
-        shape = (backbone.classes, self.model.config.hidden_size)
-        slot_linear = SlotLinear(POOLED, shape, not family.causal, std, self.seeds, self.holder)
-        self.attached.parts[f"head/{POOLED}"] = slot_linear
-        pooling = Pooling(backbone.pooling, self.holder, slot_linear, every_position=family.causal)
-        self.attached.handles.append(self.model.get_submodule(family.head_module).register_forward_hook(pooling.hook))
+                module = self.model.get_submodule(name)
+                bias = module.bias is not None
+                part: SlotLinear | SlotNorm
+                if isinstance(module, nn.Linear):
+                    part = SlotLinear(name, tuple(module.weight.shape), bias, std, self.seeds, self.holder)
+                else:
+                    part = SlotNorm(name, module.weight.shape[0], bias, self.seeds)
+                self.attached.parts[f"head/{name.replace('.', '/')}"] = part
+                self.attached.handles.append(module.register_forward_hook(part.hook))
+            return Head(self.model, family, backbone.pooling, None, self.holder)
+        width = self.model.get_submodule(family.head[-1]).weight.shape[1]
+        # A classifier that follows a pooler in the architecture follows our pooling in its place.
+        name = family.head[-1] if family.pooler else POOLED
+        linear = SlotLinear(name, (backbone.classes, width), not family.causal, std, self.seeds, self.holder)
+        self.attached.parts[f"head/{name.replace('.', '/')}"] = linear
+        return Head(self.model, family, backbone.pooling, linear, self.holder)

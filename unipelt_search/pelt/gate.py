@@ -78,7 +78,7 @@ class SlotGate(nn.Module):
         state.gates[self.layer, self.name] = value
         if state.recorder is not None:
             seen = value if all(self.gated) else value.masked_fill(state.per_row(self.ungated) > 0, torch.nan)
-            state.recorder.record("gate", self.layer, self.name, seen)
+            state.record("gate", self.layer, self.name, seen)
         return value
 
     def stored(self, slot: int) -> dict[str, Tensor]:

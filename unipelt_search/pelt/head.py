@@ -1,18 +1,22 @@
 """The classification head: the architecture's own linear layers, newly drawn for every run, one set per slot.
 
-With native pooling the architecture's head runs as it is and only its linear layers are replaced; with any other
+With native pooling the architecture's head runs as it is and only its newly drawn layers are replaced; with any other
 pooling the token vectors are pooled here and one linear layer follows. A causal model's native pooling is the last real
-token, found by the mask.
+token, found by the mask; an encoder-decoder's head reads the decoder's last one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from unipelt_search.pelt.dropout import hashed_dropout, site_key
-from unipelt_search.pelt.slots import StateHolder, add_per_slot, normal, slot_matmul, slot_parameter, zeros
+from unipelt_search.pelt.families import Family
+from unipelt_search.pelt.slots import StateHolder, add_per_slot, normal, ones, slot_matmul, slot_parameter, zeros
 
 POOLED = "pooled"
 
@@ -58,6 +62,35 @@ class SlotLinear(nn.Module):
         return tensors if self.bias is None else {**tensors, "bias": self.bias[slot]}
 
 
+class SlotNorm(nn.Module):
+    """Scale and shift of a newly drawn layer norm of the head, for every slot of a pack."""
+
+    def __init__(self, name: str, width: int, bias: bool, seeds: Sequence[int]) -> None:
+        """Start at scale 1 and shift 0.
+
+        Args:
+            name: The norm's name.
+            width: Features, D.
+            bias: Whether it shifts.
+            seeds: Each slot's initialisation seed.
+        """
+        super().__init__()
+        shapes = [(width,)] * len(seeds)
+        self.weight = slot_parameter(seeds, f"head.{name}.weight", (width,), shapes, ones)
+        self.bias = slot_parameter(seeds, f"head.{name}.bias", (width,), shapes, zeros) if bias else None
+
+    def hook(self, module: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Answer in place of the architecture's own norm ``(S·B, D)``."""
+        x = functional.layer_norm(args[0], module.normalized_shape, eps=module.eps)
+        scaled = x * self.weight.repeat_interleave(x.shape[0] // self.weight.shape[0], 0)
+        return scaled if self.bias is None else add_per_slot(scaled, self.bias)
+
+    def stored(self, slot: int) -> dict[str, Tensor]:
+        """Return one slot's tensors."""
+        tensors = {"weight": self.weight[slot]}
+        return tensors if self.bias is None else {**tensors, "bias": self.bias[slot]}
+
+
 def pool(hidden: Tensor, tokens: Tensor, pooling: str) -> Tensor:
     """Make one vector of an example's token vectors.
 
@@ -79,25 +112,47 @@ def pool(hidden: Tensor, tokens: Tensor, pooling: str) -> Tensor:
     return hidden.take_along_dim(place[:, None, None], 1)[:, 0]
 
 
-class Pooling:
-    """Hooks that pool where the architecture would."""
+class Head:
+    """Computes a backbone's logits with the parts that are attached to it."""
 
-    def __init__(self, pooling: str, holder: StateHolder, linear: SlotLinear | None, every_position: bool) -> None:
-        """Take what the hook needs.
+    def __init__(
+        self, model: Any, family: Family, pooling: str, linear: SlotLinear | None, holder: StateHolder
+    ) -> None:
+        """Take what the logits are made of.
 
         Args:
-            pooling: `mean`, `cls` or `last`.
+            model: The backbone's model, or the copy that is trained whole.
+            family: How its parts are called.
+            pooling: `native`, `mean`, `cls` or `last`.
+            linear: The layer that follows the pooling; None where the architecture's own head does.
             holder: Where the pass under way is found.
-            linear: The layer that follows at once; None where the architecture calls it itself.
-            every_position: Whether the architecture expects logits at every position and picks one (causal heads).
         """
-        self.pooling, self.holder, self.linear, self.every_position = pooling, holder, linear, every_position
+        self.model, self.family, self.pooling, self.linear, self.holder = model, family, pooling, linear, holder
+        # Others ignore token types, number them from 1 (RoBERTa) or look them up among the words (GPT-2).
+        self.reads_types = (getattr(model.config, "type_vocab_size", None) or 0) > 1
 
-    def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """Answer in place of the pooler or the head, from its input ``(S·B, T, D)``."""
-        hidden = args[0]
-        pooled = pool(hidden, self.holder.now.tokens, self.pooling)
-        if self.linear is None:
-            return pooled
-        logits: Tensor = self.linear(pooled)
-        return logits[:, None].expand(-1, hidden.shape[1], -1) if self.every_position else logits
+    def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Compute logits ``(S·B, classes)`` of inputs ``(S·B, T)``."""
+        if not self.reads_types:
+            inputs = {name: tensor for name, tensor in inputs.items() if name != "token_type_ids"}
+        encodes_decodes = self.model.config.is_encoder_decoder
+        if self.linear is None and not encodes_decodes:
+            logits: Tensor = self.model(**inputs).logits
+            return logits
+        if encodes_decodes:
+            inputs = {**inputs, "decoder_input_ids": self._shifted(inputs["input_ids"])}
+        hidden = self.model.base_model(**inputs).last_hidden_state
+        # An encoder-decoder's own head reads the last end token; ours the last real one, which needs no end token.
+        pooling = "last" if self.pooling == "native" else self.pooling
+        pooled = pool(hidden, self.holder.now.tokens, pooling)
+        if self.linear is not None:
+            return self.linear(pooled)
+        answer: Tensor = self.model.get_submodule(self.family.head_module)(pooled)
+        return answer
+
+    def _shifted(self, ids: Tensor) -> Tensor:
+        """Give the decoder the same tokens ``(S·B, T)``, one later, behind its start token."""
+        config = self.model.config
+        token = config.pad_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
+        start = ids.new_full((ids.shape[0], 1), token)
+        return torch.cat([start, ids[:, :-1]], 1)

@@ -68,18 +68,22 @@ class SlotLora(nn.Module):
         state = self.holder.now
         if state.is_removed("lora", self.layer):
             return output
+        content = state.attention_inputs.get(self.layer)
+        if content is not None and args[0] is not content:
+            # DeBERTa's relative positions: no row's own, so no gate; as in PEFT, the plain update acts on them.
+            return output + self.update(args[0], state, gated=False)
         delta = self.update(args[0], state)
         result = output + delta
         state.record_contribution(self.layer, self.gate, delta, result)
         return result
 
-    def update(self, x: Tensor, state: ForwardState) -> Tensor:
-        """Compute ``f · B A x``: ``(S·B, T, in)`` → ``(S·B, T, out)``."""
+    def update(self, x: Tensor, state: ForwardState, *, gated: bool = True) -> Tensor:
+        """Compute ``f · B A x``: ``(S·B, T, in)`` → ``(S·B, T, out)``; ungated, f is alpha / rank or nothing."""
         if state.dropout is not None and self.drops:
             x = hashed_dropout(x, state.dropout.keys, self.site, self.rates)
         hidden = slot_matmul(x, self.down)  # (S·B, T, rank)
-        hidden = scale_rows(hidden, state.factor(self.offset, self.slope, self.layer, self.gate))
-        return slot_matmul(hidden, self.up)
+        factor = state.factor(self.offset, self.slope, self.layer, self.gate) if gated else self.offset
+        return slot_matmul(scale_rows(hidden, factor), self.up)
 
     def stored(self, slot: int) -> dict[str, Tensor]:
         """Return the factors of one slot without padding, empty where it has none."""

@@ -7,7 +7,7 @@ Everything is checked before the first hook is placed. While a pack is attached 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -15,7 +15,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from unipelt_search.pelt.applicability import check_trial
+from unipelt_search.errors import BackboneError
+from unipelt_search.pelt.applicability import check_trial, must_be_alone, unused_modules
 from unipelt_search.pelt.attach import Attacher
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.dropout import DropoutKeys
@@ -40,6 +41,13 @@ class TrainedTensor:
         return tensor if self.slotted else tensor.unsqueeze(0)
 
 
+PREFIX_VALUES = "prefix.key_value"
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(tensors[name].shape) if name in tensors else None
+
+
 def _is_bias_or_gate(name: str) -> bool:
     return name.endswith("bias") or name.startswith(("gate/", "bitfit/"))
 
@@ -52,11 +60,11 @@ class Pack(nn.Module):
 
         Args:
             backbone: The frozen backbone; shared, except that `fine_tuning` trains a copy of its own.
-            runs: One run per slot; `fine_tuning` must be alone.
+            runs: One run per slot; one that `must_be_alone` is the only one.
 
         Raises:
             BackboneError: A configuration cannot attach.
-            ValueError: `fine_tuning` is not alone.
+            ValueError: A run that must be alone is not.
         """
         super().__init__()
         self.trials = [run.trial for run in runs]
@@ -65,8 +73,11 @@ class Pack(nn.Module):
         for trial in self.trials:
             check_trial(backbone, trial)
         self.tunes_backbone = any(METHODS[trial.method].trains == "backbone" for trial in self.trials)
-        if self.tunes_backbone and len(runs) > 1:
-            raise ValueError("fine_tuning changes the backbone itself, so it must be alone in its pack")
+        alone = [trial.method for trial in self.trials if must_be_alone(backbone, trial)]
+        if alone and len(runs) > 1:
+            raise ValueError(
+                f"{alone[0]} changes what all rows of this backbone share, so it must be alone in its pack"
+            )
         # Kept out of nn.Module's registry: the backbone is shared and is no part of the pack's own tensors.
         model = copy.deepcopy(backbone.model) if self.tunes_backbone else backbone.model
         object.__setattr__(self, "model", model)
@@ -77,6 +88,9 @@ class Pack(nn.Module):
         self.layers = attacher.layers
         self._attached = attacher.attach()
         self.parts = self._attached.parts
+        if self._attached.head is None:
+            raise RuntimeError("attaching must make a head")
+        self._logits = self._attached.head
         if self.tunes_backbone:
             self._unfreeze()
         self.to(backbone.device)
@@ -110,9 +124,11 @@ class Pack(nn.Module):
             dropout = DropoutKeys.of_step(self.dropout_seeds, steps, self.rates)
         tokens = inputs["attention_mask"].to(torch.float32)
         prefix = self.parts["prefix"].materialise() if "prefix" in self.parts else None
-        self.holder.set(ForwardState(self.slots, tokens, dropout, recorder, removed, prefix=prefix))
+        state = ForwardState(self.slots, tokens, dropout, recorder, removed, prefix=prefix)
+        self.holder.set(state)
         try:
-            logits: Tensor = self.model(**inputs).logits
+            logits = self._logits(inputs)
+            state.show_recorder()
         finally:
             self.holder.set(None)
         return logits.view(self.slots, -1, logits.shape[-1])
@@ -157,6 +173,32 @@ class Pack(nn.Module):
         found.update({t.name: t.parameter.detach() for t in self.trained() if not t.slotted})
         return found
 
+    @torch.no_grad()
+    def load_stored(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
+        """Take one slot's weights from what `stored` returned for the same configuration, the inverse of it.
+
+        A prefix is loaded as keys and values; the MLP that computed them while training is switched off.
+
+        Args:
+            slot: The run's place in the pack.
+            tensors: What `stored` returned, on any device.
+
+        Raises:
+            BackboneError: Names or shapes are not those of this configuration on this backbone.
+        """
+        own = self.stored(slot)
+        if {n: tuple(t.shape) for n, t in own.items()} != {n: tuple(t.shape) for n, t in tensors.items()}:
+            differing = sorted(n for n in own.keys() | tensors.keys() if _shape(own, n) != _shape(tensors, n))
+            raise BackboneError(
+                f"Stored weights must be those of the same configuration on {self.backbone.name!r}; they differ in "
+                f"{', '.join(differing[:3])}. Load them with the backbone and the configuration they were trained with."
+            )
+        for name, tensor in tensors.items():
+            if name == PREFIX_VALUES:
+                self.parts["prefix"].fix(slot, tensor)
+            else:
+                own[name].copy_(tensor)
+
     def counts(self, slot: int) -> tuple[int, int, int]:
         """Count one slot's numbers.
 
@@ -170,8 +212,8 @@ class Pack(nn.Module):
         total = sum(tensor.numel() for tensor in stored.values())
         head = sum(tensor.numel() for name, tensor in stored.items() if name.startswith("head."))
         trained = total
-        if "prefix.key_value" in stored:
-            trained += self.parts["prefix"].trained_count(slot) - stored["prefix.key_value"].numel()
+        if PREFIX_VALUES in stored:
+            trained += self.parts["prefix"].trained_count(slot) - stored[PREFIX_VALUES].numel()
         return trained, total, head
 
     def close(self) -> None:
@@ -194,9 +236,6 @@ class Pack(nn.Module):
 
     def _unfreeze(self) -> None:
         """Train every weight of the copied backbone that takes part, the replaced head aside."""
-        family = self.backbone.family
-        unused = [family.head_module, *self.backbone.new_modules]
-        if family.pooler and self.backbone.pooling != "native":
-            unused.append(f"{self.model.base_model_prefix}.{family.pooler}")
+        unused = unused_modules(self.backbone)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(not any(name == part or name.startswith(f"{part}.") for part in unused))

@@ -122,14 +122,9 @@ class SlotPrefix(nn.Module):
             Keys and values ``(S·B, heads, length + T, head_width)``, and the mask for them, None where every
             position sees everything.
         """
-        if state.prefix is None:
-            raise RuntimeError("the prefix of this pass was not materialised")
-        parts = state.prefix[:, layer].repeat_interleave(state.rows, 0)  # (S·B, 2, heads, length, head_width)
-        if self.scaled:
-            parts = scale_rows(parts, state.factor(self.offset, self.slope, layer, "prefix"))
-        prefix_key, prefix_value = parts[:, 0].to(key.dtype), parts[:, 1].to(value.dtype)
+        prefix_key, prefix_value, logits = self.of_rows(state, layer)
+        prefix_key, prefix_value = prefix_key.to(key.dtype), prefix_value.to(value.dtype)
         length, tokens = prefix_key.shape[2], key.shape[2]
-        logits = self._logits(state, layer, length)
         if mask is None and causal:
             mask = torch.ones(tokens, tokens, dtype=torch.bool, device=key.device).tril()[None, None]
         if mask is None and logits is not None:
@@ -138,7 +133,25 @@ class SlotPrefix(nn.Module):
             mask = _widen(mask, logits, key.shape[0], length, key.dtype)
         return torch.cat([prefix_key, key], 2), torch.cat([prefix_value, value], 2), mask
 
-    def _logits(self, state: ForwardState, layer: int, length: int) -> Tensor | None:
+    def of_rows(self, state: ForwardState, layer: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return every row's prefix in one layer, behind its gate.
+
+        Args:
+            state: The pass under way, with its materialised prefix.
+            layer: The layer, counted from 0.
+
+        Returns:
+            Keys and values ``(S·B, heads, length, head_width)``, and what is added to their attention logits
+            ``(S·B, length)``, None for nothing.
+        """
+        if state.prefix is None:
+            raise RuntimeError("the prefix of this pass was not materialised")
+        parts = state.prefix[:, layer].repeat_interleave(state.rows, 0)  # (S·B, 2, heads, length, head_width)
+        if self.scaled:
+            parts = scale_rows(parts, state.factor(self.offset, self.slope, layer, "prefix"))
+        return parts[:, 0], parts[:, 1], self._logits(state, layer)
+
+    def _logits(self, state: ForwardState, layer: int) -> Tensor | None:
         """What is added to the prefix's attention logits: ``(S·B, length)``, or None for nothing."""
         gate = state.gates.get((layer, "prefix"))
         if not self.uneven and not (self.logit and gate is not None):
@@ -154,6 +167,22 @@ class SlotPrefix(nn.Module):
             return {}
         with torch.no_grad():
             return {"key_value": self.materialise()[slot, :, :, :, : self.lengths[slot]]}
+
+    @torch.no_grad()
+    def fix(self, slot: int, key_value: Tensor) -> None:
+        """Set one slot's keys and values; they are then trained directly, without the MLP.
+
+        Args:
+            slot: The run's place in the pack.
+            key_value: What `stored` returned, ``(layers, 2, heads, length, head_width)``.
+        """
+        flat = key_value.permute(3, 0, 1, 2, 4).flatten(1)  # (length, layers · 2 · heads · head_width)
+        if not hasattr(self, "direct"):
+            values = torch.zeros(len(self.lengths), max(self.lengths), flat.shape[1], device=self.is_direct.device)
+            self.direct = nn.Parameter(values)
+        self.direct[slot, : self.lengths[slot]] = flat.to(self.direct)
+        self.is_direct[slot] = 1.0
+        self.middles[slot] = 0
 
     def trained_count(self, slot: int) -> int:
         """Count the numbers that are trained for one slot, the MLP included."""

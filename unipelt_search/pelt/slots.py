@@ -51,6 +51,10 @@ class ForwardState:
     """(submodule, layer) pairs that act as if absent; layer None is all layers."""
     gates: dict[tuple[int, str], Tensor] = field(default_factory=dict)
     """Gates of this pass by (layer, gate name), each ``(S·B,)``."""
+    attention_inputs: dict[int, Tensor] = field(default_factory=dict)
+    """Inputs of the attention modules by layer, where their projections run on other vectors too (DeBERTa)."""
+    seen: dict[tuple[str, int, str], list[Tensor]] = field(default_factory=dict)
+    """What was recorded by (kind, layer, gate): one value per time that the layer ran."""
     prefix: Tensor | None = None
     """Keys and values of this pass, ``(S, layers, 2, heads, length, head_dim)``."""
 
@@ -84,13 +88,29 @@ class ForwardState:
             return self.per_row(offset)
         return self.per_row(offset) + self.per_row(slope) * value
 
+    @property
+    def wants_contributions(self) -> bool:
+        """Whether contributions are recorded."""
+        return self.recorder is not None and self.recorder.contributions
+
+    def record(self, kind: str, layer: int, gate: str, values: Tensor) -> None:
+        """Keep values ``(S·B,)`` of one gate for the recorder."""
+        if self.recorder is not None:
+            self.seen.setdefault((kind, layer, gate), []).append(values.detach())
+
+    def show_recorder(self) -> None:
+        """Hand over what was recorded: the mean where a layer ran several times in this pass (ALBERT)."""
+        if self.recorder is not None:
+            for (kind, layer, gate), values in self.seen.items():
+                self.recorder.record(kind, layer, gate, torch.stack(values).mean(0))
+
     def record_contribution(self, layer: int, gate: str, delta: Tensor, output: Tensor) -> None:
-        """Record mean over real tokens of ‖delta‖ / ‖output‖, both ``(S·B, T, D)``."""
-        if self.recorder is None or not self.recorder.contributions:
+        """Record mean over real tokens of ‖delta‖ / ‖output‖, both ``(S·B, T, D)`` or ``(S·B·T, D)``."""
+        if not self.wants_contributions:
             return
-        ratio = delta.norm(dim=-1) / output.norm(dim=-1).clamp(min=1e-12)  # (S·B, T)
+        ratio = (delta.norm(dim=-1) / output.norm(dim=-1).clamp(min=1e-12)).view(self.tokens.shape)
         values = (ratio * self.tokens).sum(1) / self.tokens.sum(1).clamp(min=1)
-        self.recorder.record("contribution", layer, gate, values)
+        self.record("contribution", layer, gate, values)
 
 
 class StateHolder:
@@ -142,6 +162,11 @@ def zeros(tensor: Tensor, generator: torch.Generator) -> None:
     """Leave a tensor at zero."""
 
 
+def ones(tensor: Tensor, generator: torch.Generator) -> None:
+    """Set a tensor to one."""
+    tensor.fill_(1.0)
+
+
 def normal(std: float) -> Init:
     """Return an initialiser that draws from a normal distribution with mean 0."""
     return lambda tensor, generator: tensor.normal_(0.0, std, generator=generator)
@@ -174,5 +199,6 @@ def add_per_slot(x: Tensor, values: Tensor) -> Tensor:
 
 
 def scale_rows(x: Tensor, factor: Tensor) -> Tensor:
-    """Multiply every row of ``(S·B, …)`` with its factor ``(S·B,)``."""
-    return x * factor.view(-1, *([1] * (x.dim() - 1)))
+    """Multiply every row of ``(S·B, …)``, or of ``(S·B·T, …)`` (OPT), with its factor ``(S·B,)``."""
+    own = factor if len(factor) == len(x) else factor.repeat_interleave(len(x) // len(factor))
+    return x * own.view(-1, *([1] * (x.dim() - 1)))

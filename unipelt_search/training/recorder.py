@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -57,7 +57,7 @@ def gate_rows(
     initial: dict[GateKey, np.ndarray],
     *,
     epoch: float,
-    stack: Literal["encoder", "decoder"],
+    stacks: Sequence[Literal["encoder", "decoder"]],
     split: Literal["tune", "select"],
     labels: np.ndarray,
     names: tuple[str, ...] = (),
@@ -69,7 +69,7 @@ def gate_rows(
         slot: The run's place in the pack.
         initial: The same gates on the same rows before the first step, ``(n,)`` each.
         epoch: When.
-        stack: Which stack the layers belong to.
+        stacks: Which stack each layer belongs to.
         split: Which rows.
         labels: ``(n,)``, the true label of each row, or ``(n, labels)`` of 0 and 1 where rows have sets of them.
         names: The labels' names; when given, a row per label follows the overall one.
@@ -87,7 +87,7 @@ def gate_rows(
             own = values[chosen]
             q05, q25, q50, q75, q95 = (float(q) for q in np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95]))
             yield GateRow(
-                epoch=epoch, stack=stack, layer=layer, gate=gate, split=split, label=name, n=len(own),
+                epoch=epoch, stack=stacks[layer], layer=layer, gate=gate, split=split, label=name, n=len(own),
                 mean=float(own.mean()), sd=float(own.std(ddof=1)) if len(own) > 1 else 0.0,
                 q05=q05, q25=q25, q50=q50, q75=q75, q95=q95,
                 share_active=float((own > ACTIVE_ABOVE).mean()),

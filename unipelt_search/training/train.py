@@ -12,10 +12,10 @@ import numpy as np
 from torch import Tensor
 
 from unipelt_search.errors import DivergedError
+from unipelt_search.pelt.applicability import must_be_alone
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
-from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
@@ -63,7 +63,7 @@ def train_events(
 def train(
     runs: Sequence[RunSpec], backbone: Backbone, task: EncodedTask, *, tune_rows: int = TUNE_ROWS
 ) -> list[RunResult | DivergedError]:
-    """Train several runs: those on the frozen backbone as one pack, `fine_tuning` each alone.
+    """Train several runs: as one pack, those that must be alone each in its own.
 
     Args:
         runs: What to train.
@@ -77,7 +77,7 @@ def train(
     Raises:
         BackboneError: A configuration cannot attach to the backbone.
     """
-    alone = [i for i, run in enumerate(runs) if METHODS[run.trial.method].trains == "backbone"]
+    alone = [i for i, run in enumerate(runs) if must_be_alone(backbone, run.trial)]
     groups = [[i] for i in alone] + [[i for i in range(len(runs)) if i not in alone]]
     results: dict[int, RunResult | DivergedError] = {}
     for group in filter(None, groups):
@@ -333,7 +333,7 @@ class _PackTraining:
             number,
             slot.initial_tune if split == "tune" else slot.initial_select,
             epoch=epoch,
-            stack=self.pack.backbone.family.stack,
+            stacks=[layer.stack for layer in self.pack.layers],
             split=split,
             labels=encoded.labels,
             names=self.task.labels if split == "select" else (),

@@ -1,0 +1,189 @@
+"""Every architecture × every method: it trains, is stored, loads, and is the same in a pack and with more padding."""
+
+from __future__ import annotations
+
+import copy
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from tiny import FAMILIES, PARTS, WITHOUT_BIASES, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from unipelt_search.errors import BackboneError
+from unipelt_search.pelt.applicability import must_be_alone
+from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.pelt.pack import Pack
+from unipelt_search.specs.trial import LoraSpec
+from unipelt_search.training.checkpoint import load_run, save_run
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+
+INPUTS = tiny_inputs([9, 4, 6])
+CAUSAL = ("gpt2", "gpt_neox", "opt", "llama", "mistral", "qwen2", "qwen3", "gemma3_text", "phi3")
+KEY_BIAS = re.compile(r"[./](key|k|k_proj|k_lin)[./](bias|delta)$")
+backbone_of = cache(tiny_backbone)
+
+
+@pytest.mark.parametrize("method", PARTS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_method_trains_is_stored_and_answers_the_same_again(family: str, method: str, tmp_path: Path) -> None:
+    backbone, trial = backbone_of(family), tiny_trial(method)
+    if method == "bitfit" and family in WITHOUT_BIASES:
+        with pytest.raises(BackboneError, match=f"bitfit needs a backbone with biases; '{family}' has none"):
+            Pack(backbone, [tiny_run(trial)])
+        return
+    with Pack(backbone, [tiny_run(trial)]) as pack:
+        randomise(pack)
+        assert_every_tensor_moves(pack)
+        with torch.no_grad():
+            answer = pack(INPUTS)[0]
+            wide = pack({name: torch.nn.functional.pad(tensor, (0, 5)) for name, tensor in INPUTS.items()})[0]
+        save_run(tmp_path / "run", pack.stored(0), {})
+    assert torch.allclose(answer, wide, atol=1e-5)
+    tensors, _ = load_run(tmp_path / "run")
+    with torch.no_grad():
+        with Pack(backbone, [tiny_run(trial, 1)]) as fresh:
+            fresh.load_stored(0, tensors)
+            assert torch.allclose(fresh(INPUTS)[0], answer, atol=1e-6)
+        assert_equal_in_a_pack(backbone, trial, tensors, answer)
+
+
+def assert_every_tensor_moves(pack: Pack) -> None:
+    """Take one step down the gradient of a loss, with dropout on."""
+    trained = pack.trained()
+    before = [tensor.parameter.detach().clone() for tensor in trained]
+    optimizer = torch.optim.SGD([tensor.parameter for tensor in trained], lr=0.1)
+    torch.nn.functional.cross_entropy(pack(INPUTS, steps=[0])[0], torch.tensor([0, 1, 2])).backward()
+    optimizer.step()
+    still = [tensor.name for tensor, old in zip(trained, before, strict=True) if torch.equal(tensor.parameter, old)]
+    # A key's bias adds the same to all scores of a query, which a softmax does not see: its gradient is 0.
+    assert [name for name in still if not KEY_BIAS.search(name)] == []
+    assert all(tensor.parameter.grad is not None for tensor in trained)
+
+
+def assert_equal_in_a_pack(backbone: Backbone, trial: Any, tensors: dict[str, torch.Tensor], answer: Any) -> None:
+    runs = [tiny_run(tiny_trial("unipelt_ap"), 2), tiny_run(trial, 1)]
+    if must_be_alone(backbone, trial):
+        with pytest.raises(ValueError, match="must be alone in its pack"):
+            Pack(backbone, runs)
+        return
+    with Pack(backbone, runs) as together:
+        together.load_stored(1, tensors)
+        logits = together({name: tensor.repeat(2, 1) for name, tensor in INPUTS.items()})
+    assert torch.allclose(logits[1], answer, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", CAUSAL)
+@pytest.mark.parametrize("method", ["lora", "prefix", "adapter"])
+@torch.no_grad()
+def test_a_causal_backbone_does_not_look_ahead(family: str, method: str) -> None:
+    """Changing the last token leaves the hidden states of all earlier positions as they were."""
+    backbone, inputs = backbone_of(family), tiny_inputs([9, 9])
+    changed = {**inputs, "input_ids": inputs["input_ids"].clone()}
+    changed["input_ids"][:, -1] = (changed["input_ids"][:, -1] + 1) % 60 + 4
+    seen: list[torch.Tensor] = []
+    with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
+        assert all(layer.causal for layer in pack.layers)
+        randomise(pack)
+        handle = backbone.base.register_forward_hook(lambda module, args, output: seen.append(output[0]))
+        pack(inputs)
+        pack(changed)
+        handle.remove()
+    assert torch.allclose(seen[0][:, :-1], seen[1][:, :-1], atol=1e-6)
+    assert not torch.allclose(seen[0][:, -1], seen[1][:, -1], atol=1e-3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_every_submodule_acts_in_every_layer(family: str) -> None:
+    """Taking one away in one layer changes the answer: nothing hangs where it is never asked."""
+    with Pack(backbone_of(family), [tiny_run(tiny_trial("unipelt_apl"))]) as pack:
+        randomise(pack)
+        full = pack(INPUTS)
+        for layer in pack.layers:
+            for submodule in ("adapter", "prefix", "lora"):
+                without = pack(INPUTS, removed=frozenset({(submodule, layer.number)}))
+                assert not torch.allclose(full, without, atol=1e-5), (submodule, layer.number)
+
+
+# The self-attention's projections in PEFT's terms; a fused one cannot be compared, PEFT adapts all of it.
+SEPARATE = {
+    "bert": "query|value", "roberta": "query|value", "electra": "query|value", "distilbert": "q_lin|v_lin",
+    "albert": "query|value", "deberta-v2": "query_proj|value_proj", "mpnet": "q|v", "t5": r"SelfAttention\.(q|v)",
+    "bart": r"self_attn\.(q_proj|v_proj)", "opt": "q_proj|v_proj", "llama": "q_proj|v_proj",
+    "mistral": "q_proj|v_proj", "qwen2": "q_proj|v_proj", "qwen3": "q_proj|v_proj", "gemma3_text": "q_proj|v_proj",
+}  # fmt: skip
+
+
+def last_hidden(model: Any) -> torch.Tensor:
+    """The token vectors of a model without its head."""
+    inputs = dict(INPUTS)
+    if model.config.is_encoder_decoder:  # the decoder reads the same tokens, one later, behind its start token
+        start = torch.full((3, 1), model.config.decoder_start_token_id)
+        inputs["decoder_input_ids"] = torch.cat([start, INPUTS["input_ids"][:, :-1]], 1)
+    return model.base_model(**inputs).last_hidden_state
+
+
+@pytest.mark.parametrize("family", SEPARATE)
+@torch.no_grad()
+def test_lora_is_that_of_peft(family: str) -> None:
+    backbone = backbone_of(family)
+    trial = tiny_trial("lora").model_copy(update={"lora": LoraSpec(rank=4, alpha=12.0)})
+    seen: list[torch.Tensor] = []
+    with Pack(backbone, [tiny_run(trial)]) as pack:
+        randomise(pack)
+        handle = backbone.base.register_forward_hook(lambda module, args, out: seen.append(out.last_hidden_state))
+        pack(INPUTS)
+        handle.remove()
+    targets = rf".*(\.|^)({SEPARATE[family]})"
+    model = copy.deepcopy(backbone.model)
+    reference = get_peft_model(model, LoraConfig(r=4, lora_alpha=12, target_modules=targets))
+    names = {module: name for name, module in backbone.model.named_modules()}
+    adapted = [(layer.number, "query", layer.query) for layer in pack.layers]
+    adapted += [(layer.number, "value", layer.value) for layer in pack.layers]
+    assert len(adapted) == sum(hasattr(module, "lora_A") for module in reference.modules())
+    for number, place, projection in adapted:
+        module, part = model.get_submodule(names[projection.module]), pack.parts[f"lora/{number}/{place}"]
+        module.lora_A["default"].weight.copy_(part.down[0])
+        module.lora_B["default"].weight.copy_(part.up[0])
+    real = INPUTS["attention_mask"].bool()
+    assert torch.allclose(seen[0][real], last_hidden(model)[real], atol=1e-5)
+    assert not torch.allclose(seen[0][real], last_hidden(backbone.model)[real], atol=1e-3)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "modernbert", "phi3"])
+@torch.no_grad()
+def test_lora_on_a_fused_projection_is_an_update_of_its_weight(family: str) -> None:
+    """The update written into the rows of query and value in a copy's fused weight gives the same token vectors."""
+    backbone, trial = backbone_of(family), tiny_trial("lora").model_copy(update={"lora": LoraSpec(rank=4, alpha=12.0)})
+    seen: list[torch.Tensor] = []
+    with Pack(backbone, [tiny_run(trial)]) as pack:
+        randomise(pack)
+        handle = backbone.base.register_forward_hook(lambda module, args, out: seen.append(out.last_hidden_state))
+        pack(INPUTS)
+        handle.remove()
+    model, config = copy.deepcopy(backbone.model), backbone.model.config
+    names, width = {module: name for name, module in backbone.model.named_modules()}, 32 // config.num_attention_heads
+    keys = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    for layer in pack.layers:
+        weight = model.get_submodule(names[layer.query.module]).weight
+        rows = weight.T if family == "gpt2" else weight  # (out, in)
+        updates = {}
+        for place in ("query", "value"):
+            part = pack.parts[f"lora/{layer.number}/{place}"]
+            updates[place] = 3.0 * part.up[0] @ part.down[0]
+        if family == "gpt_neox":  # head by head: its query, its key, its value
+            for head in range(4):
+                own = slice(head * width, (head + 1) * width)
+                rows[3 * head * width :][:width] += updates["query"][own]
+                rows[3 * head * width + 2 * width :][:width] += updates["value"][own]
+        else:
+            rows[:32] += updates["query"]
+            rows[32 + keys * width :] += updates["value"]
+    real = INPUTS["attention_mask"].bool()
+    assert torch.allclose(seen[0][real], last_hidden(model)[real], atol=1e-5)
+    assert not torch.allclose(seen[0][real], last_hidden(backbone.model)[real], atol=1e-3)
