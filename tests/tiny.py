@@ -12,7 +12,16 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from unipelt_search.pelt.attention import ATTENTION, register_attention
 from unipelt_search.pelt.backbone import Backbone, make_backbone
 from unipelt_search.specs.seeds import run_seeds
-from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, RunSpec, TrainingSpec, TrialSpec
+from unipelt_search.specs.trial import (
+    AdapterSpec,
+    GateSpec,
+    LoraSpec,
+    ParallelAdapterSpec,
+    PrefixSpec,
+    RunSpec,
+    TrainingSpec,
+    TrialSpec,
+)
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 
 WORDS = [f"w{i}" for i in range(60)]
@@ -28,6 +37,8 @@ PARTS: dict[str, dict[str, Any]] = {
     "bitfit": {},
     "lora": {"lora": LoraSpec()},
     "adapter": {"adapter": AdapterSpec(bottleneck=8)},
+    "parallel_adapter": {"parallel_adapter": ParallelAdapterSpec(bottleneck=8)},
+    "ia3": {},
     "prefix": {"prefix": PrefixSpec(length=4, mlp=None)},
     "unipelt_ap": {"adapter": AdapterSpec(bottleneck=8), "prefix": PrefixSpec(length=4, mlp=12), "gate": GateSpec()},
     "unipelt_al": {"adapter": AdapterSpec(bottleneck=8), "lora": LoraSpec(), "gate": GateSpec()},

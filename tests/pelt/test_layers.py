@@ -14,6 +14,8 @@ def test_every_layer_has_its_parts_with_their_sizes(family: str, value: int, ffn
     for layer in layers:
         assert (layer.query.inner, layer.query.out) == (32, 32)
         assert (layer.value.inner, layer.value.out) == (32, value)
+        assert (layer.key.inner, layer.key.out) == (32, value)
+        assert layer.ffn_in.in_features == 32
         assert (layer.ffn_out.inner, layer.ffn_out.out) == (ffn, 32)
     assert layers[0].attention is not layers[1].attention
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from unipelt_search.search.space import LEARNING_RATES, parameters_of, published, steps_for, suggest
+from unipelt_search.search.space import parameters_of, published, steps_for, suggest
+from unipelt_search.specs.hyperparameters import LEARNING_RATES
 from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
 from unipelt_search.specs.study import SpaceSpec
 

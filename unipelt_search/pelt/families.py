@@ -25,7 +25,10 @@ class Family:
     attention: str
     """The module that calls the attention function and whose input the prefix and LoRA gates read."""
     query: str
+    key: str
     value: str
+    ffn_in: str
+    """A linear layer that reads the feed-forward network's input, which the parallel adapter reads too."""
     ffn_out: str
     """The feed-forward network's down-projection, which the adapter acts behind."""
     head: tuple[str, ...]
@@ -51,7 +54,9 @@ def _like_bert(
         layers="encoder.layer",
         attention="attention.self",
         query="attention.self.query",
+        key="attention.self.key",
         value="attention.self.value",
+        ffn_in="intermediate.dense",
         ffn_out="output.dense",
         head=head,
         head_module="classifier",
@@ -70,7 +75,9 @@ FAMILIES = (
         layers="layers",
         attention="self_attn",
         query="self_attn.q_proj",
+        key="self_attn.k_proj",
         value="self_attn.v_proj",
+        ffn_in="mlp.gate_proj",
         ffn_out="mlp.down_proj",
         head=("score",),
         head_module="score",
@@ -113,8 +120,9 @@ def check_family(family: Family, model: nn.Module, base: nn.Module) -> None:
     layers = dict(base.named_modules()).get(family.layers)
     if not isinstance(layers, nn.ModuleList) or not len(layers):
         raise BackboneError(f"--model must have its layers at {family.layers!r}; nothing was found there.")
-    wanted = [(layers[0], f"{family.layers}.0", name) for name in (family.attention, family.query, family.value)]
-    wanted += [(layers[0], f"{family.layers}.0", name) for name in (family.ffn_out, *family.layer_dropout)]
+    wanted = [(layers[0], f"{family.layers}.0", name) for name in (family.attention, family.query, family.key)]
+    parts = (family.value, family.ffn_in, family.ffn_out, *family.layer_dropout)
+    wanted += [(layers[0], f"{family.layers}.0", name) for name in parts]
     wanted += [(model, "the model", name) for name in (*family.head, family.head_module)]
     wanted += [(base, "the base model", name) for name in (family.embedding_dropout, family.pooler) if name]
     for parent, where, name in wanted:

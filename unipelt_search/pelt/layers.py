@@ -32,7 +32,10 @@ class LayerParts:
     attention: nn.Module
     """The module that calls the attention function and whose input the prefix and LoRA gates read."""
     query: Projection
+    key: Projection
     value: Projection
+    ffn_in: nn.Module
+    """What reads the feed-forward network's input."""
     ffn_out: Projection
     """The feed-forward network's down-projection."""
     dropouts: tuple[tuple[str, nn.Module], ...]
@@ -68,7 +71,9 @@ def layer_parts(base: nn.Module, family: Family) -> tuple[LayerParts, ...]:
             module=layer,
             attention=layer.get_submodule(family.attention),
             query=_projection(layer, family.query),
+            key=_projection(layer, family.key),
             value=_projection(layer, family.value),
+            ffn_in=layer.get_submodule(family.ffn_in),
             ffn_out=_projection(layer, family.ffn_out),
             dropouts=tuple((name, layer.get_submodule(name)) for name in family.layer_dropout),
         )

@@ -51,6 +51,8 @@ class ForwardState:
     """(submodule, layer) pairs that act as if absent; layer None is all layers."""
     gates: dict[tuple[int, str], Tensor] = field(default_factory=dict)
     """Gates of this pass by (layer, gate name), each ``(S·B,)``."""
+    ffn_inputs: dict[int, Tensor] = field(default_factory=dict)
+    """Inputs of the feed-forward networks of this pass by layer, ``(S·B, T, D)``, where a part asks for them."""
     prefix: Tensor | None = None
     """Keys and values of this pass, ``(S, layers, 2, heads, length, head_dim)``."""
 

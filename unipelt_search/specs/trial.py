@@ -37,6 +37,17 @@ class AdapterSpec(Frozen):
     """Maps 0 to 0, which zero-padding in a pack relies on."""
 
 
+class ParallelAdapterSpec(Frozen):
+    """A bottleneck adapter from the feed-forward network's input to its output."""
+
+    bottleneck: int = Field(default=48, ge=1, le=4096)
+    """Units in the middle."""
+    activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
+    """Maps 0 to 0, which zero-padding in a pack relies on."""
+    scale: float = Field(default=4.0, gt=0, le=100)
+    """What its answer is multiplied with."""
+
+
 class PrefixSpec(Frozen):
     """Trained keys and values in front of each layer's attention."""
 
@@ -53,6 +64,8 @@ class GateSpec(Frozen):
     """The gate replaces alpha / rank (as published), or multiplies it."""
     prefix: Literal["scale", "logit"] = "scale"
     """The gate scales keys and values (as published), or adds its logarithm to the prefix's attention logits."""
+    sharing: Literal["per_layer", "shared"] = "per_layer"
+    """Each layer has gate weights of its own (as published), or all layers share those of each gate."""
     pooling: Literal["tokens", "all_positions"] = "tokens"
     """Mean over real tokens, or over padding too (as the published code does)."""
 
@@ -67,7 +80,7 @@ class TrainingSpec(Frozen):
     warmup_share: float = Field(default=0.1, ge=0, le=1)
     """Share of the steps in which the learning rate rises linearly from 0."""
     weight_decay: float = Field(default=0.01, ge=0, le=1)
-    """AdamW's decoupled weight decay; never on biases, layer norms and gates."""
+    """AdamW's decoupled weight decay; never on biases, layer norms, gates and IA3's scales."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Highest Euclidean norm of a run's gradient."""
     batch_size: int = Field(default=16, ge=1, le=4096)
@@ -82,6 +95,32 @@ class TrainingSpec(Frozen):
     """Share of hidden features that are dropped at the backbone's dropout sites while training."""
 
 
+PARTS: dict[str, type[Frozen]] = {
+    "training": TrainingSpec,
+    "lora": LoraSpec,
+    "adapter": AdapterSpec,
+    "parallel_adapter": ParallelAdapterSpec,
+    "prefix": PrefixSpec,
+    "gate": GateSpec,
+}
+"""The parts of a configuration by name; those of submodules are named like the submodule."""
+
+
+def parts_of(method: str) -> tuple[str, ...]:
+    """List the parts of a method's configurations.
+
+    Args:
+        method: A trained method.
+
+    Returns:
+        `training`, then each submodule that has settings, then `gate` where there are gates.
+    """
+    known = METHODS[method]
+    return tuple(
+        part for part in PARTS if part == "training" or part in known.submodules or (part == "gate" and known.gated)
+    )
+
+
 class TrialSpec(Frozen):
     """One configuration: a method with all its hyperparameters."""
 
@@ -89,6 +128,7 @@ class TrialSpec(Frozen):
     training: TrainingSpec
     lora: LoraSpec | None = None
     adapter: AdapterSpec | None = None
+    parallel_adapter: ParallelAdapterSpec | None = None
     prefix: PrefixSpec | None = None
     gate: GateSpec | None = None
 
@@ -96,13 +136,10 @@ class TrialSpec(Frozen):
     def _parts_fit_the_method(self) -> Self:
         if self.method not in TRAINED_METHODS:
             raise ValueError(f"method must be one of {', '.join(TRAINED_METHODS)}; got {self.method!r}")
-        method = METHODS[self.method]
-        for part in ("lora", "adapter", "prefix"):
-            if (getattr(self, part) is not None) != (part in method.submodules):
-                verb = "needs" if part in method.submodules else "takes no"
-                raise ValueError(f"method {self.method} {verb} {part} settings")
-        if (self.gate is not None) != method.gated:
-            raise ValueError(f"method {self.method} {'needs' if method.gated else 'takes no'} gate settings")
+        needed = parts_of(self.method)
+        for part in PARTS:
+            if (getattr(self, part) is not None) != (part in needed):
+                raise ValueError(f"method {self.method} {'needs' if part in needed else 'takes no'} {part} settings")
         return self
 
 
