@@ -14,7 +14,7 @@ from unipelt_search.cli.app import main
 from unipelt_search.records.history import StudyLine, StudyState
 from unipelt_search.records.report import StudyReport
 from unipelt_search.specs.hyperparameters import HYPERPARAMETERS
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
 
 
 def test_a_report_goes_to_stdout_or_to_a_file(
@@ -73,8 +73,9 @@ def test_no_study_is_no_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 def test_every_method_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["methods"]) == 0
-    listed, space = (part.splitlines()[1:] for part in capsys.readouterr().out.rstrip("\n").split("\n\n"))
+    listed, rates, space = (part.splitlines()[1:] for part in capsys.readouterr().out.rstrip("\n").split("\n\n"))
     assert [line.split()[0] for line in listed if not line.startswith(" ")] == list(METHODS)
+    assert [line.split()[0] for line in rates] == list(TRAINED_METHODS)
     assert [line.split()[0] for line in space if not line.startswith(" ")] == [h.name for h in HYPERPARAMETERS]
 
 

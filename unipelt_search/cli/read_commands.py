@@ -113,12 +113,16 @@ def methods(
         write_text(json.dumps({"methods": _methods(), "hyperparameters": _hyperparameters()}, indent=1) + "\n", None)
         return
     console = Console()
-    table = _table("method", "default", "attached", "gated", "learning rates", "what it is")
+    table = _table("method", "default", "attached", "gated", "what it is")
     for method in METHODS.values():
         default = "yes" if method.name in DEFAULT_METHODS else "always" if method.trains == "nothing" else ""
-        rates = ", ".join(f"{rate:g}" for rate in LEARNING_RATES.get(method.name, ()))
         attached = ", ".join(method.submodules)
-        table.add_row(method.name, default, attached, "yes" if method.gated else "", rates, method.sentence)
+        table.add_row(method.name, default, attached, "yes" if method.gated else "", method.sentence)
+    console.print(table)
+    console.print()
+    table = _table("method", "learning rates of the screen phase")
+    for name, rates in LEARNING_RATES.items():
+        table.add_row(name, ", ".join(f"{rate:g}" for rate in rates))
     console.print(table)
     console.print()
     table = _table("hyperparameter", "published", "searched", "acts in")
