@@ -15,6 +15,7 @@ from optuna.trial import BaseTrial, FixedTrial
 from unipelt_search.specs.hyperparameters import LEARNING_RATES, Hyperparameter, Value, space_of
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import TrialSpec, config_of, parts_of
+from unipelt_search.specs.variants import Variant
 
 _FEWEST_STEPS = 150
 
@@ -48,6 +49,27 @@ def published(method: str, space: SpaceSpec, rows: int) -> tuple[TrialSpec, ...]
     """
     rates = LEARNING_RATES[method]
     return tuple(_configuration(method, {"training.learning_rate": rate}, space, rows) for rate in rates)
+
+
+def configured(variant: Variant, space: SpaceSpec, rows: int) -> TrialSpec:
+    """Complete a configuration that the user gave with its method's published settings.
+
+    Args:
+        variant: What was given.
+        space: What every run shares, unless the variant says otherwise.
+        rows: Training rows.
+
+    Returns:
+        The configuration.
+    """
+    chosen: dict[str, Value] = {"training.learning_rate": LEARNING_RATES[variant.method][0]}
+    for part in parts_of(variant.method):
+        given = getattr(variant, part)
+        for name in given.model_fields_set if given is not None else ():
+            value = getattr(given, name)
+            if part != "training" or value is not None:
+                chosen[f"{part}.{name}"] = value
+    return _configuration(variant.method, chosen, space, rows)
 
 
 def suggest(trial: BaseTrial, method: str, space: SpaceSpec, rows: int) -> TrialSpec:

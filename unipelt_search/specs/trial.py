@@ -5,7 +5,7 @@ Two configurations are the same trial exactly when their content is the same (`T
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,17 @@ from unipelt_search.specs.seeds import RunSeeds
 
 Phase = Literal["screen", "tune", "confirm"]
 PHASES: tuple[Phase, ...] = ("screen", "tune", "confirm")
+
+
+LearningRate = Annotated[float, Field(gt=0, le=1)]
+Schedule = Literal["linear", "cosine", "constant"]
+UnitInterval = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+ClipNorm = Annotated[float, Field(gt=0)]
+BatchSize = Annotated[int, Field(ge=1, le=4096)]
+Steps = Annotated[int, Field(ge=1)]
+Evaluations = Annotated[int, Field(ge=1, le=1000)]
+Patience = Annotated[int, Field(ge=1)]
 
 
 class LoraSpec(Frozen):
@@ -73,25 +84,25 @@ class GateSpec(Frozen):
 class TrainingSpec(Frozen):
     """How a run is trained."""
 
-    learning_rate: float = Field(gt=0, le=1)
+    learning_rate: LearningRate
     """AdamW's highest learning rate."""
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    schedule: Schedule = "linear"
     """What follows the warm-up."""
-    warmup_share: float = Field(default=0.1, ge=0, le=1)
+    warmup_share: UnitInterval = 0.1
     """Share of the steps in which the learning rate rises linearly from 0."""
-    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    weight_decay: UnitInterval = 0.01
     """AdamW's decoupled weight decay; never on biases, layer norms, gates and IA3's scales."""
-    clip_norm: float = Field(default=1.0, gt=0)
+    clip_norm: ClipNorm = 1.0
     """Highest Euclidean norm of a run's gradient."""
-    batch_size: int = Field(default=16, ge=1, le=4096)
+    batch_size: BatchSize = 16
     """Rows per optimizer step."""
-    steps: int = Field(ge=1)
+    steps: Steps
     """Optimizer steps at most."""
-    evaluations: int = Field(default=10, ge=1, le=1000)
+    evaluations: Evaluations = 10
     """Evaluations on the tune rows, spread evenly over the steps."""
-    patience: int = Field(default=5, ge=1)
+    patience: Patience = 5
     """A run ends after this many evaluations in a row without a better tune score."""
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: Share = 0.1
     """Share of hidden features that are dropped at the backbone's dropout sites while training."""
 
 
