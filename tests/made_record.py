@@ -102,8 +102,9 @@ def made_result(
 
 
 def made_trial(
-    number: int, method: str, tune: float, confirmed: Mapping[int, float] | None = None, labels: Sequence[str] = LABELS
-) -> TrialRecord:
+    number: int, method: str, tune: float, confirmed: Mapping[int, float] | None = None,
+    labels: Sequence[str] = LABELS, variant: str | None = None,
+) -> TrialRecord:  # fmt: skip
     """A complete trial with its search run and a confirm run per seed index."""
     spec: TrialSpec = published(method, SpaceSpec(), 100)[0]
 
@@ -117,8 +118,8 @@ def made_trial(
 
     runs = [run(SEARCH_SEED_INDEX, tune), *(run(index, value) for index, value in (confirmed or {}).items())]
     return TrialRecord(
-        number=number, method=method, spec=spec, phase="confirm" if confirmed else "screen", value=tune,
-        state=TrialState.COMPLETE, origin="published", runs=tuple(runs),
+        number=number, method=method, variant=variant, spec=spec, phase="confirm" if confirmed else "screen",
+        value=tune, state=TrialState.COMPLETE, origin="published", runs=tuple(runs),
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import RunSpec
+from unipelt_search.specs.variants import Variant
 from unipelt_search.tasks.encode import encode_task
 from unipelt_search.tasks.load import load_task
 from unipelt_search.training.train import train, train_events
@@ -255,6 +256,15 @@ def test_out_must_be_a_folder(ask, tmp_path: Path, url: str) -> None:
 def test_a_method_asked_for_by_name_must_attach(ask, url: str, tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="bottleneck"):
         api.run_study(ask(model="narrow", methods=("head", "adapter")), storage=url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_configuration_of_the_users_must_attach(ask, url: str, tmp_path: Path) -> None:
+    own = Variant.model_validate({"name": "mine", "method": "lora", "lora": {"rank": 500}})
+    study = ask(methods=DEFAULT_METHODS, trials=9)
+    study = study.model_copy(update={"space": study.space.model_copy(update={"configurations": (own,)})})
+    with pytest.raises(BackboneError, match="'mine' cannot be attached. lora.rank must be at most"):
+        api.run_study(study, storage=url)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,7 +17,16 @@ from transformers import (
 from unipelt_search.pelt.attention import attention_of, register_attention
 from unipelt_search.pelt.backbone import Backbone, make_backbone
 from unipelt_search.specs.seeds import run_seeds
-from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, RunSpec, TrainingSpec, TrialSpec
+from unipelt_search.specs.trial import (
+    AdapterSpec,
+    GateSpec,
+    LoraSpec,
+    ParallelAdapterSpec,
+    PrefixSpec,
+    RunSpec,
+    TrainingSpec,
+    TrialSpec,
+)
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import METRICS
 from unipelt_search.tasks.target import PlainKind, make_target
@@ -68,6 +77,8 @@ PARTS: dict[str, dict[str, Any]] = {
     "bitfit": {},
     "lora": {"lora": LoraSpec()},
     "adapter": {"adapter": AdapterSpec(bottleneck=8)},
+    "parallel_adapter": {"parallel_adapter": ParallelAdapterSpec(bottleneck=8)},
+    "ia3": {},
     "prefix": {"prefix": PrefixSpec(length=4, mlp=None)},
     "unipelt_ap": {"adapter": AdapterSpec(bottleneck=8), "prefix": PrefixSpec(length=4, mlp=12), "gate": GateSpec()},
     "unipelt_al": {"adapter": AdapterSpec(bottleneck=8), "lora": LoraSpec(), "gate": GateSpec()},

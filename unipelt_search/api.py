@@ -194,7 +194,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     from unipelt_search.search.capacity import fit_workers, usable_cores
     from unipelt_search.search.forecast import forecast
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.search.space import published
+    from unipelt_search.search.space import configured, published
     from unipelt_search.specs.trial import RunSpec
     from unipelt_search.tasks.load import load_task
     from unipelt_search.training.train import time_run
@@ -215,6 +215,9 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
             if all(drop.method != method for drop in dropped):
                 trial = published(method, spec.space, len(task.train.labels))[0]
                 timings[method] = time_run(RunSpec(trial=trial, seeds=run_seeds(spec.seed, 0)), backbone, encoded)
+        for given in spec.space.configurations:
+            trial = configured(given, spec.space, len(task.train.labels))
+            timings[given.name] = time_run(RunSpec(trial=trial, seeds=run_seeds(spec.seed, 0)), backbone, encoded)
     finally:
         torch.set_num_threads(threads)
     layers = len(layer_parts(backbone.base, backbone.family))
@@ -275,7 +278,7 @@ def _prepare(spec: StudySpec, task: Task) -> tuple[Backbone, EncodedTask, list[D
     """Load the backbone once, try every method on it, and encode the task."""
     from unipelt_search.pelt.applicability import check_trial
     from unipelt_search.pelt.backbone import load_backbone
-    from unipelt_search.search.space import published
+    from unipelt_search.search.space import configured, published
     from unipelt_search.tasks.encode import encode_task
 
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
@@ -287,6 +290,11 @@ def _prepare(spec: StudySpec, task: Task) -> tuple[Backbone, EncodedTask, list[D
             if spec.space.methods != DEFAULT_METHODS:
                 raise
             dropped.append(DroppedMethod(method=method, phase="screen", reason=str(error)))
+    for given in spec.space.configurations:
+        try:
+            check_trial(backbone, configured(given, spec.space, len(task.train.labels)))
+        except BackboneError as error:
+            raise BackboneError(f"space.configurations: {given.name!r} cannot be attached. {error}") from error
     if len(dropped) == len(spec.space.methods):
         raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
     max_length = min(spec.task.max_length, backbone.max_length)

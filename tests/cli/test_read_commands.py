@@ -13,7 +13,8 @@ import unipelt_search
 from unipelt_search.cli.app import main
 from unipelt_search.records.history import StudyLine, StudyState
 from unipelt_search.records.report import StudyReport
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.hyperparameters import HYPERPARAMETERS
+from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
 
 
 def test_a_report_goes_to_stdout_or_to_a_file(
@@ -72,5 +73,18 @@ def test_no_study_is_no_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 def test_every_method_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["methods"]) == 0
-    out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.splitlines()[1:] if not line.startswith(" ")] == list(METHODS)
+    listed, rates, space = (part.splitlines()[1:] for part in capsys.readouterr().out.rstrip("\n").split("\n\n"))
+    assert [line.split()[0] for line in listed if not line.startswith(" ")] == list(METHODS)
+    assert [line.split()[0] for line in rates] == list(TRAINED_METHODS)
+    assert [line.split()[0] for line in space if not line.startswith(" ")] == [h.name for h in HYPERPARAMETERS]
+
+
+def test_the_space_is_listed_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "--format", "json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [method["name"] for method in listed["methods"]] == list(METHODS)
+    space = {row["name"]: row for row in listed["hyperparameters"]}
+    rank = space["lora.rank"]
+    assert (rank["published"], rank["low"], rank["high"], rank["kind"]) == (8, 2, 64, "whole")
+    assert rank["methods"] == ["lora", "unipelt_al", "unipelt_pl", "unipelt_apl"]
+    assert space["lora.alpha"]["condition"] == "methods with lora, unless gate.lora is replace"

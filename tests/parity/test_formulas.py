@@ -16,7 +16,7 @@ from torch.nn import functional
 from tiny import KeptGates, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.pelt.gate import pooled_gate
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.specs.trial import GateSpec, LoraSpec, TrialSpec
+from unipelt_search.specs.trial import GateSpec, LoraSpec, ParallelAdapterSpec, TrialSpec
 
 
 def slow_gate(vectors: Tensor, weight: Tensor, bias: Tensor) -> float:
@@ -43,7 +43,8 @@ def slow_bert(backbone, pack: Pack, trial: TrialSpec, ids: Tensor) -> tuple[Tens
         attention = layer.attention.self
 
         def gate(name: str, x: Tensor, number: int = number) -> float:
-            part = parts[f"gate/{number}/{name}"]
+            shared = trial.gate is not None and trial.gate.sharing == "shared"
+            part = parts[f"gate/shared/{name}"] if shared else parts[f"gate/{number}/{name}"].own
             gates[number, name] = slow_gate(x, part.weight[0], part.bias[0])
             return gates[number, name]
 
@@ -51,6 +52,8 @@ def slow_bert(backbone, pack: Pack, trial: TrialSpec, ids: Tensor) -> tuple[Tens
         for name in ("query", "key", "value"):
             linear = getattr(attention, name)
             projected[name] = h @ linear.weight.T + linear.bias
+            if trial.method == "ia3" and name != "query":
+                projected[name] = projected[name] * (1 + parts[f"ia3/{number}/{name}"].deviation[0])
             if trial.lora and name != "key":
                 lora = parts[f"lora/{number}/{name}"]
                 factor = trial.lora.alpha / trial.lora.rank
@@ -77,11 +80,17 @@ def slow_bert(backbone, pack: Pack, trial: TrialSpec, ids: Tensor) -> tuple[Tens
         output = layer.attention.output
         h = output.LayerNorm(torch.cat(context, -1) @ output.dense.weight.T + output.dense.bias + h)
         middle = functional.gelu(h @ layer.intermediate.dense.weight.T + layer.intermediate.dense.bias)
+        if trial.method == "ia3":
+            middle = middle * (1 + parts[f"ia3/{number}/ffn"].deviation[0])
         ffn = middle @ layer.output.dense.weight.T + layer.output.dense.bias
         if trial.adapter:
             a = parts[f"adapter/{number}"]
             answer = functional.gelu(ffn @ a.down[0].T + a.down_bias[0]) @ a.up[0].T + a.up_bias[0]
             ffn = ffn + (gate("adapter", ffn) if trial.gate else 1.0) * answer
+        if trial.parallel_adapter:
+            a = parts[f"parallel_adapter/{number}"]
+            answer = torch.relu(h @ a.down[0].T + a.down_bias[0]) @ a.up[0].T + a.up_bias[0]
+            ffn = ffn + trial.parallel_adapter.scale * answer
         h = layer.output.LayerNorm(ffn + h)
     pooled = torch.tanh(h[0] @ bert.pooler.dense.weight.T + bert.pooler.dense.bias)
     head = parts["head/classifier"]
@@ -92,12 +101,24 @@ CASES = {
     "adapter": tiny_trial("adapter"),
     "prefix": tiny_trial("prefix"),
     "lora": tiny_trial("lora"),
+    "parallel_adapter": tiny_trial("parallel_adapter"),
+    "parallel_adapter at another scale": tiny_trial("parallel_adapter").model_copy(
+        update={"parallel_adapter": ParallelAdapterSpec(bottleneck=5, scale=0.5)}
+    ),
+    "ia3": tiny_trial("ia3"),
     "unipelt_ap": tiny_trial("unipelt_ap"),
     "unipelt_al": tiny_trial("unipelt_al"),
     "unipelt_pl": tiny_trial("unipelt_pl"),
     "unipelt_apl": tiny_trial("unipelt_apl"),
     "multiply and logit": tiny_trial("unipelt_apl").model_copy(
         update={"gate": GateSpec(lora="multiply", prefix="logit"), "lora": LoraSpec(rank=4, alpha=6.0)}
+    ),
+    "shared gates": tiny_trial("unipelt_apl").model_copy(update={"gate": GateSpec(sharing="shared")}),
+    "shared, multiply and logit": tiny_trial("unipelt_apl").model_copy(
+        update={
+            "gate": GateSpec(sharing="shared", lora="multiply", prefix="logit"),
+            "lora": LoraSpec(rank=4, alpha=6.0),
+        }
     ),
 }
 
@@ -142,8 +163,8 @@ def test_a_closed_gate_removes_a_logit_prefix_but_not_a_scaled_one() -> None:
         with Pack(backbone, [tiny_run(trial)]) as pack, torch.no_grad():
             randomise(pack)
             for layer in range(2):
-                pack.parts[f"gate/{layer}/prefix"].weight.zero_()
-                pack.parts[f"gate/{layer}/prefix"].bias.fill_(-40.0)
+                pack.parts[f"gate/{layer}/prefix"].own.weight.zero_()
+                pack.parts[f"gate/{layer}/prefix"].own.bias.fill_(-40.0)
             closed = pack(inputs)
             distance[kind] = float((closed - pack(inputs, removed=frozenset({("prefix", None)}))).abs().max())
     assert distance["logit"] < 1e-4 < 1e-3 < distance["scale"]

@@ -19,11 +19,12 @@ from tiny import (
 )
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import RunResult
-from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, TrialSpec
+from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
+from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, ParallelAdapterSpec, PrefixSpec, TrialSpec
 from unipelt_search.tasks.target import PlainKind
 from unipelt_search.training.train import train
 
-EIGHT: list[TrialSpec] = [
+DIFFERENT: list[TrialSpec] = [
     tiny_trial("head", learning_rate=2e-2, batch_size=5),
     tiny_trial("bitfit"),
     tiny_trial("lora").model_copy(update={"lora": LoraSpec(rank=3, alpha=5.0, dropout=0.2)}),
@@ -33,10 +34,22 @@ EIGHT: list[TrialSpec] = [
     tiny_trial("prefix", learning_rate=5e-2).model_copy(update={"prefix": PrefixSpec(length=6, mlp=None)}),
     tiny_trial("prefix", dropout=0.3).model_copy(update={"prefix": PrefixSpec(length=2, mlp=7)}),
     tiny_trial("unipelt_apl", schedule="cosine"),
+    tiny_trial("unipelt_al").model_copy(update={"gate": GateSpec(sharing="shared", pooling="tokens")}),
+    tiny_trial("unipelt_ap", batch_size=3),
+    tiny_trial("ia3", learning_rate=5e-2),
+    tiny_trial("ia3", dropout=0.2, batch_size=6),
+    tiny_trial("parallel_adapter", schedule="constant"),
+    tiny_trial("parallel_adapter").model_copy(
+        update={"parallel_adapter": ParallelAdapterSpec(bottleneck=3, activation="silu", scale=0.5)}
+    ),
     tiny_trial("unipelt_pl", weight_decay=0.2).model_copy(
         update={"gate": GateSpec(lora="multiply", prefix="logit"), "prefix": PrefixSpec(length=3, mlp=9)}
     ),
 ]
+
+
+def test_every_method_is_in_the_pack() -> None:
+    assert {trial.method for trial in DIFFERENT} == {*TRAINED_METHODS} - {"fine_tuning"}
 
 
 @pytest.mark.parametrize(
@@ -49,10 +62,10 @@ EIGHT: list[TrialSpec] = [
         ("bert", "multi_label", True),
     ],
 )
-def test_eight_different_runs_in_one_pack_are_the_eight_alone(family: str, kind: PlainKind, balanced: bool) -> None:
+def test_different_runs_in_one_pack_are_the_same_alone(family: str, kind: PlainKind, balanced: bool) -> None:
     task = tiny_task(kind=kind, balanced=balanced)
     backbone = tiny_backbone(family, task.target.outputs)
-    trials = [t for t in EIGHT if not (t.method == "bitfit" and family == "llama")]
+    trials = [t for t in DIFFERENT if not (t.method == "bitfit" and family == "llama")]
     runs = [tiny_run(trial, number) for number, trial in enumerate(trials)]
     packed = train(runs, backbone, task)
     for run, together in zip(runs, packed, strict=True):
@@ -70,15 +83,19 @@ def test_eight_different_runs_in_one_pack_are_the_eight_alone(family: str, kind:
             assert a.mean == pytest.approx(b.mean, abs=1e-5)
 
 
-def test_training_is_the_same_twice_and_changes_something() -> None:
+@pytest.mark.parametrize("method", PARTS)
+def test_training_is_the_same_twice(method: str) -> None:
     backbone, task = tiny_backbone("bert"), tiny_task()
-    for method in PARTS:
-        run = tiny_run(tiny_trial(method, steps=4), 1, confirm=True, ablation=True)
-        first, second = (train([run], backbone, task)[0] for _ in range(2))
-        assert isinstance(first, RunResult)
-        assert isinstance(second, RunResult)
-        assert first.evaluations[-1].train_loss == second.evaluations[-1].train_loss
-        assert first.model_dump(exclude={"costs", "evaluations"}) == second.model_dump(exclude={"costs", "evaluations"})
+    run = tiny_run(tiny_trial(method, steps=4), 1, confirm=True, ablation=True)
+    first, second = (train([run], backbone, task)[0] for _ in range(2))
+    assert isinstance(first, RunResult)
+    assert isinstance(second, RunResult)
+    assert first.evaluations[-1].train_loss == second.evaluations[-1].train_loss
+    assert first.model_dump(exclude={"costs", "evaluations"}) == second.model_dump(exclude={"costs", "evaluations"})
+    submodules = METHODS[method].submodules
+    assert [(row.submodule, row.layer) for row in first.ablation] == [
+        (submodule, layer) for layer in (None, 0, 1) for submodule in submodules
+    ]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -106,7 +123,7 @@ def test_a_sentence_is_the_same_alone_in_a_batch_and_with_more_padding(family: s
     assert bool(gates.values) == bool(tiny_trial(method).gate)
 
 
-@pytest.mark.parametrize("method", ["lora", "prefix", "unipelt_pl", "adapter"])
+@pytest.mark.parametrize("method", ["lora", "prefix", "unipelt_pl", "adapter", "parallel_adapter", "ia3"])
 @torch.no_grad()
 def test_a_causal_backbone_does_not_look_ahead(method: str) -> None:
     """Changing the last token leaves the hidden states of all earlier positions as they were."""

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiny import tiny_trial
+from tiny import tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.pelt.adapter import ACTIVATIONS, SlotAdapter
-from unipelt_search.pelt.slots import StateHolder
-from unipelt_search.specs.trial import AdapterSpec
+from unipelt_search.pelt.pack import Pack
+from unipelt_search.pelt.slots import ForwardState, StateHolder
+from unipelt_search.specs.trial import AdapterSpec, ParallelAdapterSpec
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -41,3 +42,33 @@ def test_padded_units_get_no_gradient() -> None:
     assert not adapter.up.grad[0, :, 3:].any()
     assert not adapter.down_bias.grad[0, 3:].any()
     assert adapter.up.grad[1, :, 3:].any()
+
+
+def test_beside_the_network_it_reads_the_feed_forward_input_and_scales_its_answer() -> None:
+    trial = tiny_trial("parallel_adapter").model_copy(update={"parallel_adapter": ParallelAdapterSpec(scale=3.0)})
+    holder = StateHolder()
+    adapter = SlotAdapter(0, 6, [trial, tiny_trial("adapter")], [1, 2], holder, None, "parallel_adapter")
+    with torch.no_grad():
+        adapter.up.normal_()
+    x, h = torch.randn(2, 4, 6), torch.randn(2, 4, 6)
+    holder.set(ForwardState(slots=2, tokens=torch.ones(2, 4)))
+    adapter.read(adapter, (x,))
+    got = adapter.hook(adapter, (), h)
+    assert torch.allclose(got[0], h[0] + 3.0 * adapter.transform(x)[0], atol=1e-5)
+    assert torch.equal(got[1], h[1])  # the other slot's adapter stands behind the network
+
+
+@torch.no_grad()
+def test_the_parallel_adapter_changes_nothing_at_first_and_can_be_removed_per_layer() -> None:
+    inputs = tiny_inputs([5, 4])
+    with Pack(tiny_backbone(), [tiny_run(tiny_trial("head"))]) as head:
+        probe = head(inputs)
+    with Pack(tiny_backbone(), [tiny_run(tiny_trial("parallel_adapter"))]) as pack:
+        assert torch.equal(pack(inputs), probe)
+        for layer in (0, 1):
+            pack.parts[f"parallel_adapter/{layer}"].up.normal_()
+        one_removed = pack(inputs, removed=frozenset({("parallel_adapter", 0)}))
+        assert torch.equal(pack(inputs, removed=frozenset({("parallel_adapter", None)})), probe)
+        assert not torch.allclose(pack(inputs), one_removed)
+        pack.parts["parallel_adapter/0"].up.zero_()
+        assert torch.allclose(pack(inputs), one_removed, atol=1e-6)

@@ -6,7 +6,7 @@ from tiny import PARTS, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.applicability import check_trial, must_be_alone
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.specs.trial import AdapterSpec, LoraSpec
+from unipelt_search.specs.trial import AdapterSpec, LoraSpec, ParallelAdapterSpec
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,12 @@ from unipelt_search.specs.trial import AdapterSpec, LoraSpec
         ("bert", "lora", {"lora": LoraSpec(rank=33)}, "lora.rank must be at most 32"),
         ("qwen2", "lora", {"lora": LoraSpec(rank=17)}, "lora.rank must be at most 16"),
         ("bert", "adapter", {"adapter": AdapterSpec(bottleneck=32)}, "adapter.bottleneck must be below 32"),
+        (
+            "bert",
+            "parallel_adapter",
+            {"parallel_adapter": ParallelAdapterSpec(bottleneck=32)},
+            "parallel_adapter.bottleneck must be below 32",
+        ),
     ],
 )
 def test_what_cannot_attach_is_refused_before_anything_is_touched(
@@ -41,7 +47,7 @@ def test_a_prefix_is_refused_where_it_would_silently_be_absent() -> None:
     ("family", "alone"),
     [
         ("bert", {"fine_tuning"}),
-        ("deberta-v2", {"fine_tuning", "bitfit", "lora", "unipelt_al", "unipelt_pl", "unipelt_apl"}),
+        ("deberta-v2", {"fine_tuning", "bitfit", "ia3", "lora", "unipelt_al", "unipelt_pl", "unipelt_apl"}),
     ],
 )
 def test_what_changes_what_all_rows_share_must_be_alone(family: str, alone: set[str]) -> None:

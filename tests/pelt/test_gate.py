@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from tiny import KeptGates
-from unipelt_search.pelt.gate import SlotGate, pooled_gate
+from unipelt_search.pelt.gate import GateWeights, SlotGate, pooled_gate
 from unipelt_search.pelt.slots import ForwardState
 
 
@@ -38,7 +38,25 @@ def test_all_positions_follows_the_published_code_for_that_slot_only() -> None:
     tokens = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     x = torch.randn(1, 2, 4).expand(2, 2, 4)
     padded, masked = gate(x, ForwardState(slots=2, tokens=tokens)).tolist()
-    both = pooled_gate(x[:1], gate.weight[:1], gate.bias[:1], torch.ones(1, 2))
-    first = pooled_gate(x[:1], gate.weight[:1], gate.bias[:1], tokens[:1])
+    both = pooled_gate(x[:1], gate.own.weight[:1], gate.own.bias[:1], torch.ones(1, 2))
+    first = pooled_gate(x[:1], gate.own.weight[:1], gate.own.bias[:1], tokens[:1])
     assert abs(padded - both.item()) < 1e-6
     assert abs(masked - first.item()) < 1e-6
+
+
+def test_slots_share_their_weights_between_layers_or_have_their_own() -> None:
+    shared = GateWeights("shared.adapter", 4, [1, 2], [True, False])
+    gates = [SlotGate("adapter", layer, 4, [1, 2], [True, True], [False, False], shared=shared) for layer in (0, 1)]
+    x = torch.randn(2, 3, 4)
+    state = ForwardState(slots=2, tokens=torch.ones(2, 3))
+    first, second = (gate(x, state) for gate in gates)
+    assert torch.equal(first[0], second[0])
+    assert not torch.equal(first[1], second[1])
+    (first + second).sum().backward()
+    assert shared.weight.grad[0].any()
+    assert not shared.weight.grad[1].any()
+    for gate in gates:
+        assert not gate.own.weight.grad[0].any()
+        assert gate.own.weight.grad[1].any()
+        assert (gate.stored(0), set(gate.stored(1))) == ({}, {"weight", "bias"})
+    assert (set(shared.stored(0)), shared.stored(1)) == ({"weight", "bias"}, {})

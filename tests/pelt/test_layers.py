@@ -41,6 +41,7 @@ def test_every_layer_has_its_parts_with_their_sizes(family: str, query: int, val
     for layer in layers:
         assert (layer.query.inner, layer.query.out) == (32, query)
         assert (layer.key.out, layer.value.inner, layer.value.out) == (value, 32, value)
+        assert (layer.key.inner, layer.ffn_in.weight.shape[-1] if family != "gpt2" else 32) == (32, 32)
         assert (layer.ffn_out.inner, layer.ffn_out.out) == (ffn, 32)
     assert layers[0].attention is not layers[1].attention
 

@@ -6,6 +6,7 @@ import torch
 from tiny import PARTS, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.pack import Pack
+from unipelt_search.specs.methods import SUBMODULES
 
 
 def test_fine_tuning_is_never_packed() -> None:
@@ -65,7 +66,7 @@ def test_removing_every_submodule_leaves_the_linear_probe(method: str) -> None:
             if not name.startswith("head"):
                 for parameter in part.parameters():
                     parameter.add_(torch.randn(parameter.shape) * 0.2)
-        everything = frozenset((submodule, None) for submodule in ("adapter", "prefix", "lora", "bitfit"))
+        everything = frozenset((submodule, None) for submodule in SUBMODULES)
         bare, full = pack(inputs, removed=everything), pack(inputs)
     with Pack(tiny_backbone(), [tiny_run(tiny_trial("head"))]) as probe:
         assert torch.allclose(probe(inputs), bare, atol=1e-6)

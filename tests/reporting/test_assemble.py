@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -7,9 +8,13 @@ from typing import Any
 
 import pytest
 from made_record import made_record, made_trial, whole_record
+from rich.console import Console
 
 from unipelt_search.records.history import RunState
 from unipelt_search.reporting.assemble import build_report, render_json
+from unipelt_search.reporting.markdown import render_markdown
+from unipelt_search.reporting.page import render_html
+from unipelt_search.reporting.terminal import render_terminal
 
 INTERVAL = {"mean", "sd", "low", "high"}
 KEYS: dict[str, set[str]] = {
@@ -115,3 +120,21 @@ def test_a_report_is_made_without_training_search_or_database_libraries() -> Non
     code += "import sys; print(*{'torch', 'transformers', 'ray', 'sqlalchemy', 'optuna'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_variant_has_a_row_of_its_own_in_every_form() -> None:
+    record = made_record(
+        made_trial(0, "lora", 0.8, {1: 0.7, 2: 0.72}),
+        made_trial(1, "lora", 0.9, {1: 0.8, 2: 0.83}, variant="mine"),
+        made_trial(2, "head", 0.5, {1: 0.5, 2: 0.51}),
+    )
+    report = build_report(record)
+    assert [(row.name, row.method, row.variant) for row in report.leaderboard] == [
+        ("mine", "lora", "mine"), ("lora", "lora", None), ("head", "head", None), ("majority", "majority", None),
+    ]  # fmt: skip
+    assert report.upper_bound.of == ("mine", "lora")
+    out = Console(file=io.StringIO(), width=120)
+    render_terminal(report, out)
+    assert "mine best" in out.file.getvalue()
+    assert "| mine | 0." in render_markdown(report)
+    assert render_html(report).count(">mine<") >= 1

@@ -23,6 +23,7 @@ from unipelt_search.search import plan
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import Phase, TrialSpec
+from unipelt_search.specs.variants import Variant
 
 METHODS = ("head", "lora", "unipelt_apl")
 
@@ -55,10 +56,13 @@ def make_result(score: float, *, seconds: float = 10.0, stored: int = 100, confi
 class Fake:
     """A study's record in memory that answers the planner's steps at once, or leaves them running."""
 
-    def __init__(self, *, methods: tuple[str, ...] = METHODS, trials: int = 9, seeds: int = 2, **budget: Any) -> None:
+    def __init__(
+        self, *, methods: tuple[str, ...] = METHODS, trials: int = 9, seeds: int = 2,
+        configurations: tuple[Variant, ...] = (), **budget: Any,
+    ) -> None:  # fmt: skip
         self.record = StudyRecord(
             id="study",
-            spec=make_spec(methods=methods, trials=trials, seeds=seeds, **budget),
+            spec=make_spec(methods=methods, trials=trials, seeds=seeds, configurations=configurations, **budget),
             task=make_task(),
             state=StudyState.RUNNING,
             phase="screen",
@@ -78,14 +82,14 @@ class Fake:
         budget = self.record.spec.budget.model_copy(update=fields)
         self.change(spec=self.record.spec.model_copy(update={"budget": budget}))
 
-    def add_trial(self, spec: TrialSpec, phase: Phase, origin: str = "published") -> int:
+    def add_trial(self, spec: TrialSpec, phase: Phase, origin: str = "published", variant: str | None = None) -> int:
         number = len(self.record.trials)
         run = RunRecord(
             id=f"{number}/0", trial=number, phase=phase, seed_index=SEARCH_SEED_INDEX, state=RunState.RUNNING
         )
         trial = TrialRecord(
-            number=number, method=spec.method, spec=spec, phase=phase, state=TrialState.RUNNING, value=None,
-            origin=origin, runs=(run,),
+            number=number, method=spec.method, variant=variant, spec=spec, phase=phase, state=TrialState.RUNNING,
+            value=None, origin=origin, runs=(run,),
         )  # fmt: skip
         self.change(trials=(*self.record.trials, trial))
         return number
@@ -123,8 +127,8 @@ class Fake:
             notices=(*self.record.notices, *decision.notices),
         )
         match decision.step:
-            case plan.StartTrial(spec, phase, origin):
-                return self.add_trial(spec, phase, origin), SEARCH_SEED_INDEX
+            case plan.StartTrial(spec, phase, origin, variant):
+                return self.add_trial(spec, phase, origin, variant), SEARCH_SEED_INDEX
             case plan.StartRun(trial, seed_index):
                 self.add_run(trial, seed_index)
                 return trial, seed_index
@@ -168,13 +172,16 @@ def make_task() -> TaskSummary:
     )
 
 
-def make_spec(*, methods: tuple[str, ...] = METHODS, trials: int = 9, seeds: int = 2, **budget: Any) -> StudySpec:
+def make_spec(
+    *, methods: tuple[str, ...] = METHODS, trials: int = 9, seeds: int = 2, configurations: tuple[Variant, ...] = (),
+    **budget: Any,
+) -> StudySpec:  # fmt: skip
     """Ask for a small study."""
     return StudySpec(
         name="toy",
         task=TaskSpec(data="toy.csv", text=("text",), label="label"),
         backbone=BackboneSpec(model="toy"),
-        space=SpaceSpec(methods=methods, steps=10),
+        space=SpaceSpec(methods=methods, steps=10, configurations=configurations),
         budget=BudgetSpec(trials=trials, seeds=seeds, **budget),
     )
 

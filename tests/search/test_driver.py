@@ -11,6 +11,7 @@ from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.records.results import EvaluationRow
 from unipelt_search.search.driver import EQUAL_FAILURES, FINISHED, Driver
 from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.variants import Variant
 from unipelt_search.storage.store import StudyStore
 
 pytestmark = pytest.mark.usefixtures("all_plausible")
@@ -193,3 +194,14 @@ def test_a_study_gives_the_same_trials_twice(tmp_path: Path, spec, task, result)
         work(Driver(store, "toy", workers=1), result)
         trials.append([(trial.spec, trial.phase, trial.origin) for trial in store.load("toy").trials])
     assert trials[0] == trials[1]
+
+
+def test_a_study_with_a_variant_stores_and_confirms_it(store: StudyStore, create, result) -> None:
+    own = Variant.model_validate({"name": "mine", "method": "lora", "lora": {"rank": 3}})
+    create(trials=4, seeds=1, configurations=(own,))
+    driver = Driver(store, "toy", workers=1)
+    labels = [assignment.label for assignment in work(driver, result)]
+    assert labels[3] == "trial 3 mine (screen)"
+    assert "trial 3 mine (confirm, seed 1)" in labels
+    trial = store.load("toy").trials[3]
+    assert (trial.variant, trial.method, trial.spec.lora.rank, trial.origin) == ("mine", "lora", 3, "given")

@@ -9,6 +9,7 @@ from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.forecast import forecast
 from unipelt_search.specs.study import BudgetSpec, SpaceSpec
+from unipelt_search.specs.variants import Variant
 from unipelt_search.training.train import RunTiming
 
 TIMINGS = {"head": RunTiming(0.1, 0.01, 10, 10), "unipelt_apl": RunTiming(0.2, 0.01, 50, 40)}
@@ -38,3 +39,19 @@ def test_the_estimate_adds_up_by_hand() -> None:
 def test_a_limit_below_the_estimate_is_noted() -> None:
     assert "The time limit of 60 s is shorter than the estimate" in planned(time_seconds=60.0).notices[-1]
     assert planned(time_seconds=6000.0).notices == planned().notices
+
+
+def test_a_users_configuration_is_one_trial_of_its_own_length() -> None:
+    own = Variant.model_validate({"name": "mine", "method": "head", "training": {"steps": 10, "evaluations": 1}})
+    record = made_record()
+    space = SpaceSpec(methods=tuple(TIMINGS), steps=100, evaluations=2, tune_rows=150, configurations=(own,))
+    spec = record.spec.model_copy(update={"space": space, "budget": BudgetSpec(trials=6, seeds=2)})
+    timings = {**TIMINGS, "mine": RunTiming(0.1, 0.01, 10, 10)}
+    plan = forecast(spec, record.task, timings, Capacity("cpu", 1, 1.0, 0.0), 6, ())
+    assert [(m.method, m.variant, m.screen_trials) for m in plan.methods] == [
+        ("head", None, 2), ("unipelt_apl", None, 2), ("head", "mine", 1),
+    ]  # fmt: skip
+    assert plan.methods[2].run_seconds == pytest.approx(10 * 0.1 + 150 * 0.01)
+    assert (plan.tune_trials, plan.confirm_runs, plan.runs) == (1, 6, 12)
+    extra = plan.methods[2].run_seconds + plan.methods[2].confirm_seconds
+    assert plan.seconds == pytest.approx(planned().seconds + extra)

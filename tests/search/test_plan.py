@@ -6,7 +6,8 @@ from unipelt_search.errors import RequestError
 from unipelt_search.records.history import RunState
 from unipelt_search.search import plan
 from unipelt_search.search.plan import Clock, Finish, Resume, StartRun, StartTrial, Wait, check_budget, next_step
-from unipelt_search.search.space import published
+from unipelt_search.search.space import configured, published
+from unipelt_search.specs.variants import Variant
 
 BASE = {"head": 0.5, "lora": 0.7, "unipelt_apl": 0.6}
 
@@ -220,3 +221,71 @@ def test_estimates_prefer_the_same_kind_then_the_same_method(fake) -> None:
     assert plan.estimate_seconds(study.record, clock, "head", confirm=True) == 10
     assert plan.estimate_seconds(study.record, clock, "bitfit", confirm=False) == pytest.approx(80 / 3)
     assert plan.estimate_seconds(study.record, Clock(run_seconds={"0/0": 5.0}), "lora", confirm=False) == 5
+
+
+OWN = (
+    Variant.model_validate({"name": "my-lora", "method": "lora", "lora": {"rank": 100}}),
+    Variant.model_validate({"name": "my-adapter", "method": "adapter", "training": {"learning_rate": 0.01}}),
+)
+
+
+def named(study, number: int) -> str:
+    return study.record.trials[number].name
+
+
+def test_the_users_configurations_are_tried_once_in_the_first_round_and_count_as_trials(fake, all_plausible) -> None:
+    study = fake(trials=9, configurations=OWN)  # (9 - 2) // 3 = 2 rounds, and one trial to tune
+    started = steps_of(study.play(score_of_any), StartTrial)
+    screen = [(step.spec.method, step.variant, step.origin) for step in started if step.phase == "screen"]
+    methods = [(name, None, "published") for name in ("head", "lora", "unipelt_apl")]
+    assert screen == [*methods, ("lora", "my-lora", "given"), ("adapter", "my-adapter", "given"), *methods]
+    space = study.record.spec.space
+    assert started[3].spec == configured(OWN[0], space, 320)
+    assert started[6].spec == published("lora", space, 320)[1]
+    assert [step.phase for step in started].count("tune") == 1
+    assert len(started) == 9
+
+
+def score_of_any(spec, seed_index):
+    return {"adapter": 0.9}.get(spec.method) or score(spec, seed_index)
+
+
+def test_every_variant_is_confirmed_like_a_methods_best(fake, all_plausible) -> None:
+    study = fake(trials=8, seeds=2, configurations=OWN)
+    runs = steps_of(study.play(score_of_any), StartRun)
+    assert [named(study, run.trial) for run in runs[:5]] == ["my-adapter", "lora", "my-lora", "unipelt_apl", "head"]
+    assert [run.seed_index for run in runs] == [1] * 5 + [2] * 5
+
+
+def test_only_methods_of_the_study_are_tuned(fake, all_plausible) -> None:
+    study = fake(trials=12, configurations=OWN)
+    started = steps_of(study.play(score_of_any), StartTrial)
+    tuned = [step for step in started if step.phase == "tune"]
+    assert {step.spec.method for step in tuned} <= {"head", "lora", "unipelt_apl"}
+    assert all(step.variant is None for step in tuned)
+
+
+def test_a_failed_variant_is_no_finalist_and_is_told(fake, all_plausible) -> None:
+    study = fake(trials=12, seeds=1, configurations=OWN)
+    study.play(lambda spec, seed: None if spec.lora and spec.lora.rank == 100 else score_of_any(spec, seed))
+    assert "my-lora" not in [trial.name for trial in plan.finalists(study.record)]
+    assert [(drop.method, drop.phase, drop.reason) for drop in study.record.dropped] == [
+        ("my-lora", "tune", "Its trial failed.")
+    ]
+
+
+def test_variants_need_trials_too(spec) -> None:
+    check_budget(spec(trials=5, configurations=OWN))
+    with pytest.raises(
+        RequestError, match=r"methods and configurations.*got 4 for 3 methods.*2 configurations \(my-lora"
+    ):
+        check_budget(spec(trials=4, configurations=OWN))
+
+
+def test_a_round_with_variants_that_does_not_fit_is_not_begun(fake, all_plausible) -> None:
+    # Five trials of 10 s a round; the first 65 s are for the search, so the second round of three ends at 80 s.
+    study = fake(trials=8, seeds=1, configurations=OWN, time_seconds=100.0)
+    started = steps_of(study.play(score_of_any), StartTrial)
+    screen = [step.variant for step in started if step.phase == "screen"]
+    assert screen == [None, None, None, "my-lora", "my-adapter"]
+    assert "allowed 1 of 2 screen rounds" in study.record.notices[0]

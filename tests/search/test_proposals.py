@@ -7,7 +7,8 @@ import pytest
 
 from unipelt_search.search import proposals
 from unipelt_search.search.proposals import propose
-from unipelt_search.search.space import published
+from unipelt_search.search.space import configured, published
+from unipelt_search.specs.variants import Variant
 
 SCREENED = (0.6, 0.9, 0.3)
 
@@ -75,3 +76,13 @@ def test_a_configuration_is_never_proposed_twice(fake, monkeypatch: pytest.Monke
     real = proposals.suggest
     monkeypatch.setattr(proposals, "suggest", lambda *given: next(answers, None) or real(*given))
     assert propose(study.record, "lora") != tried
+
+
+def test_a_users_configuration_does_not_steer_its_methods_search(fake) -> None:
+    study = screened(fake)
+    before = proposals._observations(study.record, "lora")
+    own = Variant.model_validate({"name": "mine", "method": "lora", "lora": {"rank": 500}})  # out of the space
+    spec = configured(own, study.record.spec.space, 320)
+    study.end(study.add_trial(spec, "screen", "given", "mine"), score=0.99)
+    assert [trial.params for trial in proposals._observations(study.record, "lora")] == [t.params for t in before]
+    assert propose(study.record, "lora").method == "lora"

@@ -3,9 +3,11 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from unipelt_search.search.space import LEARNING_RATES, parameters_of, published, steps_for, suggest
+from unipelt_search.search.space import configured, parameters_of, published, steps_for, suggest
+from unipelt_search.specs.hyperparameters import LEARNING_RATES
 from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
 from unipelt_search.specs.study import SpaceSpec
+from unipelt_search.specs.variants import Variant
 
 SPACE = SpaceSpec(batch_size=16)
 
@@ -78,3 +80,19 @@ def test_gates_are_searched_only_for_the_parts_there_are() -> None:
             params = parameters_of(published(method.name, SPACE, 400)[0], SPACE, 400)[0]
             assert ("gate.prefix" in params) == (method.gated and "prefix" in method.submodules)
             assert ("gate.lora" in params) == (method.gated and "lora" in method.submodules)
+
+
+def test_a_users_configuration_is_completed_with_the_published_settings() -> None:
+    given = {
+        "name": "mine", "method": "unipelt_pl", "training": {"learning_rate": 0.03, "steps": 77},
+        "lora": {"rank": 200}, "prefix": {"mlp": None}, "gate": {"sharing": "shared"},
+    }  # fmt: skip
+    variant = Variant.model_validate(given)
+    spec, base = configured(variant, SPACE, 400), published("unipelt_pl", SPACE, 400)[0]
+    assert spec.training == base.training.model_copy(update={"learning_rate": 0.03, "steps": 77})
+    assert spec.lora == base.lora.model_copy(update={"rank": 200})
+    assert spec.prefix == base.prefix.model_copy(update={"mlp": None})
+    assert spec.gate == base.gate.model_copy(update={"sharing": "shared"})
+    # As it comes back from the database, with every value written out.
+    assert configured(Variant.model_validate(variant.model_dump(mode="json")), SPACE, 400) == spec
+    assert configured(Variant(name="plain", method="lora"), SPACE, 400) == published("lora", SPACE, 400)[0]

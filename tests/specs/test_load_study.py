@@ -74,3 +74,12 @@ def test_what_is_no_mapping_is_refused(write, text: str, message: str) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="must be readable.*No such file"):
         load_study(tmp_path / "nothing.yaml")
+
+
+def test_faults_of_a_users_configuration_name_their_place(write) -> None:
+    space = "space: {configurations: [{name: a, method: lora, lora: {ranks: 4}}, {name: b, method: lora, trainin: {}}]}"
+    with pytest.raises(RequestError) as caught:
+        load_study(write(GOOD + space))
+    faults = dict(line.strip().split(": ", 1) for line in str(caught.value).splitlines()[1:])
+    assert faults["space.configurations.0.lora.ranks"].startswith("unknown key, known: rank, alpha, dropout.")
+    assert "Did you mean 'training'?" in faults["space.configurations.1.trainin"]

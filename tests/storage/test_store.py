@@ -263,3 +263,15 @@ def test_reading_a_study_loads_neither_torch_nor_transformers_nor_ray() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.split("\n")[0] == "set() True"
+
+
+def test_a_trials_variant_is_kept(
+    store: StudyStore, create: Callable[..., str], trial_spec: Callable[..., TrialSpec]
+) -> None:
+    study = create()
+    store.add_trial(study, trial_spec("lora"), "screen", "given", "mine")
+    store.add_trial(study, trial_spec("lora"), "screen", "published")
+    trials = store.load("first").trials
+    assert [(trial.name, trial.variant, trial.origin) for trial in trials] == [
+        ("mine", "mine", "given"), ("lora", None, "published"),
+    ]  # fmt: skip

@@ -133,3 +133,17 @@ def test_equal_scores_are_led_by_the_cheaper_method() -> None:
 def test_without_any_score_every_method_is_plausible() -> None:
     record = made_record()
     assert plausible_methods(record) == (set(record.spec.space.methods), {})
+
+
+def test_a_variant_wins_and_ties_under_its_own_name() -> None:
+    scores = {1: 0.8, 2: 0.82, 3: 0.81}
+    ours, near = (
+        made_trial(0, "lora", 0.9, scores, variant="mine"),
+        made_trial(1, "lora", 0.9, {1: 0.8, 2: 0.81, 3: 0.81}),
+    )
+    verdict = decide(made_record(ours, near))
+    assert (verdict.method, verdict.variant, verdict.name, verdict.trial) == ("lora", "mine", "mine", 0)
+    assert verdict.ties == ("lora",)
+    assert verdict.sentence.startswith("mine is best")
+    other = decide(made_record(near, made_trial(0, "lora", 0.9, {1: 0.79, 2: 0.81, 3: 0.81}, variant="mine")))
+    assert (other.method, other.variant, other.ties) == ("lora", None, ("mine",))

@@ -27,3 +27,15 @@ def test_a_metric_may_be_minimised() -> None:
     record = made_record(made_trial(0, "lora", 0.9, {1: 0.9}), made_trial(1, "head", 0.8, {1: 0.8}))
     record = record.model_copy(update={"task": record.task.model_copy(update={"direction": "minimize"})})
     assert method_standings(record)[0].method == "head"
+
+
+def test_a_variant_stands_for_itself_beside_its_method() -> None:
+    record = made_record(
+        made_trial(0, "lora", 0.9, {1: 0.7}),
+        made_trial(1, "lora", 0.95, {1: 0.8}, variant="mine"),
+        made_trial(2, "lora", 0.8, variant="other"),
+    )
+    standings = method_standings(record)
+    assert [(standing.name, standing.method) for standing in standings] == [
+        ("mine", "lora"), ("lora", "lora"), ("other", "lora"),
+    ]  # fmt: skip

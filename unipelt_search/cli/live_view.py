@@ -93,5 +93,7 @@ def _leaderboard(standings: tuple[Standing, ...], metric: str) -> Table:
     table.add_column(metric, justify="right")
     for standing in standings:
         runs = str(standing.runs) if standing.runs else ""
-        table.add_row(standing.method, str(standing.trial), standing.phase, runs, f"{standing.score:.3f}")
+        table.add_row(
+            standing.variant or standing.method, str(standing.trial), standing.phase, runs, f"{standing.score:.3f}"
+        )
     return table

@@ -32,7 +32,7 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         table.add_column(header, justify="right")
     for method in plan.methods:
         table.add_row(
-            method.method,
+            method.variant or method.method,
             str(method.screen_trials),
             f"{method.trained_parameters:,}",
             f"{method.stored_parameters:,}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 import typer
@@ -11,7 +12,8 @@ from rich.table import Table
 from unipelt_search.cli import options
 from unipelt_search.cli.shown_report import ReportFormat, report_text, show_report, write_text
 from unipelt_search.settings import storage_url
-from unipelt_search.specs.methods import DEFAULT_METHODS, METHODS
+from unipelt_search.specs.hyperparameters import HYPERPARAMETERS, LEARNING_RATES
+from unipelt_search.specs.methods import DEFAULT_METHODS, METHODS, TRAINED_METHODS
 
 
 def report(
@@ -94,18 +96,65 @@ def studies(storage: options.Storage = None) -> None:
     Console().print(table)
 
 
-def methods() -> None:
-    """List the methods that can be compared.
+def methods(
+    form: Annotated[
+        Literal["terminal", "json"], typer.Option("--format", help="How the list is written.")
+    ] = "terminal",
+) -> None:
+    """List the methods that can be compared, and every hyperparameter: published, searched, and where it acts.
 
     Examples:
 
         unipelt-search methods
+
+        unipelt-search methods --format json
     """
-    table = Table(box=None, pad_edge=False)
-    for column in ("method", "default", "attached", "gated", "what it is"):
-        table.add_column(column, overflow="fold")
+    if form == "json":
+        write_text(json.dumps({"methods": _methods(), "hyperparameters": _hyperparameters()}, indent=1) + "\n", None)
+        return
+    console = Console()
+    table = _table("method", "default", "attached", "gated", "what it is")
     for method in METHODS.values():
         default = "yes" if method.name in DEFAULT_METHODS else "always" if method.trains == "nothing" else ""
         attached = ", ".join(method.submodules)
         table.add_row(method.name, default, attached, "yes" if method.gated else "", method.sentence)
-    Console().print(table)
+    console.print(table)
+    console.print()
+    table = _table("method", "learning rates of the screen phase")
+    for name, rates in LEARNING_RATES.items():
+        table.add_row(name, ", ".join(f"{rate:g}" for rate in rates))
+    console.print(table)
+    console.print()
+    table = _table("hyperparameter", "published", "searched", "acts in")
+    for parameter in HYPERPARAMETERS:
+        table.add_row(parameter.name, parameter.published_words, parameter.searched_words, parameter.condition_words)
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column == columns[0])
+    return table
+
+
+def _methods() -> list[dict[str, object]]:
+    return [
+        method.model_dump(mode="json")
+        | {"default": method.name in DEFAULT_METHODS, "learning_rates": LEARNING_RATES.get(method.name, ())}
+        for method in METHODS.values()
+    ]
+
+
+def _hyperparameters() -> list[dict[str, object]]:
+    """Say of each hyperparameter what is searched in numbers, and in the words that the documentation has."""
+    return [
+        parameter.model_dump(mode="json")
+        | {
+            "published": parameter.published,
+            "searched": parameter.searched_words,
+            "condition": parameter.condition_words,
+            "methods": [name for name in TRAINED_METHODS if parameter.belongs_to(name)],
+        }
+        for parameter in HYPERPARAMETERS
+    ]

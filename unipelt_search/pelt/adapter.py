@@ -1,11 +1,18 @@
-"""The bottleneck adapter behind the feed-forward network (Houlsby et al., 2019; Pfeiffer et al., 2021).
+"""The bottleneck adapters: behind the feed-forward network, and beside it.
 
-``h + f · (U act(D h + d) + u)`` with f = 1, or the gate, acting on the feed-forward output before the residual.
+Behind it (Houlsby et al., 2019; Pfeiffer et al., 2021), on the feed-forward output h before the residual::
+
+    h + f · (U act(D h + d) + u)        f = 1, or the gate
+
+Beside it (the scaled parallel adapter of He et al., 2022, arXiv 2110.04366), from the feed-forward input x::
+
+    h + s · (U act(D x + d) + u)        s = the scale
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +28,7 @@ from unipelt_search.pelt.slots import (
     slot_parameter,
     zeros,
 )
-from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.specs.trial import ParallelAdapterSpec, TrialSpec
 
 # Each maps 0 to 0, so that zero-padded units of a narrower bottleneck stay zero and get no gradient.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -33,11 +40,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class SlotAdapter(nn.Module):
-    """The adapter of one layer, for every slot of a pack."""
+    """One kind of adapter in one layer, for every slot of a pack."""
 
     def __init__(
         self, layer: int, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int], holder: StateHolder,
-        gate: SlotGate | None,
+        gate: SlotGate | None, kind: Literal["adapter", "parallel_adapter"] = "adapter",
     ) -> None:  # fmt: skip
         """Make the adapter; its up-projection is zero, so nothing changes at first.
 
@@ -48,13 +55,14 @@ class SlotAdapter(nn.Module):
             seeds: Each slot's initialisation seed.
             holder: Where the pass under way is found.
             gate: The gate over the adapter's own input, if any slot has one.
+            kind: Behind the feed-forward network, or beside it.
         """
         super().__init__()
-        self.layer, self.holder, self.gate = layer, holder, gate
-        specs = [trial.adapter for trial in trials]
+        self.layer, self.holder, self.gate, self.kind = layer, holder, gate, kind
+        specs = [trial.adapter if kind == "adapter" else trial.parallel_adapter for trial in trials]
         self.units = [spec.bottleneck if spec else 0 for spec in specs]
         self.activations = [spec.activation if spec else "relu" for spec in specs]
-        units, name = max(self.units), f"adapter.{layer}"
+        units, name = max(self.units), f"{kind}.{layer}"
         middle = [(u,) if u else None for u in self.units]
         outer = [(width,) if u else None for u in self.units]
         self.down = slot_parameter(
@@ -66,21 +74,27 @@ class SlotAdapter(nn.Module):
         )
         self.up_bias = slot_parameter(seeds, f"{name}.up_bias", (width,), outer, zeros)
         gated = [trial.gate is not None for trial in trials]
-        offset = [1.0 if u and not g else 0.0 for u, g in zip(self.units, gated, strict=True)]
-        slope = [1.0 if u and g else 0.0 for u, g in zip(self.units, gated, strict=True)]
+        scales = [spec.scale if isinstance(spec, ParallelAdapterSpec) else float(spec is not None) for spec in specs]
+        offset = [0.0 if has_gate else scale for scale, has_gate in zip(scales, gated, strict=True)]
+        slope = [scale if has_gate else 0.0 for scale, has_gate in zip(scales, gated, strict=True)]
         self.register_buffer("offset", torch.tensor(offset), persistent=False)
         self.register_buffer("slope", torch.tensor(slope), persistent=False)
+
+    def read(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        """Keep the feed-forward input ``(S·B, T, D)``, which an adapter beside the network reads."""
+        self.holder.now.ffn_inputs[self.layer] = args[0]
 
     def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the adapter's answer to the feed-forward output ``(S·B, T, D)``."""
         state = self.holder.now
         if self.gate is not None:
             self.gate(output, state)
-        if state.is_removed("adapter", self.layer):
+        if state.is_removed(self.kind, self.layer):
             return output
-        delta = scale_rows(self.transform(output), state.factor(self.offset, self.slope, self.layer, "adapter"))
+        x = output if self.kind == "adapter" else state.ffn_inputs[self.layer]
+        delta = scale_rows(self.transform(x), state.factor(self.offset, self.slope, self.layer, self.kind))
         result = output + delta
-        state.record_contribution(self.layer, "adapter", delta, result)
+        state.record_contribution(self.layer, self.kind, delta, result)
         return result
 
     def transform(self, h: Tensor) -> Tensor:

@@ -90,11 +90,12 @@ def check_trial(backbone: Backbone, trial: TrialSpec) -> None:
             f"lora.rank must be at most {smallest}, the smallest side of a projection of "
             f"{backbone.name!r}; got {trial.lora.rank}."
         )
-    if trial.adapter and trial.adapter.bottleneck >= width:
-        raise BackboneError(
-            f"adapter.bottleneck must be below {width}, the hidden size of {backbone.name!r}; "
-            f"got {trial.adapter.bottleneck}."
-        )
+    for name, adapter in (("adapter", trial.adapter), ("parallel_adapter", trial.parallel_adapter)):
+        if adapter and adapter.bottleneck >= width:
+            raise BackboneError(
+                f"{name}.bottleneck must be below {width}, the hidden size of {backbone.name!r}; "
+                f"got {adapter.bottleneck}."
+            )
     if trial.prefix:
         _check_prefix(backbone, trial.method, [layer.value.out for layer in layers])
 

@@ -15,8 +15,9 @@ from unipelt_search.pelt.attention import PrefixSite, Splice
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.bitfit import SlotBias
 from unipelt_search.pelt.dropout import hashed_dropout, site_key
-from unipelt_search.pelt.gate import SlotGate
+from unipelt_search.pelt.gate import GateWeights, SlotGate
 from unipelt_search.pelt.head import POOLED, Head, SlotLinear, SlotNorm
+from unipelt_search.pelt.ia3 import SlotIa3
 from unipelt_search.pelt.layers import LayerParts, Projection, attention_shape, layer_parts
 from unipelt_search.pelt.lora import SlotLora
 from unipelt_search.pelt.prefix import SlotPrefix
@@ -42,7 +43,7 @@ class AttentionReader:
     """A pre-hook on the attention module, which sees the input that prefix and LoRA gates read."""
 
     def __init__(self, layer: int, gates: Sequence[SlotGate], keeps_input: bool, holder: StateHolder) -> None:
-        """Take one layer's gates, whether LoRA asks for the input itself, and where the pass under way is found."""
+        """Take one layer's gates, whether LoRA or IA3 ask for the input, and where the pass under way is found."""
         self.layer, self.gates, self.keeps_input, self.holder = layer, gates, keeps_input, holder
 
     def hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -104,6 +105,8 @@ class Attacher:
             self._attach_prefix(layer, prefix)
             self._attach_reader(layer)
             self._attach_adapter(layer)
+            self._attach_parallel_adapter(layer)
+            self._attach_ia3(layer)
         self._attach_dropout()
         self.attached.head = self._attach_head()
         return self.attached
@@ -117,9 +120,23 @@ class Attacher:
         if not any(gated):
             return None
         padding = [t.gate is not None and t.gate.pooling == "all_positions" for t in self.trials]
-        gate = SlotGate(name, layer, width, self.seeds, gated, padding)
+        gate = SlotGate(name, layer, width, self.seeds, gated, padding, self._shared_gate(name, width, gated))
         self.attached.parts[f"gate/{layer}/{name}"] = gate
         return gate
+
+    def _shared_gate(self, name: str, width: int, gated: Sequence[bool]) -> GateWeights | None:
+        """Make the weights that all layers share, with the first layer's gate, if any slot shares them."""
+        sharing = [
+            has and trial.gate is not None and trial.gate.sharing == "shared"
+            for has, trial in zip(gated, self.trials, strict=True)
+        ]
+        if not any(sharing):
+            return None
+        part = f"gate/shared/{name}"
+        if part not in self.attached.parts:
+            self.attached.parts[part] = GateWeights(f"shared.{name}", width, self.seeds, sharing)
+        shared: GateWeights = self.attached.parts[part]  # type: ignore[assignment]
+        return shared
 
     def _attach_biases(self) -> None:
         if not self._uses("bitfit"):
@@ -163,7 +180,7 @@ class Attacher:
             self._gate("prefix", "prefix", layer.number, layer.query.inner),
         ]
         gates = [gate for gate in wanted if gate is not None]
-        keeps_input = self.backbone.family.shares_positions and self._uses("lora")
+        keeps_input = self.backbone.family.shares_positions and (self._uses("lora") or self._uses("ia3"))
         if gates or keeps_input:
             hook = AttentionReader(layer.number, gates, keeps_input, self.holder).hook
             self.attached.handles.append(layer.attention.register_forward_pre_hook(hook, with_kwargs=True))
@@ -176,6 +193,29 @@ class Attacher:
         adapter = SlotAdapter(layer.number, width, self.trials, self.seeds, self.holder, gate)
         self.attached.parts[f"adapter/{layer.number}"] = adapter
         self.attached.handles.append(layer.ffn_out.module.register_forward_hook(adapter.hook))
+
+    def _attach_parallel_adapter(self, layer: LayerParts) -> None:
+        if not self._uses("parallel_adapter"):
+            return
+        width = layer.ffn_out.out
+        adapter = SlotAdapter(layer.number, width, self.trials, self.seeds, self.holder, None, "parallel_adapter")
+        self.attached.parts[f"parallel_adapter/{layer.number}"] = adapter
+        self.attached.handles.append(layer.ffn_in.register_forward_pre_hook(adapter.read))
+        self.attached.handles.append(layer.ffn_out.module.register_forward_hook(adapter.hook))
+
+    def _attach_ia3(self, layer: LayerParts) -> None:
+        if not self._uses("ia3"):
+            return
+        parts = {
+            place: SlotIa3(layer.number, place, width, self.trials, self.seeds, self.holder)
+            for place, width in (("key", layer.key.out), ("value", layer.value.out), ("ffn", layer.ffn_out.inner))
+        }
+        self.attached.parts.update({f"ia3/{layer.number}/{place}": part for place, part in parts.items()})
+        self.attached.handles += [
+            layer.key.register_forward_hook(parts["key"].output_hook),
+            layer.value.register_forward_hook(parts["value"].output_hook),
+            layer.ffn_out.module.register_forward_pre_hook(parts["ffn"].input_hook),
+        ]
 
     def _attach_dropout(self) -> None:
         if not any(trial.training.dropout > 0 for trial in self.trials):

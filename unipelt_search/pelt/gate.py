@@ -3,7 +3,8 @@
 Source: Mao et al., "UniPELT: A Unified Framework for Parameter-Efficient Language Model Tuning", ACL 2022, section 3:
 ``G = sigmoid(W x)`` per token, averaged to one value per example, layer and submodule. The published code averages over
 padding too, so that a sentence's gate depends on its neighbours in the batch; here padding does not count, unless
-``gate.pooling`` is `all_positions`.
+``gate.pooling`` is `all_positions`. As published each layer has weights of its own; with ``gate.sharing: shared`` all
+layers use the same ones, so that a gate differs between layers by its input alone.
 """
 
 from __future__ import annotations
@@ -34,13 +35,37 @@ def pooled_gate(x: Tensor, weight: Tensor, bias: Tensor, mask: Tensor) -> Tensor
     return (values * mask).sum(1) / mask.sum(1).clamp(min=1)
 
 
+class GateWeights(nn.Module):
+    """The weights of a gate, for every slot of a pack that has them; they start near 0, the gate near 0.5."""
+
+    def __init__(self, path: str, width: int, seeds: Sequence[int], present: Sequence[bool]) -> None:
+        """Draw the weights.
+
+        Args:
+            path: Whose they are, for example `0.lora_query` or `shared.prefix`.
+            width: Features of the gate's input, D.
+            seeds: Each slot's initialisation seed.
+            present: Which slots have these weights.
+        """
+        super().__init__()
+        self.present = list(present)
+        shapes = [(width,) if has else None for has in present]
+        self.weight = slot_parameter(seeds, f"gate.{path}", (width,), shapes, normal(0.02))
+        self.bias = slot_parameter(seeds, f"gate.{path}.bias", (), [() if has else None for has in present], zeros)
+
+    def stored(self, slot: int) -> dict[str, Tensor]:
+        """Return the weights of one slot, empty where it has none."""
+        return {"weight": self.weight[slot], "bias": self.bias[slot]} if self.present[slot] else {}
+
+
 class SlotGate(nn.Module):
     """One gate in one layer, for every slot of a pack that has it."""
 
     def __init__(
-        self, name: str, layer: int, width: int, seeds: Sequence[int], gated: Sequence[bool], padding: Sequence[bool]
-    ) -> None:
-        """Make the gate's weights; they start near 0, so that the gate starts near 0.5.
+        self, name: str, layer: int, width: int, seeds: Sequence[int], gated: Sequence[bool], padding: Sequence[bool],
+        shared: GateWeights | None = None,
+    ) -> None:  # fmt: skip
+        """Make the weights of the slots that do not share theirs between layers.
 
         Args:
             name: The gate's name, for example `lora_query`.
@@ -49,14 +74,17 @@ class SlotGate(nn.Module):
             seeds: Each slot's initialisation seed.
             gated: Which slots have this gate.
             padding: Which slots average over padding too.
+            shared: The weights of the slots that share theirs, a part of its own in the pack.
         """
         super().__init__()
+        self.shared: GateWeights | None
         self.name, self.layer, self.gated = name, layer, list(gated)
-        shapes = [(width,) if has else None for has in gated]
-        self.weight = slot_parameter(seeds, f"gate.{layer}.{name}", (width,), shapes, normal(0.02))
-        self.bias = slot_parameter(
-            seeds, f"gate.{layer}.{name}.bias", (), [() if has else None for has in gated], zeros
-        )
+        # Out of nn.Module's registry: they are listed once, as a part of their own.
+        object.__setattr__(self, "shared", shared)
+        shares = shared.present if shared is not None else [False] * len(self.gated)
+        own = [has and not share for has, share in zip(gated, shares, strict=True)]
+        self.own = GateWeights(f"{layer}.{name}", width, seeds, own) if any(own) else None
+        self.register_buffer("shares", torch.tensor(shares), persistent=False)
         self.register_buffer("padding", torch.tensor(padding, dtype=torch.float32), persistent=False)
         self.register_buffer("ungated", torch.tensor([float(not has) for has in gated]), persistent=False)
         self.counts_padding = any(padding)
@@ -74,13 +102,22 @@ class SlotGate(nn.Module):
         mask = state.tokens
         if self.counts_padding:
             mask = torch.maximum(mask, state.per_row(self.padding).to(mask.dtype)[:, None])
-        value = pooled_gate(x, self.weight, self.bias, mask)
+        value = pooled_gate(x, *self.weights(), mask)
         state.gates[self.layer, self.name] = value
         if state.recorder is not None:
             seen = value if all(self.gated) else value.masked_fill(state.per_row(self.ungated) > 0, torch.nan)
             state.record("gate", self.layer, self.name, seen)
         return value
 
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """Return every slot's weight vector ``(S, D)`` and bias ``(S,)``, its own or the shared one."""
+        sources = [source for source in (self.own, self.shared) if source is not None]
+        if len(sources) == 1:
+            return sources[0].weight, sources[0].bias
+        own, shared = sources
+        weight = torch.where(self.shares[:, None], shared.weight, own.weight)
+        return weight, torch.where(self.shares, shared.bias, own.bias)
+
     def stored(self, slot: int) -> dict[str, Tensor]:
-        """Return the gate of one slot, empty where it has none."""
-        return {"weight": self.weight[slot], "bias": self.bias[slot]} if self.gated[slot] else {}
+        """Return the layer's own gate of one slot, empty where it has none."""
+        return {} if self.own is None else self.own.stored(slot)

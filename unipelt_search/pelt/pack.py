@@ -34,7 +34,7 @@ class TrainedTensor:
     slotted: bool
     """Whether the first dimension is the slot; a fine-tuned backbone's tensors have none."""
     decays: bool
-    """Whether weight decay applies; never to biases, layer norms and gates."""
+    """Whether weight decay applies; never to biases, layer norms, gates and IA3's scales."""
 
     def by_slot(self, tensor: Tensor) -> Tensor:
         """View the parameter, or a tensor of its shape, with a leading slot dimension."""
@@ -49,7 +49,7 @@ def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
 
 
 def _is_bias_or_gate(name: str) -> bool:
-    return name.endswith("bias") or name.startswith(("gate/", "bitfit/"))
+    return name.endswith("bias") or name.startswith(("gate/", "bitfit/", "ia3/"))
 
 
 class Pack(nn.Module):

@@ -55,6 +55,8 @@ class ForwardState:
     """Inputs of the attention modules by layer, where their projections run on other vectors too (DeBERTa)."""
     seen: dict[tuple[str, int, str], list[Tensor]] = field(default_factory=dict)
     """What was recorded by (kind, layer, gate): one value per time that the layer ran."""
+    ffn_inputs: dict[int, Tensor] = field(default_factory=dict)
+    """Inputs of the feed-forward networks of this pass by layer, ``(S·B, T, D)``, where a part asks for them."""
     prefix: Tensor | None = None
     """Keys and values of this pass, ``(S, layers, 2, heads, length, head_dim)``."""
 

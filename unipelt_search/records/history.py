@@ -95,6 +95,7 @@ class TrialRecord(Frozen):
     number: int
     method: str
     variant: str | None = None
+    """The name of a configuration that the user gave."""
     spec: TrialSpec
     phase: Phase
     """The furthest phase that one of its runs reached."""
@@ -102,8 +103,13 @@ class TrialRecord(Frozen):
     value: float | None
     """The tune score of its screen or tune run."""
     origin: str
-    """`published` settings, or proposed by `tpe`."""
+    """`published` settings, `given` by the user, or proposed by `tpe`."""
     runs: tuple[RunRecord, ...]
+
+    @property
+    def name(self) -> str:
+        """What it competes as: its variant, else its method."""
+        return self.variant or self.method
 
 
 class DroppedMethod(Frozen):

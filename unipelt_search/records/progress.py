@@ -7,9 +7,11 @@ from unipelt_search.specs.trial import Phase
 
 
 class Standing(Frozen):
-    """A method's best trial so far."""
+    """A method's or variant's best trial so far."""
 
     method: str
+    variant: str | None = None
+    """The name of a configuration that the user gave."""
     trial: int
     phase: Phase
     runs: int

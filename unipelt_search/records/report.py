@@ -32,13 +32,20 @@ class Verdict(Frozen):
     """Which method is best, and which cannot be told apart from it."""
 
     method: str | None
+    variant: str | None = None
+    """The best configuration's name, where it is one that the user gave."""
     trial: int | None
     ties: tuple[str, ...]
-    """The methods that tie with the best; the best itself is not among them."""
+    """The methods, and variants by their names, that tie with the best; the best itself is not among them."""
     cheapest_tie: str | None
     """Of the best and its ties, the one with the fewest stored parameters."""
     sentence: str
     decided_on: Literal["select", "folds"]
+
+    @property
+    def name(self) -> str | None:
+        """What the best competes as: its variant, else its method."""
+        return self.variant or self.method
 
 
 class LeaderboardRow(Frozen):
@@ -59,6 +66,12 @@ class LeaderboardRow(Frozen):
     predict_ms_per_example: float | None
     peak_memory_mb: float | None
     variant: str | None = None
+    """The name of a configuration that the user gave."""
+
+    @property
+    def name(self) -> str:
+        """What it competes as: its variant, else its method."""
+        return self.variant or self.method
 
 
 class UpperBound(Frozen):

@@ -7,9 +7,11 @@ from unipelt_search.specs.frozen import Frozen
 
 
 class PlannedMethod(Frozen):
-    """One method of a planned study, with its published settings."""
+    """One method of a planned study with its published settings, or one configuration of the user's."""
 
     method: str
+    variant: str | None = None
+    """The name of a configuration that the user gave."""
     screen_trials: int
     trained_parameters: int
     stored_parameters: int

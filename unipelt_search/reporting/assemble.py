@@ -152,8 +152,8 @@ def _upper_bound(standings: Sequence[MethodStanding]) -> UpperBound:
         return UpperBound(of=None, validation=None, test=None)
     chosen = single[0]  # standings are ordered by validation
     return UpperBound(
-        of=tuple(standing.method for standing in single),
-        method=chosen.method,
+        of=tuple(standing.name for standing in single),
+        method=chosen.name,
         validation=chosen.score,
         test=fmean(run.test for run in chosen.confirmed),
     )

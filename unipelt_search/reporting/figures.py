@@ -159,10 +159,10 @@ def scatter(report: StudyReport, width: float = 460, height: float = 270) -> Sca
     points = []
     for row, own in zip(rows, list(boxes), strict=True):
         x, y = (own[0] + own[2]) / 2, height - y_axis.place(row.validation.mean)
-        label_x, label_y, anchor = _label_place(row.method, x, y, own, boxes, width)
-        mark = "best" if row.method == report.verdict.method else "tie" if row.method in report.verdict.ties else ""
-        title = f"{row.method}: {words.interval(row.validation)}, {words.count(row.stored_parameters)} parameters"
-        points.append(Point(x, y, own[1] + 3, own[3] - 3, row.method, mark, label_x, label_y, anchor, title))
+        label_x, label_y, anchor = _label_place(row.name, x, y, own, boxes, width)
+        mark = "best" if row.name == report.verdict.name else "tie" if row.name in report.verdict.ties else ""
+        title = f"{row.name}: {words.interval(row.validation)}, {words.count(row.stored_parameters)} parameters"
+        points.append(Point(x, y, own[1] + 3, own[3] - 3, row.name, mark, label_x, label_y, anchor, title))
     decades = range(ceil(x_axis.low), floor(x_axis.high) + 1)
     return Scatter(
         width, height, tuple(points),

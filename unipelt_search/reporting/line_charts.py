@@ -50,7 +50,7 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
         One chart per method, in the leaderboard's order.
     """
     runs: dict[int, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    shown = {row.trial: row.method for row in report.leaderboard if row.trial is not None}
+    shown = {row.trial: row.name for row in report.leaderboard if row.trial is not None}
     for point in report.curves:
         if point.trial in shown:
             runs[point.trial][f"seed {point.run}"].append((point.epoch, point.validation))

@@ -27,7 +27,7 @@ def render_markdown(report: StudyReport) -> str:
             ("method", "select", "test", "to the best", "runs", "stored parameters", "ms/example"),
             (
                 (
-                    row.method,
+                    row.name,
                     words.interval(row.validation),
                     words.interval(row.test),
                     words.difference(row.difference_to_best),

@@ -33,7 +33,7 @@ def render_html(report: StudyReport) -> str:
         report=report,
         words=words,
         metric=metric_name(report.task.metric),
-        rows={row.method: row for row in report.leaderboard},
+        rows={row.name: row for row in report.leaderboard},
         groups=_groups(report),
         axis=leaderboard_axis(report, _BAR_WIDTH),
         bar=bar,

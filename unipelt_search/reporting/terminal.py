@@ -73,12 +73,12 @@ def _leaderboard(report: StudyReport) -> Table:
     table.add_column("method", no_wrap=True)
     for header in (metric, "test", "to the best", "runs", "stored", "ms/ex"):
         table.add_column(header, justify="right", no_wrap=True)
-    marks: dict[str | None, str] = {report.verdict.method: "best"}
+    marks: dict[str | None, str] = {report.verdict.name: "best"}
     marks.update(dict.fromkeys(report.verdict.ties, "tie"))
     for row in report.leaderboard:
-        mark = marks.get(row.method)
+        mark = marks.get(row.name)
         table.add_row(
-            f"[bold]{row.method}[/bold] [green]{mark}[/green]" if mark else row.method,
+            f"[bold]{row.name}[/bold] [green]{mark}[/green]" if mark else row.name,
             words.interval(row.validation) + _rows_used(row),
             words.score(row.test.mean if row.test else None),
             words.difference(row.difference_to_best),

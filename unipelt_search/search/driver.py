@@ -120,8 +120,8 @@ class Driver:
                 return FINISHED
             case Wait():
                 return None
-            case StartTrial(spec, phase, origin):
-                return self._start(self._store.add_trial(self._record.id, spec, phase, origin))
+            case StartTrial(spec, phase, origin, variant):
+                return self._start(self._store.add_trial(self._record.id, spec, phase, origin, variant))
             case StartRun(trial, seed_index):
                 return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index))
             case Resume(run):
@@ -266,4 +266,4 @@ class Driver:
 
 def _label(trial: TrialRecord, run: RunRecord) -> str:
     seed = f", seed {run.seed_index}" if run.phase == "confirm" else ""
-    return f"trial {trial.number} {trial.method} ({run.phase}{seed})"
+    return f"trial {trial.number} {trial.name} ({run.phase}{seed})"

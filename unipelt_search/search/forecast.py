@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import fmean
 
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.search.capacity import Capacity
-from unipelt_search.search.plan import SCREEN_ROUNDS
-from unipelt_search.search.space import steps_for
+from unipelt_search.search.plan import screen_rounds
+from unipelt_search.search.space import configured, published, steps_for
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.training.evaluate import ABLATION_ROWS
 from unipelt_search.training.train import RunTiming
 
@@ -28,7 +30,8 @@ def forecast(
     Args:
         spec: What is asked.
         task: The task's rows.
-        timings: For each method that can attach, what a few of its steps took.
+        timings: For each method that can attach, and for each of the user's configurations by its name, what a few of
+            its steps took.
         capacity: Where it would run.
         layers: Layers of the backbone, which the ablation visits one by one.
         left_out: Methods that cannot attach.
@@ -36,20 +39,23 @@ def forecast(
     Returns:
         The plan.
     """
-    rounds = min(SCREEN_ROUNDS, spec.budget.trials // len(timings))
-    tune_trials = spec.budget.trials - rounds * len(timings)
-    steps = steps_for(task.rows["train"], spec.space)
-    methods = tuple(_planned(spec, task, name, timing, steps, rounds, layers) for name, timing in timings.items())
-    screen = sum(rounds * method.run_seconds for method in methods)
-    tune = tune_trials * sum(method.run_seconds for method in methods) / len(methods)
+    rows, own = task.rows["train"], spec.space.configurations
+    names = [name for name in spec.space.methods if name in timings]
+    rounds = screen_rounds(spec.budget.trials, len(names), len(own))
+    tune_trials = spec.budget.trials - rounds * len(names) - len(own) if names else 0
+    steps = steps_for(rows, spec.space)
+    tuned = [
+        _planned(spec, task, published(name, spec.space, rows)[0], None, timings[name], rounds, layers)
+        for name in names
+    ]
+    fixed = [
+        _planned(spec, task, configured(given, spec.space, rows), given.name, timings[given.name], 1, layers)
+        for given in own
+    ]
+    methods = (*tuned, *fixed)
+    screen = sum(method.screen_trials * method.run_seconds for method in methods)
+    tune = tune_trials * fmean(method.run_seconds for method in tuned) if tuned else 0.0
     seconds = (screen + tune + sum(method.confirm_seconds for method in methods)) / capacity.workers
-    notices = list(task.notices)
-    limit = spec.budget.time_seconds
-    if limit is not None and limit < seconds:
-        notices.append(
-            f"The time limit of {limit:g} s is shorter than the estimate of {seconds:.0f} s: the last rounds, trials "
-            "and seeds will be left out."
-        )
     confirm_runs = spec.budget.seeds * len(methods)
     return StudyPlan(
         study=spec.name,
@@ -62,29 +68,47 @@ def forecast(
         methods=methods,
         tune_trials=tune_trials,
         confirm_runs=confirm_runs,
-        runs=spec.budget.trials + confirm_runs,
+        runs=sum(method.screen_trials for method in methods) + tune_trials + confirm_runs,
         seconds=seconds,
         left_out=left_out,
-        notices=tuple(notices),
+        notices=(*task.notices, *_warnings(spec, seconds)),
+    )
+
+
+def _warnings(spec: StudySpec, seconds: float) -> tuple[str, ...]:
+    limit = spec.budget.time_seconds
+    if limit is None or limit >= seconds:
+        return ()
+    return (
+        f"The time limit of {limit:g} s is shorter than the estimate of {seconds:.0f} s: the last rounds, trials "
+        "and seeds will be left out.",
     )
 
 
 def _planned(
-    spec: StudySpec, task: TaskSummary, name: str, timing: RunTiming, steps: int, rounds: int, layers: int
+    spec: StudySpec,
+    task: TaskSummary,
+    trial: TrialSpec,
+    variant: str | None,
+    timing: RunTiming,
+    trials: int,
+    layers: int,
 ) -> PlannedMethod:
+    method, steps = METHODS[trial.method], trial.training.steps
     tune_rows = min(task.rows["tune"], spec.space.tune_rows)
-    evaluated = min(spec.space.evaluations, steps) * tune_rows
+    evaluated = min(trial.training.evaluations, steps) * tune_rows
     scored = task.rows["select"] + task.rows["test"]
-    if METHODS[name].gated:  # the gates before the first step and with the final weights take passes of their own
+    if method.gated:  # the gates before the first step and with the final weights take passes of their own
         evaluated += tune_rows
         scored += 2 * task.rows["select"]
-    submodules = len(METHODS[name].submodules)
+    submodules = len(method.submodules)
     passes = submodules * (layers + 1) + 1 if submodules else 0
     ablation = passes * min(task.rows["select"], ABLATION_ROWS) * timing.row_seconds
     run_seconds = steps * timing.step_seconds + evaluated * timing.row_seconds
     return PlannedMethod(
-        method=name,
-        screen_trials=rounds,
+        method=method.name,
+        variant=variant,
+        screen_trials=trials,
         trained_parameters=timing.trained_parameters,
         stored_parameters=timing.stored_parameters,
         run_seconds=run_seconds,

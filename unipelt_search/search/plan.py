@@ -1,8 +1,9 @@
 """What to do next, decided from the study's record and a clock alone.
 
-Three phases, one after another: `screen` (every method's published settings, in rounds), `tune` (the remaining
-trials, for the methods that are still plausible) and `confirm` (every method's best configuration again, over the
-same fresh seeds). Nothing here touches a database, a worker or the time of day.
+Three phases, one after another: `screen` (every method's published settings, in rounds, and each of the user's own
+configurations in the first of them), `tune` (the remaining trials, for the methods that are still plausible) and
+`confirm` (every method's best configuration and every configuration of the user's again, over the same fresh seeds).
+Nothing here touches a database, a worker or the time of day.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Literal
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import DroppedMethod, RunRecord, RunState, StudyRecord, TrialRecord, TrialState
 from unipelt_search.search.proposals import propose
-from unipelt_search.search.space import published
+from unipelt_search.search.space import configured, published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
@@ -32,7 +33,9 @@ class StartTrial:
 
     spec: TrialSpec
     phase: Phase
-    origin: Literal["published", "tpe"]
+    origin: Literal["published", "given", "tpe"]
+    variant: str | None = None
+    """The name of a configuration that the user gave."""
 
 
 @dataclass(frozen=True)
@@ -97,20 +100,37 @@ class _Answer:
 
 
 def check_budget(spec: StudySpec) -> None:
-    """Check that every method gets a trial.
+    """Check that every method and every configuration of the user's gets a trial.
 
     Args:
         spec: The study that is asked for.
 
     Raises:
-        RequestError: There are fewer trials than methods.
+        RequestError: There are fewer trials.
     """
-    methods, trials = spec.space.methods, spec.budget.trials
-    if trials < len(methods):
+    methods, trials, own = spec.space.methods, spec.budget.trials, [given.name for given in spec.space.configurations]
+    if trials < len(methods) + len(own):
+        counted, beside = "methods", ""
+        if own:
+            counted, beside = "methods and configurations", f" and {len(own)} configurations ({', '.join(own)})"
         raise RequestError(
-            f"--trials must be at least the number of methods, since each is tried once; got {trials} for "
-            f"{len(methods)} methods ({', '.join(methods)}). Ask for more trials or fewer methods."
+            f"--trials must be at least the number of {counted}, since each is tried once; got {trials} for "
+            f"{len(methods)} methods ({', '.join(methods)}){beside}. Ask for more trials or fewer methods."
         )
+
+
+def screen_rounds(trials: int, methods: int, variants: int) -> int:
+    """Tell how many rounds over the methods the screen phase has.
+
+    Args:
+        trials: The study's budget.
+        methods: Methods that can be tried.
+        variants: Configurations of the user's, each tried once in the first round.
+
+    Returns:
+        Three at most; one where only the user's own configurations are left.
+    """
+    return min(SCREEN_ROUNDS, (trials - variants) // methods) if methods else 1
 
 
 def next_step(record: StudyRecord, clock: Clock) -> Decision:
@@ -170,17 +190,18 @@ def search_run(trial: TrialRecord) -> RunRecord:
 
 
 def finalists(record: StudyRecord) -> tuple[TrialRecord, ...]:
-    """Choose the best configuration of each method that has a complete trial.
+    """Choose the best configuration of each method that has a complete trial, and every variant that has one.
 
     Args:
         record: The study.
 
     Returns:
-        One trial per method, best tune score first; fewer stored parameters, then the lower number break ties.
+        One trial per method and per variant, best tune score first; fewer stored parameters, then the lower number
+        break ties.
     """
     best: dict[str, TrialRecord] = {}
     for trial in sorted(_complete(record), key=lambda trial: _rank(record, trial)):
-        best.setdefault(trial.method, trial)
+        best.setdefault(trial.name, trial)
     return tuple(best.values())
 
 
@@ -209,24 +230,32 @@ def estimate_seconds(record: StudyRecord, clock: Clock, method: str, *, confirm:
 
 
 def _screen(record: StudyRecord, clock: Clock) -> _Answer:
-    phases = [(trial.method, search_run(trial).phase) for trial in record.trials]
-    methods = active_methods(record)
-    rounds = min(SCREEN_ROUNDS, record.spec.budget.trials // len(methods)) if methods else 0
-    counts = {method: phases.count((method, "screen")) for method in methods}
-    done = min(counts.values(), default=0)
-    if done >= rounds or any(phase == "tune" for _, phase in phases):
+    phases = [(trial.name, search_run(trial).phase) for trial in record.trials]
+    if any(phase == "tune" for _, phase in phases):
         return _Answer(None)
-    missing = [method for method in methods if counts[method] == done]
-    begun = len(missing) < len(methods)
-    if not begun and not _fits(record, clock, methods, confirm=False):
-        return _Answer(None, notice=f"{_limit(record)} allowed {done} of {rounds} screen rounds.")
-    spec = published(missing[0], record.spec.space, record.task.rows["train"])[done]
-    return _Answer(StartTrial(spec, "screen", "published"))
+    space, rows = record.spec.space, record.task.rows["train"]
+    methods = active_methods(record)
+    own = {given.name: given for given in space.configurations}
+    rounds = screen_rounds(record.spec.budget.trials, len(methods), len(own))
+    for done in range(rounds):
+        contestants = (*methods, *own) if done == 0 else methods
+        missing = [name for name in contestants if phases.count((name, "screen")) <= done]
+        if not missing:
+            continue
+        begun = len(missing) < len(contestants)
+        trained = tuple(own[name].method if name in own else name for name in contestants)
+        if not begun and not _fits(record, clock, trained, confirm=False):
+            return _Answer(None, notice=f"{_limit(record)} allowed {done} of {rounds} screen rounds.")
+        name = missing[0]
+        if name in own:
+            return _Answer(StartTrial(configured(own[name], space, rows), "screen", "given", name))
+        return _Answer(StartTrial(published(name, space, rows)[done], "screen", "published"))
+    return _Answer(None)
 
 
 def _tune(record: StudyRecord, clock: Clock) -> _Answer:
     asked, tried = record.spec.budget.trials, len(record.trials)
-    order = [trial.method for trial in finalists(record)]
+    order = [trial.method for trial in finalists(record) if trial.variant is None]
     if tried >= asked or not order:
         return _Answer(None)
     plausible, reasons = plausible_methods(record)
@@ -237,6 +266,10 @@ def _tune(record: StudyRecord, clock: Clock) -> _Answer:
         DroppedMethod(method=method, phase="tune", reason=reasons.get(method, "None of its trials succeeded."))
         for method in open_methods
         if method not in candidates
+    ) + tuple(
+        DroppedMethod(method=trial.name, phase="tune", reason="Its trial failed.")
+        for trial in record.trials
+        if trial.variant and trial.state is TrialState.FAILED and trial.name not in gone
     )
     if not candidates:
         return _Answer(None, dropped)
@@ -277,7 +310,7 @@ _PHASE_STEPS: dict[Phase, Callable[[StudyRecord, Clock], _Answer]] = {
 
 def _unconfirmed(seed: int, seeds: int, missing: list[TrialRecord]) -> str:
     if seed == 1:
-        return f"left no time to confirm {', '.join(trial.method for trial in missing)}."
+        return f"left no time to confirm {', '.join(trial.name for trial in missing)}."
     return f"allowed {seed - 1} of {seeds} seeds of each finalist."
 
 

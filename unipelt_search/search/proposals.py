@@ -26,7 +26,8 @@ def propose(record: StudyRecord, method: str) -> TrialSpec:
     """Propose a method's next configuration.
 
     A pure function of the record: the same record gives the same proposal. Trials that still run are taken for bad
-    ones (the constant liar), so that workers spread out; failed ones for as bad as the method's worst.
+    ones (the constant liar), so that workers spread out; failed ones for as bad as the method's worst. Configurations
+    that the user gave may lie outside of the space, and are not looked at.
 
     Args:
         record: The study so far; the proposal is for its next trial number.
@@ -57,7 +58,7 @@ def propose(record: StudyRecord, method: str) -> TrialSpec:
 
 
 def _observations(record: StudyRecord, method: str) -> list[FrozenTrial]:
-    trials = [trial for trial in record.trials if trial.method == method]
+    trials = [trial for trial in record.trials if trial.method == method and trial.variant is None]
     values = [trial.value for trial in trials if trial.value is not None]
     worst = None
     if values:

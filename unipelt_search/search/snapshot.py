@@ -26,7 +26,8 @@ def snapshot(record: StudyRecord, clock: Clock, running: Sequence[str], event: s
     done = sum(run.state.is_finished() for run in runs)
     confirming = record.phase == "confirm"
     asked = len(record.trials) if confirming else max(record.spec.budget.trials, len(record.trials))
-    finalist_count = len(finalists(record)) if confirming else len(active_methods(record))
+    contestants = len(active_methods(record)) + len(record.spec.space.configurations)
+    finalist_count = len(finalists(record)) if confirming else contestants
     runs_asked = max(asked + finalist_count * record.spec.budget.seeds, len(runs))
     return StudyProgress(
         study=record.spec.name,
@@ -59,7 +60,14 @@ def _standing(record: StudyRecord, trial: TrialRecord) -> Standing | None:
     score = fmean(selects) if selects else trial.value
     if score is None:
         return None
-    return Standing(method=trial.method, trial=trial.number, phase=trial.phase, runs=len(selects), score=score)
+    return Standing(
+        method=trial.method,
+        variant=trial.variant,
+        trial=trial.number,
+        phase=trial.phase,
+        runs=len(selects),
+        score=score,
+    )
 
 
 def _confirmed(run: RunRecord) -> bool:

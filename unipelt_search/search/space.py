@@ -1,52 +1,23 @@
-"""The search space: each method's published settings, and the conditional space that Optuna searches.
+"""Configurations of a method: its published settings, those that a user fixed, and draws from its search space.
 
 The published settings are those of Mao et al. (2022) and of each method's own paper, at three learning rates,
-the best guess for a small encoder with few rows first.
+the best guess for a small encoder with few rows first. What is searched is listed in `specs/hyperparameters.py`.
 """
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FixedTrial
 
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.hyperparameters import LEARNING_RATES, Hyperparameter, Value, space_of
 from unipelt_search.specs.study import SpaceSpec
-from unipelt_search.specs.trial import (
-    AdapterSpec,
-    GateSpec,
-    LoraSpec,
-    PrefixSpec,
-    TrainingSpec,
-    TrialSpec,
-    config_of,
-)
+from unipelt_search.specs.trial import TrialSpec, config_of, parts_of
+from unipelt_search.specs.variants import Variant
 
 _FEWEST_STEPS = 150
-_UNIPELT_RATES = (2e-3, 5e-4, 5e-3)
-LEARNING_RATES: dict[str, tuple[float, float, float]] = {
-    "head": (5e-3, 2e-2, 1e-3),
-    "bitfit": (5e-3, 1e-3, 1e-2),
-    "lora": (2e-3, 5e-4, 5e-3),
-    "adapter": (2e-3, 5e-4, 5e-3),
-    "prefix": (2e-3, 5e-4, 5e-3),
-    "unipelt_ap": _UNIPELT_RATES,
-    "unipelt_al": _UNIPELT_RATES,
-    "unipelt_pl": _UNIPELT_RATES,
-    "unipelt_apl": _UNIPELT_RATES,
-    "fine_tuning": (1e-4, 3e-5, 3e-4),
-}
-"""The learning rates of each method's screen trials, best guess first."""
-_RATE_MARGIN = 4.0
-"""The space reaches this factor below the lowest and above the highest published learning rate."""
-
-
-class _Shared(TypedDict):
-    batch_size: int
-    steps: int
-    evaluations: int
-    patience: int
 
 
 def steps_for(rows: int, space: SpaceSpec) -> int:
@@ -76,18 +47,29 @@ def published(method: str, space: SpaceSpec, rows: int) -> tuple[TrialSpec, ...]
     Returns:
         One configuration per learning rate.
     """
-    parts = METHODS[method].submodules
-    return tuple(
-        TrialSpec(
-            method=method,
-            training=TrainingSpec(learning_rate=rate, **_shared(space, rows)),
-            lora=LoraSpec() if "lora" in parts else None,
-            adapter=AdapterSpec() if "adapter" in parts else None,
-            prefix=PrefixSpec() if "prefix" in parts else None,
-            gate=GateSpec() if METHODS[method].gated else None,
-        )
-        for rate in LEARNING_RATES[method]
-    )
+    rates = LEARNING_RATES[method]
+    return tuple(_configuration(method, {"training.learning_rate": rate}, space, rows) for rate in rates)
+
+
+def configured(variant: Variant, space: SpaceSpec, rows: int) -> TrialSpec:
+    """Complete a configuration that the user gave with its method's published settings.
+
+    Args:
+        variant: What was given.
+        space: What every run shares, unless the variant says otherwise.
+        rows: Training rows.
+
+    Returns:
+        The configuration.
+    """
+    chosen: dict[str, Value] = {"training.learning_rate": LEARNING_RATES[variant.method][0]}
+    for part in parts_of(variant.method):
+        given = getattr(variant, part)
+        for name in given.model_fields_set if given is not None else ():
+            value = getattr(given, name)
+            if part != "training" or value is not None:
+                chosen[f"{part}.{name}"] = value
+    return _configuration(variant.method, chosen, space, rows)
 
 
 def suggest(trial: BaseTrial, method: str, space: SpaceSpec, rows: int) -> TrialSpec:
@@ -102,31 +84,11 @@ def suggest(trial: BaseTrial, method: str, space: SpaceSpec, rows: int) -> Trial
     Returns:
         The configuration.
     """
-    parts = METHODS[method].submodules
-    rates = LEARNING_RATES[method]
-    training = TrainingSpec(
-        learning_rate=trial.suggest_float(
-            "training.learning_rate", min(rates) / _RATE_MARGIN, max(rates) * _RATE_MARGIN, log=True
-        ),
-        schedule=trial.suggest_categorical("training.schedule", ("linear", "cosine", "constant")),
-        warmup_share=trial.suggest_float("training.warmup_share", 0.0, 0.2, step=0.05),
-        weight_decay=trial.suggest_categorical("training.weight_decay", (0.0, 0.01, 0.1)),
-        dropout=trial.suggest_float("training.dropout", 0.0, 0.3, step=0.1),
-        **_shared(space, rows),
-    )
-    gate = _suggest_gate(trial, parts) if METHODS[method].gated else None
-    return TrialSpec(
-        method=method,
-        training=training,
-        lora=_suggest_lora(trial, gate) if "lora" in parts else None,
-        adapter=(
-            AdapterSpec(bottleneck=trial.suggest_int("adapter.bottleneck", 8, 96, log=True))
-            if "adapter" in parts
-            else None
-        ),
-        prefix=_suggest_prefix(trial) if "prefix" in parts else None,
-        gate=gate,
-    )
+    chosen: dict[str, Value] = {}
+    for parameter in space_of(method):
+        if parameter.acts(chosen):
+            chosen[parameter.name] = _draw(trial, parameter)
+    return _configuration(method, chosen, space, rows)
 
 
 def parameters_of(
@@ -147,33 +109,26 @@ def parameters_of(
     return trial.params, trial.distributions
 
 
-def _shared(space: SpaceSpec, rows: int) -> _Shared:
-    return {
+def _draw(trial: BaseTrial, parameter: Hyperparameter) -> Value:
+    name, low, high, step = parameter.name, parameter.low, parameter.high, parameter.step
+    if low is None or high is None:
+        chosen: Value = trial.suggest_categorical(name, parameter.choices)
+        return chosen
+    if parameter.kind == "whole":
+        return trial.suggest_int(name, int(low), int(high), log=True)
+    return trial.suggest_float(name, low, high, step=step, log=step is None)
+
+
+def _configuration(method: str, chosen: Mapping[str, Value], space: SpaceSpec, rows: int) -> TrialSpec:
+    """Complete chosen values with the published ones and with what every run of the study shares."""
+    parts: dict[str, dict[str, Any]] = {part: {} for part in parts_of(method)}
+    parts["training"] |= {
         "batch_size": space.batch_size,
         "steps": steps_for(rows, space),
         "evaluations": space.evaluations,
         "patience": space.patience,
     }
-
-
-def _suggest_gate(trial: BaseTrial, parts: tuple[str, ...]) -> GateSpec:
-    chosen = {}
-    if "lora" in parts:
-        chosen["lora"] = trial.suggest_categorical("gate.lora", ("replace", "multiply"))
-    if "prefix" in parts:
-        chosen["prefix"] = trial.suggest_categorical("gate.prefix", ("scale", "logit"))
-    return GateSpec.model_validate(chosen)
-
-
-def _suggest_lora(trial: BaseTrial, gate: GateSpec | None) -> LoraSpec:
-    rank = trial.suggest_int("lora.rank", 2, 64, log=True)
-    if gate is not None and gate.lora == "replace":
-        return LoraSpec(rank=rank)  # the gate stands where alpha / rank would, so alpha changes nothing
-    return LoraSpec(rank=rank, alpha=trial.suggest_float("lora.alpha", 4.0, 64.0, log=True))
-
-
-def _suggest_prefix(trial: BaseTrial) -> PrefixSpec:
-    return PrefixSpec(
-        length=trial.suggest_int("prefix.length", 2, 64, log=True),
-        mlp=trial.suggest_categorical("prefix.mlp", (None, 512)),
-    )
+    for name, value in chosen.items():
+        part, _, field = name.partition(".")
+        parts[part][field] = value
+    return TrialSpec.model_validate({"method": method, **parts})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -123,7 +123,9 @@ def _point_from(folder: Path, values: dict[str, Any], section: str, key: str) ->
 def _known_keys(place: list[str]) -> list[str]:
     model: type[BaseModel] = StudySpec
     for part in place:
-        inner = model.model_fields[part].annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
+        if part.isdecimal():  # a place in a list, whose elements were looked up with the list
+            continue
+        annotation = model.model_fields[part].annotation
+        inner = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+        model = next((kind for kind in inner if issubclass(kind, BaseModel)), model)
     return list(model.model_fields)

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from unipelt_search.errors import RequestError, did_you_mean
 from unipelt_search.specs.frozen import Frozen
 
-Submodule = Literal["adapter", "prefix", "lora", "bitfit"]
+Submodule = Literal["adapter", "parallel_adapter", "prefix", "lora", "bitfit", "ia3"]
 SUBMODULES: tuple[Submodule, ...] = get_args(Submodule)
 
 
@@ -44,8 +44,10 @@ METHODS: dict[str, Method] = {
         Method(name="head", submodules=(), gated=False, trains="head",
                sentence="A linear probe: only the classification head is trained."),
         _single("bitfit", "BitFit (Ben Zaken et al., 2022): only the biases are trained."),
+        _single("ia3", "IA3 (Liu et al., 2022): keys, values and inner feed-forward features are rescaled."),
         _single("lora", "LoRA (Hu et al., 2022): a low-rank update of the query and value projections."),
         _single("adapter", "A bottleneck adapter behind the feed-forward network (Pfeiffer et al., 2021)."),
+        _single("parallel_adapter", "A scaled bottleneck adapter beside the feed-forward network (He et al., 2022)."),
         _single("prefix", "Prefix-tuning (Li and Liang, 2021): trained keys and values in front of each attention."),
         _unipelt("ap", "adapter", "prefix"),
         _unipelt("al", "adapter", "lora"),

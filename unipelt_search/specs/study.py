@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from unipelt_search.specs.frozen import Frozen, content_hash
 from unipelt_search.specs.methods import DEFAULT_METHODS, check_methods
+from unipelt_search.specs.variants import NAME_PATTERN, Variant
 
 Metric = Literal[
     "auto", "accuracy", "f1", "macro_f1", "matthews", "micro_f1", "subset_accuracy", "spearman", "pearson", "r2"
 ]
 Kind = Literal["auto", "classification", "regression", "multi_label"]
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class TaskSpec(Frozen):
@@ -66,11 +65,24 @@ class SpaceSpec(Frozen):
     """Evaluations without a better score after which a run ends."""
     tune_rows: int = Field(default=500, ge=1)
     """Tune rows that an evaluation scores at most."""
+    configurations: tuple[Variant, ...] = ()
+    """Configurations of the user's own, each tried once beside the methods' published settings."""
 
     @field_validator("methods")
     @classmethod
     def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
         return check_methods(methods)
+
+    @field_validator("configurations")
+    @classmethod
+    def _named_apart(cls, configurations: tuple[Variant, ...]) -> tuple[Variant, ...]:
+        names = [configuration.name for configuration in configurations]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"each configuration must have a name of its own; got {name!r} {names.count(name)} times"
+                )
+        return configurations
 
 
 class BudgetSpec(Frozen):

@@ -5,7 +5,7 @@ Two configurations are the same trial exactly when their content is the same (`T
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,17 @@ from unipelt_search.specs.seeds import RunSeeds
 
 Phase = Literal["screen", "tune", "confirm"]
 PHASES: tuple[Phase, ...] = ("screen", "tune", "confirm")
+
+
+LearningRate = Annotated[float, Field(gt=0, le=1)]
+Schedule = Literal["linear", "cosine", "constant"]
+UnitInterval = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+ClipNorm = Annotated[float, Field(gt=0)]
+BatchSize = Annotated[int, Field(ge=1, le=4096)]
+Steps = Annotated[int, Field(ge=1)]
+Evaluations = Annotated[int, Field(ge=1, le=1000)]
+Patience = Annotated[int, Field(ge=1)]
 
 
 class LoraSpec(Frozen):
@@ -37,6 +48,17 @@ class AdapterSpec(Frozen):
     """Maps 0 to 0, which zero-padding in a pack relies on."""
 
 
+class ParallelAdapterSpec(Frozen):
+    """A bottleneck adapter from the feed-forward network's input to its output."""
+
+    bottleneck: int = Field(default=48, ge=1, le=4096)
+    """Units in the middle."""
+    activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
+    """Maps 0 to 0, which zero-padding in a pack relies on."""
+    scale: float = Field(default=4.0, gt=0, le=100)
+    """What its answer is multiplied with."""
+
+
 class PrefixSpec(Frozen):
     """Trained keys and values in front of each layer's attention."""
 
@@ -53,6 +75,8 @@ class GateSpec(Frozen):
     """The gate replaces alpha / rank (as published), or multiplies it."""
     prefix: Literal["scale", "logit"] = "scale"
     """The gate scales keys and values (as published), or adds its logarithm to the prefix's attention logits."""
+    sharing: Literal["per_layer", "shared"] = "per_layer"
+    """Each layer has gate weights of its own (as published), or all layers share those of each gate."""
     pooling: Literal["tokens", "all_positions"] = "tokens"
     """Mean over real tokens, or over padding too (as the published code does)."""
 
@@ -60,26 +84,52 @@ class GateSpec(Frozen):
 class TrainingSpec(Frozen):
     """How a run is trained."""
 
-    learning_rate: float = Field(gt=0, le=1)
+    learning_rate: LearningRate
     """AdamW's highest learning rate."""
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    schedule: Schedule = "linear"
     """What follows the warm-up."""
-    warmup_share: float = Field(default=0.1, ge=0, le=1)
+    warmup_share: UnitInterval = 0.1
     """Share of the steps in which the learning rate rises linearly from 0."""
-    weight_decay: float = Field(default=0.01, ge=0, le=1)
-    """AdamW's decoupled weight decay; never on biases, layer norms and gates."""
-    clip_norm: float = Field(default=1.0, gt=0)
+    weight_decay: UnitInterval = 0.01
+    """AdamW's decoupled weight decay; never on biases, layer norms, gates and IA3's scales."""
+    clip_norm: ClipNorm = 1.0
     """Highest Euclidean norm of a run's gradient."""
-    batch_size: int = Field(default=16, ge=1, le=4096)
+    batch_size: BatchSize = 16
     """Rows per optimizer step."""
-    steps: int = Field(ge=1)
+    steps: Steps
     """Optimizer steps at most."""
-    evaluations: int = Field(default=10, ge=1, le=1000)
+    evaluations: Evaluations = 10
     """Evaluations on the tune rows, spread evenly over the steps."""
-    patience: int = Field(default=5, ge=1)
+    patience: Patience = 5
     """A run ends after this many evaluations in a row without a better tune score."""
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: Share = 0.1
     """Share of hidden features that are dropped at the backbone's dropout sites while training."""
+
+
+PARTS: dict[str, type[Frozen]] = {
+    "training": TrainingSpec,
+    "lora": LoraSpec,
+    "adapter": AdapterSpec,
+    "parallel_adapter": ParallelAdapterSpec,
+    "prefix": PrefixSpec,
+    "gate": GateSpec,
+}
+"""The parts of a configuration by name; those of submodules are named like the submodule."""
+
+
+def parts_of(method: str) -> tuple[str, ...]:
+    """List the parts of a method's configurations.
+
+    Args:
+        method: A trained method.
+
+    Returns:
+        `training`, then each submodule that has settings, then `gate` where there are gates.
+    """
+    known = METHODS[method]
+    return tuple(
+        part for part in PARTS if part == "training" or part in known.submodules or (part == "gate" and known.gated)
+    )
 
 
 class TrialSpec(Frozen):
@@ -89,6 +139,7 @@ class TrialSpec(Frozen):
     training: TrainingSpec
     lora: LoraSpec | None = None
     adapter: AdapterSpec | None = None
+    parallel_adapter: ParallelAdapterSpec | None = None
     prefix: PrefixSpec | None = None
     gate: GateSpec | None = None
 
@@ -96,13 +147,10 @@ class TrialSpec(Frozen):
     def _parts_fit_the_method(self) -> Self:
         if self.method not in TRAINED_METHODS:
             raise ValueError(f"method must be one of {', '.join(TRAINED_METHODS)}; got {self.method!r}")
-        method = METHODS[self.method]
-        for part in ("lora", "adapter", "prefix"):
-            if (getattr(self, part) is not None) != (part in method.submodules):
-                verb = "needs" if part in method.submodules else "takes no"
-                raise ValueError(f"method {self.method} {verb} {part} settings")
-        if (self.gate is not None) != method.gated:
-            raise ValueError(f"method {self.method} {'needs' if method.gated else 'takes no'} gate settings")
+        needed = parts_of(self.method)
+        for part in PARTS:
+            if (getattr(self, part) is not None) != (part in needed):
+                raise ValueError(f"method {self.method} {'needs' if part in needed else 'takes no'} {part} settings")
         return self
 
 

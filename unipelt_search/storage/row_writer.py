@@ -97,7 +97,7 @@ def insert_dropped(session: Session, study_id: str, dropped: DroppedMethod) -> N
 
 
 def insert_trial(
-    session: Session, study: StudyRow, spec: TrialSpec, phase: Phase, origin: str
+    session: Session, study: StudyRow, spec: TrialSpec, phase: Phase, origin: str, variant: str | None = None
 ) -> tuple[TrialRow, RunRow]:
     """Add the next trial of a locked study and its waiting search run."""
     number = session.scalar(select(func.count()).where(TrialRow.study_id == study.id)) or 0
@@ -105,6 +105,7 @@ def insert_trial(
         study_id=study.id,
         number=number,
         method=spec.method,
+        variant=variant,
         spec=spec.model_dump(mode="json"),
         spec_hash=spec.content_hash(),
         phase=phase,

@@ -234,14 +234,17 @@ class StudyStore:
         with self._database.session(write=True) as session:
             row_writer.insert_dropped(session, study_id, dropped)
 
-    def add_trial(self, study_id: str, spec: TrialSpec, phase: Phase, origin: str) -> RunRecord:
+    def add_trial(
+        self, study_id: str, spec: TrialSpec, phase: Phase, origin: str, variant: str | None = None
+    ) -> RunRecord:
         """Add a trial with the next number and its waiting search run, and mirror it.
 
         Args:
             study_id: The study's id.
             spec: The configuration.
             phase: `screen` or `tune`.
-            origin: `published`, or `tpe`.
+            origin: `published`, `given` or `tpe`.
+            variant: The name of a configuration that the user gave.
 
         Returns:
             The run; it names the trial's number.
@@ -253,7 +256,7 @@ class StudyStore:
             raise StorageError("A trial must begin in the screen or tune phase; got confirm. Use add_run.")
         with self._database.session(write=True) as session:
             study = study_or_raise(session, study_id)
-            trial, run = row_writer.insert_trial(session, study, spec, phase, origin)
+            trial, run = row_writer.insert_trial(session, study, spec, phase, origin, variant)
         try:
             optuna_trial_id = self._mirror.add(study_id, study.name, phase, spec)
         except MirrorChangedError:

@@ -46,12 +46,13 @@ def decide(record: StudyRecord) -> Verdict:
         )  # fmt: skip
     best, others = confirmed[0], confirmed[1:]
     ties = [other for other in others if _ties(paired_difference(other.scores, best.scores))]
-    cheapest = min([best, *ties], key=lambda s: (s.stored_parameters, s.method))
+    cheapest = min([best, *ties], key=lambda s: (s.stored_parameters, s.name))
     return Verdict(
         method=best.method,
+        variant=best.trial.variant,
         trial=best.trial.number,
-        ties=tuple(tie.method for tie in ties),
-        cheapest_tie=cheapest.method,
+        ties=tuple(tie.name for tie in ties),
+        cheapest_tie=cheapest.name,
         sentence=_sentence(record, best, others, ties, cheapest),
         decided_on="select",
     )
@@ -146,14 +147,14 @@ def _sentence(
     interval = t_interval([run.select for run in best.confirmed])
     name = metric_name(record.task.metric)
     if interval.low is None or interval.high is None:
-        parts = [f"{best.method} leads on the select rows with {name} {interval.mean:.3f}."]
+        parts = [f"{best.name} leads on the select rows with {name} {interval.mean:.3f}."]
         if others:
             parts.append("One seed cannot tell methods apart: confirm with three or more.")
     else:
         spread = f"95 % interval {interval.low:.3f} to {interval.high:.3f} over {len(best.confirmed)} seeds"
-        parts = [f"{best.method} is best on the select rows: {name} {interval.mean:.3f} ({spread})."]
+        parts = [f"{best.name} is best on the select rows: {name} {interval.mean:.3f} ({spread})."]
         if ties:
-            tied = _listed([tie.method for tie in ties])
+            tied = _listed([tie.name for tie in ties])
             parts.append(f"It cannot be told apart from {tied}; the cheapest of these is {_priced(cheapest)}.")
         elif others:
             parts.append(f"Every other confirmed method is behind by more than the seeds can explain; {_priced(best)}.")
@@ -169,7 +170,7 @@ def _sentence(
 
 
 def _priced(standing: MethodStanding) -> str:
-    return f"{standing.method} with {standing.stored_parameters:,} stored parameters"
+    return f"{standing.name} with {standing.stored_parameters:,} stored parameters"
 
 
 def _unconfirmed(record: StudyRecord, standings: tuple[MethodStanding, ...]) -> str:
@@ -177,7 +178,7 @@ def _unconfirmed(record: StudyRecord, standings: tuple[MethodStanding, ...]) -> 
         return "No verdict yet: no trial is complete."
     leader = standings[0]
     return (
-        f"No verdict yet: no method was confirmed with fresh seeds. On the tune rows {leader.method} (trial "
+        f"No verdict yet: no method was confirmed with fresh seeds. On the tune rows {leader.name} (trial "
         f"{leader.trial.number}) leads with {metric_name(record.task.metric)} {leader.score:.3f}, a score that chose "
         f"its own settings."
     )

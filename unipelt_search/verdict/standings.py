@@ -23,7 +23,7 @@ class ConfirmedRun:
 
 @dataclass(frozen=True)
 class MethodStanding:
-    """One method, by the trial that stands for it."""
+    """One method or variant, by the trial that stands for it."""
 
     trial: TrialRecord
     tune: float
@@ -35,6 +35,11 @@ class MethodStanding:
     def method(self) -> str:
         """The method's name."""
         return self.trial.method
+
+    @property
+    def name(self) -> str:
+        """What it competes as: its variant, else its method."""
+        return self.trial.name
 
     @property
     def scores(self) -> dict[int, float]:
@@ -80,7 +85,7 @@ def confirmed_runs(trial: TrialRecord, metric: str) -> tuple[ConfirmedRun, ...]:
 
 
 def method_standings(record: StudyRecord) -> tuple[MethodStanding, ...]:
-    """Choose the trial that stands for each method and order the methods.
+    """Choose the trial that stands for each method and for each variant, and order them.
 
     A method is represented by its trial with the most confirmed runs, then the best score. Confirmed methods come
     first, best mean on the select rows first; the others follow by tune score. Fewer stored parameters, then the
@@ -90,7 +95,7 @@ def method_standings(record: StudyRecord) -> tuple[MethodStanding, ...]:
         record: The study.
 
     Returns:
-        One standing per method that has a complete trial.
+        One standing per method, and per variant, that has a complete trial.
     """
     sign = 1 if record.task.direction == "minimize" else -1
     chosen: dict[str, MethodStanding] = {}
@@ -98,13 +103,13 @@ def method_standings(record: StudyRecord) -> tuple[MethodStanding, ...]:
         if trial.state is not TrialState.COMPLETE or trial.value is None:
             continue
         standing = MethodStanding(trial, trial.value, confirmed_runs(trial, record.task.metric))
-        held = chosen.get(trial.method)
+        held = chosen.get(trial.name)
         if held is None or _merit(standing, sign) < _merit(held, sign):
-            chosen[trial.method] = standing
+            chosen[trial.name] = standing
     return tuple(
         sorted(
             chosen.values(),
-            key=lambda s: (not s.confirmed, sign * s.score, s.stored_parameters, s.method),
+            key=lambda s: (not s.confirmed, sign * s.score, s.stored_parameters, s.name),
         )
     )
 

@@ -1,0 +1,90 @@
+"""A configuration that a user fixed and named, to be compared beside the methods' own settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from unipelt_search.errors import did_you_mean
+from unipelt_search.specs.frozen import Frozen
+from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
+from unipelt_search.specs.trial import (
+    PARTS,
+    AdapterSpec,
+    BatchSize,
+    ClipNorm,
+    Evaluations,
+    GateSpec,
+    LearningRate,
+    LoraSpec,
+    ParallelAdapterSpec,
+    Patience,
+    PrefixSpec,
+    Schedule,
+    Share,
+    Steps,
+    UnitInterval,
+    parts_of,
+)
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class TrainingChanges(Frozen):
+    """How a variant is trained; what is None is as in the method's published settings or in the study."""
+
+    learning_rate: LearningRate | None = None
+    schedule: Schedule | None = None
+    warmup_share: UnitInterval | None = None
+    weight_decay: UnitInterval | None = None
+    clip_norm: ClipNorm | None = None
+    batch_size: BatchSize | None = None
+    steps: Steps | None = None
+    evaluations: Evaluations | None = None
+    patience: Patience | None = None
+    dropout: Share | None = None
+
+
+class Variant(Frozen):
+    """A named configuration: a method with some of its settings; the others are the published ones."""
+
+    name: str
+    """What the leaderboard calls it; no method's name."""
+    method: str
+    training: TrainingChanges = Field(default_factory=TrainingChanges)
+    lora: LoraSpec | None = None
+    adapter: AdapterSpec | None = None
+    parallel_adapter: ParallelAdapterSpec | None = None
+    prefix: PrefixSpec | None = None
+    gate: GateSpec | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not NAME_PATTERN.fullmatch(name):
+            raise ValueError(
+                "a configuration's name must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or "
+                f"digit; got {name!r}"
+            )
+        if name in METHODS:
+            raise ValueError(f"a configuration's name must not be a method's; got {name!r}")
+        return name
+
+    @field_validator("method")
+    @classmethod
+    def _known_method(cls, method: str) -> str:
+        if method not in TRAINED_METHODS:
+            raise ValueError(
+                f"must be one of {', '.join(TRAINED_METHODS)}; got {method!r}.{did_you_mean(method, TRAINED_METHODS)}"
+            )
+        return method
+
+    @model_validator(mode="after")
+    def _parts_fit_the_method(self) -> Self:
+        needed = parts_of(self.method)
+        for part in PARTS:
+            if getattr(self, part) is not None and part not in needed:
+                raise ValueError(f"method {self.method} takes no {part} settings; got some, leave them out")
+        return self
