@@ -46,6 +46,11 @@ def test_events_come_as_they_happen_and_the_result_last() -> None:
     assert len(final) == 2 * 4
     assert all(row.contribution is not None and row.n == 12 for row in final)
     assert {row.submodule for row in result.ablation} == {"adapter", "prefix", "lora"}
+    for split, scores in (("select", result.select), ("test", result.test)):
+        outcomes = [row for row in result.outcomes if row.split == split]
+        assert sum(row.n for row in outcomes) == 12
+        assert scores is not None
+        assert sum(row.n for row in outcomes if row.label == row.predicted) / 12 == pytest.approx(scores["accuracy"])
 
 
 def test_a_run_of_the_search_is_scored_on_tune_rows_only() -> None:
@@ -53,6 +58,7 @@ def test_a_run_of_the_search_is_scored_on_tune_rows_only() -> None:
     assert isinstance(result, RunResult)
     assert result.select is None
     assert result.test is None
+    assert result.outcomes == ()
     assert result.costs.predict_ms_per_example is None
 
 

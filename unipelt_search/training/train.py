@@ -15,7 +15,7 @@ from torch.nn import functional
 from unipelt_search.errors import DivergedError
 from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.backbone import Backbone
-from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.records.results import Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
@@ -25,6 +25,7 @@ from unipelt_search.training.checkpoint import save_run
 from unipelt_search.training.costs import PeakMemory
 from unipelt_search.training.evaluate import ablate, predict, spread_rows
 from unipelt_search.training.optimizer import SlotAdamW
+from unipelt_search.training.outcomes import outcome_rows
 from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
 
 Event = EvaluationRow | RunResult
@@ -284,6 +285,7 @@ class _PackTraining:
                     evaluations=tuple(slot.evaluations),
                     gates=tuple(slot.gates),
                     ablation=ablation,
+                    outcomes=tuple(self._outcomes(select[number], test[number])) if confirmed else (),
                     costs=Costs(
                         trained_parameters=trained,
                         stored_parameters=stored,
@@ -315,6 +317,10 @@ class _PackTraining:
 
     def _scores(self, split: EncodedSplit, logits: np.ndarray) -> dict[str, float]:
         return score_all(split.labels, logits.argmax(-1), len(self.task.labels))
+
+    def _outcomes(self, select: np.ndarray, test: np.ndarray) -> Iterator[OutcomeRow]:
+        yield from outcome_rows("select", self.task.select.labels, select.argmax(-1), self.task.labels)
+        yield from outcome_rows("test", self.task.test.labels, test.argmax(-1), self.task.labels)
 
     def _recorder(self, split: EncodedSplit, *, contributions: bool = False) -> GateRecorder:
         return GateRecorder(self.pack.slots, len(split), contributions=contributions)
