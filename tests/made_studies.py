@@ -6,7 +6,7 @@ from functools import cache
 
 from made_record import made_record, made_trial, whole_record, with_labels
 
-from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState
+from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
 from unipelt_search.records.results import OutcomeRow
 
 SIX = ("abbreviation", "description", "entity", "human", "location", "numeric")
@@ -59,7 +59,7 @@ def multi_label() -> StudyRecord:
 def failed() -> StudyRecord:
     """Every trial failed."""
     trials = (made_trial(number, "lora", 0.5) for number in range(2))
-    none = [trial.model_copy(update={"state": "failed", "value": None, "runs": ()}) for trial in trials]
+    none = [trial.model_copy(update={"state": TrialState.FAILED, "value": None, "runs": ()}) for trial in trials]
     dropped = (DroppedMethod(method="lora", phase="screen", reason="The training loss must be a finite number."),)
     return made_record(*none, state=StudyState.FAILED, phase="screen", dropped=dropped)
 

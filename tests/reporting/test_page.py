@@ -96,13 +96,19 @@ def test_studies_without_a_verdict_have_a_page_too() -> None:
 
 
 def test_sections_without_content_are_left_out() -> None:
-    parts = {"labels": 'id="labels"', "gates": 'id="gates"', "price": 'id="price"', "ablation": 'id="ablation"'}
+    parts = {
+        "settings": 'id="settings"',
+        "labels": 'id="labels"',
+        "gates": 'id="gates"',
+        "price": 'id="price"',
+        "ablation": 'id="ablation"',
+    }
     wanted = {
-        "six-labels": {"labels", "gates", "price", "ablation"},
-        "regression": {"gates", "price", "ablation"},
-        "one-method": {"labels", "ablation"},
-        "no-gates": {"labels", "price", "ablation"},
-        "not-confirmed": {"gates"},
+        "six-labels": {"settings", "labels", "gates", "price", "ablation"},
+        "regression": {"settings", "gates", "price", "ablation"},
+        "one-method": {"settings", "labels", "ablation"},
+        "no-gates": {"settings", "labels", "price", "ablation"},
+        "not-confirmed": {"settings", "gates"},
         "nothing-yet": set(),
         "failed": set(),
     }
@@ -110,7 +116,10 @@ def test_sections_without_content_are_left_out() -> None:
         page = render_html(build_report(studies()[name]))
         assert {part for part, mark in parts.items() if mark in page} == there, name
     assert "stopped in the tune phase" in render_html(build_report(studies()["not-confirmed"]))
-    assert "failed in the screen phase" in render_html(build_report(studies()["failed"]))
+    failed = render_html(build_report(studies()["failed"]))
+    assert "failed in the screen phase" in failed
+    assert "2 failed" in failed
+    assert "No method is confirmed yet" in failed
 
 
 def test_many_labels_are_shown_in_part_and_the_rest_can_be_opened() -> None:

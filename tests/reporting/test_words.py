@@ -37,7 +37,7 @@ def test_scores_below_zero_have_a_real_minus_and_zero_has_no_sign() -> None:
 def test_sentences_about_the_task_and_the_bar() -> None:
     facts = {"name": "x", "rows": {}, "metric": "r2", "direction": "maximize", "fingerprint": ""}
     assert words.task_kind(ReportedTask(kind="pair_regression", labels=(), **facts)) == "pair regression"
-    assert words.task_kind(ReportedTask(kind="multi_label", labels=("a", "b"), **facts)) == "multi label, 2 labels"
+    assert words.task_kind(ReportedTask(kind="multi_label", labels=("a", "b"), **facts)) == "multi-label, 2 labels"
     alone = UpperBound(of=("lora",), method="lora", validation=0.5, test=-0.1)
     assert words.upper_bound(alone).endswith("rows: lora. It scores 0.500 there and −0.100 on the test rows.")
     assert "lora (of lora, prefix)" in words.upper_bound(alone.model_copy(update={"of": ("lora", "prefix")}))

@@ -32,14 +32,16 @@ def render_html(report: StudyReport) -> str:
     whole = [row for row in report.ablation if row.layer is None]
     drops = [row.drop for row in whole]
     gated = gated_trials(report)
+    axis = leaderboard_axis(report, _BAR_WIDTH)
     return _environment().get_template("page.html.j2").render(
         report=report,
         words=words,
         metric=metric_name(report.task.metric),
         rows={row.method: row for row in report.leaderboard},
         groups=_groups(report),
-        axis=leaderboard_axis(report, _BAR_WIDTH),
+        axis=axis,
         bar=bar,
+        arrows=axis is not None and any(bar(row.validation, axis).outside for row in compared_rows(report)),
         scatters=[chart for cost in get_args(Cost) if (chart := scatter(report, cost))],
         labels=label_tables(report),
         gated=gated,

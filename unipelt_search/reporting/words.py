@@ -47,7 +47,7 @@ def tick(value: float) -> str:
 
 def task_kind(task: ReportedTask) -> str:
     """Say what is asked of a row, as briefly as it goes."""
-    kind = task.kind.replace("_", " ")
+    kind = task.kind.replace("multi_label", "multi-label").replace("_", " ")
     return f"{kind}, {len(task.labels)} labels" if task.labels else kind
 
 
