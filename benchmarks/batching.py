@@ -13,8 +13,8 @@ import time
 import numpy as np
 import torch
 
-from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.backbone import Backbone, load_backbone
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, TaskSpec
 from unipelt_search.specs.trial import LoraSpec, RunSpec, TrainingSpec, TrialSpec

@@ -12,8 +12,8 @@ import time
 
 import torch
 
-from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.backbone import Backbone, load_backbone
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import LoraSpec, RunSpec, TrainingSpec, TrialSpec

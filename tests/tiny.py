@@ -14,6 +14,8 @@ from unipelt_search.pelt.backbone import Backbone, make_backbone
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, RunSpec, TrainingSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
+from unipelt_search.tasks.metrics import METRICS
+from unipelt_search.tasks.target import PlainKind, make_target
 
 WORDS = [f"w{i}" for i in range(60)]
 SIZES: dict[str, dict[str, Any]] = {
@@ -102,23 +104,30 @@ def tiny_inputs(lengths: list[int], width: int | None = None, seed: int = 0) -> 
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def tiny_task(classes: int = 3, train: int = 24, other: int = 12) -> EncodedTask:
+def tiny_task(
+    classes: int = 3, train: int = 24, other: int = 12, kind: PlainKind = "classification", *, balanced: bool = False
+) -> EncodedTask:
     """Make an encoded task whose label can be read off the words."""
     random = np.random.default_rng(0)
+    names = tuple(f"class {i}" for i in range(classes))
 
-    def split(count: int) -> EncodedSplit:
+    def split(count: int) -> tuple[tuple[np.ndarray, ...], list[str]]:
         labels = random.integers(0, classes, count)
         rows = tuple(
             np.concatenate([[2], 4 + label * 15 + random.integers(0, 15, random.integers(2, 12)), [3]])
             for label in labels
         )
-        return EncodedSplit(input_ids=rows, token_type_ids=None, labels=labels)
+        if kind == "multi_label":  # the first class has no label, the last one has all others
+            return rows, ["|".join(names[1 : label + 1]) for label in labels]
+        return rows, [names[label] if kind == "classification" else str(100.0 - 20 * label) for label in labels]
 
-    names = tuple(f"class {i}" for i in range(classes))
-    return EncodedTask(
-        labels=names, metric="accuracy", pad_token_id=0, train=split(train), tune=split(other), select=split(other),
-        test=split(other), truncated_share=0.0,
-    )  # fmt: skip
+    drawn = {name: split(train if name == "train" else other) for name in ("train", "tune", "select", "test")}
+    target = make_target(kind, () if kind == "regression" else names, drawn["train"][1], balanced=balanced)
+    splits = {
+        name: EncodedSplit(input_ids=rows, token_type_ids=None, labels=target.array(target.numbers(labels)))
+        for name, (rows, labels) in drawn.items()
+    }
+    return EncodedTask(target=target, metric=METRICS[kind][0], pad_token_id=0, truncated_share=0.0, **splits)
 
 
 def randomise(pack: Any, seed: int = 1) -> None:

@@ -236,7 +236,7 @@ def _search(
     with open_ray(spec.machine) as capacity:
         store = StudyStore.open(url)
         if found is None:
-            study_id = store.create_study(spec, task.summary(), _software(), command)
+            study_id = store.create_study(spec, task.summary(encoded.truncated_share), _software(), command)
         else:
             study_id = found.id
             grown = found.spec.budget != spec.budget
@@ -247,7 +247,7 @@ def _search(
             store.add_notice(study_id, f"{drop.method} was left out: {drop.reason}")
         if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
             store.add_notice(
-                study_id, f"{encoded.truncated_share:.0%} of the rows are longer than the limit of tokens and were cut."
+                study_id, f"{encoded.truncated_share:.1%} of the rows are longer than the limit of tokens and were cut."
             )
         store.add_seconds(study_id, time.monotonic() - began)
         checkpoints = out / "checkpoints" if out is not None else None
@@ -265,12 +265,12 @@ def _search(
 
 def _prepare(spec: StudySpec, task: Task) -> tuple[Backbone, EncodedTask, list[DroppedMethod]]:
     """Load the backbone once, try every method on it, and encode the task."""
-    from unipelt_search.pelt.attach import check_trial
+    from unipelt_search.pelt.applicability import check_trial
     from unipelt_search.pelt.backbone import load_backbone
     from unipelt_search.search.space import published
     from unipelt_search.tasks.encode import encode_task
 
-    backbone = load_backbone(spec.backbone, len(task.labels), "cpu")
+    backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
     dropped = []
     for method in spec.space.methods:
         try:

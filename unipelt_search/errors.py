@@ -4,6 +4,7 @@
     ├── RequestError          the request is wrong: one clear sentence, exit code 2, nothing created
     │   ├── DataError         the dataset cannot be used as asked
     │   ├── BackboneError     the backbone cannot be loaded, or a method cannot attach to it
+    │   ├── MachineError      the machine, its network or its installation lacks what was asked for
     │   ├── StudyExistsError  a study of that name asks something else
     │   └── StudyNotFoundError  no study of that name is in this database
     ├── StorageError          the study database cannot be read or written
@@ -33,6 +34,10 @@ class DataError(RequestError):
 
 class BackboneError(RequestError):
     """The backbone cannot be loaded, or a method cannot attach to it."""
+
+
+class MachineError(RequestError):
+    """The machine, its network or its installation lacks what was asked for."""
 
 
 class StudyExistsError(RequestError):

@@ -44,7 +44,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
             "'pdf' is not one of 'terminal', 'json'",
             "See unipelt-search report --help.",
         ),
-        (["run", "--metric", "f1"], "'f1' is not one of 'auto', 'accuracy'", "See unipelt-search run --help."),
+        (["run", "--metric", "f2"], "'f2' is not one of 'auto', 'accuracy'", "See unipelt-search run --help."),
     ],
 )
 def test_a_usage_fault_is_two_lines_on_stderr(

@@ -15,7 +15,15 @@ from unipelt_search import api as real
 from unipelt_search.cli import run_command
 from unipelt_search.cli.app import main
 from unipelt_search.cli.demo_study import DEMO
-from unipelt_search.errors import DataError, NoUsableTrialError, StudyExistsError, StudyNotFoundError
+from unipelt_search.errors import (
+    DataError,
+    MachineError,
+    NoUsableTrialError,
+    StorageError,
+    StudyExistsError,
+    StudyNotFoundError,
+    UnipeltError,
+)
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.specs.study import StudySpec
 
@@ -139,7 +147,7 @@ def test_quiet_shows_the_result_alone(api: FakeApi, capsys: pytest.CaptureFixtur
         ([*FLAGS, "--time", "30"], "--time must be above zero and carry its unit"),
         ([*FLAGS, "--trials", "0"], "--trials: must be greater than or equal to 1, got 0"),
         ([*FLAGS, "--trials", "many"], "Invalid value for '--trials'"),
-        ([*FLAGS, "--text", "b", "--text", "c"], "--text: Tuple should have at most 2 items"),
+        ([*FLAGS, "--text", "b", "--text", "c"], "--text: must have at most 2 entries"),
         ([*FLAGS, "--trails", "3"], "--trails"),
         (["run", "absent.yaml"], "'absent.yaml': No such file"),
         (["resume", "absent"], "No study is named 'absent'."),
@@ -169,12 +177,27 @@ def test_errors_of_the_study_keep_their_exit_codes(
     assert capsys.readouterr() == ("", f"unipelt-search: {error}\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "code"), [(MachineError("No GPU."), 2), (StorageError("Damaged."), 2), (UnipeltError("Ray is gone."), 1)]
+)
+def test_a_fault_of_the_machine_is_told_with_what_the_machine_has(
+    api: FakeApi, capsys: pytest.CaptureFixture[str], error: Exception, code: int
+) -> None:
+    api.before = [fail(error)]
+    assert main(FLAGS) == code
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"unipelt-search: {error}"
+    assert second.startswith("This machine: unipelt-search")
+
+
 def test_a_fault_of_ours_shows_where_it_is(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     api.before = [fail(KeyError("surprise"))]
     assert main(FLAGS) == 1
     out, err = capsys.readouterr()
     assert "Traceback" in err
-    assert err.splitlines()[-1].startswith("unipelt-search: This is a fault of unipelt-search")
+    *_, fault, machine = err.splitlines()
+    assert fault.startswith("unipelt-search: This is a fault of unipelt-search")
+    assert machine.startswith("This machine: unipelt-search")
     assert out == ""
 
 

@@ -50,7 +50,7 @@ def test_everything_missing_is_named_at_once() -> None:
         ({"budget": {"trials": 0}}, "--trials: must be greater than or equal to 1, got 0"),
         ({"budget": {"trails": 3}}, "budget.trails: unknown key, known: trials, seeds, time_seconds. Did you mean"),
         ({"colour": 1}, "colour: unknown key"),
-        ({"task": {"data": "d", "text": "t", "label": "l"}}, "--text: must be a valid tuple, got 't'"),
+        ({"task": {"data": "d", "text": "t", "label": "l"}}, "--text: must be a list, got 't'"),
         ({"name": "no spaces"}, "--name: a study's name must be 1 to 64 letters"),
         ({"machine": {"device": "tpu"}}, "--device: must be 'auto', 'cpu' or 'cuda', got 'tpu'"),
         ({"space": {"methods": ["lorra"]}}, "Did you mean 'lora'?"),

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from tiny import tiny_backbone, tiny_run, tiny_task, tiny_trial
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.training.batches import lengths_of, make_batch, training_batches
 from unipelt_search.training.optimizer import SlotAdamW, learning_rate
 

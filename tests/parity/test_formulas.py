@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tiny import KeptGates, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.gate import pooled_gate
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.trial import GateSpec, LoraSpec, TrialSpec
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tiny import tiny_backbone, tiny_run
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, TrainingSpec, TrialSpec
 
 LAYERS = 12

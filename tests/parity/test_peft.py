@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.trial import LoraSpec, PrefixSpec, TrialSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")

@@ -8,8 +8,8 @@ import torch
 
 from tiny import tiny_backbone, tiny_model, tiny_tokenizer
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.backbone import load_backbone
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.study import BackboneSpec
 
 

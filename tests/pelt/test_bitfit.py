@@ -3,7 +3,8 @@ from __future__ import annotations
 import torch
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.pelt.attach import Pack, bias_modules
+from unipelt_search.pelt.applicability import bias_modules
+from unipelt_search.pelt.pack import Pack
 
 
 def test_every_bias_of_the_backbone_has_a_delta_and_the_head_has_none() -> None:

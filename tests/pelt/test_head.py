@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tiny import tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.head import pool
+from unipelt_search.pelt.pack import Pack
 
 
 def test_pooling_by_hand() -> None:

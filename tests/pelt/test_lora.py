@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.lora import SlotLora
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.pelt.slots import ForwardState, StateHolder
 from unipelt_search.specs.trial import GateSpec, LoraSpec
 

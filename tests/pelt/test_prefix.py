@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.pelt.prefix import SlotPrefix
 from unipelt_search.specs.trial import PrefixSpec, TrialSpec
 

@@ -4,9 +4,10 @@ import pytest
 
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.check import check_question, find_notices, order_labels
+from unipelt_search.tasks.check import check_overlap, check_question, decide_kind, find_notices, order_labels
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import RawSplits
+from unipelt_search.tasks.target import Target
 
 
 def labelled(*labels: str, start: str = "text") -> Rows:
@@ -16,7 +17,7 @@ def labelled(*labels: str, start: str = "text") -> Rows:
 def notices(train: Rows, validation: Rows, test: Rows, whole: Rows | None = None) -> tuple[str, ...]:
     half = len(validation) // 2
     tune, select = validation.take(range(half)), validation.take(range(half, len(validation)))
-    return find_notices(RawSplits(whole or train, train, tune, select, test, ()), ("a", "b"))
+    return find_notices(RawSplits(whole or train, train, tune, select, test, ()), Target("classification", ("a", "b")))
 
 
 FIVE_EACH = labelled(*"aaaaabbbbb")
@@ -78,3 +79,54 @@ def test_few_rows_two_labels_rare_and_lost_labels_are_said() -> None:
     assert any("Validation has 10 rows, fewer than 200" in notice for notice in got)
     (lost,) = notices(FIVE_EACH.take([0, 1]), MANY, TEST, whole=FIVE_EACH)
     assert lost == "1 of 2 labels have no row among the 2 training rows: b."
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        (("a", "b", "1.5"), "classification"),
+        (("1", "2.0", "3"), "classification"),
+        (("1", "2.5", "-3e-1"), "regression"),
+        (("1", "2.5", "nan"), "classification"),
+        (("1.5", "1_0"), "classification"),
+        (("a|b", "a"), "multi_label"),
+        (("a|", "b", "|"), "classification"),
+        (("1.5|2", "2"), "multi_label"),
+    ],
+)
+def test_the_kind_is_seen_in_the_labels_and_said(labels: tuple[str, ...], kind: str) -> None:
+    raw = RawData("x", {"train": labelled(*labels[:1]), "test": labelled(*labels[1:])})
+    spec = TaskSpec(data="x", text=("t",), label="l")
+    _, found, said = decide_kind(raw, spec)
+    assert found == kind
+    assert ["task.kind in the study file says otherwise" in notice for notice in said] == [True] * (
+        kind != "classification"
+    )
+    assert decide_kind(raw, spec.model_copy(update={"kind": "classification"})) == (raw, "classification", ())
+
+
+def test_sets_of_labels_are_written_in_one_way() -> None:
+    raw = RawData("x", {"train": labelled("b| a", "a|b|a", "", "c")})
+    written, _, _ = decide_kind(raw, TaskSpec(data="x", text=("t",), label="l", kind="multi_label"))
+    assert written.splits["train"].labels == ("a|b", "a|b", "", "c")
+    assert order_labels(written, "multi_label") == ("a", "b", "c")
+
+
+def test_regression_that_is_asked_for_needs_numbers() -> None:
+    rows = Rows((("x",), ("y",)), ("1", "2,5"), ("line 2 of a.csv", "line 3 of a.csv"))
+    spec = TaskSpec(data="x", text=("t",), label="l", kind="regression")
+    with pytest.raises(DataError, match=r"finite number with a decimal point .*got '2,5' at line 3 of a.csv"):
+        decide_kind(RawData("x", {"train": rows}), spec)
+    with pytest.raises(DataError, match="at least 2 labels; all 2 have '1'"):
+        order_labels(RawData("x", {"train": labelled("1", "1")}), "regression")
+    assert order_labels(RawData("x", {"train": labelled("1", "2"), "test": labelled("3")}), "regression") == ()
+
+
+def test_more_than_a_tenth_of_the_test_among_the_training_rows_is_refused() -> None:
+    test = Rows((*(("new",),) * 9, ("text 3",)), tuple("ab" * 5))
+    half = MANY.take(range(100))
+    check_overlap(RawSplits(FIVE_EACH, FIVE_EACH, half, half, test, ()))
+    with pytest.raises(DataError, match=r"of the test rows .*; got 2 of 10 \(20.0%\)\. .* --allow-overlap"):
+        check_overlap(
+            RawSplits(FIVE_EACH, FIVE_EACH, half, half, Rows((*test.texts[1:], ("text  0",)), test.labels), ())
+        )

@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerFast
 from tiny import tiny_tokenizer
 from unipelt_search.errors import BackboneError
 from unipelt_search.tasks.encode import CHARACTERS_PER_TOKEN, EncodedTask, encode_task
+from unipelt_search.tasks.target import Target
 from unipelt_search.tasks.task import Split, Task
 
 CLS, SEP, FIRST = 2, 3, 4
@@ -16,8 +17,7 @@ CLS, SEP, FIRST = 2, 3, 4
 def task(*rows: tuple[str, ...]) -> Task:
     """Make a task whose splits have these same rows."""
     split = Split(rows, tuple(number % 2 for number in range(len(rows))))
-    kind = "pair_classification" if len(rows[0]) == 2 else "classification"
-    return Task("x", kind, ("a", "b"), "accuracy", split, split, split, split, "f", ())
+    return Task("x", Target("classification", ("a", "b")), "accuracy", split, split, split, split, "f", ())
 
 
 def bare_tokenizer(**special: str) -> PreTrainedTokenizerFast:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from unipelt_search.tasks.target import Target, make_target
 from unipelt_search.tasks.task import Split, Task, fingerprint_of
 
 
@@ -12,7 +13,7 @@ def split(*labels: int) -> Split:
 
 
 TASK = Task(
-    name="x", kind="classification", labels=("a", "b", "c"), metric="accuracy", train=split(2, 1, 1, 2, 1),
+    name="x", target=Target("classification", ("a", "b", "c")), metric="accuracy", train=split(2, 1, 1, 2, 1),
     tune=split(0), select=split(1, 1, 0), test=split(1, 2, 0, 0), fingerprint="f", notices=("careful",),
 )  # fmt: skip
 
@@ -29,12 +30,32 @@ def test_majority_answers_the_most_frequent_training_label() -> None:
     assert majority["select"]["accuracy"] == pytest.approx(2 / 3)
     assert majority["select"]["macro_f1"] == pytest.approx((0.8 + 0) / 2)
     assert majority["test"] == {"accuracy": 0.25, "macro_f1": pytest.approx(0.4 / 3), "matthews": 0.0}
-    assert replace(TASK, train=split(2, 1)).majority_label() == 1
+    first_of_two = replace(TASK, train=split(2, 1), test=split(1)).summary().majority
+    assert first_of_two["test"]["accuracy"] == 1.0
+
+
+def test_the_kind_says_what_is_predicted_and_whether_texts_are_pairs() -> None:
+    pairs = Split((("x", "y"),), (0,))
+    assert TASK.kind == "classification"
+    assert replace(TASK, train=pairs).kind == "pair_classification"
+    assert replace(TASK, train=pairs, target=Target("regression", ())).kind == "pair_regression"
+
+
+def test_the_majority_of_numbers_is_their_mean() -> None:
+    numbers = Split((("x",),) * 4, (1.0, 2.0, 4.0, 5.0))
+    target = make_target("regression", (), ["1", "5"], balanced=False)
+    majority = replace(TASK, target=target, train=numbers, select=numbers, test=numbers).summary(0.25).majority
+    assert majority["select"] == {"spearman": 0.0, "pearson": 0.0, "r2": 0.0}  # 3 is the mean here too
+
+
+def test_the_summary_has_the_share_of_cut_rows_once_it_is_known() -> None:
+    assert TASK.summary().truncated_share is None
+    assert TASK.summary(0.25).truncated_share == 0.25
 
 
 def test_a_fingerprint_changes_with_every_part() -> None:
     def of(labels: tuple[str, ...] = ("a", "b"), **splits: Split) -> str:
-        return fingerprint_of(labels, splits)
+        return fingerprint_of(Target("classification", labels), splits)
 
     row, other = Split((("x",),), (0,)), Split((("y",),), (1,))
     both, pair = Split((("x",), ("y",)), (0, 1)), Split((("x", "y"),), (0,))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tiny import randomise, tiny_backbone, tiny_run, tiny_task, tiny_trial
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.training.evaluate import ablate, predict, spread_rows
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from unipelt_search.pelt.attach import TrainedTensor
+from unipelt_search.pelt.pack import TrainedTensor
 from unipelt_search.specs.trial import TrainingSpec
 from unipelt_search.training.optimizer import SlotAdamW, learning_rate
 

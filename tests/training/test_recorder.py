@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unipelt_search.training.recorder import GateRecorder, gate_rows
+from unipelt_search.training.recorder import GateRecorder, gate_rows, has_label
 
 
 def test_statistics_are_numpys_over_the_rows_seen() -> None:
@@ -43,3 +43,8 @@ def test_a_slot_without_a_gate_has_no_rows_and_one_example_has_no_spread() -> No
         recorder, 0, recorder.gates(0), epoch=0.0, stack="encoder", split="tune", labels=np.zeros(1, dtype=int)
     )
     assert (row.mean, row.sd, row.contribution) == (0.25, 0.0, None)
+
+
+def test_rows_with_sets_of_labels_stand_with_each_of_them() -> None:
+    assert has_label(np.array([2, 0, 2]), 2).tolist() == [True, False, True]
+    assert has_label(np.array([[1, 0], [1, 1], [0, 0]]), 0).tolist() == [True, True, False]

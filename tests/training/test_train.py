@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tiny import PARTS, tiny_backbone, tiny_run, tiny_task, tiny_trial
 from unipelt_search.errors import DivergedError
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.tasks.metrics import metrics_for, score_all
+from unipelt_search.tasks.target import PlainKind, Target
 from unipelt_search.training import train as train_module
 from unipelt_search.training.checkpoint import load_run
 from unipelt_search.training.train import time_run, train, train_events
@@ -28,6 +32,41 @@ def test_every_method_learns_a_task_that_can_be_learned(method: str) -> None:
     assert result.tune > 0.5
     assert result.select is not None
     assert result.test is not None
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression", "multi_label"])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_every_kind_of_label_is_learned_and_beats_the_majority(kind: PlainKind, balanced: bool) -> None:
+    if balanced and kind == "regression":
+        pytest.skip("numbers have no classes to balance")
+    task = pickle.loads(pickle.dumps(tiny_task(train=48, other=24, kind=kind, balanced=balanced)))
+    backbone = tiny_backbone(classes=task.target.outputs, pooling="mean")
+    trial = tiny_trial("unipelt_al", steps=60, batch_size=8, evaluations=4, learning_rate=2e-2, dropout=0.0)
+    (result,) = train([tiny_run(trial, confirm=True, ablation=True)], backbone, task)
+    assert isinstance(result, RunResult)
+    losses = [row.train_loss for row in result.evaluations if row.train_loss is not None]
+    assert losses[-1] < 0.7 * losses[0]
+    answer = np.broadcast_to(task.target.majority(task.train.labels), task.select.labels.shape)
+    majority = score_all(task.target, task.select.labels, answer)
+    assert result.select is not None
+    assert tuple(result.select) == metrics_for(task.target)
+    assert result.select[task.metric] > majority[task.metric] + 0.2
+    labels = {row.label for row in result.gates if row.split == "select"} - {None}
+    held = task.select.labels.max(0) > 0 if kind == "multi_label" else [True] * len(task.labels)
+    assert labels == {name for name, has in zip(task.labels, held, strict=True) if has}
+    assert {row.submodule for row in result.ablation} == {"adapter", "lora"}
+    counted = sum(row.n for row in result.outcomes if row.split == "select" and row.label is not None)
+    assert counted == {"classification": 24, "regression": 0, "multi_label": task.select.labels.sum()}[kind]
+
+
+def test_a_checkpoint_says_what_its_outputs_mean(tmp_path: Path) -> None:
+    task = tiny_task(kind="regression")
+    run = tiny_run(tiny_trial("head", steps=2))
+    list(train_events(run, tiny_backbone(classes=1), task, checkpoint=tmp_path / "run"))
+    _, description = load_run(tmp_path / "run")
+    assert Target(**{**description["target"], "labels": tuple(description["target"]["labels"]), "weights": ()}) == (
+        task.target
+    )
 
 
 def test_events_come_as_they_happen_and_the_result_last() -> None:

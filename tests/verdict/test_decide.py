@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from made_record import made_record, made_trial, whole_record
 
 from unipelt_search.specs.study import SpaceSpec
-from unipelt_search.verdict.decide import decide, plausible_methods
+from unipelt_search.verdict.decide import _variance, decide, plausible_methods
 
 
 def test_the_best_its_ties_and_the_cheapest_of_them() -> None:
@@ -99,6 +101,28 @@ def test_a_correlation_near_zero_is_not_taken_for_certain() -> None:
     task = record.task.model_copy(update={"metric": "matthews"})
     assert plausible_methods(record.model_copy(update={"spec": space}))[0] == {"lora"}
     assert plausible_methods(record.model_copy(update={"spec": space, "task": task}))[0] == {"lora", "head"}
+
+
+@pytest.mark.parametrize("metric", ["pearson", "spearman", "r2", "micro_f1", "subset_accuracy", "f1"])
+@pytest.mark.parametrize(("behind", "plausible"), [(0.78, True), (0.3, False)])
+def test_every_metric_has_a_spread(metric: str, behind: float, plausible: bool) -> None:
+    record = made_record(made_trial(0, "lora", 0.8), made_trial(1, "head", behind))
+    space = record.spec.model_copy(update={"space": SpaceSpec(methods=("lora", "head"))})
+    task = record.task.model_copy(update={"metric": metric})
+    found, _ = plausible_methods(record.model_copy(update={"spec": space, "task": task}))
+    assert ("head" in found) == plausible
+
+
+def test_the_spread_of_correlations_is_that_of_drawn_ones() -> None:
+    random, rows, truth = np.random.default_rng(0), 200, 0.6
+    found: dict[str, list[float]] = {"pearson": [], "r2": []}
+    for _ in range(400):
+        x = random.normal(size=rows)
+        y = truth * x + np.sqrt(1 - truth**2) * random.normal(size=rows)
+        found["pearson"].append(np.corrcoef(x, y)[0, 1])
+        found["r2"].append(1 - ((y - truth * x) ** 2).mean() / y.var())
+    for metric, score in (("pearson", truth), ("r2", truth**2)):
+        assert _variance(metric, score) / rows == pytest.approx(np.var(found[metric]), rel=0.5)
 
 
 def test_equal_scores_are_led_by_the_cheaper_method() -> None:

@@ -1,8 +1,8 @@
 """The program: its commands, and what each kind of failure prints and exits with.
 
 0    done
-1    a fault of ours: a traceback on stderr
-2    the request is wrong: one sentence, nothing created
+1    a fault of ours: a traceback on stderr, or something that failed while a study ran
+2    the request is wrong: one sentence, nothing created; where the machine is to blame, a line about it
 3    no trial of the study can be used
 130  interrupted
 """
@@ -18,13 +18,13 @@ import typer
 
 from unipelt_search import __version__
 from unipelt_search.cli import delete_command, read_commands, run_command
+from unipelt_search.cli.doctor import doctor_line
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM
-from unipelt_search.errors import NoUsableTrialError, RequestError
+from unipelt_search.errors import MachineError, NoUsableTrialError, RequestError, StorageError, UnipeltError
 
 OUR_FAULT, WRONG_REQUEST, NO_USABLE_TRIAL = 1, 2, 3
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -76,20 +76,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell("Interrupted.", INTERRUPTED)
     except typer.TyperException as error:
         return _tell(_usage_fault(error), error.exit_code)
+    except (MachineError, StorageError) as error:
+        return _tell(f"{error}\n{doctor_line()}", WRONG_REQUEST)
     except RequestError as error:
         return _tell(str(error), WRONG_REQUEST)
     except NoUsableTrialError as error:
         return _tell(str(error), NO_USABLE_TRIAL)
+    except UnipeltError as error:
+        return _tell(f"{error}\n{doctor_line()}", OUR_FAULT)
     except Exception as error:  # noqa: BLE001  the last place where a fault can be told apart from success
         traceback.print_exc()
-        return _tell(f"This is a fault of {PROGRAM}, not of the request: {error}", OUR_FAULT)
+        return _tell(f"This is a fault of {PROGRAM}, not of the request: {error}\n{doctor_line()}", OUR_FAULT)
     return code if isinstance(code, int) else 0
 
 
 def _usage_fault(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else PROGRAM
-    return f"{error.format_message().replace('Value error, ', '')}\nSee {command} --help."
+    message = error.format_message().replace("Value error, ", "").replace("Input should", "It must")
+    return f"{message}\nSee {command} --help."
 
 
 def _tell(message: str, code: int) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from unipelt_search.cli.completion import complete_methods, complete_study
 from unipelt_search.specs.methods import TRAINED_METHODS
 from unipelt_search.specs.study import Metric
 
@@ -18,7 +19,12 @@ Storage = Annotated[
         help="Study database, a SQLAlchemy URL. Default: UNIPELT_STORAGE, else sqlite:///studies/studies.db.",
     ),
 ]
-StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study's name, as in the list of `studies`.")]
+StudyName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="The study's name, as in the list of `studies`.", autocompletion=complete_study
+    ),
+]
 StudyFile = Annotated[
     Path | None, typer.Argument(metavar="STUDY.yaml", help="The question as a file; options override it.")
 ]
@@ -34,12 +40,20 @@ NewName = Annotated[
     str | None,
     typer.Option("--name", metavar="N", help="The study's name; a known one goes on. Default: a new one."),
 ]
-Methods = Annotated[str | None, typer.Option("--methods", metavar="a,b,c", help=f"Of {', '.join(TRAINED_METHODS)}.")]
+Methods = Annotated[
+    str | None,
+    typer.Option(
+        "--methods", metavar="a,b,c", help=f"Of {', '.join(TRAINED_METHODS)}.", autocompletion=complete_methods
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Every random draw follows from it.")]
 TrainSize = Annotated[
     int | None, typer.Option("--train-size", metavar="K", help="Draw this many training rows, stratified.")
 ]
-MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is compared; auto is accuracy.")]
+MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is compared; it must fit the labels.")]
+AllowOverlap = Annotated[
+    bool, typer.Option("--allow-overlap", help="Allow many validation or test rows among the training rows.")
+]
 Out = Annotated[
     Path | None,
     typer.Option(

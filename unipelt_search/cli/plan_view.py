@@ -19,8 +19,9 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         console: Where to.
     """
     rows = plan.task.rows
+    outputs = f"{len(plan.task.labels)} labels" if plan.task.labels else "numbers"
     console.print(
-        f"{plan.study}: {escape(plan.task.name)} ({len(plan.task.labels)} labels; {rows['train']} train, "
+        f"{plan.study}: {escape(plan.task.name)} ({outputs}; {rows['train']} train, "
         f"{rows['tune']} tune, {rows['select']} select, {rows['test']} test rows), "
         f"{escape(plan.backbone)} on {plan.device}, {plan.workers} at a time",
         highlight=False,

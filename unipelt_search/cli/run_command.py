@@ -43,6 +43,7 @@ def run(
     seed: options.Seed = None,
     train_size: options.TrainSize = None,
     metric: options.MetricName = None,
+    allow_overlap: options.AllowOverlap = False,
     storage: options.Storage = None,
     out: options.Out = None,
     address: options.Address = None,

@@ -20,6 +20,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "text": ("task", "text"),
     "label": ("task", "label"),
     "metric": ("task", "metric"),
+    "allow_overlap": ("task", "allow_overlap"),
     "train_size": ("task", "train_size"),
     "model": ("backbone", "model"),
     "methods": ("space", "methods"),
@@ -45,7 +46,8 @@ def build_spec(values: Mapping[str, Any], options: Mapping[str, Any]) -> StudySp
 
     Args:
         values: What the study file says; empty without one.
-        options: What the command line says, by parameter name; options that were not given are None or empty.
+        options: What the command line says, by parameter name; options that were not given are None, empty or
+            False.
 
     Returns:
         The study that is asked for.
@@ -56,7 +58,7 @@ def build_spec(values: Mapping[str, Any], options: Mapping[str, Any]) -> StudySp
     merged: dict[str, Any] = {"task": {}, "backbone": {}, **values}
     for option, place in _PLACES.items():
         given = options.get(option)
-        if given not in (None, [], ()):
+        if given not in (None, [], ()) and given is not False:
             _put(merged, place, _CONVERT[option](given) if option in _CONVERT else given)
     try:
         return StudySpec.model_validate(merged)

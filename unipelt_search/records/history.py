@@ -56,8 +56,9 @@ class TaskSummary(Frozen):
 
     name: str
     kind: str
-    """`classification` or `pair_classification`."""
+    """`classification`, `regression` or `multi_label`, each with `pair_` before it where rows have two texts."""
     labels: tuple[str, ...]
+    """In the order of their numbers; none for regression."""
     rows: dict[str, int]
     """Rows of `train`, `validation`, `test`, and of validation's two parts, `tune` and `select`."""
     metric: str
@@ -68,6 +69,8 @@ class TaskSummary(Frozen):
     majority: dict[str, dict[str, float]]
     """Every metric of the majority answer, on `select` and `test`."""
     notices: tuple[str, ...] = ()
+    truncated_share: float | None = None
+    """Share of all rows that were longer than the limit of tokens and were cut; None where nobody counted."""
 
 
 class RunRecord(Frozen):

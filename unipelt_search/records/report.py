@@ -159,6 +159,8 @@ class ReportedTask(Frozen):
     metric: str
     direction: str
     fingerprint: str
+    truncated_share: float | None = None
+    """Share of all rows that were longer than the limit of tokens and were cut."""
 
 
 class TrialCounts(Frozen):

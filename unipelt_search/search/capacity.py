@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from unipelt_search.errors import RequestError
+from unipelt_search.errors import MachineError
 from unipelt_search.specs.study import MachineSpec
 
 
@@ -49,22 +49,22 @@ def fit_workers(machine: MachineSpec, *, cores: float, gpus: float, place: str) 
         The capacity; on a CPU of this machine an explicit number of workers is taken as it is.
 
     Raises:
-        RequestError: One run needs more than there is.
+        MachineError: One run needs more than there is.
     """
     asked_gpus = machine.gpus_per_trial
     on_gpu = machine.device == "cuda" or (machine.device == "auto" and gpus > 0 and asked_gpus != 0)
     if machine.device == "cuda" and (gpus == 0 or asked_gpus == 0):
         got = f"no GPU on {place}" if gpus == 0 else "--gpus-per-trial 0"
-        raise RequestError(f"--device cuda needs a GPU for each run; got {got}. Use --device cpu, or auto.")
+        raise MachineError(f"--device cuda needs a GPU for each run; got {got}. Use --device cpu, or auto.")
     gpus_per_run = 0.0 if not on_gpu else 1.0 if asked_gpus is None else asked_gpus
     wanted_gpus = max(gpus_per_run, asked_gpus or 0.0)
     if machine.cpus_per_trial > cores:
-        raise RequestError(
+        raise MachineError(
             f"--cpus-per-trial must fit on {place}; got {machine.cpus_per_trial:g}, there are {cores:g} cores. "
             "Ask for fewer."
         )
     if wanted_gpus > gpus:
-        raise RequestError(
+        raise MachineError(
             f"--gpus-per-trial must fit on {place}; got {wanted_gpus:g}, there are {gpus:g} GPUs. Ask for fewer."
         )
     fitting = math.floor(cores / machine.cpus_per_trial)

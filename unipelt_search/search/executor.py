@@ -27,7 +27,7 @@ from ray.exceptions import RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from unipelt_search.errors import RequestError, UnipeltError
+from unipelt_search.errors import MachineError, UnipeltError
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
 from unipelt_search.search.driver import FINISHED, Driver
@@ -66,7 +66,7 @@ def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
         How many runs fit at a time, and what each gets.
 
     Raises:
-        RequestError: A run does not fit, or the cluster cannot be joined.
+        MachineError: A run does not fit, or the cluster cannot be joined.
         UnipeltError: Ray cannot be started on this machine.
     """
     with _silence():
@@ -273,7 +273,7 @@ def _join(address: str) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise RequestError(
+        raise MachineError(
             f"--address must be a Ray cluster that runs; got {address!r}: {one_line(error)} Check the address and "
             "its token, or leave --address out to use this machine alone."
         ) from error

@@ -53,7 +53,7 @@ class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are unty
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # without it cuBLAS is not deterministic
         torch.use_deterministic_algorithms(True, warn_only=True)
         self._task, self._tune_rows = task, tune_rows
-        self._backbone = load_backbone(backbone, len(task.labels), device)
+        self._backbone = load_backbone(backbone, task.target.outputs, device)
         self._events: Iterator[EvaluationRow | RunResult] | None = None
         self._config = config
 

@@ -14,6 +14,9 @@ from unipelt_search.specs.study import StudySpec
 
 _ALIASES = ("demo", "minilm")
 """Names that mean the embedded data and model, whatever lies beside the study file."""
+_LENGTHS = {"too_long": "most", "too_short": "least"}
+_MOST_SHOWN = 80
+"""Characters of a wrong value that a message repeats."""
 
 
 def load_study(path: str | Path) -> StudySpec:
@@ -83,8 +86,17 @@ def spoken_fault(fault: ErrorDetails, name: str) -> str:
         return f"{name}: unknown key, known: {', '.join(known)}.{did_you_mean(key, known)}"
     if fault["type"] == "value_error":
         rule = str(fault["ctx"]["error"])
-        return f"{name}: {rule}" if "got" in rule else f"{name}: {rule}, got {fault['input']!r}"
-    return f"{name}: {fault['msg'].replace('Input should', 'must', 1)}, got {fault['input']!r}"
+    elif fault["type"] in _LENGTHS:
+        bound = next(value for key, value in fault["ctx"].items() if key in {"min_length", "max_length"})
+        rule = f"must have at {_LENGTHS[fault['type']]} {bound} entries"
+    else:
+        rule = fault["msg"].replace("Input should", "must", 1).replace("valid tuple", "list")
+    return f"{name}: {rule}" if "got" in rule else f"{name}: {rule}, got {_shown(fault['input'])}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def _check(values: dict[str, Any], faults: list[str]) -> StudySpec | None:

@@ -10,7 +10,10 @@ from pydantic import Field, field_validator
 from unipelt_search.specs.frozen import Frozen, content_hash
 from unipelt_search.specs.methods import DEFAULT_METHODS, check_methods
 
-Metric = Literal["auto", "accuracy", "macro_f1", "matthews"]
+Metric = Literal[
+    "auto", "accuracy", "f1", "macro_f1", "matthews", "micro_f1", "subset_accuracy", "spearman", "pearson", "r2"
+]
+Kind = Literal["auto", "classification", "regression", "multi_label"]
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -23,8 +26,16 @@ class TaskSpec(Frozen):
     """The column with the text, or the two columns of a text pair."""
     label: str
     """The column with the label."""
+    kind: Kind = "auto"
+    """What a label is; `auto` is `multi_label` when some labels hold `|` between names, `regression` when all are
+    finite numbers and one has a fraction, else `classification`."""
     metric: Metric = "auto"
-    """What is compared; `auto` is accuracy."""
+    """What is compared; `auto` is the benchmark's metric for a dataset of GLUE, else accuracy for classification,
+    Spearman's correlation for regression, and micro F1 for sets of labels."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` lets the rows of every class count the same in the loss, in sum."""
+    allow_overlap: bool = False
+    """Whether more than a tenth of the validation or test rows may be among the training rows."""
     train_size: int | None = Field(default=None, ge=1)
     """Draw this many training rows, stratified; None keeps all."""
     carve: int | None = Field(default=None, ge=1)
@@ -103,8 +114,7 @@ class StudySpec(Frozen):
     def _plain_name(cls, name: str) -> str:
         if not NAME_PATTERN.fullmatch(name):
             raise ValueError(
-                "a study's name must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit; "
-                f"got {name!r}"
+                "a study's name must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
             )
         return name
 

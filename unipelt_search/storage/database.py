@@ -8,6 +8,7 @@ at once where another process has written in between (SQLITE_BUSY_SNAPSHOT), how
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from unipelt_search.errors import RequestError, StorageError, StudyNotFoundError
+from unipelt_search.errors import MachineError, RequestError, StorageError, StudyNotFoundError
 from unipelt_search.storage.tables import VERSION_TABLE
 
 BUSY_SECONDS = 60
@@ -47,7 +48,8 @@ class Database:
             create: Make a SQLite file and the tables where there are none.
 
         Raises:
-            RequestError: The URL is wrong, or its driver is not installed.
+            RequestError: The URL is wrong.
+            MachineError: The driver is not installed, or the place cannot be written to.
             StudyNotFoundError: ``create`` is False and no study database is there.
             StorageError: The database cannot be used.
         """
@@ -58,7 +60,10 @@ class Database:
         if path is not None and create:
             _make_folder(path.parent)
         elif path is not None and not path.exists():
-            raise StudyNotFoundError(f"--storage must name a study database that is there; got {self.shown}.")
+            _check_folder(path.parent)
+            raise StudyNotFoundError(
+                f"--storage must name a study database that is there; got {self.shown}. `unipelt-search run` makes one."
+            )
         self._engine = _make_engine(self.url, self.shown)
         # Our reads are several statements; they must all see the same moment.
         self._reader = self._engine if self.is_sqlite else self._engine.execution_options(
@@ -192,7 +197,7 @@ def _make_engine(url: URL, shown: str) -> Engine:
         )
     except ImportError as error:
         package = _INSTALL.get(error.name or "", error.name)
-        raise RequestError(
+        raise MachineError(
             f"--storage must name a database whose driver is installed; {shown} needs the Python package "
             f"{error.name}. Install it: pip install '{package}'."
         ) from error
@@ -235,8 +240,18 @@ def _revision(connection: Connection) -> str | None:
     return revision
 
 
+def _check_folder(folder: Path) -> None:
+    """Check that a folder is there and can be written to, or can be made, before a study does any work for it."""
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        why = "is no folder" if not nearest.is_dir() else "cannot be written to"
+        raise MachineError(
+            f"--storage must lie in a folder that can be written to; {nearest} {why}. Name another file."
+        )
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"--storage must lie in a folder that can be made; got {folder}: {error}.") from error
+        raise MachineError(f"--storage must lie in a folder that can be made; got {folder}: {error}.") from error

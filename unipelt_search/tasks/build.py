@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.check import find_notices, order_labels
+from unipelt_search.tasks.check import check_overlap, decide_kind, find_notices, order_labels
+from unipelt_search.tasks.metrics import choose_metric
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import split_rows
+from unipelt_search.tasks.target import make_target
 from unipelt_search.tasks.task import Split, Task, fingerprint_of
 
 
@@ -14,29 +17,36 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int) -> Task:
 
     Args:
         raw: What was read.
-        spec: How many rows to carve and draw, and the metric.
+        spec: What a label is, how many rows to carve and draw, and the metric.
         seed: The data seed.
 
     Returns:
         The task.
 
     Raises:
-        DataError: The labels or the number of rows do not allow it.
+        DataError: The labels or the number of rows do not allow it, or too many rows are in train and in another split.
     """
-    labels = order_labels(raw)
-    rows = split_rows(raw, spec, seed)
-    numbers = {label: number for number, label in enumerate(labels)}
+    raw, kind, kind_notices = decide_kind(raw, spec)
+    if kind == "regression" and spec.class_weights != "none":
+        raise DataError(
+            f"task.class_weights must be none for regression, which has no classes; got {spec.class_weights!r}."
+        )
+    labels = order_labels(raw, kind)
+    rows = split_rows(raw, spec, seed, kind)
+    target = make_target(kind, labels, rows.train.labels, balanced=spec.class_weights == "balanced")
+    metric, metric_notices = choose_metric(spec.metric, raw.name, target)
+    if not spec.allow_overlap:
+        check_overlap(rows)
 
     def numbered(part: Rows) -> Split:
-        return Split(part.texts, tuple(numbers[label] for label in part.labels))
+        return Split(part.texts, target.numbers(part.labels))
 
     splits = {name: numbered(getattr(rows, name)) for name in ("train", "tune", "select", "test")}
     return Task(
         name=raw.name,
-        kind="pair_classification" if len(spec.text) == 2 else "classification",
-        labels=labels,
-        metric="accuracy" if spec.metric == "auto" else spec.metric,
+        target=target,
+        metric=metric,
         **splits,
-        fingerprint=fingerprint_of(labels, splits),
-        notices=(*raw.notices, *rows.notices, *find_notices(rows, labels)),
+        fingerprint=fingerprint_of(target, splits),
+        notices=(*raw.notices, *kind_notices, *metric_notices, *rows.notices, *find_notices(rows, target)),
     )

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 
-from unipelt_search.errors import DataError
+from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows, listed
 from unipelt_search.tasks.split import RawSplits
+from unipelt_search.tasks.target import SEPARATOR, PlainKind, Target, has_sets, names_of, number_of
 
 FEW_ROWS = 5
 """A class with fewer training rows is called rare."""
 FEW_VALIDATION_ROWS = 200
+MOST_OVERLAP = 0.1
+"""Share of the validation or test rows that may be among the training rows without being asked for."""
 INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+OTHER_KIND = "task.kind in the study file says otherwise"
 
 
 def check_question(spec: TaskSpec) -> None:
@@ -30,66 +36,146 @@ def check_question(spec: TaskSpec) -> None:
             raise DataError(f"--text and --label must name different columns; got {column!r} twice.")
 
 
-def order_labels(raw: RawData) -> tuple[str, ...]:
+def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, PlainKind, tuple[str, ...]]:
+    """Decide what a label is.
+
+    Args:
+        raw: What was read.
+        spec: The user's word; `auto` looks at the labels.
+
+    Returns:
+        The rows, sets of labels written in one way; the kind; and what to say about it.
+
+    Raises:
+        DataError: A label is no finite number where the user asked for regression.
+    """
+    if spec.kind == "classification":
+        return raw, "classification", ()
+    everything = [label for rows in raw.splits.values() for label in rows.labels]
+    if spec.kind == "multi_label" or (spec.kind == "auto" and has_sets(everything)):
+        written = {
+            name: replace(rows, labels=tuple(SEPARATOR.join(names_of(label)) for label in rows.labels))
+            for name, rows in raw.splits.items()
+        }
+        notice = f"Labels hold {SEPARATOR!r} between names, so a row has a set of labels; {OTHER_KIND}."
+        return replace(raw, splits=written), "multi_label", (notice,) if spec.kind == "auto" else ()
+    numbers = [number_of(label) for label in everything]
+    if spec.kind == "regression":
+        _check_numbers(raw)
+        return raw, "regression", ()
+    if all(number is not None for number in numbers) and any(number % 1 for number in numbers if number is not None):
+        notice = f"Every label is a number and some have fractions, so numbers are predicted; {OTHER_KIND}."
+        return raw, "regression", (notice,)
+    return raw, "classification", ()
+
+
+def order_labels(raw: RawData, kind: PlainKind = "classification") -> tuple[str, ...]:
     """Fix a task's labels from its whole train split.
 
     Args:
         raw: What was read.
+        kind: What a label is.
 
     Returns:
-        The labels: ascending numbers if all are integers, else in alphabetical order.
+        The labels: ascending numbers if all are integers, else in alphabetical order; none for regression.
 
     Raises:
-        DataError: Train has one class only, or another split has a label that train has not.
+        DataError: Train has one label only, or another split has a label that train has not.
     """
-    found = set(raw.splits["train"].labels)
+    train = raw.splits["train"]
+    found = {name for label in train.labels for name in _parts(label, kind)}
     if len(found) < 2:
-        raise DataError(
-            f"The training rows must have at least 2 labels; all {len(raw.splits['train'])} have {found.pop()!r}."
-        )
+        has = f"all {len(train)} have {found.pop()!r}" if found else f"all {len(train)} have none"
+        raise DataError(f"The training rows must have at least 2 labels; {has}.")
+    if kind == "regression":
+        return ()
     for name, rows in raw.splits.items():
-        strange = {row: label for row, label in enumerate(rows.labels, start=1) if label not in found}
+        strange = {
+            row: part for row, label in enumerate(rows.labels, start=1) for part in _parts(label, kind)
+            if part not in found
+        }  # fmt: skip
         if strange:
             names = sorted(set(strange.values()))
             raise DataError(
-                f"Every label of {name} must occur in train; got {listed(map(repr, names))} "
-                f"in row {listed(strange)} of {name}. Train has: {listed(map(repr, sorted(found)))}."
+                f"Every label of {name} must occur in train; got {listed(map(repr, names))} in row {listed(strange)} "
+                f"of {name}. Train has: {listed(map(repr, sorted(found)))}.{did_you_mean(names[0], sorted(found))}"
             )
     if all(INTEGER.fullmatch(label) for label in found):
         return tuple(sorted(found, key=lambda label: (int(label), label)))
     return tuple(sorted(found))
 
 
-def find_notices(splits: RawSplits, labels: tuple[str, ...]) -> tuple[str, ...]:
+def check_overlap(splits: RawSplits) -> None:
+    """Check that validation and test are not among the training rows.
+
+    Args:
+        splits: The rows by job.
+
+    Raises:
+        DataError: More than a tenth of a split's rows are.
+    """
+    for name, parts in _scored(splits):
+        count, rows = _count_overlap(splits.train, parts)
+        if count > MOST_OVERLAP * rows:
+            raise DataError(
+                f"At most {MOST_OVERLAP:.0%} of the {name} rows may be among the training rows; got {count} of {rows} "
+                f"({count / rows:.1%}). Remove them, or allow it: --allow-overlap, task.allow_overlap in a study file."
+            )
+
+
+def find_notices(splits: RawSplits, target: Target) -> tuple[str, ...]:
     """Find what a user should know about the rows before trusting a score.
 
     Args:
         splits: The rows by job.
-        labels: The task's labels.
+        target: What is predicted.
 
     Returns:
         One sentence for each finding.
     """
-    notices = (
-        _lost_labels(splits.train, labels),
-        _rare_labels(splits.whole_train),
+    notices = [
+        _lost_labels(splits.train, target),
+        _rare_labels(splits.whole_train, target),
         _two_labels(splits.train),
-        _overlap(splits.train, (splits.tune, splits.select), "validation"),
-        _overlap(splits.train, (splits.test,), "test"),
-        _few_validation_rows(len(splits.tune) + len(splits.select)),
-    )
+    ]
+    for name, parts in _scored(splits):
+        count, rows = _count_overlap(splits.train, parts)
+        if count:
+            notices.append(f"{count} of {rows} {name} texts ({count / rows:.1%}) are among the training texts too.")
+    notices.append(_few_validation_rows(len(splits.tune) + len(splits.select)))
     return tuple(notice for notice in notices if notice)
 
 
-def _lost_labels(train: Rows, labels: tuple[str, ...]) -> str:
-    lost = sorted(set(labels) - set(train.labels), key=labels.index)
+def _parts(label: str, kind: PlainKind) -> Iterable[str]:
+    return names_of(label) if kind == "multi_label" else (label,)
+
+
+def _check_numbers(raw: RawData) -> None:
+    for name, rows in raw.splits.items():
+        for place, label in enumerate(rows.labels):
+            if number_of(label) is None:
+                where = rows.places[place] if rows.places else f"row {place + 1} of {name}"
+                raise DataError(
+                    f"Every label must be a finite number with a decimal point for task.kind: regression; got "
+                    f"{label!r} at {where}. Correct it, or choose another kind."
+                )
+
+
+def _lost_labels(train: Rows, target: Target) -> str:
+    found = {part for label in train.labels for part in _parts(label, target.kind)}
+    lost = [label for label in target.labels if label not in found]
     if not lost:
         return ""
-    return f"{len(lost)} of {len(labels)} labels have no row among the {len(train)} training rows: {listed(lost)}."
+    return (
+        f"{len(lost)} of {len(target.labels)} labels have no row among the {len(train)} training rows: {listed(lost)}."
+    )
 
 
-def _rare_labels(train: Rows) -> str:
-    rare = sorted(label for label, count in Counter(train.labels).items() if count < FEW_ROWS)
+def _rare_labels(train: Rows, target: Target) -> str:
+    if target.kind == "regression":
+        return ""
+    counts = Counter(part for label in train.labels for part in _parts(label, target.kind))
+    rare = sorted(label for label, count in counts.items() if count < FEW_ROWS)
     return f"Fewer than {FEW_ROWS} training rows have the label: {listed(rare)}." if rare else ""
 
 
@@ -101,13 +187,15 @@ def _two_labels(train: Rows) -> str:
     return f"{count} training texts stand there with two or more labels." if count else ""
 
 
-def _overlap(train: Rows, parts: tuple[Rows, ...], name: str) -> str:
+def _scored(splits: RawSplits) -> tuple[tuple[str, tuple[Rows, ...]], ...]:
+    return ("validation", (splits.tune, splits.select)), ("test", (splits.test,))
+
+
+def _count_overlap(train: Rows, parts: tuple[Rows, ...]) -> tuple[int, int]:
+    """Count the rows whose text, or both texts of a pair, are among the training rows; and all rows."""
     known = set(_normalised(train))
     texts = [row for part in parts for row in _normalised(part)]
-    count = sum(row in known for row in texts)
-    if not count:
-        return ""
-    return f"{count} of {len(texts)} {name} texts ({count / len(texts):.1%}) are among the training texts too."
+    return sum(row in known for row in texts), len(texts)
 
 
 def _few_validation_rows(rows: int) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unipelt_search.errors import BackboneError
+from unipelt_search.tasks.target import Target
 from unipelt_search.tasks.task import Split, Task
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class EncodedSplit:
     token_type_ids: tuple[np.ndarray, ...] | None
     """The same shapes, or None where the tokenizer gives none."""
     labels: np.ndarray
-    """``(n,)`` of int64."""
+    """``(n,)`` of int64, for regression of float64; for sets of labels ``(n, labels)`` of 0 and 1."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -40,7 +41,8 @@ class EncodedSplit:
 class EncodedTask:
     """A task as a backbone reads it."""
 
-    labels: tuple[str, ...]
+    target: Target
+    """What is predicted."""
     metric: str
     pad_token_id: int
     train: EncodedSplit
@@ -49,6 +51,11 @@ class EncodedTask:
     test: EncodedSplit
     truncated_share: float
     """Share of all rows that were longer than allowed and were cut."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names in the order of their numbers; none for regression."""
+        return self.target.labels
 
 
 def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedTask:
@@ -72,11 +79,11 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
             f"max_length must leave room for one token of every text; got {max_length}, of which {special} are special "
             f"tokens. Allow at least {special + texts}."
         )
-    encoded = {name: _encode_split(getattr(task, name), tokenizer, max_length) for name in SPLITS}
+    encoded = {name: _encode_split(getattr(task, name), task.target, tokenizer, max_length) for name in SPLITS}
     splits = {name: split for name, (split, _) in encoded.items()}
     rows = sum(len(split) for split in splits.values())
     return EncodedTask(
-        labels=task.labels,
+        target=task.target,
         metric=task.metric,
         pad_token_id=_pad_token_id(tokenizer),
         **splits,
@@ -84,7 +91,9 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
     )
 
 
-def _encode_split(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> tuple[EncodedSplit, int]:
+def _encode_split(
+    split: Split, target: Target, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[EncodedSplit, int]:
     """Tokenize a split; also return how many of its rows were cut."""
     ids: list[np.ndarray] = []
     types: list[np.ndarray] = []
@@ -100,7 +109,7 @@ def _encode_split(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: 
             f"Every row must have a token; this backbone's tokenizer finds none in {empty} rows, whose texts are "
             "invisible characters. Remove them."
         )
-    labels = np.asarray(split.labels, dtype=np.int64)
+    labels = target.array(split.labels)
     return EncodedSplit(input_ids=tuple(ids), token_type_ids=tuple(types) or None, labels=labels), cut
 
 

@@ -1,29 +1,119 @@
-"""Every metric that a classification task can be judged by; higher is better in all of them."""
+"""Every metric that a task can be judged by; higher is better in all of them."""
 
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from scipy.stats import rankdata
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, r2_score
 
-METRICS = ("accuracy", "macro_f1", "matthews")
+from unipelt_search.errors import DataError
+from unipelt_search.tasks.target import PlainKind, Target
+
+METRICS: dict[PlainKind, tuple[str, ...]] = {
+    "classification": ("accuracy", "macro_f1", "matthews"),
+    "regression": ("spearman", "pearson", "r2"),
+    "multi_label": ("micro_f1", "macro_f1", "subset_accuracy"),
+}
+"""What fits each kind; the first is what `auto` means. Two classes have `f1` too."""
+GLUE = {"cola": "matthews", "mrpc": "f1", "qqp": "f1", "stsb": "spearman", "sts-b": "spearman"}
+"""The benchmark's metrics, where `auto` means another one: Wang et al., "GLUE", ICLR 2019."""
 
 
-def score_all(labels: np.ndarray, predicted: np.ndarray, classes: int) -> dict[str, float]:
-    """Score predictions by every metric.
+def metrics_for(target: Target) -> tuple[str, ...]:
+    """Return the metrics that fit a target, the default first."""
+    return METRICS[target.kind] if target.positive is None else (*METRICS[target.kind], "f1")
+
+
+def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[str, ...]]:
+    """Choose a task's metric.
 
     Args:
-        labels: ``(n,)``, the true classes, n > 0.
-        predicted: ``(n,)``, the predicted classes.
-        classes: Number of classes of the task; both arrays hold numbers below it.
+        asked: The user's word; `auto` is the benchmark's metric for a dataset of GLUE, else the kind's default.
+        name: The dataset's name: a folder's, or a hub dataset's with its configuration.
+        target: What is predicted.
 
     Returns:
-        Each name of `METRICS` with a finite score. Macro F1 is the mean over the classes that occur among the labels
-        or the predictions; Matthews is 0 where it is undefined, because all labels or all predictions are alike.
+        The metric, and what to say about it.
+
+    Raises:
+        DataError: The metric does not fit.
     """
+    fitting = metrics_for(target)
+    if asked == "f1" and target.positive is None:
+        raise DataError(
+            f"--metric f1 needs exactly 2 labels, of which one is positive; the task has {_spoken(target)}. Choose one "
+            f"of {', '.join(fitting)}."
+        )
+    if asked not in (*fitting, "auto"):
+        raise DataError(
+            f"--metric must fit the task; {asked} does not fit {_spoken(target)}. Choose one of {', '.join(fitting)}."
+        )
+    notices = []
+    metric = asked
+    if asked == "auto":
+        last = name.rsplit("/", 1)[-1].casefold()
+        dataset = last.removeprefix("glue:").split(":")[0]
+        metric = GLUE.get(dataset, fitting[0])
+        metric = metric if metric in fitting else fitting[0]
+        if metric != fitting[0]:
+            notices.append(f"The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another.")
+    if metric == "f1" and target.positive is not None:
+        notices.append(
+            f"F1 is that of the label {target.labels[target.positive]!r}, which is taken for the positive one."
+        )
+    return metric, tuple(notices)
+
+
+def score_all(target: Target, labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Score predictions by every metric that fits.
+
+    Args:
+        target: What is predicted.
+        labels: The true labels as `Target.array` gives them, of at least one row.
+        predicted: The predictions, of the same shape.
+
+    Returns:
+        Each name of `metrics_for` with a finite score. A classification's macro F1 is the mean over the classes that
+        occur among the labels or the predictions, that of sets of labels is the mean over all labels. What is undefined
+        is 0: Matthews and correlations where all labels or all predictions are alike, R2 where all labels are, the F1
+        of what is neither there nor predicted.
+    """
+    if target.kind == "regression":
+        return {
+            "spearman": _correlation(rankdata(labels), rankdata(predicted)),
+            "pearson": _correlation(labels, predicted),
+            "r2": float(r2_score(labels, predicted)) if np.ptp(labels) > 0 else 0.0,
+        }
+    if target.kind == "multi_label":
+        return {
+            "micro_f1": float(f1_score(labels, predicted, average="micro", zero_division=0)),
+            "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+            "subset_accuracy": float(accuracy_score(labels, predicted)),
+        }
     # Asked with one class on either side, scikit-learn's Matthews is 0 too, but it may warn.
-    varied = min(np.count_nonzero(np.bincount(part, minlength=classes)) for part in (labels, predicted)) > 1
-    return {
+    varied = min(len(np.unique(part)) for part in (labels, predicted)) > 1
+    scores = {
         "accuracy": float(accuracy_score(labels, predicted)),
         "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
         "matthews": float(matthews_corrcoef(labels, predicted)) if varied else 0.0,
     }
+    if target.positive is not None:
+        own, found = labels == target.positive, predicted == target.positive
+        scores["f1"] = float(f1_score(own, found, zero_division=0))
+    return scores
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Return Pearson's correlation, 0 where it is undefined."""
+    a, b = first - first.mean(), second - second.mean()
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    alike = np.ptp(first) == 0 or np.ptp(second) == 0 or size == 0
+    return 0.0 if alike else float(np.clip(a @ b / size, -1.0, 1.0))
+
+
+def _spoken(target: Target) -> str:
+    return {
+        "classification": f"classification with {len(target.labels)} labels",
+        "regression": "regression",
+        "multi_label": "rows with several labels",
+    }[target.kind]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.target import has_sets
 
 SHOWN = 5
 """Names or numbers that a message lists before it says how many more there are."""
@@ -20,6 +21,9 @@ class Rows:
     texts: tuple[tuple[str, ...], ...]
     """A row has one text, or the two of a pair."""
     labels: tuple[str, ...]
+    """As they are written; empty only where rows have sets of labels."""
+    places: tuple[str, ...] = field(default=(), compare=False)
+    """Where each row stands, such as ``line 7 of train.csv``; empty where nobody knows."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -28,7 +32,8 @@ class Rows:
     def take(self, numbers: Iterable[int]) -> Rows:
         """Return the rows with these numbers, counted from 0, in this order."""
         kept = [int(number) for number in numbers]
-        return Rows(tuple(self.texts[n] for n in kept), tuple(self.labels[n] for n in kept))
+        places = tuple(self.places[n] for n in kept) if self.places else ()
+        return Rows(tuple(self.texts[n] for n in kept), tuple(self.labels[n] for n in kept), places)
 
 
 @dataclass(frozen=True)
@@ -84,12 +89,29 @@ def make_rows(spec: TaskSpec, columns: Mapping[str, Sequence[object]], places: S
         The rows.
 
     Raises:
-        DataError: There are no rows, a text or label is missing or empty, or a cell is neither text nor a number.
+        DataError: There are no rows, a text is missing or empty, so is a label where rows have one each, or a cell is
+            neither text nor a number.
     """
     if not places:
         raise DataError(f"{source} must have rows; it is empty.")
     cells = {name: _read_column(name, columns[name], places, source) for name in {*spec.text, spec.label}}
-    return Rows(tuple(zip(*(cells[name] for name in spec.text), strict=True)), tuple(cells[spec.label]))
+    _check_filled(spec, cells, places, source)
+    texts = tuple(zip(*(cells[name] for name in spec.text), strict=True))
+    return Rows(texts, tuple(cells[spec.label]), tuple(f"{place} of {source}" for place in places))
+
+
+def _check_filled(spec: TaskSpec, cells: Mapping[str, list[str]], places: Sequence[str], source: str) -> None:
+    sets = spec.kind == "multi_label" or (spec.kind == "auto" and has_sets(cells[spec.label]))
+    for name, column in cells.items():
+        missing = [place for place, text in zip(places, column, strict=True) if not text.strip()]
+        if missing and not (sets and name == spec.label):
+            hint = (
+                " Where rows may have no label or several, write task.kind: multi_label." if name == spec.label else ""
+            )
+            raise DataError(
+                f"Every row must have a text and a label; in {source}, column {name!r} is empty at {listed(missing)}. "
+                f"Fill in or remove these rows.{hint}"
+            )
 
 
 def _read_column(name: str, values: Sequence[object], places: Sequence[str], source: str) -> list[str]:
@@ -101,12 +123,6 @@ def _read_column(name: str, values: Sequence[object], places: Sequence[str], sou
             f"at {places[number]}."
         )
     read = [text for text in texts if text is not None]
-    missing = [place for place, text in zip(places, read, strict=True) if not text.strip()]
-    if missing:
-        raise DataError(
-            f"Every row must have a text and a label; in {source}, column {name!r} is empty at {listed(missing)}. "
-            "Fill in or remove these rows."
-        )
     broken = [place for place, text in zip(places, read, strict=True) if not _is_unicode(text)]
     if broken:
         raise DataError(

@@ -6,6 +6,7 @@ halved into tune and select.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,17 @@ from unipelt_search.errors import DataError
 from unipelt_search.specs.seeds import derive_seed
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
+from unipelt_search.tasks.target import PlainKind, names_of
 
 CARVED_SHARE = 0.2
 MOST_VALIDATION = 1000
 """Rows that are carved for validation at most, beside a given test split."""
 MOST_TEST = 2000
 """Rows that are carved for the test at most, beside a given validation split."""
+BINS = 10
+"""Parts of equal size into which numbers are cut, so that splits have alike ones."""
+RARE_SET = 5
+"""A set of labels that fewer rows have is represented by its rarest label."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,38 @@ def stratified_take(
     return np.flatnonzero(drawn), np.flatnonzero(~drawn)
 
 
-def split_rows(raw: RawData, spec: TaskSpec, seed: int) -> RawSplits:
+def strata_of(labels: Sequence[str], kind: PlainKind) -> Sequence[str]:
+    """Say which rows are alike, so that every split gets its share of them.
+
+    Args:
+        labels: ``(n,)``, as they are written.
+        kind: What a label is.
+
+    Returns:
+        ``(n,)``: the class itself; a number's tenth; a set of labels, or the rarest label of a set that is rare.
+    """
+    if kind == "classification" or not labels:
+        return labels
+    if kind == "regression":
+        values = np.array([float(label) for label in labels])
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
+        return [str(place) for place in np.searchsorted(edges, values, side="right")]
+    sets = Counter(labels)
+    counts = Counter(name for label in labels for name in names_of(label))
+    return [
+        label if sets[label] >= RARE_SET else min(names_of(label), key=lambda name: (counts[name], name), default="")
+        for label in labels
+    ]
+
+
+def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "classification") -> RawSplits:
     """Carve the splits that are missing, draw the training rows, and halve the validation rows.
 
     Args:
         raw: What was read.
         spec: How many rows to carve and to draw.
         seed: The data seed.
+        kind: What a label is.
 
     Returns:
         The rows by job, with notices on what was carved.
@@ -73,25 +104,27 @@ def split_rows(raw: RawData, spec: TaskSpec, seed: int) -> RawSplits:
     Raises:
         DataError: There are too few rows for that.
     """
-    whole, validation, test, notices = _carve(raw, spec, seed)
+    whole, validation, test, notices = _carve(raw, spec, seed, kind)
     train = whole
     if spec.train_size is not None:
         if spec.train_size > len(whole):
             raise DataError(
                 f"--train-size must be at most the number of training rows, {len(whole)}; got {spec.train_size}."
             )
-        drawn, _ = stratified_take(whole.labels, spec.train_size, derive_seed(seed, "train_size"), every_class=True)
+        strata = strata_of(whole.labels, kind)
+        drawn, _ = stratified_take(strata, spec.train_size, derive_seed(seed, "train_size"), every_class=True)
         train = whole.take(drawn)
     if len(validation) < 2:
         raise DataError(
             f"Validation must have at least 2 rows, one to choose settings and one to decide; got {len(validation)}. "
             "Give more rows."
         )
-    tune, select = stratified_take(validation.labels, len(validation) // 2, derive_seed(seed, "halve"))
+    strata = strata_of(validation.labels, kind)
+    tune, select = stratified_take(strata, len(validation) // 2, derive_seed(seed, "halve"))
     return RawSplits(whole, train, validation.take(tune), validation.take(select), test, tuple(notices))
 
 
-def _carve(raw: RawData, spec: TaskSpec, seed: int) -> tuple[Rows, Rows, Rows, list[str]]:
+def _carve(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind) -> tuple[Rows, Rows, Rows, list[str]]:
     """Return train, validation and test, and what to say about those that were carved."""
     train, validation, test = raw.splits["train"], raw.splits.get("validation"), raw.splits.get("test")
     notices: list[str] = []
@@ -106,23 +139,23 @@ def _carve(raw: RawData, spec: TaskSpec, seed: int) -> tuple[Rows, Rows, Rows, l
         validation = None
     if test is None:
         count = fifth if validation is None else min(fifth, MOST_TEST)
-        train, test = _take_out(train, count, derive_seed(seed, "test"))
+        train, test = _take_out(train, count, derive_seed(seed, "test"), kind)
         notices.append(f"No test split was given: {count} of the {rows} training rows are the test split.")
     if validation is None:
         count = spec.carve or (min(fifth, MOST_VALIDATION) if "test" in raw.splits else fifth)
-        train, validation = _take_out(train, count, derive_seed(seed, "validation"))
+        train, validation = _take_out(train, count, derive_seed(seed, "validation"), kind)
         if spec.carve is None:
             notices.append(f"No validation split was given: {count} of the {rows} training rows are validation rows.")
     return train, validation, test, notices
 
 
-def _take_out(train: Rows, count: int, seed: int) -> tuple[Rows, Rows]:
+def _take_out(train: Rows, count: int, seed: int, kind: PlainKind) -> tuple[Rows, Rows]:
     """Take rows out of train, which keeps a row of every class while it can; return what stays and what is out."""
     if count >= len(train):
         raise DataError(
             f"Carving must leave training rows; got {len(train)} training rows and {count} to carve. Give more rows."
         )
-    stay, out = stratified_take(train.labels, len(train) - count, seed, every_class=True)
+    stay, out = stratified_take(strata_of(train.labels, kind), len(train) - count, seed, every_class=True)
     return train.take(stay), train.take(out)
 
 

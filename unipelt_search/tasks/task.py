@@ -10,6 +10,7 @@ import numpy as np
 
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.tasks.metrics import score_all
+from unipelt_search.tasks.target import Label, Target
 
 DIRECTION = "maximize"
 
@@ -20,8 +21,8 @@ class Split:
 
     texts: tuple[tuple[str, ...], ...]
     """A row has one text, or the two of a pair."""
-    labels: tuple[int, ...]
-    """Positions in the task's labels."""
+    labels: tuple[Label, ...]
+    """As the task's target counts them."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -33,10 +34,8 @@ class Task:
     """A labelled dataset, ready to be encoded."""
 
     name: str
-    kind: str
-    """`classification` or `pair_classification`."""
-    labels: tuple[str, ...]
-    """In the order of their numbers."""
+    target: Target
+    """What is predicted."""
     metric: str
     train: Split
     """What runs are trained on."""
@@ -51,12 +50,25 @@ class Task:
     notices: tuple[str, ...]
     """What the user should know about the data, one sentence each."""
 
-    def majority_label(self) -> int:
-        """Return the most frequent label of the training rows; the first one of several."""
-        return int(np.bincount(self.train.labels, minlength=len(self.labels)).argmax())
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names in the order of their numbers; none for regression."""
+        return self.target.labels
 
-    def summary(self) -> TaskSummary:
-        """Return what a study keeps of the task: no text."""
+    @property
+    def kind(self) -> str:
+        """`classification`, `regression` or `multi_label`, each with `pair_` before it where rows have two texts."""
+        return f"pair_{self.target.kind}" if len(self.train.texts[0]) == 2 else self.target.kind
+
+    def summary(self, truncated_share: float | None = None) -> TaskSummary:
+        """Return what a study keeps of the task: no text.
+
+        Args:
+            truncated_share: The share of rows that were cut, once they are encoded.
+
+        Returns:
+            The summary.
+        """
         rows = {
             "train": len(self.train),
             "validation": len(self.tune) + len(self.select),
@@ -64,11 +76,11 @@ class Task:
             "tune": len(self.tune),
             "select": len(self.select),
         }
-        answer = self.majority_label()
-        majority = {
-            name: score_all(np.asarray(split.labels), np.full(len(split), answer), len(self.labels))
-            for name, split in (("select", self.select), ("test", self.test))
-        }
+        answer = self.target.majority(self.target.array(self.train.labels))
+        majority = {}
+        for name, split in (("select", self.select), ("test", self.test)):
+            labels = self.target.array(split.labels)
+            majority[name] = score_all(self.target, labels, np.broadcast_to(answer, labels.shape))
         return TaskSummary(
             name=self.name,
             kind=self.kind,
@@ -79,14 +91,15 @@ class Task:
             fingerprint=self.fingerprint,
             majority=majority,
             notices=self.notices,
+            truncated_share=truncated_share,
         )
 
 
-def fingerprint_of(labels: tuple[str, ...], splits: dict[str, Split]) -> str:
+def fingerprint_of(target: Target, splits: dict[str, Split]) -> str:
     """Hash every row that is used.
 
     Args:
-        labels: The task's labels.
+        target: What is predicted.
         splits: The splits by name.
 
     Returns:
@@ -96,5 +109,5 @@ def fingerprint_of(labels: tuple[str, ...], splits: dict[str, Split]) -> str:
     for name, split in splits.items():
         digest.update(json.dumps([name, len(split)]).encode())
         for texts, label in zip(split.texts, split.labels, strict=True):
-            digest.update(json.dumps([*texts, labels[label]]).encode())
+            digest.update(json.dumps([*texts, target.written(label)]).encode())
     return digest.hexdigest()[:16]

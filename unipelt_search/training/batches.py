@@ -25,7 +25,7 @@ class Batch:
     inputs: dict[str, Tensor]
     """`input_ids`, `attention_mask` and perhaps `token_type_ids`, each ``(S·B, T)``."""
     labels: Tensor
-    """``(S, B)``; 0 where a row is missing."""
+    """``(S, B)``, or ``(S, B, labels)`` where rows have sets of labels; 0 where a row is missing."""
     weights: Tensor
     """``(S, B)``: 1 / (the slot's real rows) for a real row, 0 for a missing one."""
     tokens: int
@@ -102,7 +102,7 @@ def make_batch(split: EncodedSplit, rows: Sequence[np.ndarray], pad_token_id: in
     ids = np.full((slots, height, width), pad_token_id, dtype=np.int64)
     mask = np.zeros((slots, height, width), dtype=np.int64)
     types = np.zeros((slots, height, width), dtype=np.int64)
-    labels = np.zeros((slots, height), dtype=np.int64)
+    labels = np.zeros((slots, height, *split.labels.shape[1:]), dtype=split.labels.dtype)
     weights = np.zeros((slots, height), dtype=np.float32)
     # A missing row keeps one visible position: attention over nothing would be no number.
     mask[:, :, 0] = 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from unipelt_search.pelt.attach import Pack
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import AblationRow
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
@@ -45,7 +45,7 @@ def predict(
         removed: (submodule, layer) pairs that act as if absent.
 
     Returns:
-        ``(S, m, classes)``, in the order of ``rows``.
+        ``(S, m, outputs)``, in the order of ``rows``.
     """
     place = {int(row): i for i, row in enumerate(rows)}
     logits = np.empty((pack.slots, len(rows), pack.backbone.classes), dtype=np.float32)
@@ -73,11 +73,11 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
     if not submodules:
         return
     rows = spread_rows(len(task.select), ABLATION_ROWS)
-    labels, classes = task.select.labels[rows], len(task.labels)
+    labels = task.select.labels[rows]
 
     def value(removed: frozenset[tuple[str, int | None]]) -> float:
         logits = predict(pack, task.select, task.pad_token_id, rows, removed=removed)[slot]
-        return score_all(labels, logits.argmax(-1), classes)[task.metric]
+        return score_all(task.target, labels, task.target.decide(logits))[task.metric]
 
     full = value(NOTHING)
     for layer in (None, *range(len(pack.layers))):

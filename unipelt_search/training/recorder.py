@@ -71,7 +71,7 @@ def gate_rows(
         epoch: When.
         stack: Which stack the layers belong to.
         split: Which rows.
-        labels: ``(n,)``, the true label of each row.
+        labels: ``(n,)``, the true label of each row, or ``(n, labels)`` of 0 and 1 where rows have sets of them.
         names: The labels' names; when given, a row per label follows the overall one.
 
     Yields:
@@ -80,7 +80,7 @@ def gate_rows(
     for (layer, gate), values in recorder.gates(slot).items():
         seen = ~np.isnan(values)
         contributions = recorder.contribution(slot, layer, gate)
-        groups = [(None, seen)] + [(name, seen & (labels == number)) for number, name in enumerate(names)]
+        groups = [(None, seen)] + [(name, seen & has_label(labels, place)) for place, name in enumerate(names)]
         for name, chosen in groups:
             if not chosen.any():
                 continue
@@ -94,3 +94,8 @@ def gate_rows(
                 contribution=None if contributions is None else float(contributions[chosen].mean()),
                 initial_mean=float(initial[layer, gate][chosen].mean()),
             )  # fmt: skip
+
+
+def has_label(labels: np.ndarray, place: int) -> np.ndarray:
+    """Tell which rows have the label at a place: ``(n,)``, from ``(n,)`` classes or ``(n, labels)`` of 0 and 1."""
+    return labels == place if labels.ndim == 1 else labels[:, place] == 1

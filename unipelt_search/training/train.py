@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from torch import Tensor
-from torch.nn import functional
 
 from unipelt_search.errors import DivergedError
-from unipelt_search.pelt.attach import Pack
 from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import RunSpec
@@ -24,6 +23,7 @@ from unipelt_search.training.batches import lengths_of, make_batch, training_bat
 from unipelt_search.training.checkpoint import save_run
 from unipelt_search.training.costs import PeakMemory
 from unipelt_search.training.evaluate import ablate, predict, spread_rows
+from unipelt_search.training.objective import Objective
 from unipelt_search.training.optimizer import SlotAdamW
 from unipelt_search.training.outcomes import outcome_rows
 from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
@@ -158,6 +158,7 @@ class _PackTraining:
         self.pack, self.task = pack, task
         self.device = pack.backbone.device
         self.tune_rows = spread_rows(len(task.tune), tune_rows)
+        self.objective = Objective(task.target, self.device)
         self.optimizer = SlotAdamW(pack.trained(), [run.trial.training for run in runs])
         lengths = lengths_of(task.train)
         self.slots = [
@@ -208,9 +209,8 @@ class _PackTraining:
         nothing = np.empty(0, dtype=np.int64)
         rows = [next(slot.batches) if slot.active else nothing for slot in self.slots]
         batch = make_batch(self.task.train, rows, self.task.pad_token_id, self.device)
-        logits = self.pack(batch.inputs, steps=[slot.step for slot in self.slots])  # (S, B, classes)
-        losses = functional.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), reduction="none")
-        by_slot = (losses.view(batch.weights.shape) * batch.weights).sum(1)  # (S,)
+        logits = self.pack(batch.inputs, steps=[slot.step for slot in self.slots])  # (S, B, outputs)
+        by_slot = (self.objective(logits, batch.labels) * batch.weights).sum(1)  # (S,)
         values = by_slot.detach().tolist()
         for slot, value in zip(self.slots, values, strict=True):
             if slot.active and not np.isfinite(value):
@@ -238,7 +238,7 @@ class _PackTraining:
         for number in due:
             slot = self.slots[number]
             training = slot.run.trial.training
-            scores = score_all(labels, logits[number].argmax(-1), len(self.task.labels))
+            scores = score_all(self.task.target, labels, self.task.target.decide(logits[number]))
             row = EvaluationRow(
                 step=slot.step,
                 epoch=self._epoch(slot),
@@ -316,11 +316,12 @@ class _PackTraining:
         return select, test, milliseconds, recorder
 
     def _scores(self, split: EncodedSplit, logits: np.ndarray) -> dict[str, float]:
-        return score_all(split.labels, logits.argmax(-1), len(self.task.labels))
+        return score_all(self.task.target, split.labels, self.task.target.decide(logits))
 
     def _outcomes(self, select: np.ndarray, test: np.ndarray) -> Iterator[OutcomeRow]:
-        yield from outcome_rows("select", self.task.select.labels, select.argmax(-1), self.task.labels)
-        yield from outcome_rows("test", self.task.test.labels, test.argmax(-1), self.task.labels)
+        target = self.task.target
+        yield from outcome_rows("select", self.task.select.labels, target.decide(select), target.labels)
+        yield from outcome_rows("test", self.task.test.labels, target.decide(test), target.labels)
 
     def _recorder(self, split: EncodedSplit, *, contributions: bool = False) -> GateRecorder:
         return GateRecorder(self.pack.slots, len(split), contributions=contributions)
@@ -349,6 +350,7 @@ class _PackTraining:
             "backbone": self.pack.backbone.name,
             "pooling": self.pack.backbone.pooling,
             "labels": list(self.task.labels),
+            "target": asdict(self.task.target),
             "metric": self.task.metric,
         }
 

@@ -10,7 +10,21 @@ from unipelt_search.verdict.intervals import paired_difference, t_interval
 from unipelt_search.verdict.standings import MethodStanding, method_standings
 
 _STANDARD_ERRORS = 2.0
-_METRIC_NAMES = {"macro_f1": "macro-F1", "matthews": "Matthews correlation"}
+_METRIC_NAMES = {
+    "f1": "F1",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "subset_accuracy": "subset accuracy",
+    "matthews": "Matthews correlation",
+    "spearman": "Spearman correlation",
+    "pearson": "Pearson correlation",
+    "r2": "R²",
+}
+_MAJORITY = {
+    "classification": "the most frequent label",
+    "regression": "the mean of the training rows",
+    "multi_label": "the most frequent labels",
+}
 
 
 def decide(record: StudyRecord) -> Verdict:
@@ -97,8 +111,23 @@ def _best_tune(record: StudyRecord) -> dict[str, tuple[float, int]]:
 
 
 def _variance(metric: str, score: float) -> float:
-    """Return one row's variance; a Matthews correlation of s is treated as an accuracy of (1 + s) / 2, doubled."""
-    return 1 - score**2 if metric == "matthews" else score * (1 - score)
+    """Return the variance of a score of one row, as it would be divided by the rows.
+
+    Shares of right answers, and what is like one, are binomial. A Matthews correlation of s is treated as an accuracy
+    of (1 + s) / 2, doubled. Correlations have their asymptotic variance; R² is 1 minus a mean of squares whose
+    relative variance is 2 where errors are normal.
+
+    Source:
+        Stuart and Ord, "Kendall's Advanced Theory of Statistics", volume 1, for correlations.
+    """
+    match metric:
+        case "matthews":
+            return 1 - score**2
+        case "spearman" | "pearson":
+            return (1 - score**2) ** 2
+        case "r2":
+            return 2 * (1 - score) ** 2
+    return score * (1 - score)
 
 
 def _ties(difference: Difference | None) -> bool:
@@ -132,7 +161,8 @@ def _sentence(
         parts.append("No other method was confirmed.")
     majority = record.task.majority["select"][record.task.metric]
     if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
-        parts.append(f"It does not beat always answering the most frequent label ({majority:.3f}).")
+        constant = _MAJORITY[record.task.kind.removeprefix("pair_")]
+        parts.append(f"It does not beat always answering {constant} ({majority:.3f}).")
     if interval.low is not None:
         parts.append("Intervals cover the spread over seeds, not the choice of rows.")
     return " ".join(parts)

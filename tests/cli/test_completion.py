@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import unipelt_search
+from unipelt_search.cli.completion import complete_methods, complete_study
+from unipelt_search.errors import StorageError
+
+
+def context(storage: str | None = None) -> Any:
+    return SimpleNamespace(params={"storage": storage})
+
+
+def test_studies_of_the_named_database_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def list_studies(*, storage: str | None = None) -> list[Any]:
+        if storage == "damaged":
+            raise StorageError("damaged")
+        return [SimpleNamespace(name=name) for name in ("reviews-1", "reviews-2", f"in-{storage}")]
+
+    monkeypatch.setattr(unipelt_search, "api", SimpleNamespace(list_studies=list_studies), raising=False)
+    assert complete_study(context(), "rev") == ["reviews-1", "reviews-2"]
+    assert complete_study(context("other"), "in-") == ["in-other"]
+    assert complete_study(context("damaged"), "") == []
+
+
+def test_methods_are_offered_behind_the_last_comma() -> None:
+    assert complete_methods("lo") == ["lora"]
+    assert complete_methods("lora,unipelt_a") == ["lora,unipelt_ap", "lora,unipelt_al", "lora,unipelt_apl"]
+    assert complete_methods("lora,lo") == []
+
+
+def test_the_program_writes_a_completion_script() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "unipelt_search", "--show-completion", "bash"],
+        capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "_UNIPELT_SEARCH_COMPLETE" in done.stdout

@@ -1,0 +1,228 @@
+"""Every wrong request that was thought of: exit code 2, a few lines that say what to do, and nothing created."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+import tiny
+from unipelt_search.cli.app import main
+from unipelt_search.search import executor
+from unipelt_search.search.capacity import Capacity
+
+ROWS = "text,label,stars\n" + "".join(
+    f"w{i % 60} w{(7 * i) % 60} n{i},{'yes' if i % 2 else 'no'},{i}\n" for i in range(60)
+)
+STUDY = "task: {data: good.csv, text: [text], label: label}\nbackbone: {model: model}\n"
+DATA = ["--text", "text", "--label", "label", "--model", "model"]
+GOOD = ["run", "--data", "good.csv", *DATA]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Save a tiny model with its tokenizer."""
+    made = tmp_path_factory.mktemp("model")
+    tiny.tiny_model("bert", hidden_size=64).save_pretrained(made)
+    tiny.tiny_tokenizer().save_pretrained(made)
+    return made
+
+
+@pytest.fixture
+def here(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder with a model and with good and bad files."""
+    (tmp_path / "model").symlink_to(model, target_is_directory=True)
+    made: dict[str, str | bytes] = {
+        "good.csv": ROWS,
+        "empty.csv": "",
+        "header.csv": "text,label\n",
+        "one-class.csv": ROWS.replace(",no,", ",yes,"),
+        "one-row.csv": "text,label\na b,yes\n",
+        "few.csv": "text,label\na b,yes\nc d,no\n",
+        "ragged.csv": ROWS + "too,many,fields,here\n",
+        "unclosed.csv": 'text,label\n"never closed,yes\n' + ROWS.split("\n", 1)[1],
+        "holes.csv": ROWS + ",yes,3\n",
+        "twice.csv": ROWS.replace("text,label,stars", "text,label,label"),
+        "latin.csv": "text,label\ncafé,yes\n".encode("latin-1"),
+        "table.txt": ROWS,
+        "zipped.csv": gzip.compress(ROWS.encode()),
+        "page.csv": "<!DOCTYPE html><html><body>Sign in</body></html>",
+        "lines.jsonl": json.dumps({"text": "a", "label": "yes"}) + "\n{broken\n",
+        "nested.jsonl": "\n".join(json.dumps({"text": ["a"], "label": "yes"}) for _ in range(9)),
+        "numbers.jsonl": "[1, 2, 3]",
+        "broken.parquet": b"PAR1 not really",
+        "study.yaml": STUDY,
+        "typo.yaml": STUDY + "budgte: {trials: 3}\n",
+        "list.yaml": "- one\n- two\n",
+        "broken.yaml": "task: [unclosed\n",
+        "zero.yaml": STUDY + "budget: {trials: 0, seeds: 0}\nseed: -1\n",
+        "kind.yaml": STUDY + "space: {methods: lora}\n",
+        "pickled/config.json": '{"model_type": "bert"}',
+        "pickled/pytorch_model.bin": b"\x80\x04N.",
+        "hollow/readme.txt": "no model here",
+        "damaged/config.json": "{",
+        "halves/train.csv": ROWS,
+        "halves/validaton.csv": ROWS,
+        "no-train/test.csv": ROWS,
+        "strangers/train.csv": ROWS,
+        "strangers/test.csv": ROWS.replace(",no,", ",never seen,"),
+        "notes.db": "this is no database\n" * 100,
+        "a-file": "",
+    }
+    for name, content in made.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(executor, "_start_local", accepted)
+    return tmp_path
+
+
+def accepted(capacity: Capacity) -> None:
+    pytest.fail("The request was taken, and Ray was about to start.")
+
+
+def run(data: str, *more: str) -> list[str]:
+    return ["run", "--data", data, *DATA, *more]
+
+
+REQUESTS: dict[str, tuple[Sequence[str], str]] = {
+    # words that the command line does not know
+    "unknown command": (["tarin"], "No such command 'tarin'"),
+    "unknown option": ([*GOOD, "--trails", "3"], "--trials"),
+    "option without a value": ([*GOOD, "--trials"], "--trials"),
+    "no number": ([*GOOD, "--trials", "many"], "It must be a valid integer"),
+    "unknown device": ([*GOOD, "--device", "tpu"], "tpu"),
+    "unknown metric": ([*GOOD, "--metric", "acuracy"], "acuracy"),
+    "nothing asked": (["run"], "A study needs --data, --text, --label, --model"),
+    "data alone": (["run", "--data", "good.csv"], "A study needs --text, --label, --model"),
+    "three texts": ([*GOOD, "--text", "stars", "--text", "label"], "--text"),
+    # methods and budget
+    "unknown method": ([*GOOD, "--methods", "head,lroa"], "Did you mean 'lora'?"),
+    "no method": ([*GOOD, "--methods", ","], "--methods"),
+    "method twice": ([*GOOD, "--methods", "head,head"], "once"),
+    "majority asked": ([*GOOD, "--methods", "majority"], "majority"),
+    "fewer trials than methods": ([*GOOD, "--methods", "head,lora", "--trials", "1"], "--trials must be at least"),
+    "no trials": ([*GOOD, "--trials", "0"], "--trials"),
+    "no seeds": ([*GOOD, "--seeds", "0"], "--seeds"),
+    "too many seeds": ([*GOOD, "--seeds", "1000"], "--seeds"),
+    "negative seed": ([*GOOD, "--seed", "-1"], "--seed"),
+    "huge seed": ([*GOOD, "--seed", str(2**70)], "--seed"),
+    "time without a unit": ([*GOOD, "--time", "30"], "30m"),
+    "no time": ([*GOOD, "--time", "0s"], "--time"),
+    "train size of nothing": ([*GOOD, "--train-size", "0"], "--train-size"),
+    "train size beyond the rows": ([*GOOD, "--train-size", "5000"], "--train-size must be at most"),
+    # names
+    "name with a path": ([*GOOD, "--name", "../up"], "name must be"),
+    "name with a space": ([*GOOD, "--name", "my study"], "name must be"),
+    "empty name": ([*GOOD, "--name", ""], "name"),
+    "long name": ([*GOOD, "--name", "x" * 300], "name must be"),
+    "name with markup": ([*GOOD, "--name", "<img src=x>"], "name must be"),
+    # columns
+    "label typo": (["run", "--data", "good.csv", "--text", "text", "--label", "lable", "--model", "model"],
+                   "Did you mean 'label'?"),
+    "text typo": (["run", "--data", "good.csv", "--text", "txet", "--label", "label", "--model", "model"],
+                  "Did you mean 'text'?"),
+    "text is label": (["run", "--data", "good.csv", "--text", "label", "--label", "label", "--model", "model"],
+                      "different columns"),
+    "text twice": ([*GOOD, "--text", "text"], "different columns"),
+    "column twice": (run("twice.csv"), "twice.csv"),
+    # data
+    "file that is not there": (run("god.csv"), "Did you mean 'good.csv'?"),
+    "folder that is not there": (run("nowhere/at/all.csv"), "not there"),
+    "no such hub dataset": (run("someone/nothing"), "HF_HUB_OFFLINE"),
+    "empty file": (run("empty.csv"), "empty"),
+    "header alone": (run("header.csv"), "rows"),
+    "one class": (run("one-class.csv"), "at least 2 labels"),
+    "one row": (run("one-row.csv"), "label"),
+    "too few rows": (run("few.csv"), "rows"),
+    "ragged": (run("ragged.csv"), "line 62"),
+    "unclosed quote": (run("unclosed.csv"), "quote"),
+    "empty cell": (run("holes.csv"), "line 62"),
+    "latin-1": (run("latin.csv"), "UTF-8"),
+    "unknown ending": (run("table.txt"), ".csv"),
+    "gzip": (run("zipped.csv"), "zipped.csv"),
+    "a web page": (run("page.csv"), "page.csv"),
+    "broken line": (run("lines.jsonl"), "line 2"),
+    "nested cells": (run("nested.jsonl"), "must hold text or numbers"),
+    "no objects": (run("numbers.jsonl"), "JSON object"),
+    "broken parquet": (run("broken.parquet"), "Parquet"),
+    "a pipe": (run("pipe.csv"), "pipe.csv"),
+    "a link to itself": (run("loop.csv"), "loop.csv"),
+    "split name typo": (run("halves"), "Did you mean 'validation'?"),
+    "folder without train": (run("no-train"), "train"),
+    "folder without data": (run("hollow"), "train"),
+    "label only in test": (run("strangers"), "never seen"),
+    # models
+    "no such model": (["run", "--data", "good.csv", "--text", "text", "--label", "label", "--model", "bert-bsae"],
+                      "HF_HUB_OFFLINE"),
+    "folder without a model": ([*GOOD, "--model", "hollow"], "hollow"),
+    "pickled weights": ([*GOOD, "--model", "pickled"], "safetensors"),
+    "damaged model": ([*GOOD, "--model", "damaged"], "damaged"),
+    "model is a file": ([*GOOD, "--model", "good.csv"], "good.csv"),
+    # study files
+    "no study file": (["run", "nothing.yaml"], "nothing.yaml"),
+    "study file is a folder": (["run", "model"], "model"),
+    "unknown key": (["run", "typo.yaml"], "budgte"),
+    "study file is a list": (["run", "list.yaml"], "mapping"),
+    "broken YAML": (["run", "broken.yaml"], "YAML"),
+    "three faults": (["run", "zero.yaml"], "--seeds"),
+    "methods no list": (["run", "kind.yaml"], "methods"),
+    # machine and places
+    "too many cores": ([*GOOD, "--cpus-per-trial", "1000"], "--cpus-per-trial must fit"),
+    "negative cores": ([*GOOD, "--cpus-per-trial", "-1"], "--cpus-per-trial"),
+    "no workers": ([*GOOD, "--concurrency", "0"], "--concurrency"),
+    "out is a file": ([*GOOD, "--out", "a-file"], "--out must be a folder"),
+    "storage is no URL": ([*GOOD, "--storage", "studies"], "--storage must be a database URL"),
+    "storage in memory": ([*GOOD, "--storage", "sqlite://"], "SQLite file"),
+    "unknown database": ([*GOOD, "--storage", "oracle://host/db"], "oracle"),
+    "storage is another file": ([*GOOD, "--storage", "sqlite:///notes.db"], "notes.db"),
+    "storage below a file": ([*GOOD, "--storage", "sqlite:///a-file/x.db"], "a-file"),
+    # studies
+    "report of nothing": (["report", "absent", "--storage", "sqlite:///absent.db"], "absent"),
+    "gates of nothing": (["gates", "absent", "--storage", "sqlite:///absent.db"], "absent"),
+    "resume of nothing": (["resume", "absent", "--storage", "sqlite:///absent.db"], "absent"),
+    "delete of nothing": (["delete", "absent", "--yes", "--storage", "sqlite:///absent.db"], "absent"),
+    "unknown report format": (["report", "absent", "--format", "pdf"], "pdf"),
+    "unknown grouping": (["gates", "absent", "--by", "head"], "head"),
+}  # fmt: skip
+ON_A_CPU = {
+    "no GPU": ([*GOOD, "--device", "cuda"], "no GPU on this machine"),
+    "fraction of no GPU": ([*GOOD, "--gpus-per-trial", "0.5"], "--gpus-per-trial must fit"),
+}
+
+
+def refused(words: Sequence[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(here.rglob("*"))
+    capsys.readouterr()
+    code = main(words)
+    out, err = capsys.readouterr()
+    assert code == 2, err
+    assert message in err
+    assert err.startswith("unipelt-search: ")
+    assert len(err.splitlines()) <= 4, err
+    assert "Traceback" not in err
+    assert out == ""
+    assert sorted(here.rglob("*")) == before
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(REQUESTS) >= 40
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_wrong_request_is_refused(request_: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(*REQUESTS[request_], here, capsys)
+
+
+@pytest.mark.parametrize("request_", ON_A_CPU)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU, so the request is right")
+def test_a_request_beyond_the_machine_is_refused(request_: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused(*ON_A_CPU[request_], here, capsys)

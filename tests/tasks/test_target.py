@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+
+from unipelt_search.tasks.target import (
+    Target,
+    answers_of,
+    has_sets,
+    make_target,
+    names_of,
+    number_of,
+    positive_label,
+)
+
+CLASSES = Target("classification", ("a", "b", "c"))
+NUMBERS = Target("regression", (), mean=10.0, sd=2.0)
+SETS = Target("multi_label", ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("target", "written", "numbers", "array"),
+    [
+        (CLASSES, ("c", "a"), (2, 0), [2, 0]),
+        (NUMBERS, ("1.5", "-2.0"), (1.5, -2.0), [1.5, -2.0]),
+        (SETS, ("a|c", "", "b"), ((0, 2), (), (1,)), [[1, 0, 1], [0, 0, 0], [0, 1, 0]]),
+    ],
+)
+def test_labels_become_numbers_and_words_again(
+    target: Target, written: tuple[str, ...], numbers: tuple[object, ...], array: list[object]
+) -> None:
+    assert target.numbers(written) == numbers
+    assert tuple(target.written(number) for number in target.numbers(written)) == written
+    assert target.array(target.numbers(written)).tolist() == array
+    assert pickle.loads(pickle.dumps(target)) == target
+
+
+def test_logits_become_predictions() -> None:
+    logits = np.array([[0.1, 0.3, -1.0], [2.0, -0.1, 0.1]], dtype=np.float32)
+    assert CLASSES.decide(logits).tolist() == [1, 0]
+    assert SETS.decide(logits).tolist() == [[1, 1, 0], [1, 0, 1]]
+    assert NUMBERS.decide(np.array([[0.5], [-1.0]], dtype=np.float32)).tolist() == [11.0, 8.0]
+
+
+def test_answers_are_in_the_users_terms_with_torchs_probabilities() -> None:
+    logits = np.array([[0.1, 0.3, -1.0], [-200.0, -100.0, -100.5]], dtype=np.float32)
+    classes, sets = answers_of(CLASSES, logits), answers_of(SETS, logits)
+    assert [answer.value for answer in classes] == ["b", "b"]
+    assert [answer.value for answer in sets] == [("a", "b"), ()]
+    for answers, probabilities in ((classes, torch.tensor(logits).softmax(-1)), (sets, torch.tensor(logits).sigmoid())):
+        for answer, row in zip(answers, probabilities, strict=True):
+            assert answer.probabilities is not None
+            assert list(answer.probabilities) == ["a", "b", "c"]
+            assert list(answer.probabilities.values()) == pytest.approx(row.tolist(), abs=1e-6)
+    (number,) = answers_of(NUMBERS, np.array([[0.5]], dtype=np.float32))
+    assert (number.value, number.probabilities) == (11.0, None)
+
+
+def test_the_majority_needs_no_text() -> None:
+    assert CLASSES.majority(np.array([1, 2, 2, 1])) == 1
+    assert NUMBERS.majority(np.array([])) == 10.0
+    assert SETS.majority(np.array([[1, 1, 0], [1, 0, 0], [0, 1, 1], [1, 1, 0]])).tolist() == [1, 1, 0]
+    assert SETS.majority(np.array([[1, 0, 0], [0, 0, 1], [0, 1, 1], [0, 1, 0]])).tolist() == [0, 1, 0]
+
+
+def test_numbers_are_standardised_by_the_training_rows() -> None:
+    target = make_target("regression", (), ["1", "2.5", "4"], balanced=False)
+    assert (target.outputs, target.mean, target.sd) == (1, 2.5, pytest.approx(np.std([1, 2.5, 4])))
+    assert make_target("regression", (), ["3", "3"], balanced=False).sd == 1.0
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    train = ["a"] * 6 + ["c"] * 3 + ["b"]
+    target = make_target("classification", ("a", "b", "c"), train, balanced=True)
+    expected = compute_class_weight("balanced", classes=np.array(["a", "b", "c"]), y=np.array(train))
+    assert target.weights == pytest.approx(expected)
+    assert np.mean([target.weights[place] for place in target.numbers(train)]) == pytest.approx(1.0)
+    lost = make_target("classification", ("a", "b", "lost"), ["a", "a", "b"], balanced=True)
+    assert lost.weights == pytest.approx([0.75, 1.5, 1.0])
+    assert make_target("classification", ("a", "b"), train, balanced=False).weights == ()
+
+
+def test_balanced_labels_of_sets_weigh_as_much_present_as_absent() -> None:
+    target = make_target("multi_label", ("a", "b", "lost"), ["a|b", "a", "", "a"], balanced=True)
+    assert target.weights == pytest.approx([1 / 3, 3.0, 1.0])
+    for place, name in enumerate("ab"):
+        present = np.array([name in label for label in ["a|b", "a", "", "a"]])
+        absent, own = compute_class_weight("balanced", classes=np.array([False, True]), y=present)
+        assert target.weights[place] == pytest.approx(own / absent)
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive"),
+    [
+        (("equivalent", "not_equivalent"), "equivalent"), (("duplicate", "not_duplicate"), "duplicate"),
+        (("0", "1"), "1"), (("negative", "positive"), "positive"), (("ham", "spam"), "spam"), (("no", "yes"), "yes"),
+        (("acceptable", "unacceptable"), "acceptable"), (("act", "fact"), "fact"), (("event", "No event"), "event"),
+    ],
+)  # fmt: skip
+def test_the_positive_class_is_the_last_or_what_the_last_negates(labels: tuple[str, str], positive: str) -> None:
+    place = positive_label(labels)
+    assert place is not None
+    assert labels[place] == positive
+    assert positive_label((*labels, "third")) is None
+
+
+def test_cells_are_read_as_sets_and_numbers() -> None:
+    assert names_of(" b |a|| b") == ("a", "b")
+    assert names_of("|") == ()
+    assert has_sets(["a", "a|b"])
+    assert not has_sets(["a|", "|", "a|a", ""])
+    found = [number_of(text) for text in ("1", " -2.5e1 ", ".5", "5.", "1e999", "nan", "1_0", "", "1,5", "٣")]
+    assert found == [1.0, -25.0, 0.5, 5.0, None, None, None, None, None, None]

@@ -1,0 +1,42 @@
+"""What the shell offers behind a half-written word."""
+
+from __future__ import annotations
+
+import typer
+
+from unipelt_search.errors import UnipeltError
+from unipelt_search.specs.methods import TRAINED_METHODS
+
+
+def complete_study(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the studies of the database that the command line names.
+
+    Args:
+        context: The command line so far.
+        incomplete: The word so far.
+
+    Returns:
+        Names that begin with it; none where the database cannot be read, since a shell has no place for an error.
+    """
+    from unipelt_search import api
+
+    try:
+        lines = api.list_studies(storage=context.params.get("storage"))
+    except UnipeltError:
+        return []
+    return [line.name for line in lines if line.name.startswith(incomplete)]
+
+
+def complete_methods(incomplete: str) -> list[str]:
+    """Offer one more method behind a comma-separated list.
+
+    Args:
+        incomplete: The list so far.
+
+    Returns:
+        The list with each method that is not in it and fits the unfinished name.
+    """
+    *given, begun = incomplete.split(",")
+    return [
+        ",".join([*given, method]) for method in TRAINED_METHODS if method.startswith(begun) and method not in given
+    ]

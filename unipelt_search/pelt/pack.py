@@ -1,0 +1,202 @@
+"""A pack: the trained parts of S runs, attached by hooks to one shared, unmodified backbone.
+
+Everything is checked before the first hook is placed. While a pack is attached the backbone answers for the pack;
+`close` takes every hook off again and leaves the backbone as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from unipelt_search.pelt.applicability import check_trial
+from unipelt_search.pelt.attach import Attacher
+from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.pelt.dropout import DropoutKeys
+from unipelt_search.pelt.slots import ForwardState, Recorder, StateHolder
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.trial import RunSpec
+
+
+@dataclass(frozen=True)
+class TrainedTensor:
+    """A tensor that the optimizer changes."""
+
+    name: str
+    parameter: nn.Parameter
+    slotted: bool
+    """Whether the first dimension is the slot; a fine-tuned backbone's tensors have none."""
+    decays: bool
+    """Whether weight decay applies; never to biases, layer norms and gates."""
+
+    def by_slot(self, tensor: Tensor) -> Tensor:
+        """View the parameter, or a tensor of its shape, with a leading slot dimension."""
+        return tensor if self.slotted else tensor.unsqueeze(0)
+
+
+def _is_bias_or_gate(name: str) -> bool:
+    return name.endswith("bias") or name.startswith(("gate/", "bitfit/"))
+
+
+class Pack(nn.Module):
+    """The trained parts of S runs on one backbone. A context manager: leaving it detaches every hook."""
+
+    def __init__(self, backbone: Backbone, runs: Sequence[RunSpec]) -> None:
+        """Build the parts, draw their initial values from each run's own seed, and attach them.
+
+        Args:
+            backbone: The frozen backbone; shared, except that `fine_tuning` trains a copy of its own.
+            runs: One run per slot; `fine_tuning` must be alone.
+
+        Raises:
+            BackboneError: A configuration cannot attach.
+            ValueError: `fine_tuning` is not alone.
+        """
+        super().__init__()
+        self.trials = [run.trial for run in runs]
+        self.seeds = [run.seeds.init for run in runs]
+        self.dropout_seeds = [run.seeds.dropout for run in runs]
+        for trial in self.trials:
+            check_trial(backbone, trial)
+        self.tunes_backbone = any(METHODS[trial.method].trains == "backbone" for trial in self.trials)
+        if self.tunes_backbone and len(runs) > 1:
+            raise ValueError("fine_tuning changes the backbone itself, so it must be alone in its pack")
+        # Kept out of nn.Module's registry: the backbone is shared and is no part of the pack's own tensors.
+        model = copy.deepcopy(backbone.model) if self.tunes_backbone else backbone.model
+        object.__setattr__(self, "model", model)
+        self.backbone = backbone
+        self.holder = StateHolder()
+        self.register_buffer("rates", torch.tensor([t.training.dropout for t in self.trials]), persistent=False)
+        attacher = Attacher(backbone, model, self.trials, self.seeds, self.holder)
+        self.layers = attacher.layers
+        self._attached = attacher.attach()
+        self.parts = self._attached.parts
+        if self.tunes_backbone:
+            self._unfreeze()
+        self.to(backbone.device)
+
+    @property
+    def slots(self) -> int:
+        """Runs in the pack, S."""
+        return len(self.trials)
+
+    def forward(
+        self,
+        inputs: dict[str, Tensor],
+        *,
+        steps: Sequence[int] | None = None,
+        recorder: Recorder | None = None,
+        removed: frozenset[tuple[str, int | None]] = frozenset(),
+    ) -> Tensor:
+        """Compute every slot's logits.
+
+        Args:
+            inputs: `input_ids` and `attention_mask` ``(S·B, T)``, slot-major, perhaps `token_type_ids`.
+            steps: Each slot's own training step, which keys its dropout; None switches dropout off.
+            recorder: Who wants to see the gates.
+            removed: (submodule, layer) pairs that act as if absent; layer None is all layers.
+
+        Returns:
+            ``(S, B, classes)``.
+        """
+        dropout = None
+        if steps is not None and bool((self.rates > 0).any() or self._drops_elsewhere):
+            dropout = DropoutKeys.of_step(self.dropout_seeds, steps, self.rates)
+        tokens = inputs["attention_mask"].to(torch.float32)
+        prefix = self.parts["prefix"].materialise() if "prefix" in self.parts else None
+        self.holder.set(ForwardState(self.slots, tokens, dropout, recorder, removed, prefix=prefix))
+        try:
+            logits: Tensor = self.model(**inputs).logits
+        finally:
+            self.holder.set(None)
+        return logits.view(self.slots, -1, logits.shape[-1])
+
+    def trained(self) -> list[TrainedTensor]:
+        """List every tensor that is trained, the head's last."""
+        tensors = [
+            TrainedTensor(name, parameter, slotted=True, decays=not _is_bias_or_gate(name))
+            for name, parameter in self.parts.named_parameters()
+        ]
+        if self.tunes_backbone:
+            tensors += [
+                TrainedTensor(f"backbone.{name}", parameter, slotted=False, decays=parameter.dim() > 1)
+                for name, parameter in self.model.named_parameters()
+                if parameter.requires_grad
+            ]
+        return tensors
+
+    def snapshot(self, slot: int) -> list[Tensor]:
+        """Copy one slot's trained tensors."""
+        return [tensor.by_slot(tensor.parameter.detach())[slot].clone() for tensor in self.trained()]
+
+    @torch.no_grad()
+    def restore(self, slot: int, snapshot: list[Tensor]) -> None:
+        """Put one slot's trained tensors back to a snapshot."""
+        for tensor, values in zip(self.trained(), snapshot, strict=True):
+            tensor.by_slot(tensor.parameter)[slot].copy_(values)
+
+    def stored(self, slot: int) -> dict[str, Tensor]:
+        """Return what must be kept to use one slot's model: no padding, no training-only MLP.
+
+        Args:
+            slot: The run's place in the pack.
+
+        Returns:
+            Tensors by name; the head's begin with ``head.``, a fine-tuned backbone's with ``backbone.``.
+        """
+        found: dict[str, Tensor] = {}
+        for part_name, part in self.parts.items():
+            for name, tensor in part.stored(slot).items():
+                found[f"{part_name}.{name}".replace("/", ".")] = tensor.detach()
+        found.update({t.name: t.parameter.detach() for t in self.trained() if not t.slotted})
+        return found
+
+    def counts(self, slot: int) -> tuple[int, int, int]:
+        """Count one slot's numbers.
+
+        Args:
+            slot: The run's place in the pack.
+
+        Returns:
+            (trained, stored, in the head alone); the first two include the head.
+        """
+        stored = self.stored(slot)
+        total = sum(tensor.numel() for tensor in stored.values())
+        head = sum(tensor.numel() for name, tensor in stored.items() if name.startswith("head."))
+        trained = total
+        if "prefix.key_value" in stored:
+            trained += self.parts["prefix"].trained_count(slot) - stored["prefix.key_value"].numel()
+        return trained, total, head
+
+    def close(self) -> None:
+        """Take every hook off the backbone."""
+        self._attached.detach()
+
+    def __enter__(self) -> Self:
+        """Enter the context; the hooks are already placed."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Detach."""
+        self.close()
+
+    @property
+    def _drops_elsewhere(self) -> bool:
+        return any(trial.lora.dropout > 0 for trial in self.trials if trial.lora)
+
+    def _unfreeze(self) -> None:
+        """Train every weight of the copied backbone that takes part, the replaced head aside."""
+        family = self.backbone.family
+        unused = [family.head_module, *self.backbone.new_modules]
+        if family.pooler and self.backbone.pooling != "native":
+            unused.append(f"{self.model.base_model_prefix}.{family.pooler}")
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not any(name == part or name.startswith(f"{part}.") for part in unused))
