@@ -56,6 +56,16 @@ def multi_label() -> StudyRecord:
     return with_labels(record, SIX, kind="multi_label", metric="micro_f1")
 
 
+def odd() -> StudyRecord:
+    """Odd labels, and names and sentences without a place to break a line at."""
+    long = "/" + "unbroken" * 30
+    record = with_labels(whole_record(ODD), ODD, name=long)
+    backbone = record.spec.backbone.model_copy(update={"model": long})
+    spec = record.spec.model_copy(update={"backbone": backbone})
+    dropped = (DroppedMethod(method="prefix", phase="screen", reason=long),)
+    return record.model_copy(update={"spec": spec, "notices": (long,), "command": long, "dropped": dropped})
+
+
 def failed() -> StudyRecord:
     """Every trial failed."""
     trials = (made_trial(number, "lora", 0.5) for number in range(2))
@@ -74,7 +84,7 @@ def studies() -> dict[str, StudyRecord]:
         "six-labels": whole_record(SIX),
         "77-labels": whole_record(many(77)),
         "150-labels": whole_record(many(150)),
-        "odd-labels": whole_record(ODD),
+        "odd-labels": odd(),
         "regression": regression(),
         "multi-label": multi_label(),
         "one-method": made_record(lora),
