@@ -14,7 +14,7 @@ def test_verdict_tables_and_command_are_there() -> None:
     text = render_markdown(build_report(whole_record()))
     assert text.startswith("# questions\n\n**lora is best")
     assert "| lora (best) | 0.880 ± 0.025 | 0.900 ± 0.025 | – | 3 |" in text
-    for part in ("## Labels of lora", "## Gates of unipelt\\_apl, trial 5", "The bar for UniPELT", "| lora.rank | 8 |"):
+    for part in ("## Labels of lora", "## Gates of unipelt_apl, trial 5", "The bar for UniPELT", "| lora.rank | 8 |"):
         assert part in text
     assert "    unipelt-search run --data questions" in text
 
@@ -35,6 +35,11 @@ def test_every_study_makes_tables_of_even_width(name: str) -> None:
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in (header, rule, *body)}
         assert len(widths) == 1
         assert all(line.startswith("| ") and line.endswith(" |") for line in body)
+
+
+def test_only_underscores_that_could_be_emphasis_are_escaped() -> None:
+    record = made_record(made_trial(0, "head", 0.5), notices=("a_b 1_2 __c__ _d_ e_",))
+    assert "- a_b 1_2 \\_\\_c\\_\\_ \\_d\\_ e\\_" in render_markdown(build_report(record))
 
 
 def test_odd_labels_stay_in_their_cells() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from unipelt_search.records.report import StudyReport
@@ -10,6 +11,9 @@ from unipelt_search.reporting.frames import gates_frame
 from unipelt_search.reporting.label_tables import label_tables
 from unipelt_search.reporting.settings_table import settings_table
 from unipelt_search.verdict.decide import metric_name
+
+# An underscore between letters or digits is no emphasis, and names of methods are full of them.
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~&#]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def render_markdown(report: StudyReport) -> str:
@@ -132,6 +136,4 @@ def _code(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Keep a user's text from being read as Markdown or HTML."""
-    for character in "\\`*_[]<>|~&#":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
+    return " ".join(_SPECIAL.sub(r"\\\g<0>", text).split())
