@@ -136,5 +136,5 @@ def test_a_variant_has_a_row_of_its_own_in_every_form() -> None:
     out = Console(file=io.StringIO(), width=120)
     render_terminal(report, out)
     assert "mine best" in out.file.getvalue()
-    assert "| mine | 0." in render_markdown(report)
+    assert "| mine (best) | 0." in render_markdown(report)
     assert render_html(report).count(">mine<") >= 1

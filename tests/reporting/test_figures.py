@@ -58,6 +58,25 @@ def test_the_scatter_has_every_confirmed_method_and_names_do_not_overlap() -> No
     assert scatter(build_report(made_record(made_trial(0, "head", 0.5, {1: 0.5})))) is None
 
 
+def test_score_against_time_has_the_same_methods_on_a_linear_axis() -> None:
+    rows = [
+        row.model_copy(update={"predict_ms_per_example": 2.0 + number} if row.phase == "confirm" else {})
+        for number, row in enumerate(REPORT.leaderboard)
+    ]
+    figure = scatter(REPORT.model_copy(update={"leaderboard": tuple(rows)}), "predict_ms_per_example")
+    assert figure is not None
+    assert (figure.title, figure.x_name) == ("Score against time", "milliseconds per example")
+    gaps = [b.x - a.x for a, b in pairwise(figure.points)]
+    assert gaps == pytest.approx([gaps[0]] * len(gaps), abs=0.2)
+    assert figure.points[0].title.endswith("2.00 ms per example")
+    assert all(0 <= x <= figure.width for x, _ in figure.x_ticks)
+
+
+def test_without_latencies_there_is_no_figure_of_time() -> None:
+    rows = [row.model_copy(update={"predict_ms_per_example": None}) for row in REPORT.leaderboard]
+    assert scatter(REPORT.model_copy(update={"leaderboard": tuple(rows)}), "predict_ms_per_example") is None
+
+
 @pytest.mark.parametrize(("low", "high", "width"), [(0.8123, 0.9077, 200), (-0.31, 0.2, 90), (0.17, 0.9, 84)])
 def test_ticks_are_even_and_never_fewer_than_two(low: float, high: float, width: float) -> None:
     axis = Axis(low, high, width)

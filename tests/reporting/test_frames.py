@@ -5,7 +5,7 @@ from made_record import made_record, made_trial, whole_record
 
 from unipelt_search.errors import RequestError
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.frames import gates_frame, leaderboard_frame
+from unipelt_search.reporting.frames import ablation_frame, curves_frame, gates_frame, leaderboard_frame, outcomes_frame
 
 REPORT = build_report(whole_record())
 
@@ -33,3 +33,16 @@ def test_without_confirmed_runs_the_last_tune_rows_stand_in() -> None:
     # A search run of the fixture has select rows too; a real one has tune rows only.
     assert len(frame) == 24
     assert gates_frame(build_report(made_record(made_trial(0, "head", 0.8)))).empty
+
+
+def test_outcomes_curves_and_ablation_have_a_row_each() -> None:
+    outcomes = outcomes_frame(REPORT)
+    assert len(outcomes) == 6 * 2 * 3  # confirmed methods, splits, labels
+    lora = outcomes.set_index(["method", "split", "label"]).loc[("lora", "test", "human")]
+    assert (lora["runs"], lora["support"]) == (3, 90)
+    assert 0 < lora["f1"] <= 1
+    assert len(curves_frame(REPORT)) == len(REPORT.curves)
+    assert set(ablation_frame(REPORT)["submodule"]) == {"bitfit", "lora", "adapter", "prefix"}
+    nothing = build_report(made_record())
+    assert all(frame(nothing).empty for frame in (outcomes_frame, curves_frame, ablation_frame))
+    assert "precision" in outcomes_frame(nothing).columns

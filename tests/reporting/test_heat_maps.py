@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from made_record import GATES, LABELS, made_record, made_trial, whole_record
+from made_studies import many
 
 from unipelt_search.records.report import ReportedAblation
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.heat_maps import Cell, HeatMap, ablation_maps, gated_trials
+from unipelt_search.reporting.heat_maps import MOST_LABELS, Cell, HeatMap, ablation_maps, gated_trials
 
 REPORT = build_report(whole_record())
 
@@ -88,3 +90,15 @@ def test_ablation_is_on_one_scale_and_a_gain_counts_as_no_drop() -> None:
     assert (gain.text, gain.shade) == ("+0.010", 0.0)
     assert cell_of(found, "0", "lora").text == "−0.080"
     assert ablation_maps([ablated(0.0, 0)])[0].rows[0][1][0] == Cell("0.000", 0.0, "0.800 without lora in layer 0")
+
+
+def test_of_many_labels_those_farthest_from_the_mean_are_shown() -> None:
+    (entry,) = gated_trials(build_report(whole_record(many(77))))
+    by_label = entry.maps[2]
+    assert len(by_label.rows) == MOST_LABELS
+    assert by_label.title == "Mean gate by true label: the 20 of 77 farthest from the mean"
+    rows = [row for row in build_report(whole_record(many(77))).gates if row.label is not None]
+    means = pd.DataFrame([row.model_dump() for row in rows]).pivot_table(index="label", columns="gate", values="mean")
+    oddness = (means - means.mean()).abs().max(axis=1)
+    shown = [name for name, _ in by_label.rows]
+    assert oddness[shown].min() >= oddness.drop(shown).max()

@@ -40,7 +40,7 @@ def test_the_trajectory_has_a_line_per_gate_with_names_apart() -> None:
 def test_only_the_trial_on_the_leaderboard_is_drawn() -> None:
     record = made_record(made_trial(0, "lora", 0.7), made_trial(1, "lora", 0.8))
     (chart,) = learning_curves(build_report(record))
-    assert "at most 0.800" in chart.described
+    assert "best 0.800" in chart.described
     assert learning_curves(build_report(made_record())) == []
 
 

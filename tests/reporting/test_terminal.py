@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from made_record import made_record, made_trial, whole_record
+from made_studies import studies
 from rich.console import Console
 
 from unipelt_search.reporting.assemble import build_report
@@ -12,8 +14,8 @@ from unipelt_search.reporting.terminal import render_gates, render_terminal
 REPORT = build_report(whole_record())
 
 
-def console() -> Console:
-    return Console(file=io.StringIO(), width=120)
+def console(width: int = 120) -> Console:
+    return Console(file=io.StringIO(), width=width)
 
 
 def text_of(console: Console) -> str:
@@ -54,3 +56,15 @@ def test_gates_by_label_and_the_empty_table() -> None:
     out = console()
     render_gates(gates_frame(build_report(made_record())), out)
     assert "No gate statistics" in text_of(out)
+
+
+@pytest.mark.parametrize("name", studies())
+def test_every_study_fits_into_80_columns_and_nothing_is_cut(name: str) -> None:
+    out = console(80)
+    report = build_report(studies()[name])
+    render_terminal(report, out)
+    text = text_of(out)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert "majority" in text
+    assert ("The bar for UniPELT" in text) == (report.upper_bound.of is not None)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.records.report import Difference, Interval
+from unipelt_search.records.report import Difference, Interval, ReportedTask, UpperBound
 from unipelt_search.reporting import words
 
 
@@ -24,3 +24,20 @@ def test_numbers_as_people_read_them() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text
+
+
+def test_scores_below_zero_have_a_real_minus_and_zero_has_no_sign() -> None:
+    assert (words.score(-0.2134), words.score(-0.0004), words.score(0.0)) == ("−0.213", "0.000", "0.000")
+    below = Interval(mean=-0.2, sd=0.1, low=-0.35, high=-0.05)
+    assert (words.interval(below), words.span(below)) == ("−0.200 ± 0.150", "−0.350 to −0.050")
+    assert words.span(Interval(mean=1, sd=None, low=None, high=None)) == ""
+    assert (words.tick(-0.25), words.tick(10.0), words.share(0.456), words.share(None)) == ("−0.25", "10", "46 %", "–")
+
+
+def test_sentences_about_the_task_and_the_bar() -> None:
+    facts = {"name": "x", "rows": {}, "metric": "r2", "direction": "maximize", "fingerprint": ""}
+    assert words.task_kind(ReportedTask(kind="pair_regression", labels=(), **facts)) == "pair regression"
+    assert words.task_kind(ReportedTask(kind="multi_label", labels=("a", "b"), **facts)) == "multi-label, 2 labels"
+    alone = UpperBound(of=("lora",), method="lora", validation=0.5, test=-0.1)
+    assert words.upper_bound(alone).endswith("rows: lora. It scores 0.500 there and −0.100 on the test rows.")
+    assert "lora (of lora, prefix)" in words.upper_bound(alone.model_copy(update={"of": ("lora", "prefix")}))

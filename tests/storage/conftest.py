@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from unipelt_search.records.history import TaskSummary
-from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.study import BackboneSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, TrainingSpec, TrialSpec
 from unipelt_search.storage.store import StudyStore
@@ -105,6 +105,13 @@ def run_result() -> Callable[..., RunResult]:
                 AblationRow(submodule="prefix", layer=None, value=0.6, drop=0.1),
                 AblationRow(submodule="adapter", layer=0, value=0.8, drop=-0.1),
             ),
+            outcomes=(
+                OutcomeRow(split="select", label="red", predicted="grün", n=2),
+                OutcomeRow(split="test", label=None, predicted="red", n=1),
+                OutcomeRow(split="test", label="red", predicted=None, n=3),
+            )
+            if confirmed
+            else (),
             costs=Costs(
                 trained_parameters=3 * 10**9, stored_parameters=352_824, head_parameters=1155, train_seconds=1.9,
                 predict_ms_per_example=0.4 if confirmed else None, peak_memory_mb=512.5, examples_trained=1600,

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
 
-from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow
+from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.storage.tables import (
     PREFIX,
@@ -19,6 +19,7 @@ from unipelt_search.storage.tables import (
     AblationTableRow,
     EvaluationTableRow,
     GateTableRow,
+    OutcomeTableRow,
     Row,
     RunRow,
 )
@@ -82,6 +83,7 @@ def test_every_field_of_a_result_has_its_column() -> None:
         (GateTableRow, GateRow),
         (EvaluationTableRow, EvaluationRow),
         (AblationTableRow, AblationRow),
+        (OutcomeTableRow, OutcomeRow),
         (RunRow, Costs),
     ):
         assert set(record.model_fields) <= set(table.__table__.columns.keys())

@@ -57,6 +57,8 @@ def test_every_kind_of_label_is_learned_and_beats_the_majority(kind: PlainKind, 
     held = task.select.labels.max(0) > 0 if kind == "multi_label" else [True] * len(task.labels)
     assert labels == {name for name, has in zip(task.labels, held, strict=True) if has}
     assert {row.submodule for row in result.ablation} == {"adapter", "lora"}
+    counted = sum(row.n for row in result.outcomes if row.split == "select" and row.label is not None)
+    assert counted == {"classification": 24, "regression": 0, "multi_label": task.select.labels.sum()}[kind]
 
 
 def test_a_checkpoint_says_what_its_outputs_mean(tmp_path: Path) -> None:
@@ -85,6 +87,11 @@ def test_events_come_as_they_happen_and_the_result_last() -> None:
     assert len(final) == 2 * 4
     assert all(row.contribution is not None and row.n == 12 for row in final)
     assert {row.submodule for row in result.ablation} == {"adapter", "prefix", "lora"}
+    for split, scores in (("select", result.select), ("test", result.test)):
+        outcomes = [row for row in result.outcomes if row.split == split]
+        assert sum(row.n for row in outcomes) == 12
+        assert scores is not None
+        assert sum(row.n for row in outcomes if row.label == row.predicted) / 12 == pytest.approx(scores["accuracy"])
 
 
 def test_a_run_of_the_search_is_scored_on_tune_rows_only() -> None:
@@ -92,6 +99,7 @@ def test_a_run_of_the_search_is_scored_on_tune_rows_only() -> None:
     assert isinstance(result, RunResult)
     assert result.select is None
     assert result.test is None
+    assert result.outcomes == ()
     assert result.costs.predict_ms_per_example is None
 
 

@@ -98,6 +98,52 @@ class ReportedAblation(AblationRow):
     method: str
 
 
+class LabelScore(Frozen):
+    """How one label was found; every row counts once per run."""
+
+    label: str
+    support: int
+    """Rows that have the label."""
+    predicted: int
+    """Rows that were given it."""
+    precision: float | None
+    """Share of the rows given it that have it; None where none was."""
+    recall: float | None
+    """Share of the rows that have it that were given it; None where none has."""
+    f1: float | None
+    """Harmonic mean of the two, 0 where no row was right; None where no row has it or was given it."""
+
+
+class Confusion(Frozen):
+    """How many rows have this true label and were given this prediction, 0 left out.
+
+    Where a row may have any number of labels, `predicted` None is a miss and `label` None a false alarm.
+    """
+
+    label: str | None
+    predicted: str | None
+    n: int
+
+
+class ReportedOutcomes(Frozen):
+    """What a trial's confirmed runs answered on one split, label by label, all runs pooled."""
+
+    trial: int
+    method: str
+    runs: int
+    split: Literal["select", "test"]
+    labels: tuple[LabelScore, ...]
+    """In the task's order."""
+    confusion: tuple[Confusion, ...]
+    variant: str | None = None
+    """The user's name for a configuration of their own."""
+
+    @property
+    def name(self) -> str:
+        """What the row is called: the variant, else the method."""
+        return self.variant or self.method
+
+
 class CurvePoint(Frozen):
     """One evaluation of one run."""
 
@@ -165,6 +211,8 @@ class StudyReport(Frozen):
     gates: tuple[ReportedGate, ...]
     ablation: tuple[ReportedAblation, ...]
     curves: tuple[CurvePoint, ...]
+    outcomes: tuple[ReportedOutcomes, ...] = ()
+    """Of every confirmed method of a task with labels."""
     dropped: tuple[DroppedMethod, ...]
     notices: tuple[str, ...]
     trials: TrialCounts

@@ -63,6 +63,22 @@ class AblationRow(Frozen):
     """The full model's score on the same rows, minus `value`."""
 
 
+class OutcomeRow(Frozen):
+    """How many rows have this true label and were given this prediction; only what occurs has a row.
+
+    One label per row: a cell of the confusion matrix. Any number of labels per row: a label's hits have it on both
+    sides, its misses have `predicted` None, its false alarms have `label` None; the other rows are true negatives.
+    """
+
+    split: Literal["select", "test"]
+    label: str | None
+    """The true label; None is: this row does not have the label that was predicted."""
+    predicted: str | None
+    """The predicted label; None is: the true label was not predicted."""
+    n: int
+    """Rows, never 0."""
+
+
 class Costs(Frozen):
     """What a run cost."""
 
@@ -99,6 +115,8 @@ class RunResult(Frozen):
     evaluations: tuple[EvaluationRow, ...]
     gates: tuple[GateRow, ...]
     ablation: tuple[AblationRow, ...]
+    outcomes: tuple[OutcomeRow, ...] = ()
+    """Of a confirmed run's task with labels, on select and test rows; empty for all others."""
     costs: Costs
     checkpoint: str | None = None
     """Folder with the run's weights (safetensors); None where none were written."""

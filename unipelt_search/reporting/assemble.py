@@ -19,6 +19,7 @@ from unipelt_search.records.report import (
     UpperBound,
 )
 from unipelt_search.reporting.pooled_gates import pool_gates
+from unipelt_search.reporting.pooled_outcomes import pool_outcomes
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.decide import decide
@@ -68,6 +69,7 @@ def build_report(record: StudyRecord) -> StudyReport:
             if run.result is not None
             for row in run.result.evaluations
         ),
+        outcomes=tuple(pool_outcomes(record, standings)),
         dropped=record.dropped,
         notices=tuple(dict.fromkeys((*record.task.notices, *record.notices))),
         trials=TrialCounts(

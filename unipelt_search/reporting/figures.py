@@ -1,10 +1,11 @@
-"""Scores as figures: the leaderboard's intervals and score against size. Numbers are in the units of their SVG."""
+"""Scores as figures: the leaderboard's intervals, score against size or time. Numbers are in the units of their SVG."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import Literal
 
 from unipelt_search.records.report import Interval, LeaderboardRow, StudyReport
 from unipelt_search.reporting import words
@@ -15,6 +16,9 @@ _TICK_ROOM = 38.0
 """Units between two ticks, where there is that much."""
 _LETTER, _LINE = 7.2, 15.0
 """Width of a letter and height of a line of a name in a figure."""
+
+
+Cost = Literal["stored_parameters", "predict_ms_per_example"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Point:
-    """One method in the figure of score against stored parameters."""
+    """One method in a figure of score against cost."""
 
     x: float
     y: float
@@ -76,11 +80,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Score against stored parameters, on a logarithmic axis."""
+    """Score against a cost."""
 
+    title: str
     width: float
     height: float
     points: tuple[Point, ...]
+    x_name: str
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
 
@@ -134,41 +140,60 @@ def bar(interval: Interval, axis: Axis) -> Bar:
     return Bar(axis.place(interval.mean), axis.place(low), axis.place(high), outside)
 
 
-def scatter(report: StudyReport, width: float = 460, height: float = 270) -> Scatter | None:
-    """Lay out score against stored parameters for the confirmed methods.
+def scatter(
+    report: StudyReport, cost: Cost = "stored_parameters", width: float = 360, height: float = 240
+) -> Scatter | None:
+    """Lay out score against a cost for the confirmed methods.
 
     Args:
         report: The report.
+        cost: Parameters are drawn on a logarithmic axis, milliseconds on a linear one.
         width: Units between the axis' ends.
         height: Units between the axis' ends.
 
     Returns:
-        The figure; None with fewer than two confirmed methods.
+        The figure; None with fewer than two confirmed methods that have the cost.
     """
-    rows = [row for row in report.leaderboard if row.phase == "confirm" and row.stored_parameters]
+    rows = [row for row in report.leaderboard if row.phase == "confirm" and getattr(row, cost)]
     if len(rows) < 2:
         return None
-    logs = [log10(row.stored_parameters or 1) for row in rows]
-    x_axis = Axis(min(logs) - 0.3, max(logs) + 0.3, width)
-    y_axis = _axis(rows, height)
-    boxes = []
-    for row, exponent in zip(rows, logs, strict=True):
+    in_parameters = cost == "stored_parameters"
+    costs = [getattr(row, cost) for row in rows]
+    places = [log10(value) for value in costs] if in_parameters else costs
+    margin = 0.3 if in_parameters else max(0.15 * (max(costs) - min(costs)), 0.05 * max(costs))
+    x_axis, y_axis = Axis(min(places) - margin, max(places) + margin, width), _axis(rows, height)
+    points = _points(report, rows, [x_axis.place(place) for place in places], y_axis, width, cost)
+    if in_parameters:
+        title, x_name = "Score against size", "stored parameters (logarithmic)"
+        x_ticks = [(x_axis.place(at), words.short_count(10.0**at)) for at in range(ceil(x_axis.low), ceil(x_axis.high))]
+    else:
+        title, x_name = "Score against time", "milliseconds per example"
+        x_ticks = [(x_axis.place(tick), words.tick(tick)) for tick in x_axis.ticks]
+    y_ticks = tuple((height - y_axis.place(tick), words.tick(tick)) for tick in y_axis.ticks)
+    return Scatter(title, width, height, tuple(points), x_name, tuple(x_ticks), y_ticks)
+
+
+def _points(
+    report: StudyReport, rows: Sequence[LeaderboardRow], places: Sequence[float], y_axis: Axis, width: float, cost: Cost
+) -> list[Point]:
+    """Place every method's mark first, then its name where no mark and no other name is."""
+    height, boxes = y_axis.width, []
+    for row, x in zip(rows, places, strict=True):
         low, high = _bounds(row.validation)
-        x = x_axis.place(exponent)
         boxes.append((x - 6, height - y_axis.place(high) - 3, x + 6, height - y_axis.place(low) + 3))
     points = []
-    for row, own in zip(rows, list(boxes), strict=True):
-        x, y = (own[0] + own[2]) / 2, height - y_axis.place(row.validation.mean)
+    for row, own, x in zip(rows, list(boxes), places, strict=True):
+        y = height - y_axis.place(row.validation.mean)
         label_x, label_y, anchor = _label_place(row.name, x, y, own, boxes, width)
         mark = "best" if row.name == report.verdict.name else "tie" if row.name in report.verdict.ties else ""
-        title = f"{row.name}: {words.interval(row.validation)}, {words.count(row.stored_parameters)} parameters"
+        price = (
+            f"{words.count(row.stored_parameters)} parameters"
+            if cost == "stored_parameters"
+            else f"{words.number(row.predict_ms_per_example, 2)} ms per example"
+        )
+        title = f"{row.name}: {words.interval(row.validation)}, {price}"
         points.append(Point(x, y, own[1] + 3, own[3] - 3, row.name, mark, label_x, label_y, anchor, title))
-    decades = range(ceil(x_axis.low), floor(x_axis.high) + 1)
-    return Scatter(
-        width, height, tuple(points),
-        tuple((x_axis.place(power), words.short_count(10.0**power)) for power in decades),
-        tuple((height - y_axis.place(tick), f"{tick:g}") for tick in y_axis.ticks),
-    )  # fmt: skip
+    return points
 
 
 _Box = tuple[float, float, float, float]
@@ -178,13 +203,19 @@ _Box = tuple[float, float, float, float]
 def _label_place(name: str, x: float, y: float, own: _Box, boxes: list[_Box], width: float) -> tuple[float, float, str]:
     """Find a place for a point's name that no mark or other name has taken, and take it."""
     long = len(name) * _LETTER
-    middle = y + _LINE / 3
-    candidates = [
-        ((x + 9, y - _LINE / 2, x + 9 + long, y + _LINE / 2), (x + 9, middle, "start")),
-        ((x - 9 - long, y - _LINE / 2, x - 9, y + _LINE / 2), (x - 9, middle, "end")),
-        ((x - long / 2, own[3], x + long / 2, own[3] + _LINE), (x, own[3] + _LINE - 3, "middle")),
-        ((x - long / 2, own[1] - _LINE, x + long / 2, own[1]), (x, own[1] - 4, "middle")),
-    ]
+    candidates = []
+    # Beside the mark first, then beside its bar further up and down, then above and below it.
+    for shift in (0.0, -_LINE, _LINE, -2 * _LINE, 2 * _LINE):
+        top, middle = y + shift - _LINE / 2, y + shift + _LINE / 3
+        candidates += [
+            ((x + 9, top, x + 9 + long, top + _LINE), (x + 9, middle, "start")),
+            ((x - 9 - long, top, x - 9, top + _LINE), (x - 9, middle, "end")),
+        ]
+        if not shift:
+            candidates += [
+                ((x - long / 2, own[3], x + long / 2, own[3] + _LINE), (x, own[3] + _LINE - 3, "middle")),
+                ((x - long / 2, own[1] - _LINE, x + long / 2, own[1]), (x, own[1] - 4, "middle")),
+            ]
     free = [
         (box, place)
         for box, place in candidates

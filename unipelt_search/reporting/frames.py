@@ -8,7 +8,14 @@ from typing import Literal
 import pandas as pd
 
 from unipelt_search.errors import RequestError
-from unipelt_search.records.report import ReportedGate, StudyReport
+from unipelt_search.records.report import (
+    CurvePoint,
+    LabelScore,
+    ReportedAblation,
+    ReportedGate,
+    ReportedOutcomes,
+    StudyReport,
+)
 
 By = Literal["layer", "label", "epoch"]
 _GATE_COLUMNS = [name for name in ReportedGate.model_fields if name not in {"split", "stack"}]
@@ -62,6 +69,49 @@ def gates_frame(report: StudyReport, by: By = "layer", trial: int | None = None)
     else:
         chosen = final_gates(rows)
     return pd.DataFrame([row.model_dump() for row in chosen], columns=_GATE_COLUMNS)
+
+
+def outcomes_frame(report: StudyReport) -> pd.DataFrame:
+    """Lay out the scores by label.
+
+    Args:
+        report: The report.
+
+    Returns:
+        One row per confirmed method × split × label, with support, precision, recall and F1; empty where no confirmed
+        run has counted its answers.
+    """
+    rows = [
+        entry.model_dump(exclude={"labels", "confusion"}) | score.model_dump()
+        for entry in report.outcomes
+        for score in entry.labels
+    ]
+    whose = [name for name in ReportedOutcomes.model_fields if name not in {"labels", "confusion"}]
+    return pd.DataFrame(rows, columns=[*whose, *LabelScore.model_fields])
+
+
+def curves_frame(report: StudyReport) -> pd.DataFrame:
+    """Lay out the learning curves.
+
+    Args:
+        report: The report.
+
+    Returns:
+        One row per evaluation of every run, scored on the tune rows.
+    """
+    return pd.DataFrame([point.model_dump() for point in report.curves], columns=list(CurvePoint.model_fields))
+
+
+def ablation_frame(report: StudyReport) -> pd.DataFrame:
+    """Lay out the scores without a submodule.
+
+    Args:
+        report: The report.
+
+    Returns:
+        One row per method × submodule, with ``layer`` missing where it was removed in all layers.
+    """
+    return pd.DataFrame([row.model_dump() for row in report.ablation], columns=list(ReportedAblation.model_fields))
 
 
 def final_gates(rows: Sequence[ReportedGate]) -> list[ReportedGate]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from unipelt_search.records.report import ReportedAblation, ReportedGate, StudyReport
 from unipelt_search.reporting import words
 from unipelt_search.reporting.frames import final_gates
 from unipelt_search.specs.methods import METHODS
+
+MOST_LABELS = 20
+"""Labels that a table shows at once."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,10 @@ class HeatMap:
     rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
     scale: tuple[str, str]
     """What the lightest and the deepest colour stand for."""
+    empty: str = words.NONE
+    """What is written where there is no value."""
+    tall: bool = False
+    """Whether the columns' names are too long to stand side by side."""
 
 
 @dataclass(frozen=True)
@@ -117,17 +126,29 @@ def _contributions(rows: Sequence[ReportedGate]) -> HeatMap:
 
 def _gates_by_label(rows: Sequence[ReportedGate]) -> HeatMap:
     gates = tuple(dict.fromkeys(row.gate for row in rows))
-    labels = dict.fromkeys(row.label for row in rows if row.label is not None)
+    labels = list(dict.fromkeys(row.label for row in rows if row.label is not None))
+    own: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        own[row.label or "", row.gate].append(row.mean)
+    means = {key: fmean(values) for key, values in own.items()}
+    middle = {gate: fmean(means[label, gate] for label in labels if (label, gate) in means) for gate in gates}
+
+    def oddness(label: str) -> float:
+        return max(abs(means[label, gate] - middle[gate]) for gate in gates if (label, gate) in means)
 
     def cell(label: str, gate: str) -> Cell | None:
-        own = [row.mean for row in rows if (row.label, row.gate) == (label, gate)]
-        if not own:
+        mean = means.get((label, gate))
+        if mean is None:
             return None
-        mean = sum(own) / len(own)
-        return Cell(f"{mean:.2f}", mean, f"{gate} on {label}: {mean:.3f}, mean of {len(own)} layers")
+        title = f"{gate} on {label}: {mean:.3f}, mean of {len(own[label, gate])} layers"
+        return Cell(f"{mean:.2f}", mean, title)
 
-    body = tuple((label, tuple(cell(label, gate) for gate in gates)) for label in labels)
-    return HeatMap("Mean gate by true label", "label", gates, body, ("0 closed", "1 open"))
+    shown = set(sorted(labels, key=oddness, reverse=True)[:MOST_LABELS])
+    body = tuple((label, tuple(cell(label, gate) for gate in gates)) for label in labels if label in shown)
+    title = "Mean gate by true label"
+    if len(shown) < len(labels):
+        title += f": the {len(shown)} of {len(labels)} farthest from the mean"
+    return HeatMap(title, "label", gates, body, ("0 closed", "1 open"))
 
 
 def _layer_map(title: str, cells: dict[tuple[int, str], Cell], scale: tuple[str, str]) -> HeatMap:

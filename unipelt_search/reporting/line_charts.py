@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from unipelt_search.records.report import ReportedGate, StudyReport
+from unipelt_search.reporting import words
 from unipelt_search.reporting.figures import Axis
 
 _LABEL_GAP = 14.0
@@ -59,11 +60,14 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
         return []
     last = max(epoch for lines in runs.values() for line in lines.values() for epoch, _ in line)
     x_axis, y_axis = Axis(0.0, last or 1.0, width), _padded(values, height)
+    best = min if report.task.direction == "minimize" else max
     charts = []
     for trial, method in shown.items():
         if trial in runs:
-            reached = max(value for line in runs[trial].values() for _, value in line)
-            described = f"{method}: tune score over {last:g} epochs, {len(runs[trial])} runs, at most {reached:.3f}"
+            reached = best(value for line in runs[trial].values() for _, value in line)
+            described = (
+                f"{method}: tune score over {last:g} epochs, {len(runs[trial])} runs, best {words.score(reached)}"
+            )
             charts.append(_chart(method, runs[trial], x_axis, y_axis, described))
     return charts
 
@@ -110,7 +114,7 @@ def _chart(
     return LineChart(
         title, x_axis.width, height, drawn,
         ((0.0, "0"), (x_axis.width, f"{x_axis.high:.3g}")),
-        tuple((height - y_axis.place(tick), f"{tick:g}") for tick in y_axis.ticks),
+        tuple((height - y_axis.place(tick), words.tick(tick)) for tick in y_axis.ticks),
         described,
     )  # fmt: skip
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from unipelt_search.records.report import StudyReport
 from unipelt_search.reporting import words
 from unipelt_search.reporting.frames import gates_frame
+from unipelt_search.reporting.label_tables import label_tables
+from unipelt_search.reporting.settings_table import settings_table
+from unipelt_search.verdict.decide import metric_name
+
+# An underscore between letters or digits is no emphasis, and names of methods are full of them.
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~&#]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def render_markdown(report: StudyReport) -> str:
@@ -16,63 +23,117 @@ def render_markdown(report: StudyReport) -> str:
         report: The report.
 
     Returns:
-        GitHub-flavoured Markdown.
+        GitHub-flavoured Markdown; a user's texts in it are plain text.
     """
+    metric, task = metric_name(report.task.metric), report.task
     parts = [
         f"# {_plain(report.study.name)}",
         f"**{_plain(report.verdict.sentence)}**",
-        f"Task {_plain(report.task.name)}, backbone {_plain(report.study.backbone)}, metric {report.task.metric}.",
-        "## Leaderboard",
-        _table(
-            ("method", "select", "test", "to the best", "runs", "stored parameters", "ms/example"),
-            (
-                (
-                    row.name,
-                    words.interval(row.validation),
-                    words.interval(row.test),
-                    words.difference(row.difference_to_best),
-                    words.runs(row),
-                    words.count(row.stored_parameters),
-                    words.number(row.predict_ms_per_example),
-                )
-                for row in report.leaderboard
-            ),
-        ),
+        f"Task {_plain(task.name)} ({words.task_kind(task)}), backbone {_plain(report.study.backbone)}, metric "
+        f"{_plain(metric)}.",
+        *_leaderboard(report, metric),
+        *_labels(report),
         *_gates(report),
-        *_ablation(report),
+        *_ablation(report, metric),
+        *_notices(report),
+        *_settings(report),
     ]
-    if report.notices or report.dropped:
-        lines = [f"- Dropped in {drop.phase}: {drop.method}. {_plain(drop.reason)}" for drop in report.dropped]
-        parts += ["## Notices", "\n".join([*lines, *(f"- {_plain(notice)}" for notice in report.notices)])]
     if report.study.command:
-        parts += ["## Command", f"    {report.study.command}"]
+        parts += ["## To run it again", _code(report.study.command)]
     return "\n\n".join(parts) + "\n"
 
 
-def _gates(report: StudyReport) -> Iterable[str]:
+def _leaderboard(report: StudyReport, metric: str) -> Iterator[str]:
+    marks: dict[str | None, str] = {report.verdict.name: " (best)"}
+    marks.update(dict.fromkeys(report.verdict.ties, " (tie)"))
+    yield "## Leaderboard"
+    yield _table(
+        ("method", metric, "test", "difference to the best", "runs", "stored parameters", "ms per example"),
+        (
+            (
+                row.name + marks.get(row.name, ""),
+                words.interval(row.validation) + words.rows_used(row),
+                words.interval(row.test),
+                words.NONE if row.name == report.verdict.name else words.difference(row.difference_to_best),
+                words.runs(row),
+                words.count(row.stored_parameters),
+                words.number(row.predict_ms_per_example, 2),
+            )
+            for row in report.leaderboard
+        ),
+        numbers=range(1, 7),
+    )
+    yield "Scores are on the select rows unless a row says tune; ± is half of the 95 % interval over seeds."
+    if report.upper_bound.of:
+        yield words.upper_bound(report.upper_bound)
+
+
+def _labels(report: StudyReport) -> Iterator[str]:
+    tables = label_tables(report)
+    if tables is None:
+        return
+    yield f"## Labels of {tables.method}"
+    yield f"On the test rows, {tables.runs} confirmed runs together; the lowest F1 first."
+    yield _table(
+        ("label", "F1", "precision", "recall", "rows"),
+        (
+            (
+                score.label,
+                words.score(score.f1),
+                words.score(score.precision),
+                words.score(score.recall),
+                words.count(score.support),
+            )
+            for score in (*tables.shown, *tables.rest)
+        ),
+        numbers=range(1, 5),
+    )
+
+
+def _gates(report: StudyReport) -> Iterator[str]:
     for (trial, method), rows in gates_frame(report).groupby(["trial", "method"], sort=False):
         pivot = rows.pivot_table(index="layer", columns="gate", values="mean", sort=False).sort_index()
         body = ([str(layer), *(f"{value:.3f}" for value in values)] for layer, values in pivot.iterrows())
-        yield f"## Gates of {method}, trial {trial}"
-        yield _table(("layer", *map(str, pivot.columns)), body)
+        yield f"## Gates of {_plain(str(method))}, trial {trial}"
+        yield _table(("layer", *map(str, pivot.columns)), body, numbers=range(1, len(pivot.columns) + 1))
 
 
-def _ablation(report: StudyReport) -> Iterable[str]:
+def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
     whole = [row for row in report.ablation if row.layer is None]
     if whole:
         yield "## Without a submodule"
-        body = ((row.method, row.submodule, words.score(row.value), f"{row.drop:+.3f}") for row in whole)
-        yield _table(("method", "without", report.task.metric, "drop"), body)
+        body = ((row.method, row.submodule, words.score(row.value), words.signed(-row.drop)) for row in whole)
+        yield _table(("method", "without", metric, "change"), body, numbers=(2, 3))
 
 
-def _table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+def _notices(report: StudyReport) -> Iterator[str]:
+    lines = [f"- {drop.method} was dropped in the {drop.phase} phase. {_plain(drop.reason)}" for drop in report.dropped]
+    lines += [f"- {_plain(notice)}" for notice in report.notices]
+    if lines:
+        yield "## What to know"
+        yield "\n".join(lines)
+
+
+def _settings(report: StudyReport) -> Iterator[str]:
+    rows, settings = settings_table(report)
+    if rows:
+        yield "## Settings"
+        header = ("setting", *(f"{row.name}, trial {row.trial}" for row in rows))
+        yield _table(header, ((name, *values) for name, values in settings), numbers=range(1, len(header)))
+
+
+def _table(header: Sequence[str], body: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
     lines = ["| " + " | ".join(map(_plain, cells)) + " |" for cells in (header, *body)]
-    lines.insert(1, "|" + "---|" * len(header))
+    right = set(numbers)
+    lines.insert(1, "|" + "|".join("---:" if column in right else "---" for column in range(len(header))) + "|")
     return "\n".join(lines)
+
+
+def _code(text: str) -> str:
+    """Indent every line, which no text can break out of."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def _plain(text: str) -> str:
     """Keep a user's text from being read as Markdown or HTML."""
-    for character in "\\`*_[]<>|":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
+    return " ".join(_SPECIAL.sub(r"\\\g<0>", text).split())

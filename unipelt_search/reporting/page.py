@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unipelt_search.records.report import LeaderboardRow, StudyReport
 from unipelt_search.reporting import words
-from unipelt_search.reporting.figures import Axis, bar, compared_rows, leaderboard_axis, scatter
+from unipelt_search.reporting.figures import Axis, Cost, bar, compared_rows, leaderboard_axis, scatter
 from unipelt_search.reporting.heat_maps import ablation_maps, gated_trials
+from unipelt_search.reporting.label_tables import label_tables
 from unipelt_search.reporting.line_charts import gate_trajectory, learning_curves
+from unipelt_search.reporting.settings_table import settings_table
 from unipelt_search.verdict.decide import metric_name
 
 _BAR_WIDTH = 200.0
@@ -29,22 +32,25 @@ def render_html(report: StudyReport) -> str:
     whole = [row for row in report.ablation if row.layer is None]
     drops = [row.drop for row in whole]
     gated = gated_trials(report)
+    axis = leaderboard_axis(report, _BAR_WIDTH)
     return _environment().get_template("page.html.j2").render(
         report=report,
         words=words,
         metric=metric_name(report.task.metric),
         rows={row.name: row for row in report.leaderboard},
         groups=_groups(report),
-        axis=leaderboard_axis(report, _BAR_WIDTH),
+        axis=axis,
         bar=bar,
-        scatter=scatter(report),
+        arrows=axis is not None and any(bar(row.validation, axis).outside for row in compared_rows(report)),
+        scatters=[chart for cost in get_args(Cost) if (chart := scatter(report, cost))],
+        labels=label_tables(report),
         gated=gated,
         trajectories={entry.trial: gate_trajectory(report.gates, entry.trial) for entry in gated},
         ablation=whole,
         drop_axis=Axis(min([*drops, 0.0]), max([*drops, 0.01]), _DROP_WIDTH),
         ablation_maps=ablation_maps(report.ablation),
         curves=learning_curves(report),
-        settings=_settings(report),
+        settings=settings_table(report),
     )  # fmt: skip
 
 
@@ -69,19 +75,3 @@ def _groups(report: StudyReport) -> list[tuple[str, bool, list[LeaderboardRow]]]
         heading = "Not confirmed: scores on the tune rows that chose the settings, not to be compared with those above"
         groups.append((heading, on_tune[0] in drawn, on_tune))
     return groups
-
-
-def _settings(report: StudyReport) -> tuple[list[LeaderboardRow], list[tuple[str, list[str]]]]:
-    """Lay out the configurations as a table: the rows with one each, and for each setting its values."""
-    rows = [row for row in report.leaderboard if row.config]
-    names = dict.fromkeys(name for row in rows for name in row.config)
-
-    def value(row: LeaderboardRow, name: str) -> str:
-        if name not in row.config:
-            return ""
-        found = row.config[name]
-        if found is None:
-            return "none"
-        return f"{found:.3g}" if isinstance(found, float) else f"{found:,}" if isinstance(found, int) else found
-
-    return rows, [(name, [value(row, name) for row in rows]) for name in names]

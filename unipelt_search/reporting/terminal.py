@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from unipelt_search.records.report import LeaderboardRow, StudyReport
+from unipelt_search.records.report import StudyReport
 from unipelt_search.reporting import words
 from unipelt_search.reporting.frames import gates_frame
+from unipelt_search.verdict.decide import metric_name
 
 _SHADES = ("on grey93", "on light_steel_blue1", "on sky_blue2", "on steel_blue1", "on dodger_blue2")
 
@@ -27,13 +28,8 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     console.print(Text(report.verdict.sentence, style="bold"))
     console.print()
     console.print(_leaderboard(report))
-    bound = report.upper_bound
-    if bound.of:
-        console.print(
-            f"Best single method chosen on validation: {bound.method} of {', '.join(bound.of)}; "
-            f"validation {words.score(bound.validation)}, test {words.score(bound.test)}.",
-            highlight=False,
-        )
+    if report.upper_bound.of:
+        console.print(words.upper_bound(report.upper_bound), highlight=False)
     gates = gates_frame(report)
     if not gates.empty:
         console.print()
@@ -68,10 +64,9 @@ def render_gates(frame: pd.DataFrame, console: Console) -> None:
 
 
 def _leaderboard(report: StudyReport) -> Table:
-    metric = report.task.metric
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("method", no_wrap=True)
-    for header in (metric, "test", "to the best", "runs", "stored", "ms/ex"):
+    for header in (report.task.metric, "test", "to the best", "runs", "stored", "ms/ex"):
         table.add_column(header, justify="right", no_wrap=True)
     marks: dict[str | None, str] = {report.verdict.name: "best"}
     marks.update(dict.fromkeys(report.verdict.ties, "tie"))
@@ -79,18 +74,14 @@ def _leaderboard(report: StudyReport) -> Table:
         mark = marks.get(row.name)
         table.add_row(
             f"[bold]{row.name}[/bold] [green]{mark}[/green]" if mark else row.name,
-            words.interval(row.validation) + _rows_used(row),
+            words.interval(row.validation) + words.rows_used(row),
             words.score(row.test.mean if row.test else None),
-            words.difference(row.difference_to_best),
-            words.runs(row),
+            words.NONE if mark == "best" else words.difference(row.difference_to_best),
+            words.NONE if row.trial is None else str(row.runs),
             words.NONE if row.stored_parameters is None else words.short_count(row.stored_parameters),
             words.number(row.predict_ms_per_example),
         )
     return table
-
-
-def _rows_used(row: LeaderboardRow) -> str:
-    return " (tune)" if row.phase in {"screen", "tune"} else ""
 
 
 def _layers(rows: pd.DataFrame, title: str) -> Table:
@@ -128,12 +119,15 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
     if not whole:
         return
     table = Table(
-        box=box.SIMPLE_HEAD, title=f"{report.task.metric} without a submodule", title_justify="left", pad_edge=False
+        box=box.SIMPLE_HEAD,
+        title=f"{metric_name(report.task.metric)} without a submodule",
+        title_justify="left",
+        pad_edge=False,
     )
     table.add_column("method")
     table.add_column("without")
     table.add_column("score", justify="right")
-    table.add_column("drop", justify="right")
+    table.add_column("change", justify="right")
     for row in whole:
-        table.add_row(row.method, row.submodule, words.score(row.value), f"{row.drop:+.3f}")
+        table.add_row(row.method, row.submodule, words.score(row.value), words.signed(-row.drop))
     console.print(table)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from unipelt_search.records.report import Difference, Interval, LeaderboardRow
+from unipelt_search.records.report import Difference, Interval, LeaderboardRow, ReportedTask, UpperBound
 
 NONE = "–"
 
 
 def score(value: float | None) -> str:
-    """Write a score with three decimals."""
-    return NONE if value is None else f"{value:.3f}"
+    """Write a score with three decimals and a real minus."""
+    return NONE if value is None else _three(value)
 
 
 def interval(given: Interval | None) -> str:
@@ -18,7 +18,7 @@ def interval(given: Interval | None) -> str:
         return NONE
     if given.low is None or given.high is None:
         return score(given.mean)
-    return f"{given.mean:.3f} ± {(given.high - given.low) / 2:.3f}"
+    return f"{_three(given.mean)} ± {(given.high - given.low) / 2:.3f}"
 
 
 def difference(given: Difference | None) -> str:
@@ -28,6 +28,27 @@ def difference(given: Difference | None) -> str:
     if given.low is None or given.high is None:
         return signed(given.mean)
     return f"{signed(given.mean)} ± {(given.high - given.low) / 2:.3f}"
+
+
+def span(given: Interval) -> str:
+    """Write an interval by its ends; nothing where it has none."""
+    return "" if given.low is None else f"{score(given.low)} to {score(given.high)}"
+
+
+def share(value: float | None) -> str:
+    """Write a share as a whole percentage."""
+    return NONE if value is None else f"{100 * value:.0f} %"
+
+
+def tick(value: float) -> str:
+    """Write a place on an axis."""
+    return f"{value:g}".replace("-", "−")
+
+
+def task_kind(task: ReportedTask) -> str:
+    """Say what is asked of a row, as briefly as it goes."""
+    kind = task.kind.replace("multi_label", "multi-label").replace("_", " ")
+    return f"{kind}, {len(task.labels)} labels" if task.labels else kind
 
 
 def signed(value: float) -> str:
@@ -64,8 +85,27 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def rows_used(row: LeaderboardRow) -> str:
+    """Say that a score is on the tune rows, where it is."""
+    return " (tune)" if row.phase in {"screen", "tune"} else ""
+
+
+def upper_bound(given: UpperBound) -> str:
+    """Say in a sentence which bar UniPELT has to beat; there must be one."""
+    others = f" (of {', '.join(given.of)})" if given.of and len(given.of) > 1 else ""
+    return (
+        f"The bar for UniPELT is the best single method, chosen on the select rows: {given.method}{others}. It scores "
+        f"{score(given.validation)} there and {score(given.test)} on the test rows."
+    )
+
+
 def runs(row: LeaderboardRow) -> str:
     """Say on how many runs a leaderboard row rests."""
     if row.trial is None:
         return NONE
     return str(row.runs) if row.phase == "confirm" else f"{row.runs} ({row.phase})"
+
+
+def _three(value: float) -> str:
+    """Write three decimals; what rounds to zero has no sign."""
+    return f"{round(value, 3) or 0.0:.3f}".replace("-", "−")

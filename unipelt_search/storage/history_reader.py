@@ -19,7 +19,7 @@ from unipelt_search.records.history import (
     TaskSummary,
     TrialRecord,
 )
-from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
@@ -29,12 +29,14 @@ from unipelt_search.storage.tables import (
     EvaluationTableRow,
     GateTableRow,
     NoticeRow,
+    OutcomeTableRow,
     RunRow,
     StudyRow,
     TrialRow,
 )
 
 _Details = dict[str, dict[str, list[Any]]]
+_DETAILS = ("evaluations", "gates", "ablation", "outcomes")
 
 
 def find_study_or_raise(session: Session, name: str, shown: str) -> StudyRow:
@@ -92,7 +94,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
     Args:
         session: An open transaction.
         study: The study's row.
-        details: Read evaluations, gates and ablations too; without them those tuples are empty.
+        details: Read evaluations, gates, ablations and outcomes too; without them those tuples are empty.
 
     Returns:
         The record; trials by number, runs by seed index and fold.
@@ -104,6 +106,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
             "evaluations": _read_details(session, of_study, EvaluationTableRow, EvaluationRow),
             "gates": _read_details(session, of_study, GateTableRow, GateRow),
             "ablation": _read_details(session, of_study, AblationTableRow, AblationRow),
+            "outcomes": _read_details(session, of_study, OutcomeTableRow, OutcomeRow),
         }
     runs: dict[int, list[RunRow]] = defaultdict(list)
     in_order = (RunRow.trial_id, RunRow.seed_index, RunRow.fold)
@@ -134,7 +137,7 @@ def run_record(run: RunRow, number: int, details: _Details | None = None) -> Run
     Args:
         run: The row.
         number: The trial's number.
-        details: Evaluations, gates and ablation rows by run id; None leaves them out.
+        details: Evaluations, gates, ablation and outcome rows by run id; None leaves them out.
 
     Returns:
         The record.
@@ -170,7 +173,7 @@ def _result(run: RunRow, details: _Details) -> RunResult:
     # Read as a mapping, so that a column that is unexpectedly NULL is refused by the record's own types.
     return RunResult.model_validate(
         {name: getattr(run, name) for name in ("tune", "best_step", "steps", "checkpoint")}
-        | {name: tuple(details.get(name, {}).get(run.id, ())) for name in ("evaluations", "gates", "ablation")}
+        | {name: tuple(details.get(name, {}).get(run.id, ())) for name in _DETAILS}
         | {
             "select": run.select_scores,
             "test": run.test_scores,
@@ -182,7 +185,7 @@ def _result(run: RunRow, details: _Details) -> RunResult:
 def _read_details(
     session: Session,
     of_study: ColumnElement[bool],
-    table: type[EvaluationTableRow | GateTableRow | AblationTableRow],
+    table: type[EvaluationTableRow | GateTableRow | AblationTableRow | OutcomeTableRow],
     record: type[Frozen],
 ) -> dict[str, list[Any]]:
     """Read the rows of a detail table, whose columns are named as the record's fields, by run id."""

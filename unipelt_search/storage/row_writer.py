@@ -26,6 +26,7 @@ from unipelt_search.storage.tables import (
     EvaluationTableRow,
     GateTableRow,
     NoticeRow,
+    OutcomeTableRow,
     Row,
     RunRow,
     StudyRow,
@@ -149,7 +150,11 @@ def complete_run(session: Session, run: RunRow, result: RunResult) -> TrialRow:
     session.execute(delete(EvaluationTableRow).where(EvaluationTableRow.run_id == run.id))
     session.flush()
     _insert_all(session, EvaluationTableRow, [_evaluation(run, row) for row in result.evaluations])
-    for table, rows in ((GateTableRow, result.gates), (AblationTableRow, result.ablation)):
+    for table, rows in (
+        (GateTableRow, result.gates),
+        (AblationTableRow, result.ablation),
+        (OutcomeTableRow, result.outcomes),
+    ):
         numbered = [{"run_id": run.id, "position": at, **row.model_dump()} for at, row in enumerate(rows)]
         _insert_all(session, table, numbered)
     return _end_run(session, run, RunState.COMPLETE, AttemptState.COMPLETE, None)

@@ -4,6 +4,7 @@
            │               ├─ evaluation   the curve on the tune rows
            │               ├─ gate         gate statistics
            │               ├─ ablation     the score with a submodule removed
+           │               ├─ outcome      true labels against predictions, counted
            │               └─ prediction   where per-example predictions lie
            ├─ dropped      methods that got no more trials
            └─ notice       sentences for the report
@@ -252,6 +253,19 @@ class AblationTableRow(Row):
     layer: Mapped[int | None]
     value: Mapped[float]
     drop: Mapped[float]
+
+
+class OutcomeTableRow(Row):
+    """How many rows of a split have this true label and were given this prediction."""
+
+    __tablename__ = "ups_outcome"
+
+    run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    split: Mapped[str] = mapped_column(String(16))
+    label: Mapped[str | None]
+    predicted: Mapped[str | None]
+    n: Mapped[int]
 
 
 class PredictionRow(Row):

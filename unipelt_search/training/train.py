@@ -15,7 +15,7 @@ from unipelt_search.errors import DivergedError
 from unipelt_search.pelt.applicability import must_be_alone
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.records.results import Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
@@ -25,6 +25,7 @@ from unipelt_search.training.costs import PeakMemory
 from unipelt_search.training.evaluate import ablate, predict, spread_rows
 from unipelt_search.training.objective import Objective
 from unipelt_search.training.optimizer import SlotAdamW
+from unipelt_search.training.outcomes import outcome_rows
 from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
 
 Event = EvaluationRow | RunResult
@@ -289,6 +290,7 @@ class _PackTraining:
                     evaluations=tuple(slot.evaluations),
                     gates=tuple(slot.gates),
                     ablation=ablation,
+                    outcomes=tuple(self._outcomes(select[number], test[number])) if confirmed else (),
                     costs=Costs(
                         trained_parameters=trained,
                         stored_parameters=stored,
@@ -320,6 +322,11 @@ class _PackTraining:
 
     def _scores(self, split: EncodedSplit, logits: np.ndarray) -> dict[str, float]:
         return score_all(self.task.target, split.labels, self.task.target.decide(logits))
+
+    def _outcomes(self, select: np.ndarray, test: np.ndarray) -> Iterator[OutcomeRow]:
+        target = self.task.target
+        yield from outcome_rows("select", self.task.select.labels, target.decide(select), target.labels)
+        yield from outcome_rows("test", self.task.test.labels, target.decide(test), target.labels)
 
     def _recorder(self, split: EncodedSplit, *, contributions: bool = False) -> GateRecorder:
         return GateRecorder(self.pack.slots, len(split), contributions=contributions)

@@ -1,0 +1,97 @@
+"""A study of every kind that a report must cope with, by what is special about it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from made_record import made_record, made_trial, whole_record, with_labels
+
+from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
+from unipelt_search.records.results import OutcomeRow
+
+SIX = ("abbreviation", "description", "entity", "human", "location", "numeric")
+ODD = (
+    '<script>alert("1")</script>', "it's \"quoted\" | `piped` & <b>bold</b>", "🎉 fête", "موقع جغرافي",
+    "a label that somebody wrote as a whole sentence, with a comma and no end in sight, since nothing forbade it " * 3,
+    "a" * 200,
+)  # fmt: skip
+
+
+def many(count: int) -> tuple[str, ...]:
+    """Label names as long as those of real intent data."""
+    kinds = ("card arrival", "lost or stolen phone", "exchange rate", "pending cash withdrawal", "top up failed")
+    return tuple(f"{kinds[number % 5]} {number}" for number in range(count))
+
+
+def regression() -> StudyRecord:
+    """A task without labels, judged by R2, whose worst method is below 0."""
+    record = made_record(
+        made_trial(0, "head", -0.2, {1: -0.21, 2: -0.25, 3: -0.18}, ()),
+        made_trial(1, "lora", 0.1, {1: 0.12, 2: 0.13, 3: 0.09}, ()),
+        made_trial(2, "unipelt_apl", 0.1, {1: 0.11, 2: 0.10, 3: 0.14}, ()),
+    )
+    zero = dict.fromkeys(("r2", "spearman", "pearson"), -0.01)
+    return with_labels(record, (), kind="pair_regression", metric="r2", majority={"select": zero, "test": zero})
+
+
+def multi_label() -> StudyRecord:
+    """A task whose rows have any number of labels: hits, misses and false alarms instead of pairs."""
+    record = whole_record(SIX)
+
+    def answered(row: OutcomeRow) -> tuple[OutcomeRow, ...]:
+        if row.label == row.predicted:
+            return (row,)
+        missed, alarm = row.model_copy(update={"predicted": None}), row.model_copy(update={"label": None})
+        return missed, alarm
+
+    trials = []
+    for trial in record.trials:
+        runs = []
+        for run in trial.runs:
+            assert run.result is not None
+            rows = tuple(new for row in run.result.outcomes for new in answered(row))
+            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"outcomes": rows})}))
+        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
+    record = record.model_copy(update={"trials": tuple(trials)})
+    return with_labels(record, SIX, kind="multi_label", metric="micro_f1")
+
+
+def odd() -> StudyRecord:
+    """Odd labels, and names and sentences without a place to break a line at."""
+    long = "/" + "unbroken" * 30
+    record = with_labels(whole_record(ODD), ODD, name=long)
+    backbone = record.spec.backbone.model_copy(update={"model": long})
+    spec = record.spec.model_copy(update={"backbone": backbone})
+    dropped = (DroppedMethod(method="prefix", phase="screen", reason=long),)
+    return record.model_copy(update={"spec": spec, "notices": (long,), "command": long, "dropped": dropped})
+
+
+def failed() -> StudyRecord:
+    """Every trial failed."""
+    trials = (made_trial(number, "lora", 0.5) for number in range(2))
+    none = [trial.model_copy(update={"state": TrialState.FAILED, "value": None, "runs": ()}) for trial in trials]
+    dropped = (DroppedMethod(method="lora", phase="screen", reason="The training loss must be a finite number."),)
+    return made_record(*none, state=StudyState.FAILED, phase="screen", dropped=dropped)
+
+
+@cache
+def studies() -> dict[str, StudyRecord]:
+    """Return the studies by a short name."""
+    head, lora = made_trial(0, "head", 0.5, {1: 0.5, 2: 0.52}), made_trial(1, "lora", 0.8, {1: 0.8, 2: 0.79})
+    unconfirmed = (made_trial(0, "head", 0.5), made_trial(1, "unipelt_apl", 0.8))
+    return {
+        "two-labels": whole_record(("negative", "positive")),
+        "six-labels": whole_record(SIX),
+        "77-labels": whole_record(many(77)),
+        "150-labels": whole_record(many(150)),
+        "odd-labels": odd(),
+        "regression": regression(),
+        "multi-label": multi_label(),
+        "one-method": made_record(lora),
+        "one-run": made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5})),
+        "no-gates": made_record(head, lora),
+        "not-confirmed": made_record(*unconfirmed, phase="tune", state=StudyState.STOPPED),
+        "running": made_record(unconfirmed[0], state=StudyState.RUNNING, phase="screen"),
+        "nothing-yet": made_record(state=StudyState.RUNNING, phase="screen", command="", notices=()),
+        "failed": failed(),
+    }
