@@ -69,3 +69,21 @@ def test_removing_every_submodule_leaves_the_linear_probe(method: str) -> None:
     with Pack(tiny_backbone(), [tiny_run(tiny_trial("head"))]) as probe:
         assert torch.allclose(probe(inputs), bare, atol=1e-6)
     assert not torch.allclose(full, bare)
+
+
+@pytest.mark.parametrize("method", PARTS)
+@torch.no_grad()
+def test_what_is_stored_can_be_loaded_into_another_pack(method: str) -> None:
+    trial = tiny_trial(method)
+    if trial.prefix is not None:
+        trial = trial.model_copy(update={"prefix": trial.prefix.model_copy(update={"mlp": None})})
+    inputs, backbone = tiny_inputs([6, 4]), tiny_backbone()
+    with Pack(backbone, [tiny_run(trial)]) as pack:
+        randomise(pack)
+        stored, expected = {name: tensor.clone() for name, tensor in pack.stored(0).items()}, pack(inputs)
+    with Pack(backbone, [tiny_run(trial, 1)]) as other:
+        assert not torch.allclose(other(inputs), expected)
+        other.load_stored(0, stored)
+        assert torch.equal(other(inputs), expected)
+        with pytest.raises(ValueError, match="names and shapes of the slot's own"):
+            other.load_stored(0, {**stored, "more": torch.ones(1)})

@@ -98,7 +98,7 @@ def load_tokenizer(spec: BackboneSpec) -> PreTrainedTokenizerBase:
     Raises:
         BackboneError: It cannot be loaded.
     """
-    with _quiet_transformers(), _load_errors(spec.model):
+    with quiet_transformers(), _load_errors(spec.model):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             resolve_model(spec.model), trust_remote_code=False
         )
@@ -125,7 +125,7 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str) -> Backbone:
     register_attention()
     path = resolve_model(spec.model)
     tokenizer = load_tokenizer(spec)
-    with _quiet_transformers(), _load_errors(spec.model):
+    with quiet_transformers(), _load_errors(spec.model):
         config = AutoConfig.from_pretrained(path, num_labels=classes, trust_remote_code=False)
         family = find_family(config.model_type)
         if config.pad_token_id is None:
@@ -214,7 +214,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep notes on newly drawn heads and progress bars off the user's terminal."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()

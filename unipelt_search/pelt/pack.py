@@ -7,7 +7,7 @@ Everything is checked before the first hook is placed. While a pack is attached 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -156,6 +156,26 @@ class Pack(nn.Module):
                 found[f"{part_name}.{name}".replace("/", ".")] = tensor.detach()
         found.update({t.name: t.parameter.detach() for t in self.trained() if not t.slotted})
         return found
+
+    @torch.no_grad()
+    def load_stored(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `stored` returned.
+
+        Args:
+            slot: The run's place in the pack; its prefix, if any, has no MLP, since none is stored.
+            tensors: The same names and shapes as `stored` returns.
+
+        Raises:
+            ValueError: The slot's prefix comes out of an MLP, or a name or shape differs.
+        """
+        prefix = self.trials[slot].prefix
+        if prefix is not None and prefix.mlp is not None:
+            raise ValueError("stored keys and values go into a prefix without MLP; set prefix.mlp to None")
+        places = self.stored(slot)  # views of the pack's own tensors
+        if {name: tensor.shape for name, tensor in places.items()} != {n: t.shape for n, t in tensors.items()}:
+            raise ValueError("stored tensors must have the names and shapes of the slot's own")
+        for name, place in places.items():
+            place.copy_(tensors[name])
 
     def counts(self, slot: int) -> tuple[int, int, int]:
         """Count one slot's numbers.

@@ -26,6 +26,7 @@ from unipelt_search.training.costs import PeakMemory
 from unipelt_search.training.evaluate import ablate, predict, spread_rows
 from unipelt_search.training.optimizer import SlotAdamW
 from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
+from unipelt_search.training.saved_model import backbone_hash
 
 Event = EvaluationRow | RunResult
 TUNE_ROWS = 500
@@ -341,6 +342,7 @@ class _PackTraining:
         return {
             "run": slot.run.model_dump(mode="json"),
             "backbone": self.pack.backbone.name,
+            "backbone_hash": backbone_hash(self.pack.backbone),
             "pooling": self.pack.backbone.pooling,
             "labels": list(self.task.labels),
             "metric": self.task.metric,

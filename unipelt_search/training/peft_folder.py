@@ -1,0 +1,155 @@
+"""A trained model as a folder of the library PEFT, where PEFT can hold it exactly.
+
+LoRA is PEFT's own LoRA. BitFit is a LoRA of rank 1 at zero with `bias="all"`, which keeps every bias. PEFT has no
+gates and no bottleneck adapter, and its prefix moves the tokens' positions up by the prefix's length, which ours does
+not, so those are refused.
+
+Source: PEFT 0.21, https://github.com/huggingface/peft
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from torch import Tensor
+
+from unipelt_search.errors import SavedModelError
+from unipelt_search.pelt.backbone import MINILM_HUB_NAME, Backbone
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.training.merge import add_biases, check_native_head, check_plain_projections, with_head
+from unipelt_search.training.sample import Sample
+from unipelt_search.training.saved_model import SavedModel
+
+HELD = ("lora", "bitfit")
+REASONS = {
+    "prefix": "PEFT moves the tokens' positions up by the prefix's length, this model was trained without that, and "
+    "its answers would differ",
+    "adapter": "PEFT has no bottleneck adapter",
+    "parallel_adapter": "PEFT has no parallel adapter",
+}
+
+
+def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
+    """Check that PEFT can hold a configuration exactly.
+
+    Args:
+        backbone: The backbone.
+        trial: The configuration.
+
+    Raises:
+        SavedModelError: It cannot; says why.
+    """
+    method = METHODS[trial.method]
+    reason = next((REASONS[submodule] for submodule in method.submodules if submodule in REASONS), None)
+    if method.gated:
+        reason = "PEFT has no gates"
+    elif trial.method not in HELD and reason is None:
+        reason = "it has no part that PEFT knows"
+    if reason is not None:
+        raise SavedModelError(
+            f"--peft holds {', '.join(HELD)} without gates; {trial.method} does not fit: {reason}. Leave --peft out."
+        )
+    check_native_head(backbone, "--peft")
+    check_plain_projections(backbone, trial, "--peft")
+
+
+def write_peft(
+    folder: Path, backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor], sample: Sample
+) -> None:
+    """Write a model as PEFT does, load it again with PEFT, and compare its answers.
+
+    Args:
+        folder: An empty folder.
+        backbone: The backbone; no pack is attached to it.
+        saved: The model's description; `check_peft` has passed.
+        tensors: The run's stored tensors.
+        sample: What the trained model answers.
+
+    Raises:
+        SavedModelError: What PEFT loads answers something else.
+    """
+    model = with_head(backbone, tensors)
+    add_biases(model, tensors)
+    with _quiet_peft():
+        wrapped = get_peft_model(model, _config(backbone, saved))
+        _fill_lora(wrapped, backbone, tensors)
+        wrapped.save_pretrained(folder, save_embedding_layers=False)
+        again = PeftModel.from_pretrained(copy.deepcopy(backbone.model), folder)
+    (folder / "README.md").write_text(_card(saved), encoding="utf-8")
+    sample.check(again, "--peft")
+
+
+def _config(backbone: Backbone, saved: SavedModel) -> LoraConfig:
+    family, lora = backbone.family, saved.trial.lora
+    return LoraConfig(
+        task_type=TaskType.SEQ_CLS,
+        base_model_name_or_path=_base_name(saved),
+        r=lora.rank if lora else 1,
+        lora_alpha=lora.alpha if lora else 1,
+        lora_dropout=lora.dropout if lora else 0.0,
+        bias="none" if lora else "all",
+        target_modules=[family.query, family.value] if lora else [f"{family.layers}.0.{family.query}"],
+        modules_to_save=_head_modules(backbone),
+    )
+
+
+def _head_modules(backbone: Backbone) -> list[str]:
+    """Name the modules that hold the trained head; PEFT wraps a head of several layers as a whole."""
+    family = backbone.family
+    modules = family.head if backbone.pooling != "native" else backbone.new_modules
+    return sorted({family.head_module if n.startswith(f"{family.head_module}.") else n for n in modules})
+
+
+@torch.no_grad()
+def _fill_lora(wrapped: Any, backbone: Backbone, tensors: Mapping[str, Tensor]) -> None:
+    """Give PEFT's factors their values: the trained ones, else zero, so that nothing is left to chance."""
+    family = backbone.family
+    for name, module in wrapped.named_modules():
+        if not hasattr(module, "lora_A"):
+            continue
+        _, _, place = name.rpartition(f"{family.layers}.")
+        number, _, part = place.partition(".")
+        projection = "query" if part == family.query else "value"
+        for factor, ours in ((module.lora_A, "down"), (module.lora_B, "up")):
+            weight = factor["default"].weight
+            weight.copy_(tensors.get(f"lora.{number}.{projection}.{ours}", torch.zeros_like(weight)))
+
+
+def _base_name(saved: SavedModel) -> str:
+    return MINILM_HUB_NAME if saved.backbone.source == "package" else saved.backbone.model
+
+
+def _card(saved: SavedModel) -> str:
+    labels = "\n".join(f"{number}. `{label}`" for number, label in enumerate(saved.task.labels))
+    return f"""# {saved.trial.method} for {saved.task.name}, in the form of PEFT
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification
+
+base = AutoModelForSequenceClassification.from_pretrained({_base_name(saved)!r}, num_labels={len(saved.task.labels)})
+model = PeftModel.from_pretrained(base, "this folder").eval()
+```
+
+Texts are cut after {saved.task.max_length} tokens. A causal base model needs a `pad_token_id` in its configuration.
+
+The outputs mean:
+
+{labels}
+"""
+
+
+@contextmanager
+def _quiet_peft() -> Iterator[None]:
+    """Keep notes about versions to come, which a user can do nothing about, off the terminal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
