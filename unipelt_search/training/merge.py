@@ -24,6 +24,11 @@ UNMERGEABLE = {
     "parallel_adapter": "a parallel adapter is a further layer, which no weight of the backbone can hold",
     "prefix": "a prefix is further keys and values, which no weight of the backbone can hold",
 }
+PLACES = {
+    "lora": {"query": "query", "value": "value"},
+    "ia3": {"key": "key", "value": "value", "ffn": "ffn_out"},
+}
+"""Where a submodule changes a linear layer, with the part of a backbone's layer that is."""
 
 
 def check_mergeable(backbone: Backbone, trial: TrialSpec) -> None:
@@ -76,8 +81,29 @@ def check_native_head(backbone: Backbone, option: str) -> None:
         )
 
 
+def scaled_modules(backbone: Backbone, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Name the linear layers that LoRA or IA3 changes.
+
+    Args:
+        backbone: The backbone.
+        tensors: A run's stored tensors.
+
+    Returns:
+        Each layer's name in the model, with the beginning of its tensors' names, such as ``lora.3.query``.
+    """
+    names = {id(module): name for name, module in backbone.model.named_modules()}
+    found = {}
+    for layer in layer_parts(backbone.base, backbone.family):
+        for part, places in PLACES.items():
+            for place, attribute in places.items():
+                begin = f"{part}.{layer.number}.{place}"
+                if any(name.startswith(f"{begin}.") for name in tensors):
+                    found[names[id(getattr(layer, attribute).module)]] = begin
+    return found
+
+
 def check_plain_projections(backbone: Backbone, trial: TrialSpec, option: str) -> None:
-    """Check that LoRA's projections are linear layers of their own.
+    """Check that the layers that LoRA or IA3 changes are linear layers of their own.
 
     Args:
         backbone: The backbone.
@@ -87,14 +113,14 @@ def check_plain_projections(backbone: Backbone, trial: TrialSpec, option: str) -
     Raises:
         SavedModelError: They are parts of a larger matrix.
     """
-    if "lora" not in METHODS[trial.method].submodules:
-        return
+    places = {name for part in METHODS[trial.method].submodules for name in PLACES.get(part, {}).values()}
     for layer in layer_parts(backbone.base, backbone.family):
-        for projection in (layer.query, layer.value):
+        for place in sorted(places):
+            projection: Projection = getattr(layer, place)
             linear = projection.module
             if not isinstance(linear, nn.Linear) or linear.weight.shape != (projection.out, projection.inner):
                 raise SavedModelError(
-                    f"{option} needs query and value projections of their own; those of {backbone.name!r} are parts of "
+                    f"{option} needs projections that are layers of their own; those of {backbone.name!r} are parts of "
                     f"a larger matrix. Leave {option} out."
                 )
 
@@ -143,15 +169,19 @@ def merged_model(backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Ten
     for name, values in _below(tensors, "backbone").items():
         _set(model.get_parameter(name), values)
     add_biases(model, tensors)
-    if trial.lora is not None:
-        layers = layer_parts(model.base_model, backbone.family)
-        for layer in layers:
-            projections: dict[str, Projection] = {"query": layer.query, "value": layer.value}
-            for name, projection in projections.items():
-                down, up = (tensors[f"lora.{layer.number}.{name}.{part}"].double() for part in ("down", "up"))
-                weight: Any = projection.module.weight
-                update = trial.lora.alpha / trial.lora.rank * (up @ down)
-                _set(weight, weight.detach().double() + update.to(weight.device))
+    for name, begin in scaled_modules(backbone, tensors).items():
+        linear = model.get_submodule(name)
+        weight, bias = linear.weight.detach().double().cpu(), linear.bias
+        own = {part: values.double() for part, values in _below(tensors, begin).items()}
+        if trial.lora is not None and "up" in own:
+            _set(linear.weight, weight + trial.lora.alpha / trial.lora.rank * (own["up"] @ own["down"]))
+        elif begin.endswith(".ffn"):  # IA3 on the layer's input
+            _set(linear.weight, weight * (1 + own["deviation"]))
+        else:  # IA3 on the layer's output
+            scale = 1 + own["deviation"]
+            _set(linear.weight, weight * scale[:, None])
+            if bias is not None:
+                _set(bias, bias.detach().double().cpu() * scale)
     return model
 
 

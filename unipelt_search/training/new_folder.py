@@ -59,6 +59,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
     made.mkdir()
     try:
         yield made
+        for file in made.rglob("*"):
+            if file.is_file():  # safetensors lets nobody but the owner read its files
+                file.chmod(made.stat().st_mode & 0o666)
         if folder.exists():
             os.replace(folder, old)
         os.replace(made, folder)

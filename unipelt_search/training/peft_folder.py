@@ -1,6 +1,6 @@
 """A trained model as a folder of the library PEFT, where PEFT can hold it exactly.
 
-LoRA is PEFT's own LoRA. BitFit is a LoRA of rank 1 at zero with `bias="all"`, which keeps every bias. PEFT has no
+LoRA and IA3 are PEFT's own. BitFit is a LoRA of rank 1 at zero with `bias="all"`, which keeps every bias. PEFT has no
 gates and no bottleneck adapter, and its prefix moves the tokens' positions up by the prefix's length, which ours does
 not, so those are refused.
 
@@ -17,18 +17,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import IA3Config, LoraConfig, PeftModel, TaskType, get_peft_model
 from torch import Tensor
 
 from unipelt_search.errors import SavedModelError
 from unipelt_search.pelt.backbone import MINILM_HUB_NAME, Backbone
+from unipelt_search.pelt.layers import layer_parts
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import TrialSpec
-from unipelt_search.training.merge import add_biases, check_native_head, check_plain_projections, with_head
+from unipelt_search.training.merge import (
+    add_biases,
+    check_native_head,
+    check_plain_projections,
+    scaled_modules,
+    with_head,
+)
 from unipelt_search.training.sample import Sample
 from unipelt_search.training.saved_model import SavedModel
 
-HELD = ("lora", "bitfit")
+HELD = ("lora", "ia3", "bitfit")
 REASONS = {
     "prefix": "PEFT moves the tokens' positions up by the prefix's length, this model was trained without that, and "
     "its answers would differ",
@@ -79,48 +86,51 @@ def write_peft(
     model = with_head(backbone, tensors)
     add_biases(model, tensors)
     with _quiet_peft():
-        wrapped = get_peft_model(model, _config(backbone, saved))
-        _fill_lora(wrapped, backbone, tensors)
+        wrapped = get_peft_model(model, _config(backbone, saved, tensors))
+        _fill(wrapped, scaled_modules(backbone, tensors), tensors)
         wrapped.save_pretrained(folder, save_embedding_layers=False)
         again = PeftModel.from_pretrained(copy.deepcopy(backbone.model), folder)
     (folder / "README.md").write_text(_card(saved), encoding="utf-8")
     sample.check(again, "--peft")
 
 
-def _config(backbone: Backbone, saved: SavedModel) -> LoraConfig:
-    family, lora = backbone.family, saved.trial.lora
-    return LoraConfig(
-        task_type=TaskType.SEQ_CLS,
-        base_model_name_or_path=_base_name(saved),
-        r=lora.rank if lora else 1,
-        lora_alpha=lora.alpha if lora else 1,
-        lora_dropout=lora.dropout if lora else 0.0,
-        bias="none" if lora else "all",
-        target_modules=[family.query, family.value] if lora else [f"{family.layers}.0.{family.query}"],
-        modules_to_save=_head_modules(backbone),
-    )
+def _config(backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor]) -> LoraConfig | IA3Config:
+    lora, scaled = saved.trial.lora, scaled_modules(backbone, tensors)
+    common: dict[str, Any] = {
+        "task_type": TaskType.SEQ_CLS,
+        "base_model_name_or_path": _base_name(saved),
+        "modules_to_save": _head_modules(backbone),
+    }
+    if saved.trial.method == "ia3":
+        inputs = [name for name, begin in scaled.items() if begin.endswith(".ffn")]
+        return IA3Config(target_modules=list(scaled), feedforward_modules=inputs, **common)
+    if lora is not None:
+        rank = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout}
+        return LoraConfig(target_modules=list(scaled), **rank, **common)
+    query = layer_parts(backbone.base, backbone.family)[0].query.module
+    name = next(name for name, module in backbone.model.named_modules() if module is query)
+    return LoraConfig(target_modules=[name], r=1, bias="all", **common)
 
 
 def _head_modules(backbone: Backbone) -> list[str]:
     """Name the modules that hold the trained head; PEFT wraps a head of several layers as a whole."""
-    family = backbone.family
-    modules = family.head if backbone.pooling != "native" else backbone.new_modules
-    return sorted({family.head_module if n.startswith(f"{family.head_module}.") else n for n in modules})
+    modules = backbone.family.head if backbone.pooling != "native" else backbone.new_modules
+    inside = f"{backbone.model.base_model_prefix}."
+    return sorted({name if name.startswith(inside) else name.split(".")[0] for name in modules})
 
 
 @torch.no_grad()
-def _fill_lora(wrapped: Any, backbone: Backbone, tensors: Mapping[str, Tensor]) -> None:
-    """Give PEFT's factors their values: the trained ones, else zero, so that nothing is left to chance."""
-    family = backbone.family
-    for name, module in wrapped.named_modules():
-        if not hasattr(module, "lora_A"):
-            continue
-        _, _, place = name.rpartition(f"{family.layers}.")
-        number, _, part = place.partition(".")
-        projection = "query" if part == family.query else "value"
-        for factor, ours in ((module.lora_A, "down"), (module.lora_B, "up")):
-            weight = factor["default"].weight
-            weight.copy_(tensors.get(f"lora.{number}.{projection}.{ours}", torch.zeros_like(weight)))
+def _fill(wrapped: Any, scaled: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+    """Give PEFT's parts their values: the trained ones, else zero, so that nothing is left to chance."""
+    for name, module in wrapped.base_model.model.named_modules():
+        begin = scaled.get(name)
+        if hasattr(module, "lora_A"):
+            for factor, ours in ((module.lora_A, "down"), (module.lora_B, "up")):
+                weight = factor["default"].weight
+                weight.copy_(tensors.get(f"{begin}.{ours}", torch.zeros_like(weight)))
+        elif hasattr(module, "ia3_l"):
+            weight = module.ia3_l["default"]
+            weight.copy_((1 + tensors[f"{begin}.deviation"]).view_as(weight))
 
 
 def _base_name(saved: SavedModel) -> str:

@@ -18,7 +18,7 @@ from typing import Literal, Self
 import torch
 from pydantic import Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from unipelt_search.errors import SavedModelError
@@ -111,7 +111,7 @@ def backbone_hash(backbone: Backbone) -> str:
     prefix = f"{backbone.model.base_model_prefix}."
     unused = [name.removeprefix(prefix) for name in backbone.new_modules]
     if backbone.family.pooler and backbone.pooling != "native":
-        unused.append(backbone.family.pooler)
+        unused.append(backbone.family.pooler.removeprefix(prefix))
     digest = hashlib.sha256()
     for name, tensor in sorted(backbone.base.state_dict().items()):
         if any(name.startswith(f"{part}.") for part in unused):
@@ -131,9 +131,7 @@ def write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> str:
     Returns:
         The SHA-256 of the file.
     """
-    # Not save_file: its file can be read by its owner alone.
-    content = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
-    (folder / WEIGHTS).write_bytes(content)
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, folder / WEIGHTS)
     return _file_hash(folder / WEIGHTS)
 
 
