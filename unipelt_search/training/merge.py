@@ -149,8 +149,10 @@ def add_biases(model: Any, tensors: Mapping[str, Tensor]) -> None:
         model: The model, which is changed.
         tensors: A run's stored tensors.
     """
+    modules = dict(model.named_modules())
     for name, delta in _below(tensors, "bitfit").items():
-        bias = model.base_model.get_submodule(name.removesuffix(".delta")).bias
+        own = name.removesuffix(".delta")  # from the base model; a pooler may stand beside it
+        bias = modules.get(f"{model.base_model_prefix}.{own}", modules.get(own)).bias
         _set(bias, bias.detach() + delta.to(bias.device))
 
 
