@@ -152,7 +152,8 @@ def add_biases(model: Any, tensors: Mapping[str, Tensor]) -> None:
     modules = dict(model.named_modules())
     for name, delta in _below(tensors, "bitfit").items():
         own = name.removesuffix(".delta")  # from the base model; a pooler may stand beside it
-        bias = modules.get(f"{model.base_model_prefix}.{own}", modules.get(own)).bias
+        inside = f"{model.base_model_prefix}.{own}"
+        bias = modules[inside if inside in modules else own].bias
         _set(bias, bias.detach() + delta.to(bias.device))
 
 
