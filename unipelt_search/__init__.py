@@ -14,7 +14,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unipelt_search.api import Study, delete_study, list_studies, open_study, plan_study, run_study
+    from unipelt_search.api import (
+        delete_study,
+        export_model,
+        list_studies,
+        load_model,
+        open_study,
+        plan_study,
+        run_study,
+    )
+    from unipelt_search.reporting.opened_study import Study
     from unipelt_search.specs.load_study import load_study
     from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 
@@ -29,7 +38,9 @@ __all__ = [
     "StudySpec",
     "TaskSpec",
     "delete_study",
+    "export_model",
     "list_studies",
+    "load_model",
     "load_study",
     "open_study",
     "plan_study",
@@ -37,9 +48,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Study": "api",
+    "Study": "reporting.opened_study",
     "delete_study": "api",
+    "export_model": "api",
     "list_studies": "api",
+    "load_model": "api",
     "open_study": "api",
     "plan_study": "api",
     "run_study": "api",

@@ -11,74 +11,35 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from unipelt_search.errors import BackboneError, RequestError, StudyExistsError, StudyNotFoundError
+from unipelt_search.errors import BackboneError, RequestError, SavedModelError, StudyExistsError, StudyNotFoundError
 from unipelt_search.records.history import DroppedMethod, StudyLine, StudyRecord, StudyState
 from unipelt_search.records.progress import StudyProgress
-from unipelt_search.records.report import StudyReport
 from unipelt_search.records.study_plan import StudyPlan
-from unipelt_search.reporting.assemble import build_report, render_json
-from unipelt_search.reporting.frames import gates_frame, leaderboard_frame
+from unipelt_search.reporting.assemble import render_json
+from unipelt_search.reporting.opened_study import Study
 from unipelt_search.reporting.page import render_html
 from unipelt_search.settings import storage_url
 from unipelt_search.specs.methods import DEFAULT_METHODS
+from unipelt_search.specs.question import shrunk_budget, spec_differences
 from unipelt_search.specs.seeds import run_seeds
-from unipelt_search.specs.study import BudgetSpec, StudySpec
+from unipelt_search.specs.study import StudySpec
 from unipelt_search.storage.store import StudyStore
+from unipelt_search.verdict.choose import choose_run
 
 if TYPE_CHECKING:
     from unipelt_search.pelt.backbone import Backbone
     from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.encode import EncodedTask
     from unipelt_search.tasks.task import Task
+    from unipelt_search.training.loaded_model import LoadedModel
 
 Watch = Callable[[StudyProgress], None]
 _PACKAGES = ("unipelt-search", "torch", "transformers", "ray", "optuna")
 _CUT_SHARE_WORTH_A_NOTICE = 0.05
-
-
-class Study:
-    """A study as the database had it when it was opened."""
-
-    def __init__(self, record: StudyRecord, *, interrupted: bool = False) -> None:
-        """Take a record.
-
-        Args:
-            record: The study, with its details.
-            interrupted: Whether the user interrupted the search that led here.
-        """
-        self.record = record
-        self.interrupted = interrupted
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self.record.spec.name
-
-    @cached_property
-    def report(self) -> StudyReport:
-        """The whole answer, as in report.json."""
-        return build_report(self.record)
-
-    @property
-    def leaderboard(self) -> pd.DataFrame:
-        """One row per method, best first."""
-        return leaderboard_frame(self.report)
-
-    @property
-    def gates(self) -> pd.DataFrame:
-        """One row per trial, layer and gate."""
-        return gates_frame(self.report)
-
-    def __repr__(self) -> str:
-        """Say the name and the verdict."""
-        return f"<Study {self.name!r}, {self.record.state}: {self.report.verdict.sentence}>"
 
 
 def open_study(name: str, *, storage: str | None = None) -> Study:
@@ -169,6 +130,79 @@ def run_study(
     _, encoded, dropped = _prepare(spec, task)
     interrupted = _search(spec, url, task, encoded, dropped, found, out=out, command=command, watch=watch, began=began)
     return _deliver(url, spec.name, out, interrupted=interrupted)
+
+
+def export_model(
+    name: str,
+    to: str | Path,
+    *,
+    trial: int | None = None,
+    cheapest: bool = False,
+    merged: str | Path | None = None,
+    peft: str | Path | None = None,
+    force: bool = False,
+    storage: str | None = None,
+) -> Path:
+    """Write a study's best model as a folder that `load_model` loads.
+
+    Args:
+        name: The study's name.
+        to: Folder for the trained tensors, their description and a model card; the backbone is not in it.
+        trial: This trial's model; None is the verdict's.
+        cheapest: Of the methods that tie the one with the fewest stored parameters, not the best.
+        merged: Folder for a plain Hugging Face model with the same answers, where that is exact.
+        peft: Folder in the form of the library PEFT, where that is exact.
+        force: Replace models that are there.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Returns:
+        The folder `to`.
+
+    Raises:
+        StudyNotFoundError: There is none of that name.
+        SavedModelError: The weights are gone, a place is not free, or a form cannot hold the model; nothing is written.
+    """
+    study = open_study(name, storage=storage)
+    run = choose_run(study.record, trial=trial, cheapest=cheapest)
+    from unipelt_search.training.export import PeftForm, Places, export_run
+
+    form = None
+    if peft is not None:
+        try:
+            from unipelt_search.training.peft_folder import check_peft, write_peft
+        except ModuleNotFoundError as error:
+            if error.name != "peft":
+                raise
+            raise SavedModelError(
+                "--peft needs the package peft, which is not installed: pip install 'unipelt-search[peft]'."
+            ) from error
+        form = PeftForm(check_peft, write_peft)
+    row = next((row for row in study.report.leaderboard if row.trial == run.trial), None)
+    gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select" and not row.label]
+    merged, peft = (None if place is None else Path(place) for place in (merged, peft))
+    places = Places(Path(to), merged=merged, peft=peft, force=force)
+    export_run(study.record, run, places, row=row, gates=gates, peft=form)
+    return places.to
+
+
+def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None = None) -> LoadedModel:
+    """Load a model that was exported.
+
+    Args:
+        folder: What `export_model` or `unipelt-search export` wrote; one from elsewhere runs no code.
+        device: `cpu` or `cuda`.
+        backbone: The backbone's folder or hub name, where it is no longer what it was; its weights must be the same.
+
+    Returns:
+        The model: `predict(texts)` answers, `gates(texts)` shows which gates opened.
+
+    Raises:
+        SavedModelError: The folder is damaged or foreign, or the backbone is another one.
+        RequestError: The device is unknown or not there.
+    """
+    from unipelt_search.training.loaded_model import load_saved
+
+    return load_saved(Path(folder), device, backbone)
 
 
 def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | None = None) -> StudyPlan:
@@ -329,44 +363,15 @@ def _existing_study(url: str, name: str) -> StudyRecord | None:
 
 
 def _check_same_question(found: StudyRecord, spec: StudySpec, task: Task) -> None:
-    differences = _differences(found.spec, spec)
+    differences = spec_differences(found.spec, spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")
-    differences.extend(_shrunk(found.spec.budget, spec.budget))
+    differences.extend(shrunk_budget(found.spec.budget, spec.budget))
     if differences:
         raise StudyExistsError(
             f"A study goes on only with the same question and no smaller budget; {spec.name!r} exists and differs in "
             f"{'; '.join(differences)}. Choose another --name, or delete it: unipelt-search delete {spec.name}."
         )
-
-
-def _differences(old: StudySpec, new: StudySpec) -> list[str]:
-    if old.question_hash() == new.question_hash():
-        return []
-    before, after = _flat(old.question()), _flat(new.question())
-    return [f"{name}: {before[name]} → {after[name]}" for name in after if before[name] != after[name]]
-
-
-def _flat(question: dict[str, object]) -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for part, value in question.items():
-        if isinstance(value, dict):
-            flat |= {f"{part}.{name}": inner for name, inner in value.items()}
-        else:
-            flat[part] = value
-    return flat
-
-
-def _shrunk(old: BudgetSpec, new: BudgetSpec) -> list[str]:
-    shrunk = [
-        f"budget.{name}: {getattr(old, name)} → {getattr(new, name)}"
-        for name in ("trials", "seeds")
-        if getattr(new, name) < getattr(old, name)
-    ]
-    if new.time_seconds is not None and (old.time_seconds is None or new.time_seconds < old.time_seconds):
-        before = "no limit" if old.time_seconds is None else f"{old.time_seconds:g}"
-        shrunk.append(f"budget.time_seconds: {before} → {new.time_seconds:g}")
-    return shrunk
 
 
 def _software() -> dict[str, str]:

@@ -6,7 +6,8 @@
     │   ├── BackboneError     the backbone cannot be loaded, or a method cannot attach to it
     │   ├── MachineError      the machine, its network or its installation lacks what was asked for
     │   ├── StudyExistsError  a study of that name asks something else
-    │   └── StudyNotFoundError  no study of that name is in this database
+    │   ├── StudyNotFoundError  no study of that name is in this database
+    │   └── SavedModelError   a trained model cannot be exported, or a folder is no model that can be loaded
     ├── StorageError          the study database cannot be read or written
     ├── DivergedError         a run's loss or score is no finite number; the run fails, the study goes on
     └── NoUsableTrialError    every trial failed (exit code 3)
@@ -46,6 +47,10 @@ class StudyExistsError(RequestError):
 
 class StudyNotFoundError(RequestError):
     """No study of that name is in the database."""
+
+
+class SavedModelError(RequestError):
+    """A trained model cannot be exported as asked, or a folder holds no model that can be loaded."""
 
 
 class StorageError(UnipeltError):

@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from unipelt_search.records.history import TrialRecord
 from unipelt_search.records.results import OutcomeRow
 from unipelt_search.reporting.pooled_outcomes import label_scores, pool_outcomes
-from unipelt_search.training.outcomes import outcome_rows
+from unipelt_search.training.evaluate import outcome_rows
 from unipelt_search.verdict.standings import method_standings
 
 

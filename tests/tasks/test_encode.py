@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tiny import tiny_tokenizer
 from unipelt_search.errors import BackboneError
-from unipelt_search.tasks.encode import CHARACTERS_PER_TOKEN, EncodedTask, encode_task
+from unipelt_search.tasks.encode import CHARACTERS_PER_TOKEN, EncodedTask, encode_task, encode_texts, pad_token_id
 from unipelt_search.tasks.target import Target
 from unipelt_search.tasks.task import Split, Task
 
@@ -87,3 +87,17 @@ def test_no_room_and_no_token_are_refused() -> None:
         encode_task(task(("w0", "w1")), tiny_tokenizer(), 4)
     with pytest.raises(BackboneError, match="finds none in 1 rows"):
         encode_task(task(("w0",), ("\u2003",)), bare_tokenizer(), 8)
+
+
+def test_texts_without_labels_are_encoded_alike() -> None:
+    rows = (("w0 w5",), ("w1 " * 20,))
+    encoded, whole = encode_texts(rows, tiny_tokenizer(), 8), encode_task(task(*rows), tiny_tokenizer(), 8)
+    assert [row.tolist() for row in encoded.input_ids] == [row.tolist() for row in whole.train.input_ids]
+    assert encoded.labels.tolist() == [0, 0]
+    assert len(encode_texts([], tiny_tokenizer(), 8)) == 0
+    with pytest.raises(BackboneError, match="finds none in 1 rows"):
+        encode_texts([("w0",), ("",)], bare_tokenizer(), 8)
+
+
+def test_padding_is_any_number_of_the_vocabulary() -> None:
+    assert [pad_token_id(bare_tokenizer(**special)) for special in ({}, {"eos_token": "[END]"})] == [0, 2]

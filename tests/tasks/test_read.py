@@ -9,7 +9,7 @@ import pytest
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import read as read_module
-from unipelt_search.tasks.read import read_data
+from unipelt_search.tasks.read import read_data, read_texts
 from unipelt_search.tasks.rows import RawData, Rows
 
 CSV = "text,label\nx,0\ny,1\n"
@@ -95,3 +95,15 @@ def test_a_name_that_is_no_path_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPa
         DataError, match="must have a split `train` with labels; owner/name has: dev, validation, extra"
     ):
         read("owner/name")
+
+
+def test_texts_need_no_label_column(tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("b,a\nx,1\ny,2\n", encoding="utf-8")
+    assert read_texts(path, ("a", "b")) == (("1", "x"), ("2", "y"))
+    with pytest.raises(DataError, match="--text must name a column of new.csv; got 'c', found: b, a"):
+        read_texts(path, ("c",))
+    with pytest.raises(DataError, match="--data must be a file; .* is none. .* has: new.csv"):
+        read_texts(tmp_path / "old.csv", ("a",))
+    with pytest.raises(DataError, match="--data must be a file"):
+        read_texts(tmp_path, ("a",))

@@ -9,12 +9,12 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from unipelt_search.tasks.target import (
     Target,
-    answers_of,
     has_sets,
     make_target,
     names_of,
     number_of,
     positive_label,
+    predictions_of,
 )
 
 CLASSES = Target("classification", ("a", "b", "c"))
@@ -48,16 +48,16 @@ def test_logits_become_predictions() -> None:
 
 def test_answers_are_in_the_users_terms_with_torchs_probabilities() -> None:
     logits = np.array([[0.1, 0.3, -1.0], [-200.0, -100.0, -100.5]], dtype=np.float32)
-    classes, sets = answers_of(CLASSES, logits), answers_of(SETS, logits)
-    assert [answer.value for answer in classes] == ["b", "b"]
-    assert [answer.value for answer in sets] == [("a", "b"), ()]
+    classes, sets = predictions_of(CLASSES, logits), predictions_of(SETS, logits)
+    assert [answer.label for answer in classes] == ["b", "b"]
+    assert [answer.label for answer in sets] == [("a", "b"), ()]
     for answers, probabilities in ((classes, torch.tensor(logits).softmax(-1)), (sets, torch.tensor(logits).sigmoid())):
         for answer, row in zip(answers, probabilities, strict=True):
             assert answer.probabilities is not None
             assert list(answer.probabilities) == ["a", "b", "c"]
             assert list(answer.probabilities.values()) == pytest.approx(row.tolist(), abs=1e-6)
-    (number,) = answers_of(NUMBERS, np.array([[0.5]], dtype=np.float32))
-    assert (number.value, number.probabilities) == (11.0, None)
+    (number,) = predictions_of(NUMBERS, np.array([[0.5]], dtype=np.float32))
+    assert (number.label, number.probabilities) == (11.0, None)
 
 
 def test_the_majority_needs_no_text() -> None:

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from unipelt_search import __version__
-from unipelt_search.cli import delete_command, read_commands, run_command
+from unipelt_search.cli import delete_command, export_commands, read_commands, run_command
 from unipelt_search.cli.doctor import doctor_line
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM
 from unipelt_search.errors import MachineError, NoUsableTrialError, RequestError, StorageError, UnipeltError
@@ -36,6 +36,8 @@ for command in (
     read_commands.gates,
     read_commands.studies,
     read_commands.methods,
+    export_commands.export,
+    export_commands.predict,
     delete_command.delete,
 ):
     app.command()(command)

@@ -105,7 +105,7 @@ def load_tokenizer(spec: BackboneSpec) -> PreTrainedTokenizerBase:
     Raises:
         BackboneError: It cannot be loaded.
     """
-    with _quiet_transformers(), _load_errors(spec.model):
+    with quiet_transformers(), _load_errors(spec.model):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             resolve_model(spec.model), trust_remote_code=False
         )
@@ -131,14 +131,14 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str) -> Backbone:
     """
     register_attention()
     path = resolve_model(spec.model)
-    with _quiet_transformers(), _load_errors(spec.model):
+    with quiet_transformers(), _load_errors(spec.model):
         config = AutoConfig.from_pretrained(path, num_labels=classes, trust_remote_code=False)
     model_class = _model_class(spec.model, config)
     tokenizer = load_tokenizer(spec)
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
     config.use_cache = False  # a classification needs no keys and values of earlier tokens
-    with _quiet_transformers(), _load_errors(spec.model):
+    with quiet_transformers(), _load_errors(spec.model):
         model, info = model_class.from_pretrained(
             path,
             config=config,
@@ -317,7 +317,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep notes on newly drawn heads and progress bars off the user's terminal."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()

@@ -85,21 +85,56 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
     return EncodedTask(
         target=task.target,
         metric=task.metric,
-        pad_token_id=_pad_token_id(tokenizer),
+        pad_token_id=pad_token_id(tokenizer),
         **splits,
         truncated_share=sum(cut for _, cut in encoded.values()) / rows,
     )
+
+
+def encode_texts(texts: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
+    """Tokenize rows that have no labels.
+
+    Args:
+        texts: One text per row, or the two of a pair.
+        tokenizer: The backbone's tokenizer.
+        max_length: Tokens of a row at most, as in training.
+
+    Returns:
+        The rows, with 0 in place of every label.
+
+    Raises:
+        BackboneError: The tokenizer finds no token in a row.
+    """
+    ids, types, _ = _tokenize(texts, tokenizer, max_length)
+    return EncodedSplit(tuple(ids), tuple(types) or None, np.zeros(len(ids), dtype=np.int64))
+
+
+def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return what padding positions hold; they are masked, so any number of the vocabulary does."""
+    for number in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+        if number is not None:
+            return int(number)
+    return 0
 
 
 def _encode_split(
     split: Split, target: Target, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> tuple[EncodedSplit, int]:
     """Tokenize a split; also return how many of its rows were cut."""
+    ids, types, cut = _tokenize(split.texts, tokenizer, max_length)
+    labels = target.array(split.labels)
+    return EncodedSplit(input_ids=tuple(ids), token_type_ids=tuple(types) or None, labels=labels), cut
+
+
+def _tokenize(
+    texts: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[list[np.ndarray], list[np.ndarray], int]:
+    """Tokenize rows: token numbers, token types if the tokenizer has any, and how many rows were cut."""
     ids: list[np.ndarray] = []
     types: list[np.ndarray] = []
     cut = 0
-    for start in range(0, len(split), BATCH_ROWS):
-        encoded, cut_here = _encode_rows(split.texts[start : start + BATCH_ROWS], tokenizer, max_length)
+    for start in range(0, len(texts), BATCH_ROWS):
+        encoded, cut_here = _encode_rows(texts[start : start + BATCH_ROWS], tokenizer, max_length)
         cut += cut_here
         ids += [np.asarray(row, dtype=np.int64) for row in encoded["input_ids"]]
         types += [np.asarray(row, dtype=np.int64) for row in encoded.get("token_type_ids", ())]
@@ -109,8 +144,7 @@ def _encode_split(
             f"Every row must have a token; this backbone's tokenizer finds none in {empty} rows, whose texts are "
             "invisible characters. Remove them."
         )
-    labels = target.array(split.labels)
-    return EncodedSplit(input_ids=tuple(ids), token_type_ids=tuple(types) or None, labels=labels), cut
+    return ids, types, cut
 
 
 def _encode_rows(
@@ -132,11 +166,3 @@ def _encode_rows(
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return what padding positions hold; they are masked, so any number of the vocabulary does."""
-    for number in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-        if number is not None:
-            return int(number)
-    return 0

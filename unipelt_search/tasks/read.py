@@ -54,6 +54,25 @@ def read_data(spec: TaskSpec) -> RawData:
     return name_splits(spec.data, *read_hub(spec.data, spec))
 
 
+def read_texts(path: Path, text: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Read the texts of one file, which needs no label.
+
+    Args:
+        path: A file of a kind that can be trained on.
+        text: The column with the text, or the two of a text pair.
+
+    Returns:
+        One text per row, or the two of a pair, in the file's order.
+
+    Raises:
+        DataError: It cannot be found or read, or a column or a text is missing.
+    """
+    if not path.is_file():
+        raise DataError(f"--data must be a file; {str(path)!r} is none. {_near(path)}")
+    # The readers want a label column; the first text stands in for one.
+    return _read_file(path, TaskSpec(data=str(path), text=text, label=text[0])).texts
+
+
 def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
     files: dict[str, Path] = {}
     others = []

@@ -109,28 +109,28 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """What a model says of one row, in the user's terms."""
 
-    value: str | float | tuple[str, ...]
+    label: str | float | tuple[str, ...]
     """The class, the number, or the labels."""
     probabilities: dict[str, float] | None
     """Of every class (they sum to 1), or of every label (each for itself); None for a number."""
 
 
-def answers_of(target: Target, logits: np.ndarray) -> list[Answer]:
-    """Turn a model's outputs into answers.
+def predictions_of(target: Target, logits: np.ndarray) -> list[Prediction]:
+    """Turn a model's outputs into predictions.
 
     Args:
         target: What the outputs mean.
         logits: ``(n, outputs)``.
 
     Returns:
-        One answer per row.
+        One prediction per row.
     """
     decided = target.decide(logits)
     if target.kind == "regression":
-        return [Answer(float(number), None) for number in decided]
+        return [Prediction(float(number), None) for number in decided]
     outputs = logits.astype(np.float64)
     if target.kind == "classification":
         powers = np.exp(outputs - outputs.max(-1, keepdims=True))
@@ -140,7 +140,7 @@ def answers_of(target: Target, logits: np.ndarray) -> list[Answer]:
         shares = 0.5 * (1 + np.tanh(outputs / 2))  # the sigmoid, without overflow
         values = [tuple(target.labels[place] for place in np.flatnonzero(row)) for row in decided]
     return [
-        Answer(value, dict(zip(target.labels, map(float, row), strict=True)))
+        Prediction(value, dict(zip(target.labels, map(float, row), strict=True)))
         for value, row in zip(values, shares, strict=True)
     ]
 

@@ -1,14 +1,15 @@
-"""Scoring rows with a pack, and what happens to the score when a submodule is removed."""
+"""Scoring rows with a pack: answers label by label, and the score with a submodule removed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import torch
 
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.records.results import AblationRow
+from unipelt_search.records.results import AblationRow, OutcomeRow
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
@@ -84,3 +85,38 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
         for submodule in submodules:
             without = value(frozenset({(submodule, layer)}))
             yield AblationRow(submodule=submodule, layer=layer, value=without, drop=full - without)
+
+
+def outcome_rows(
+    split: Literal["select", "test"], labels: np.ndarray, predicted: np.ndarray, names: tuple[str, ...]
+) -> Iterator[OutcomeRow]:
+    """Count true labels against predictions.
+
+    Args:
+        split: Which rows.
+        labels: ``(n,)``, the true label of each row; ``(n, L)`` of 0 and 1 where a row may have any number of labels.
+        predicted: The predictions in the same shape.
+        names: The L labels' names; none for a task without labels.
+
+    Yields:
+        The counts that are not 0, in the order of the names: pairs of true and predicted label, or, for the matrix,
+        each label's hits, misses and false alarms.
+    """
+    if names and labels.ndim == 2:
+        yield from _by_label(split, labels.astype(bool), predicted.astype(bool), names)
+    elif names:
+        size = len(names)
+        pairs = np.bincount(labels * size + predicted, minlength=size * size).reshape(size, size)
+        for true, answer in np.argwhere(pairs):
+            yield OutcomeRow(split=split, label=names[true], predicted=names[answer], n=int(pairs[true, answer]))
+
+
+def _by_label(
+    split: Literal["select", "test"], labels: np.ndarray, predicted: np.ndarray, names: tuple[str, ...]
+) -> Iterator[OutcomeRow]:
+    hits, misses, alarms = labels & predicted, labels & ~predicted, ~labels & predicted  # (n, L) each
+    for number, name in enumerate(names):
+        for label, answer, rows in ((name, name, hits), (name, None, misses), (None, name, alarms)):
+            count = int(rows[:, number].sum())
+            if count:
+                yield OutcomeRow(split=split, label=label, predicted=answer, n=count)

@@ -22,11 +22,11 @@ from unipelt_search.tasks.metrics import score_all
 from unipelt_search.training.batches import lengths_of, make_batch, training_batches
 from unipelt_search.training.checkpoint import save_run
 from unipelt_search.training.costs import PeakMemory
-from unipelt_search.training.evaluate import ablate, predict, spread_rows
+from unipelt_search.training.evaluate import ablate, outcome_rows, predict, spread_rows
 from unipelt_search.training.objective import Objective
 from unipelt_search.training.optimizer import SlotAdamW
-from unipelt_search.training.outcomes import outcome_rows
 from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
+from unipelt_search.training.saved_model import backbone_hash
 
 Event = EvaluationRow | RunResult
 TUNE_ROWS = 500
@@ -353,8 +353,8 @@ class _PackTraining:
         return {
             "run": slot.run.model_dump(mode="json"),
             "backbone": self.pack.backbone.name,
+            "backbone_hash": backbone_hash(self.pack.backbone),
             "pooling": self.pack.backbone.pooling,
-            "labels": list(self.task.labels),
             "target": asdict(self.task.target),
             "metric": self.task.metric,
         }

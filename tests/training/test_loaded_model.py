@@ -1,0 +1,154 @@
+"""What is exported answers as the pack that was trained did, for every method."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from exported_study import PAIRS, TEXTS, Trained, save_toy, train_toy
+
+from tiny import PARTS
+from unipelt_search.errors import RequestError, SavedModelError
+from unipelt_search.pelt.backbone import load_backbone
+from unipelt_search.specs.study import BackboneSpec
+from unipelt_search.specs.trial import RunSpec
+from unipelt_search.tasks.encode import encode_texts
+from unipelt_search.tasks.target import Prediction, Target, predictions_of
+from unipelt_search.training.export import Places, export_run
+from unipelt_search.training.loaded_model import LoadedModel, load_saved, usable_run
+from unipelt_search.training.saved_model import read_description
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("toys")
+    for family in ("bert", "roberta", "qwen2", "llama"):
+        save_toy(made / family, family)
+    return made
+
+
+def exported(trained: Trained, to: Path) -> LoadedModel:
+    export_run(trained.record, trained.run, Places(to))
+    return load_saved(to, "cpu")
+
+
+def shares(predictions: list[Prediction]) -> torch.Tensor:
+    return torch.tensor([list(prediction.probabilities.values()) for prediction in predictions])
+
+
+CASES = [("bert", method) for method in PARTS] + [("roberta", "lora"), ("qwen2", "unipelt_apl"), ("llama", "lora")]
+
+
+@pytest.mark.parametrize(("family", "method"), CASES)
+def test_predictions_equal_the_trained_packs(toys: Path, tmp_path: Path, family: str, method: str) -> None:
+    trained = train_toy(toys / family, method, tmp_path / "kept")
+    model = exported(trained, tmp_path / "out")
+    predictions = model.predict(TEXTS)
+    assert torch.allclose(shares(predictions), trained.logits.softmax(-1), atol=1e-6)
+    assert [p.label for p in predictions] == [f"kind {number}" for number in trained.logits.argmax(-1).tolist()]
+    assert model.predict(TEXTS) == predictions  # and again: it stays warm
+    assert model.method == method
+    assert method in repr(model)
+
+
+def test_pairs_and_another_pooling(toys: Path, tmp_path: Path) -> None:
+    trained = train_toy(toys / "bert", "unipelt_al", tmp_path / "kept", pair=True, pooling="mean")
+    model = exported(trained, tmp_path / "out")
+    assert model.text == ("sentence", "second")
+    assert torch.allclose(shares(model.predict(PAIRS)), trained.logits.softmax(-1), atol=1e-6)
+    with pytest.raises(RequestError, match="takes a list of pairs of texts; got str 'w1' in row 0"):
+        model.predict(["w1"])
+
+
+@pytest.fixture(scope="module")
+def gated(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    made = tmp_path_factory.mktemp("gated")
+    return exported(train_toy(toys / "bert", "unipelt_apl", made / "kept", learning_rate=0.1), made / "out")
+
+
+def test_gates_are_those_of_the_formula(gated: LoadedModel, toys: Path) -> None:
+    """The first layer's prefix gate: mean over tokens of sigmoid(x · w + b), x straight from the embeddings."""
+    frame = gated.gates(TEXTS)
+    assert list(frame.columns) == ["row", "layer", "gate", "value", "open"]
+    assert len(frame) == len(TEXTS) * 2 * 4
+    assert (frame["open"] == (frame["value"] > 0.5)).all()
+    backbone = load_backbone(BackboneSpec(model=str(toys / "bert" / "model")), 3, "cpu")
+    weights = gated._pack.stored(0)
+    for row, text in enumerate(TEXTS):
+        ids = encode_texts([(text,)], backbone.tokenizer, 16).input_ids[0]
+        with torch.no_grad():
+            x = backbone.base.embeddings(input_ids=torch.from_numpy(ids)[None])[0]
+            expected = torch.sigmoid(x @ weights["gate.0.prefix.weight"] + weights["gate.0.prefix.bias"]).mean()
+        found = frame[(frame["row"] == row) & (frame["layer"] == 0) & (frame["gate"] == "prefix")]["value"].item()
+        assert found == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_gates_of_nothing_and_of_no_gates(gated: LoadedModel, toys: Path, tmp_path: Path) -> None:
+    assert list(gated.gates([]).columns) == ["row", "layer", "gate", "value", "open"]
+    assert gated.predict([]) == []
+    plain = exported(train_toy(toys / "bert", "lora", tmp_path / "kept", steps=1), tmp_path / "out")
+    with pytest.raises(RequestError, match="Only gated methods have gates; this model is lora"):
+        plain.gates(TEXTS)
+
+
+def test_many_rows_in_any_order_are_answered_in_order(gated: LoadedModel) -> None:
+    texts = [" ".join(f"w{(7 * row + place) % 60}" for place in range(1 + row % 9)) for row in range(70)]
+    together, alone = shares(gated.predict(texts)), torch.cat([shares(gated.predict([text])) for text in texts])
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("texts", "pattern"),
+    [
+        ("one text", "got one text. Put it into a list"),
+        ([("a", "b")], "takes a list of texts; got tuple"),
+        (["a", 3], "got int '3' in row 1"),
+        (["a\ud800"], "valid Unicode; half of a surrogate pair is in row 0"),
+    ],
+)
+def test_what_is_no_text(gated: LoadedModel, texts: object, pattern: str) -> None:
+    with pytest.raises(RequestError, match=pattern):
+        gated.predict(texts)  # type: ignore[arg-type]
+
+
+def test_only_the_same_backbone_will_do(toys: Path, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(toys / "bert", tmp_path / "home"))
+    trained = train_toy(home, "lora", tmp_path / "kept", steps=1)
+    before = exported(trained, tmp_path / "out").predict(TEXTS)
+    home.rename(tmp_path / "moved")
+    with pytest.raises(SavedModelError, match="needs its backbone .* which cannot be loaded. If it lies elsewhere"):
+        load_saved(tmp_path / "out", "cpu")
+    assert load_saved(tmp_path / "out", "cpu", str(tmp_path / "moved" / "model")).predict(TEXTS) == before
+    with pytest.raises(SavedModelError, match="works only on the backbone that it was trained on"):
+        load_saved(tmp_path / "out", "cpu", str(toys / "roberta" / "model"))
+
+
+def test_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RequestError, match="device must be 'cpu' or 'cuda'; got 'tpu'"):
+        load_saved(tmp_path, "tpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RequestError, match="there is none. Choose 'cpu'"):
+        load_saved(tmp_path, "cuda")
+
+
+def test_answers_are_a_softmax_that_does_not_overflow() -> None:
+    logits = np.array([[1000.0, 0.0], [0.0, np.log(3.0)]], dtype=np.float32)
+    first, second = predictions_of(Target("classification", ("no", "yes")), logits)
+    assert first == Prediction("no", {"no": 1.0, "yes": 0.0})
+    assert second.label == "yes"
+    assert second.probabilities["yes"] == pytest.approx(0.75)
+
+
+def test_a_stored_prefix_needs_no_mlp(toys: Path, tmp_path: Path) -> None:
+    trained = train_toy(toys / "bert", "unipelt_pl", tmp_path / "kept", steps=1)
+    export_run(trained.record, trained.run, Places(tmp_path / "out"))
+    saved = read_description(tmp_path / "out")
+    assert saved.trial.prefix is not None
+    assert saved.trial.prefix.mlp == 12
+    run = RunSpec(trial=saved.trial, seeds=saved.seeds)
+    plain = usable_run(run).trial.prefix
+    assert plain is not None
+    assert (plain.mlp, plain.length) == (None, 4)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from unipelt_search.errors import SavedModelError
+from unipelt_search.training.new_folder import check_free, new_folder
+
+
+def fill(folder: Path, text: str) -> None:
+    with new_folder(folder) as made:
+        (made / "config.json").write_text(text)
+
+
+def test_a_folder_is_whole_or_absent(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="disk full"), new_folder(tmp_path / "a" / "model") as made:
+        (made / "half").write_text("x")
+        assert not (tmp_path / "a" / "model").exists()
+        raise OSError("disk full")
+    assert list((tmp_path / "a").iterdir()) == []
+    fill(tmp_path / "a" / "model", "1")
+    fill(tmp_path / "a" / "model", "2")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["model"]
+    assert (tmp_path / "a" / "model" / "config.json").read_text() == "2"
+
+
+def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "model", "old")
+    replace, calls = os.replace, []
+
+    def second_fails(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) == 2:
+            raise OSError("no")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", second_fails)
+    with pytest.raises(OSError, match="no"):
+        fill(tmp_path / "model", "new")
+    assert (tmp_path / "model" / "config.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_is_there_is_replaced_only_by_force_and_only_if_it_is_a_model(tmp_path: Path) -> None:
+    check_free(tmp_path / "absent", "--to", force=False)
+    check_free(tmp_path, "--to", force=False)  # empty
+    (tmp_path / "letters.txt").write_text("dear")
+    with pytest.raises(SavedModelError, match="--to must be a new or empty folder"):
+        check_free(tmp_path, "--to", force=False)
+    with pytest.raises(SavedModelError, match="--force replaces only a folder with an exported model"):
+        check_free(tmp_path, "--to", force=True)
+    with pytest.raises(SavedModelError, match="--peft must be a folder; got the file"):
+        check_free(tmp_path / "letters.txt", "--peft", force=True)
+    fill(tmp_path / "model", "1")
+    check_free(tmp_path / "model", "--to", force=True)

@@ -1,0 +1,71 @@
+"""A study in Python: its record, its report, and its tables as data frames."""
+
+from __future__ import annotations
+
+import html
+from functools import cached_property
+
+import pandas as pd
+
+from unipelt_search.records.history import StudyRecord
+from unipelt_search.records.report import CurvePoint, ReportedAblation, StudyReport
+from unipelt_search.reporting.assemble import build_report
+from unipelt_search.reporting.frames import gates_frame, leaderboard_frame
+
+_SHOWN = ("method", "validation", "validation_low", "validation_high", "test", "stored_parameters", "train_seconds")
+"""Columns of the leaderboard in a notebook."""
+
+
+class Study:
+    """A study as the database had it when it was opened."""
+
+    def __init__(self, record: StudyRecord, *, interrupted: bool = False) -> None:
+        """Take a record.
+
+        Args:
+            record: The study, with its details.
+            interrupted: Whether the user interrupted the search that led here.
+        """
+        self.record = record
+        self.interrupted = interrupted
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.record.spec.name
+
+    @cached_property
+    def report(self) -> StudyReport:
+        """The whole answer, as in report.json."""
+        return build_report(self.record)
+
+    @property
+    def leaderboard(self) -> pd.DataFrame:
+        """One row per method, best first."""
+        return leaderboard_frame(self.report)
+
+    @property
+    def gates(self) -> pd.DataFrame:
+        """One row per trial, layer and gate."""
+        return gates_frame(self.report)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """One row per evaluation of every run, on the tune rows."""
+        return pd.DataFrame([row.model_dump() for row in self.report.curves], columns=list(CurvePoint.model_fields))
+
+    @property
+    def ablation(self) -> pd.DataFrame:
+        """One row per submodule that was removed, in all layers (`layer` is empty) or in one."""
+        columns = list(ReportedAblation.model_fields)
+        return pd.DataFrame([row.model_dump() for row in self.report.ablation], columns=columns)
+
+    def _repr_html_(self) -> str:
+        """Show the verdict and the leaderboard in a notebook."""
+        table = self.leaderboard.reindex(columns=_SHOWN).to_html(index=False, na_rep="", float_format="{:.4g}".format)
+        verdict = html.escape(self.report.verdict.sentence)
+        return f"<p><b>{html.escape(self.name)}</b> ({self.record.state}): {verdict}</p>{table}"
+
+    def __repr__(self) -> str:
+        """Say the name and the verdict."""
+        return f"<Study {self.name!r}, {self.record.state}: {self.report.verdict.sentence}>"

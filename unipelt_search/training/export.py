@@ -1,0 +1,211 @@
+"""A confirmed run's weights become a model that can be handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from torch import Tensor
+
+from unipelt_search.errors import SavedModelError
+from unipelt_search.pelt.backbone import Backbone, load_backbone
+from unipelt_search.pelt.pack import Pack
+from unipelt_search.records.history import RunRecord, StudyRecord
+from unipelt_search.records.report import LeaderboardRow, ReportedGate
+from unipelt_search.specs.trial import RunSpec, TrialSpec
+from unipelt_search.tasks.target import Target
+from unipelt_search.training.checkpoint import load_run
+from unipelt_search.training.loaded_model import usable_run
+from unipelt_search.training.merge import check_mergeable, write_merged
+from unipelt_search.training.model_card import find_licence, model_card
+from unipelt_search.training.new_folder import check_free, new_folder
+from unipelt_search.training.sample import Sample
+from unipelt_search.training.saved_model import (
+    CARD,
+    DESCRIPTION,
+    SavedBackbone,
+    SavedModel,
+    SavedTask,
+    backbone_hash,
+    check_tensors,
+    write_weights,
+)
+
+PeftWriter = Callable[[Path, Backbone, SavedModel, Mapping[str, Tensor], Sample], None]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a model is written."""
+
+    to: Path
+    merged: Path | None = None
+    peft: Path | None = None
+    force: bool = False
+    """Whether models that are there may be replaced."""
+
+    def check(self) -> None:
+        """Check that every place is free.
+
+        Raises:
+            SavedModelError: One is not, or two are the same.
+        """
+        named = [("--to", self.to), ("--merged", self.merged), ("--peft", self.peft)]
+        given = [(option, path) for option, path in named if path is not None]
+        for option, path in given:
+            check_free(path, option, force=self.force)
+        if len({path.resolve() for _, path in given}) < len(given):
+            raise SavedModelError(f"{', '.join(option for option, _ in given)} must be different folders.")
+
+
+@dataclass(frozen=True)
+class PeftForm:
+    """How a PEFT folder is made; handed in, because PEFT is an optional dependency."""
+
+    check: Callable[[Backbone, TrialSpec], None]
+    write: PeftWriter
+
+
+def export_run(
+    record: StudyRecord,
+    run: RunRecord,
+    places: Places,
+    *,
+    row: LeaderboardRow | None = None,
+    gates: Sequence[ReportedGate] = (),
+    peft: PeftForm | None = None,
+) -> None:
+    """Write a run's model; every folder is complete or absent, and nothing is written if something is refused.
+
+    Args:
+        record: The study.
+        run: The run whose weights were kept.
+        places: Where to.
+        row: The trial's scores, for the card.
+        gates: The trial's gate rows, for the card.
+        peft: How a PEFT folder is made, where one is asked for.
+
+    Raises:
+        SavedModelError: A place is not free, the weights are gone or damaged, or a form cannot hold the model.
+        BackboneError: The backbone cannot be loaded.
+    """
+    places.check()
+    trial = record.trials[run.trial].spec
+    tensors, description = _read_checkpoint(run)
+    kept = _kept_run(run, description)
+    target = _kept_target(run, description)
+    if kept.trial != trial or target.labels != record.task.labels:
+        raise SavedModelError(_useless(run, "they belong to another trial or task"))
+    backbone = load_backbone(record.spec.backbone, target.outputs, "cpu")
+    _check_backbone(backbone, description)
+    if places.merged is not None:
+        check_mergeable(backbone, trial)
+    if peft is not None:
+        peft.check(backbone, trial)
+    max_length = min(record.spec.task.max_length, backbone.max_length)
+    with Pack(backbone, [usable_run(kept)]) as pack:
+        check_tensors(tensors, pack.stored(0), f"The checkpoint {run.result.checkpoint if run.result else ''}")
+        pack.load_stored(0, tensors)
+        sample = Sample.of(pack.eval(), len(record.spec.task.text), max_length)
+    with ExitStack() as folders:  # they get their names only when all of them are whole
+        folder = folders.enter_context(new_folder(places.to))
+        saved = _describe(record, kept, target, backbone, max_length, write_weights(folder, tensors))
+        (folder / DESCRIPTION).write_text(saved.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        card = model_card(saved, record.spec.name, row, gates, find_licence(saved.backbone.model))
+        (folder / CARD).write_text(card, encoding="utf-8")
+        if places.merged is not None:
+            write_merged(folders.enter_context(new_folder(places.merged)), backbone, trial, tensors, saved.task, sample)
+        if peft is not None and places.peft is not None:
+            peft.write(folders.enter_context(new_folder(places.peft)), backbone, saved, tensors, sample)
+
+
+def _check_backbone(backbone: Backbone, description: Mapping[str, Any]) -> None:
+    """Check that a backbone is the one that a checkpoint was trained on."""
+    found = {"pooling": backbone.pooling, "backbone_hash": backbone_hash(backbone)}
+    if any(description.get(name) != value for name, value in found.items()):
+        raise SavedModelError(
+            f"The backbone {backbone.name!r} must be what it was when the study ran; its weights or its pooling have "
+            "changed since. Put the old one back, or run the study again under another --name."
+        )
+
+
+def _describe(
+    record: StudyRecord, kept: RunSpec, target: Target, backbone: Backbone, max_length: int, weights_sha256: str
+) -> SavedModel:
+    source, model = _source(record.spec.backbone.model)
+    return SavedModel(
+        trial=kept.trial,
+        seeds=kept.seeds,
+        backbone=SavedBackbone.model_validate(
+            {
+                "model": model,
+                "source": source,
+                "revision": getattr(backbone.model.config, "_commit_hash", None),
+                "pooling": backbone.pooling,
+                "weights_hash": backbone_hash(backbone),
+            }
+        ),
+        task=SavedTask(
+            **record.task.model_dump(include={"name", "labels", "metric", "fingerprint"}),
+            kind=target.kind,
+            mean=target.mean,
+            sd=target.sd,
+            text=record.spec.task.text,
+            max_length=max_length,
+        ),
+        weights_sha256=weights_sha256,
+        software=record.software,
+    )
+
+
+def _source(model: str) -> tuple[Literal["hub", "folder", "package"], str]:
+    """Tell where a backbone comes from, and what finds it again from any working directory."""
+    if model == "minilm":
+        return "package", model
+    return ("folder", str(Path(model).resolve())) if Path(model).is_dir() else ("hub", model)
+
+
+def _read_checkpoint(run: RunRecord) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if run.result is None or run.result.checkpoint is None:
+        raise SavedModelError(f"Export needs a run whose weights were kept; run {run.id} has none.")
+    folder = Path(run.result.checkpoint)
+    if not folder.is_dir():
+        raise SavedModelError(
+            f"The weights of trial {run.trial} must be in {folder}; nothing is there. Put the folder back, or run the "
+            "study again under another --name to train them anew."
+        )
+    try:
+        tensors, description = load_run(folder)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise SavedModelError(_useless(run, str(error))) from error
+    if not isinstance(description, dict):
+        raise SavedModelError(_useless(run, "run.json holds no object"))
+    return tensors, description
+
+
+def _kept_run(run: RunRecord, description: Mapping[str, Any]) -> RunSpec:
+    try:
+        return RunSpec.model_validate(description.get("run"))
+    except ValidationError as error:
+        raise SavedModelError(_useless(run, "run.json does not say what was trained")) from error
+
+
+def _kept_target(run: RunRecord, description: Mapping[str, Any]) -> Target:
+    kept = description.get("target")
+    try:
+        return TypeAdapter(Target).validate_python(kept)
+    except ValidationError as error:
+        raise SavedModelError(_useless(run, "run.json does not say what the outputs mean")) from error
+
+
+def _useless(run: RunRecord, reason: str) -> str:
+    place = run.result.checkpoint if run.result else ""
+    return (
+        f"The weights of trial {run.trial} in {place} cannot be used: {reason}. Put an intact copy back, export "
+        "another trial with --trial, or run the study again under another --name."
+    )

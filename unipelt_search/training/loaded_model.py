@@ -1,0 +1,194 @@
+"""An exported model in use: labels and probabilities for texts, and which gates opened on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from unipelt_search.errors import BackboneError, RequestError, SavedModelError
+from unipelt_search.pelt.backbone import Backbone, load_backbone
+from unipelt_search.pelt.pack import Pack
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.study import BackboneSpec
+from unipelt_search.specs.trial import RunSpec
+from unipelt_search.tasks.encode import EncodedSplit, encode_texts, pad_token_id
+from unipelt_search.tasks.target import Prediction, predictions_of
+from unipelt_search.training.evaluate import predict
+from unipelt_search.training.recorder import ACTIVE_ABOVE, GateRecorder
+from unipelt_search.training.saved_model import SavedModel, backbone_hash, read_description, read_weights
+
+Texts = Sequence[str] | Sequence[tuple[str, ...]]
+"""One text per row, or the two of a pair."""
+
+
+class LoadedModel:
+    """A trained model, warm: its backbone stays in memory. One thread may use it at a time."""
+
+    def __init__(self, saved: SavedModel, pack: Pack) -> None:
+        """Take what was loaded.
+
+        Args:
+            saved: The model's description.
+            pack: Its tensors, attached to its backbone.
+        """
+        self.saved = saved
+        self._pack = pack
+
+    @property
+    def method(self) -> str:
+        """The method that it was trained with."""
+        return self.saved.trial.method
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What it can answer; none for regression."""
+        return self.saved.task.labels
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """The column with the text in the training data, or the two columns of a text pair."""
+        return self.saved.task.text
+
+    def predict(self, texts: Texts) -> list[Prediction]:
+        """Answer for texts, in batches of similar length.
+
+        Args:
+            texts: Texts, or pairs of texts where the study had two text columns.
+
+        Returns:
+            One prediction per row, in order.
+
+        Raises:
+            RequestError: A row is no text, or no pair of texts, as the model needs it.
+            BackboneError: The tokenizer finds no token in a row.
+        """
+        split = self._encode(texts)
+        return predictions_of(self.saved.task.target, self._logits(split)[0])
+
+    def gates(self, texts: Texts) -> pd.DataFrame:
+        """Look at the gates while the model reads texts.
+
+        Args:
+            texts: As for `predict`.
+
+        Returns:
+            One row per text × layer × gate: `row` and `layer`, counted from 0, `gate`, `value` in (0, 1), and `open`,
+            whether the value is above 0.5.
+
+        Raises:
+            RequestError: The method has no gates, or a row is no text.
+            BackboneError: The tokenizer finds no token in a row.
+        """
+        if not METHODS[self.method].gated:
+            gated = ", ".join(name for name, method in METHODS.items() if method.gated)
+            raise RequestError(f"Only gated methods have gates; this model is {self.method}, gated are: {gated}.")
+        split = self._encode(texts)
+        recorder = GateRecorder(1, len(split), contributions=False)
+        self._logits(split, recorder)
+        frames = [
+            pd.DataFrame({"row": np.arange(len(split)), "layer": layer, "gate": gate, "value": values})
+            for (layer, gate), values in recorder.gates(0).items()
+        ]
+        columns = ["row", "layer", "gate", "value"]
+        frame = pd.concat(frames) if frames else pd.DataFrame(columns=columns)
+        frame = frame.sort_values(["row", "layer", "gate"], kind="stable", ignore_index=True)
+        return frame.assign(open=frame["value"] > ACTIVE_ABOVE)
+
+    def __repr__(self) -> str:
+        """Say what it is."""
+        outputs = f"{len(self.labels)} labels" if self.labels else "numbers"
+        return f"<LoadedModel {self.method} on {self.saved.backbone.model}: {outputs}>"
+
+    def _encode(self, texts: Texts) -> EncodedSplit:
+        rows = _rows_of(texts, len(self.text))
+        return encode_texts(rows, self._pack.backbone.tokenizer, self.saved.task.max_length)
+
+    def _logits(self, split: EncodedSplit, recorder: GateRecorder | None = None) -> np.ndarray:
+        padding = pad_token_id(self._pack.backbone.tokenizer)
+        return predict(self._pack, split, padding, np.arange(len(split)), recorder=recorder)
+
+
+def load_saved(folder: Path, device: str, backbone: str | None = None) -> LoadedModel:
+    """Load an exported model.
+
+    Args:
+        folder: What `export` wrote, from anywhere.
+        device: `cpu` or `cuda`.
+        backbone: The backbone's folder or hub name, where it is no longer what it was; its weights must be the same.
+
+    Returns:
+        The model, ready to predict.
+
+    Raises:
+        SavedModelError: The folder is damaged, hostile or foreign, or the backbone is another one.
+        RequestError: The device is unknown or not there.
+    """
+    if device not in {"cpu", "cuda"}:
+        raise RequestError(f"device must be 'cpu' or 'cuda'; got {device!r}.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("device 'cuda' needs a GPU that torch can use; there is none. Choose 'cpu'.")
+    saved = read_description(folder)
+    loaded = _load_its_backbone(saved, folder, device, backbone)
+    pack = Pack(loaded, [usable_run(RunSpec(trial=saved.trial, seeds=saved.seeds))])
+    try:
+        pack.load_stored(0, read_weights(folder, saved, pack.stored(0)))
+    except SavedModelError:
+        pack.close()
+        raise
+    return LoadedModel(saved, pack.eval())
+
+
+def usable_run(run: RunSpec) -> RunSpec:
+    """Return a run whose pack takes stored tensors: a prefix's training-only MLP is not among them.
+
+    Args:
+        run: The run that was trained.
+
+    Returns:
+        The same run with a plain prefix, if it has one.
+    """
+    if run.trial.prefix is None:
+        return run
+    prefix = run.trial.prefix.model_copy(update={"mlp": None})
+    return run.model_copy(update={"trial": run.trial.model_copy(update={"prefix": prefix})})
+
+
+def _load_its_backbone(saved: SavedModel, folder: Path, device: str, name: str | None) -> Backbone:
+    known = saved.backbone
+    spec = BackboneSpec(model=name or known.model, pooling=known.pooling)
+    try:
+        backbone = load_backbone(spec, saved.task.target.outputs, device)
+    except BackboneError as error:
+        raise SavedModelError(
+            f"{folder} needs its backbone {known.model!r}, which cannot be loaded. If it lies elsewhere, say where "
+            f"with backbone= (--backbone). {error}"
+        ) from error
+    if backbone_hash(backbone) != known.weights_hash:
+        commit = f", revision {known.revision}" if known.revision else ""
+        raise SavedModelError(
+            f"A model works only on the backbone that it was trained on, {known.model!r}{commit}; the weights of "
+            f"{spec.model!r} are others. Give the right one with backbone= (--backbone)."
+        )
+    return backbone
+
+
+def _rows_of(texts: Texts, columns: int) -> list[tuple[str, ...]]:
+    """Check texts or pairs of them, and make every row a tuple."""
+    wanted = "a list of texts" if columns == 1 else "a list of pairs of texts"
+    if isinstance(texts, str):
+        raise RequestError(f"This model takes {wanted}; got one text. Put it into a list.")
+    rows = []
+    for number, row in enumerate(texts):
+        given = (row,) if isinstance(row, str) else row
+        if not isinstance(given, tuple | list) or len(given) != columns or not all(isinstance(t, str) for t in given):
+            raise RequestError(
+                f"This model takes {wanted}; got {type(row).__name__} {str(row)[:50]!r} in row {number}."
+            )
+        if any("\ud800" <= character <= "\udfff" for text in given for character in text):
+            raise RequestError(f"Every text must be valid Unicode; half of a surrogate pair is in row {number}.")
+        rows.append(tuple(given))
+    return rows

@@ -1,0 +1,250 @@
+"""A trained model as a plain Hugging Face folder, where its tensors can be merged into the backbone exactly."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification
+
+from unipelt_search.errors import SavedModelError
+from unipelt_search.pelt.backbone import Backbone, quiet_transformers
+from unipelt_search.pelt.layers import Projection, layer_parts
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.training.sample import Sample
+from unipelt_search.training.saved_model import SavedTask
+
+UNMERGEABLE = {
+    "adapter": "a bottleneck adapter is a further layer, which no weight of the backbone can hold",
+    "parallel_adapter": "a parallel adapter is a further layer, which no weight of the backbone can hold",
+    "prefix": "a prefix is further keys and values, which no weight of the backbone can hold",
+}
+_PROBLEM_TYPES = {
+    "classification": "single_label_classification",
+    "multi_label": "multi_label_classification",
+    "regression": "regression",
+}
+"""What transformers calls a kind of task."""
+PLACES = {
+    "lora": {"query": "query", "value": "value"},
+    "ia3": {"key": "key", "value": "value", "ffn": "ffn_out"},
+}
+"""Where a submodule changes a linear layer, with the part of a backbone's layer that is."""
+
+
+def check_mergeable(backbone: Backbone, trial: TrialSpec) -> None:
+    """Check that a configuration can be merged into its backbone exactly.
+
+    Args:
+        backbone: The backbone.
+        trial: The configuration.
+
+    Raises:
+        SavedModelError: It cannot; says why.
+    """
+    method = METHODS[trial.method]
+    if method.gated:
+        raise SavedModelError(
+            f"--merged needs a method without gates; {trial.method}'s gates depend on the text, so no fixed weights "
+            "say the same. Leave --merged out."
+        )
+    for submodule in method.submodules:
+        if submodule in UNMERGEABLE:
+            raise SavedModelError(f"--merged cannot hold {trial.method}: {UNMERGEABLE[submodule]}. Leave --merged out.")
+    check_native_head(backbone, "--merged")
+    check_plain_projections(backbone, trial, "--merged")
+
+
+def check_native_head(backbone: Backbone, option: str) -> None:
+    """Check that a plain Hugging Face model pools as this backbone does.
+
+    Args:
+        backbone: The backbone.
+        option: What the user asked for.
+
+    Raises:
+        SavedModelError: It does not.
+    """
+    if backbone.pooling == "native":
+        return
+    if not backbone.family.causal or backbone.pooling != "last":
+        raise SavedModelError(
+            f"{option} needs the architecture's native pooling; this model was trained with pooling "
+            f"{backbone.pooling!r}, which a plain Hugging Face model has not. Set backbone.pooling to native in a new "
+            f"study, or leave {option} out."
+        )
+    # A causal head takes the last token that is not padding, told by its number.
+    tokens = backbone.tokenizer("a")["input_ids"]
+    if not tokens or tokens[-1] == backbone.model.config.pad_token_id:
+        raise SavedModelError(
+            f"{option} needs a padding token that ends no text; {backbone.name!r} pads with the token that its "
+            f"tokenizer puts behind every text. Leave {option} out."
+        )
+
+
+def scaled_modules(backbone: Backbone, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Name the linear layers that LoRA or IA3 changes.
+
+    Args:
+        backbone: The backbone.
+        tensors: A run's stored tensors.
+
+    Returns:
+        Each layer's name in the model, with the beginning of its tensors' names, such as ``lora.3.query``.
+    """
+    names = {id(module): name for name, module in backbone.model.named_modules()}
+    found = {}
+    for layer in layer_parts(backbone.base, backbone.family):
+        for part, places in PLACES.items():
+            for place, attribute in places.items():
+                begin = f"{part}.{layer.number}.{place}"
+                if any(name.startswith(f"{begin}.") for name in tensors):
+                    found[names[id(getattr(layer, attribute).module)]] = begin
+    return found
+
+
+def check_plain_projections(backbone: Backbone, trial: TrialSpec, option: str) -> None:
+    """Check that the layers that LoRA or IA3 changes are linear layers of their own.
+
+    Args:
+        backbone: The backbone.
+        trial: The configuration.
+        option: What the user asked for.
+
+    Raises:
+        SavedModelError: They are parts of a larger matrix.
+    """
+    places = {name for part in METHODS[trial.method].submodules for name in PLACES.get(part, {}).values()}
+    for layer in layer_parts(backbone.base, backbone.family):
+        for place in sorted(places):
+            projection: Projection = getattr(layer, place)
+            linear = projection.module
+            if not isinstance(linear, nn.Linear) or linear.weight.shape != (projection.out, projection.inner):
+                raise SavedModelError(
+                    f"{option} needs projections that are layers of their own; those of {backbone.name!r} are parts of "
+                    f"a larger matrix. Leave {option} out."
+                )
+
+
+def with_head(backbone: Backbone, tensors: Mapping[str, Tensor]) -> Any:
+    """Copy a backbone's model and give the copy a trained head.
+
+    Args:
+        backbone: The backbone; no pack is attached to it.
+        tensors: A run's stored tensors, of which the head's are taken.
+
+    Returns:
+        The copy.
+    """
+    model = copy.deepcopy(backbone.model)
+    for name, values in _below(tensors, "head").items():
+        place = f"{backbone.family.head[-1]}.{name.split('.')[-1]}" if name.startswith("pooled.") else name
+        _set(model.get_parameter(place), values)
+    return model
+
+
+def add_biases(model: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Add BitFit's deltas to a model's biases.
+
+    Args:
+        model: The model, which is changed.
+        tensors: A run's stored tensors.
+    """
+    modules = dict(model.named_modules())
+    for name, delta in _below(tensors, "bitfit").items():
+        own = name.removesuffix(".delta")  # from the base model; a pooler may stand beside it
+        inside = f"{model.base_model_prefix}.{own}"
+        bias = modules[inside if inside in modules else own].bias
+        _set(bias, bias.detach() + delta.to(bias.device))
+
+
+def merged_model(backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> Any:
+    """Merge a run's stored tensors into a copy of its backbone.
+
+    Args:
+        backbone: The backbone; no pack is attached to it.
+        trial: The configuration; `check_mergeable` has passed.
+        tensors: The run's stored tensors.
+
+    Returns:
+        A model that answers the same without this package.
+    """
+    model = with_head(backbone, tensors)
+    for name, values in _below(tensors, "backbone").items():
+        _set(model.get_parameter(name), values)
+    add_biases(model, tensors)
+    for name, begin in scaled_modules(backbone, tensors).items():
+        linear = model.get_submodule(name)
+        weight, bias = linear.weight.detach().double().cpu(), linear.bias
+        own = {part: values.double() for part, values in _below(tensors, begin).items()}
+        if trial.lora is not None and "up" in own:
+            _set(linear.weight, weight + trial.lora.alpha / trial.lora.rank * (own["up"] @ own["down"]))
+        elif begin.endswith(".ffn"):  # IA3 on the layer's input
+            _set(linear.weight, weight * (1 + own["deviation"]))
+        else:  # IA3 on the layer's output
+            scale = 1 + own["deviation"]
+            _set(linear.weight, weight * scale[:, None])
+            if bias is not None:
+                _set(bias, bias.detach().double().cpu() * scale)
+    return model
+
+
+def write_merged(
+    folder: Path, backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Tensor], task: SavedTask, sample: Sample
+) -> None:
+    """Write a merged model with its tokenizer, load it again, and compare its answers.
+
+    Args:
+        folder: An empty folder.
+        backbone: The backbone; no pack is attached to it.
+        trial: The configuration; `check_mergeable` has passed.
+        tensors: The run's stored tensors.
+        task: What the outputs mean.
+        sample: What the trained model answers.
+
+    Raises:
+        SavedModelError: The merged model answers something else.
+    """
+    model = merged_model(backbone, trial, tensors)
+    if task.kind == "regression":
+        _answer_in_units(model.get_submodule(backbone.family.head[-1]), task)
+        sample = Sample(sample.inputs, sample.logits * task.sd + task.mean)
+    model.config.problem_type = _PROBLEM_TYPES[task.kind]
+    model.config.id2label = dict(enumerate(task.labels or ("number",)))
+    model.config.label2id = {label: number for number, label in model.config.id2label.items()}
+    tokenizer = copy.deepcopy(backbone.tokenizer)
+    tokenizer.model_max_length = task.max_length  # so that truncation=True cuts texts as training did
+    with quiet_transformers():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        again = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
+    sample.check(again, "--merged")
+
+
+def _answer_in_units(linear: Any, task: SavedTask) -> None:
+    """Let the last layer answer in the user's units: it was trained on (number - mean) / sd."""
+    if linear.bias is None:
+        raise SavedModelError(
+            "--merged of a regression needs a last layer with a bias, to answer in the units of the labels; this "
+            "architecture's has none. Leave --merged out."
+        )
+    with torch.no_grad():
+        linear.weight.mul_(task.sd)
+        linear.bias.mul_(task.sd).add_(task.mean)
+
+
+def _below(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a part, without it."""
+    return {name.removeprefix(f"{part}."): values for name, values in tensors.items() if name.startswith(f"{part}.")}
+
+
+@torch.no_grad()
+def _set(parameter: Tensor, values: Tensor) -> None:
+    parameter.copy_(values)
