@@ -53,6 +53,7 @@ class FakeApi:
         out: Path | None = None,
         command: str = "",
         watch: Callable[[StudyProgress], None] | None = None,
+        frames: Any = None,
     ) -> Any:
         self.asked.append(SimpleNamespace(spec=spec, storage=storage, out=out, command=command))
         for act in self.before[:1]:
