@@ -252,14 +252,15 @@ def _search(
         store.add_seconds(study_id, time.monotonic() - began)
         checkpoints = out / "checkpoints" if out is not None else None
         driver = Driver(store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints)
-        try:
-            finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
-        except KeyboardInterrupt:
-            finished = False
-        if finished:
-            driver.conclude()
-        else:
-            driver.interrupt()
+        with driver:
+            try:
+                finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
+            except KeyboardInterrupt:
+                finished = False
+            if finished:
+                driver.conclude()
+            else:
+                driver.interrupt()
         return not finished
 
 

@@ -132,7 +132,7 @@ def test_a_mirror_left_behind_by_a_kill_catches_up(
             store.add_trial(filled, trial_spec("bitfit"), "tune", "tpe")
     assert mirrored(url) == FILLED
     before = [trial._trial_id for trial in open_mirror(url).trials]
-    store.release_runs(filled)
+    store.repair_mirror(filled)
     assert mirrored(url) == [*FILLED[:2], ("COMPLETE", 0.5, "head"), ("RUNNING", None, "bitfit")]
     assert [trial._trial_id for trial in open_mirror(url).trials][:3] == before
     run = store.load("first").trials[3].runs[0]
