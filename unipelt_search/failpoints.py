@@ -20,14 +20,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unipelt_search.errors import RequestError, UnipeltError
+from unipelt_search.errors import RequestError, StorageError
 from unipelt_search.settings import failpoints
 
 _FAULT = re.compile(r"(?P<name>[\w.]+)=(?P<action>kill|raise|full|delay)(:(?P<seconds>[\d.]+))?@(?P<hit>[1-9]\d*)")
 
 
-class InjectedError(UnipeltError):
-    """What the action `raise` raises."""
+class InjectedError(StorageError):
+    """What the action `raise` raises: the storage failed for some other reason."""
 
 
 @dataclass(frozen=True)

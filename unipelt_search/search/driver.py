@@ -234,8 +234,8 @@ class Driver:
 
     def interrupt(self) -> None:
         """Let go of every running run; a study that no other driver works on is stopped."""
-        self._running.clear()
         self._store.leases.leave(self._record.id, self._owner)
+        self._running.clear()
         self._reload()
 
     def conclude(self) -> None:
