@@ -21,7 +21,8 @@ from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunRes
 from unipelt_search.search.driver import FINISHED, Assignment, Driver
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
-from unipelt_search.specs.trial import RunSpec
+from unipelt_search.specs.trial import LoraSpec, RunSpec, TrainingSpec, TrialSpec
+from unipelt_search.storage.owners import new_owner
 from unipelt_search.storage.store import StudyStore
 
 NAME = "simulated"
@@ -47,10 +48,10 @@ _TASK = TaskSummary(
 )
 
 
-def study_spec(seed: int, trials: int, seeds: int) -> StudySpec:
+def study_spec(seed: int, trials: int, seeds: int, name: str) -> StudySpec:
     """Ask for a small study; its last method cannot be attached."""
     return StudySpec(
-        name=NAME,
+        name=name,
         task=TaskSpec(data="simulated.csv", text=("text",), label="label"),
         backbone=BackboneSpec(model="simulated"),
         space=SpaceSpec(methods=(*METHODS, ABSENT), steps=10),
@@ -71,6 +72,7 @@ def simulate(
     step_seconds: float = STEP_SECONDS,
     lease_seconds: float = 60.0,
     interrupt_after: int | None = None,
+    name: str = NAME,
 ) -> None:
     """Start the study or go on with it, as the interface does; exits with 3 or `FAILED` behind an error of ours.
 
@@ -85,24 +87,25 @@ def simulate(
         step_seconds: How long a step takes.
         lease_seconds: How long a run stays with a silent driver.
         interrupt_after: Interrupt, as Ctrl-C does, when so many runs were started.
+        name: The study's name.
     """
     failpoints.arm(faults)
-    spec = study_spec(seed, trials, seeds)
+    spec = study_spec(seed, trials, seeds, name)
     try:
         store = StudyStore.open(url)
-        study = store.find(NAME)
+        study = store.find(name)
         if study is None:
             try:
                 study = store.create_study(spec, _TASK, {}, "")
             except StudyExistsError:
-                study = store.load(NAME, details=False).id  # another driver was first
-        elif store.load(NAME, details=False).state is StudyState.COMPLETE:
+                study = store.load(name, details=False).id  # another driver was first
+        elif store.load(name, details=False).state is StudyState.COMPLETE:
             return
         store.set_budget(study, spec.budget)
         store.set_state(study, StudyState.RUNNING)
         store.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason="It cannot be attached."))
         store.add_notice(study, f"{ABSENT} was left out.")
-        with Driver(store, NAME, workers=workers, lease_seconds=lease_seconds) as driver:
+        with Driver(store, name, workers=workers, lease_seconds=lease_seconds) as driver:
             if _work(driver, acknowledged, workers, step_seconds, interrupt_after):
                 driver.conclude()
             else:
@@ -125,6 +128,21 @@ def delete(url: str, *, faults: str = "") -> None:
         sys.exit(FAILED)
     finally:
         failpoints.arm("")
+
+
+def write_trials(url: str, told: Path, count: int) -> None:
+    """Add, start and finish trials without a driver; the study is made where there is none."""
+    store = StudyStore.open(url)
+    study = store.find(NAME) or store.create_study(study_spec(0, TRIALS, SEEDS, NAME), _TASK, {}, "")
+    lora = TrialSpec(method="lora", training=TrainingSpec(learning_rate=1e-3, steps=9), lora=LoraSpec())
+    for _ in range(count):
+        began = time.monotonic()
+        run = store.add_trial(study, lora, "tune", "tpe")
+        attempt = store.start_run(run.id, new_owner())
+        store.finish_run(run.id, attempt, make_result(RunSpec(trial=lora, seeds=run_seeds(0, 0))))
+        with told.open("a", encoding="utf-8") as lines:
+            lines.write(f"{run.id} {time.monotonic() - began:.3f}\n")
+    store.close()
 
 
 def _work(driver: Driver, acknowledged: Path, workers: int, step_seconds: float, interrupt_after: int | None) -> bool:
