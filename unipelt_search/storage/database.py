@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 import time
@@ -18,7 +19,7 @@ from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
@@ -33,6 +34,7 @@ from unipelt_search.failpoints import reach
 from unipelt_search.storage.tables import VERSION_TABLE, UtcDateTime
 
 BUSY_SECONDS = 60
+_RETRY_SECONDS = (0.002, 0.02)
 _EXAMPLES = "sqlite:///studies/studies.db or postgresql://user@host/database"
 _INSTALL = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 _SECRET_PARAMETERS = {"password", "passwd", "sslpassword", "ssl_key_password"}
@@ -46,6 +48,7 @@ _NOW = {
 }
 # What reading a row raises whose bytes are not what was written.
 _UNREADABLE = (ValueError, LookupError, TypeError)
+_BYTES = (UnicodeDecodeError, json.JSONDecodeError)
 
 
 class Database:
@@ -120,7 +123,8 @@ class Database:
         except OSError as error:
             raise StorageError(f"The study database {self.shown} must be writable; it answered: {error}.") from error
         except _UNREADABLE as error:
-            if not reading:
+            # A block that writes computes as well, and a fault of ours there must not look like damage.
+            if not reading and not isinstance(error, _BYTES) and type(error) is not LookupError:
                 raise
             raise StorageError(
                 f"The study database {self.shown} is damaged: a row holds what was never written "
@@ -268,12 +272,13 @@ def _make_engine(url: URL, shown: str) -> Engine:
     except (ArgumentError, NoSuchModuleError) as error:
         raise RequestError(f"--storage must be a database URL, such as {_EXAMPLES}; got {shown}: {error}.") from error
     if url.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "connect", set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
+def set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    """Prepare a new connection to a SQLite file: a write-ahead log, foreign keys, transactions that we begin."""
     # None: the driver begins no transaction by itself, `_begin_sqlite` does.
     connection.isolation_level = None
     _switch_to_wal(connection)
@@ -293,8 +298,35 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get(_WRITES, False):
+        begin_immediate(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def begin_immediate(connection: Connection) -> None:
+    """Begin a transaction on SQLite with the lock to write, waiting for it with the same odds as everybody.
+
+    SQLite's own waiting tries ever less often, so that of many writers one may lose against newcomers for minutes.
+
+    Args:
+        connection: A connection of an engine that `set_up_sqlite` prepared.
+    """
+    raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    end = time.monotonic() + BUSY_SECONDS
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < end:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    break
+                time.sleep(random.uniform(*_RETRY_SECONDS))
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the last time, with an error that SQLAlchemy has translated
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
 
 
 def _revision(connection: Connection) -> str | None:

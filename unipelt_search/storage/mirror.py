@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import URL
+from sqlalchemy import URL, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from unipelt_search.errors import StorageError, StudyExistsError
@@ -27,7 +27,7 @@ from unipelt_search.failpoints import reach
 from unipelt_search.records.history import StudyRecord, TrialState
 from unipelt_search.specs.methods import TRAINED_METHODS
 from unipelt_search.specs.trial import Phase, TrialSpec, config_of
-from unipelt_search.storage.database import engine_arguments
+from unipelt_search.storage.database import begin_immediate, engine_arguments, set_up_sqlite
 
 STUDY_ATTRIBUTE = "ups_study"
 _STATES = {
@@ -255,7 +255,13 @@ def _open_storage(url: URL) -> RDBStorage:
     while True:
         tries += 1
         try:
-            return RDBStorage(text, engine_kwargs=engine_arguments(url))
+            storage = RDBStorage(text, engine_kwargs=engine_arguments(url))
+            if url.get_backend_name() == "sqlite":
+                # Optuna reads first and writes later in one transaction, which SQLite refuses when others write.
+                storage.engine.dispose()
+                event.listen(storage.engine, "connect", set_up_sqlite)
+                event.listen(storage.engine, "begin", begin_immediate)
+            return storage
         except RuntimeError as error:
             raise StorageError(f"Optuna must be able to use its tables in the study database; {error}") from error
         # Two processes that open a new database at once both try to make its tables, and one of them fails.
