@@ -40,7 +40,7 @@ def part(work: _Part) -> _Part:
 def kills(folder: Path, counts: _Counts) -> bool:
     """Kill the drivers of one more study."""
     study = int(counts.get("studies", 0))
-    crashed = kill_again_and_again(folder, 1_000 + study, limit=KILLS)
+    crashed = kill_again_and_again(folder, 1_000 + study, limit=KILLS // STUDIES)
     _add(counts, studies=1, kills=crashed.kills, runs=crashed.runs, attempts=crashed.attempts)
     return counts["kills"] >= KILLS and counts["studies"] >= STUDIES
 

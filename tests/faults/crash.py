@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from faults.invariants import check_acknowledged, check_complete, check_file, check_mirror
@@ -32,14 +33,13 @@ def undisturbed(url: str, acknowledged: Path, seed: int) -> str:
         store.close()
 
 
-def kill_again_and_again(folder: Path, seed: int, *, limit: int, longest: float = 0.5) -> Crashed:
-    """Run a study whose driver is killed at uniformly random moments.
+def kill_again_and_again(folder: Path, seed: int, *, limit: int) -> Crashed:
+    """Run a study whose driver is killed at random moments: a third of them from its start, the others while it works.
 
     Args:
         folder: Where the databases go.
         seed: The study's seed, and that of the moments.
         limit: Kills at most; then the study may end in peace.
-        longest: Seconds that a driver lives at most.
 
     Returns:
         How it went.
@@ -49,7 +49,13 @@ def kill_again_and_again(folder: Path, seed: int, *, limit: int, longest: float 
     moments, kills = random.Random(seed), 0
     while True:
         driver = start(simulate, url, acknowledged, seed=seed)
-        driver.join(moments.uniform(0.0, longest) if kills < limit else None)
+        if kills == limit:
+            driver.join()
+        elif moments.random() < 1 / 3:
+            driver.join(moments.uniform(0.0, 1.0))
+        else:
+            _wait_for_news(driver, acknowledged)
+            driver.join(moments.uniform(0.0, 0.2))
         driver.kill()
         driver.join()
         if driver.exitcode == 0:
@@ -67,3 +73,10 @@ def kill_again_and_again(folder: Path, seed: int, *, limit: int, longest: float 
     runs = [run for trial in store.load(NAME, details=False).trials for run in trial.runs]
     store.close()
     return Crashed(kills, sum(run.attempt for run in runs), len(runs))
+
+
+def _wait_for_news(driver: BaseProcess, acknowledged: Path) -> None:
+    """Wait until the driver has begun or ended one more run, or has ended itself."""
+    before = acknowledged.stat().st_size if acknowledged.exists() else 0
+    while driver.is_alive() and (not acknowledged.exists() or acknowledged.stat().st_size == before):
+        driver.join(0.005)

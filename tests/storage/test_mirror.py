@@ -7,10 +7,11 @@ import optuna
 import pytest
 
 from unipelt_search.errors import StudyExistsError
+from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.methods import TRAINED_METHODS
 from unipelt_search.specs.trial import TrialSpec, config_of
-from unipelt_search.storage.mirror import STUDY_ATTRIBUTE
+from unipelt_search.storage.mirror import STUDY_ATTRIBUTE, MirrorChangedError
 from unipelt_search.storage.store import StudyStore
 
 
@@ -179,3 +180,20 @@ def test_optuna_dashboard_serves_the_mirror(filled: str, url: str) -> None:
     assert [trial["state"] for trial in trials] == ["Complete", "Fail", "Running"]
     assert {param["name"] for param in trials[1]["params"]} >= {"method", "training.learning_rate", "lora.rank"}
     assert {line.split()[0] for line in status} == {"200"}
+
+
+def test_a_repair_is_tried_again_where_others_write(
+    filled: str, store: StudyStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild, tries = store._mirror.rebuild, []
+
+    def disturbed(record: StudyRecord) -> dict[int, int]:
+        tries.append(record.id)
+        if len(tries) < 3:
+            raise MirrorChangedError("somebody wrote")
+        return rebuild(record)
+
+    monkeypatch.setattr(store._mirror, "rebuild", disturbed)
+    store.repair_mirror(filled)
+    assert tries == [filled] * 3
+    assert mirrored(url) == FILLED

@@ -253,7 +253,7 @@ class Driver:
         if self._stopped():
             self._store.add_notice(
                 self._record.id,
-                f"The study was stopped after {EQUAL_FAILURES} runs in a row failed alike: {self._failures[0]}",
+                f"The study was stopped after {EQUAL_FAILURES} runs in a row failed alike: {self._failures[-1]}",
             )
             self._end(StudyState.STOPPED, "The study was stopped")
         else:
