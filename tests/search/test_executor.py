@@ -76,6 +76,14 @@ def test_answers_reach_the_driver(result) -> None:
     assert driver.heard[3][3].startswith("The worker process ended while it trained this run")
 
 
+def test_a_worker_that_ends_with_the_study_has_not_failed() -> None:
+    driver = FakeDriver()
+    bridge = executor._Bridge(driver)
+    bridge.interrupted = True
+    executor._Listener(bridge).on_trial_error(0, [], SimpleNamespace(config=CONFIG, get_pickled_error=lambda: None))
+    assert driver.heard == []
+
+
 def test_an_error_of_the_driver_is_kept_and_ends_the_search() -> None:
     bridge = executor._Bridge(FakeDriver(StorageError("the disk is full")))
     searcher, listener = executor._Assigner(bridge), executor._Listener(bridge)

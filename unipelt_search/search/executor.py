@@ -176,6 +176,8 @@ class _Bridge:
         self._guard(lambda: self._answer(config["run_id"], config["attempt"], result))
 
     def lose_worker(self, config: dict[str, Any], error: BaseException | None) -> None:
+        if self.interrupted:
+            return  # a scheduler's SIGTERM reaches the workers too; their runs are released, not failed
         message = "The worker process ended while it trained this run: it ran out of memory, or was killed."
         if isinstance(error, RayTaskError):
             message = one_line(error.cause)
@@ -337,4 +339,4 @@ def _handled(handlers: Mapping[signal.Signals, _Handler]) -> Iterator[None]:
         yield
     finally:
         for number, previous in before.items():
-            signal.signal(number, previous)
+            signal.signal(number, previous or signal.SIG_DFL)  # None: it was installed by C
