@@ -96,6 +96,9 @@ def test_a_taken_run_refuses_its_old_attempt_and_its_old_owner_renews_nothing(
             late()
     with pytest.raises(StudyChangedError, match="another driver has started"):
         store.start_run(waiting[0], "slow")
+    store.finish_run(waiting[0], attempt + 1, run_result())
+    with pytest.raises(StudyChangedError, match="another driver has started"):
+        store.start_run(waiting[0], "slow")
 
 
 def test_leaving_releases_ones_own_runs_and_stops_a_study_that_nobody_works_on(

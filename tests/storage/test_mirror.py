@@ -197,3 +197,17 @@ def test_a_repair_is_tried_again_where_others_write(
     store.repair_mirror(filled)
     assert tries == [filled] * 3
     assert mirrored(url) == FILLED
+
+
+def test_a_mirror_that_another_driver_marks_in_this_moment_is_no_foreign_study(
+    filled: str, store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, looks = store._mirror._storage.get_study_user_attrs, []
+
+    def not_yet(study: int) -> dict[str, object]:
+        looks.append(study)
+        return {} if len(looks) == 1 else read(study)
+
+    monkeypatch.setattr(store._mirror._storage, "get_study_user_attrs", not_yet)
+    store._mirror.check_name("first")
+    assert len(looks) == 2

@@ -42,6 +42,7 @@ _LARGEST_FLOAT = 1e9
 _LARGEST_INT = 2**31 - 1
 _OPEN_TRIES = 5
 _REPAIR_TRIES = 10
+_LOOKS = 5
 
 
 class MirrorChangedError(StorageError):
@@ -72,16 +73,20 @@ class Mirror:
         Raises:
             StudyExistsError: An Optuna study of this name is there and is no mirror.
         """
-        with _translated():
-            found = self._find(name)
-            if found is None or STUDY_ATTRIBUTE in self._storage.get_study_user_attrs(found):
-                return
-            # Without trials it is what a kill between making and marking a mirror leaves.
-            if self._storage.get_n_trials(found) > 0:
-                raise StudyExistsError(
-                    f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "
-                    "Choose another --name or another --storage."
-                )
+        for _ in range(_LOOKS):
+            with _translated():
+                found = self._find(name)
+                if found is None or STUDY_ATTRIBUTE in self._storage.get_study_user_attrs(found):
+                    return
+                # Without trials it is what a kill between making and marking a mirror leaves.
+                if self._storage.get_n_trials(found) == 0:
+                    return
+            # Another driver may have marked it between the two answers.
+            time.sleep(random.uniform(0.01, 0.1))
+        raise StudyExistsError(
+            f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "
+            "Choose another --name or another --storage."
+        )
 
     def create(self, study_id: str, name: str, direction: str) -> None:
         """Make an empty mirror, in the place of an older one of the same name.

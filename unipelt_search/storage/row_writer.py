@@ -133,9 +133,9 @@ def insert_run(session: Session, study_id: str, number: int, phase: Phase, seed_
 
 
 def start_run(session: Session, run_id: str, owner: str, lease_seconds: float) -> int:
-    """Start a waiting run and return the number of its new attempt; raises StudyChangedError where it is running."""
+    """Start a run and return the number of its new attempt; raises StudyChangedError where it is not waiting."""
     run = _run_or_raise(session, run_id)
-    if run.state == RunState.RUNNING:
+    if run.state != RunState.WAITING:
         raise StudyChangedError(f"A run must be waiting to be started; another driver has started run {run_id}.")
     move_run(run, RunState.RUNNING)
     run.attempt += 1

@@ -305,8 +305,8 @@ class StudyStore:
             The attempt's number, which every later write of the run must bring.
 
         Raises:
-            StudyChangedError: Another driver has started it.
-            StorageError: The run has ended, or the database refused.
+            StudyChangedError: It is not waiting: another driver has started it.
+            StorageError: There is no such run, or the database refused.
         """
         with self._database.session(write=True, step="run.start") as session:
             return row_writer.start_run(session, run_id, owner, lease_seconds)
