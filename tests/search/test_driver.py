@@ -322,3 +322,13 @@ def test_the_study_that_another_driver_ended_is_ended_again(store, create, resul
     work(late, result)
     late.conclude()
     assert store.load("toy").state is StudyState.COMPLETE
+
+
+def test_a_trial_decided_from_old_rows_is_refused_even_when_the_phase_changes(store, create, result) -> None:
+    create(trials=4, seeds=1)
+    fast = Driver(store, "toy", workers=1, now=Time())
+    work(fast, result, limit=3)
+    slow = Driver(store, "toy", workers=1, now=Time())
+    assert fast.next_run().label.endswith("(tune)")
+    assert slow.next_run() is None, "the last trial is the other driver's"
+    assert len(store.load("toy").trials) == 4

@@ -155,6 +155,8 @@ class Driver:
         self._look_around()
         while True:
             decision = next_step(self._record, self._clock())
+            # Before anything is read again: the number that the decision was made for.
+            number = len(self._record.trials)
             self._remember(decision)
             try:
                 match decision.step:
@@ -163,7 +165,6 @@ class Driver:
                     case Wait():
                         return None
                     case StartTrial(spec, phase, origin):
-                        number = len(self._record.trials)
                         return self._start(self._store.add_trial(self._record.id, spec, phase, origin, number))
                     case StartRun(trial, seed_index):
                         return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index))
