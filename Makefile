@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check clean
+.PHONY: install demo test check acceptance clean
 
 install: $(STAMP)
 
@@ -28,6 +28,12 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Runs for about an hour in the background, also when the terminal is closed; started again it goes on where it was.
+acceptance: $(STAMP)
+	@mkdir -p build/acceptance
+	@PYTHONPATH=.:tests setsid nohup flock -n build/acceptance/lock $(BIN)/python -m faults.acceptance \
+	  >> build/acceptance/log.txt 2>&1 < /dev/null & echo "Follow it: tail -f build/acceptance/log.txt"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -294,17 +294,18 @@ def _search(
         store.add_seconds(study_id, time.monotonic() - began)
         checkpoints = out / "checkpoints" if out is not None else None
         driver = Driver(store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints)
-        if found is None:
-            for notice in dict.fromkeys((*driver.record.task.notices, *driver.record.notices)):
-                driver.tell(f"Note: {notice}")
-        try:
-            finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
-        except KeyboardInterrupt:
-            finished = False
-        if finished:
-            driver.conclude()
-        else:
-            driver.interrupt()
+        with driver:
+            if found is None:
+                for notice in dict.fromkeys((*driver.record.task.notices, *driver.record.notices)):
+                    driver.tell(f"Note: {notice}")
+            try:
+                finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
+            except KeyboardInterrupt:
+                finished = False
+            if finished:
+                driver.conclude()
+            else:
+                driver.interrupt()
         return not finished
 
 

@@ -9,6 +9,8 @@
     │   ├── StudyNotFoundError  no study of that name is in this database
     │   └── SavedModelError   a trained model cannot be exported, or a folder is no model that can be loaded
     ├── StorageError          the study database cannot be read or written
+    │   ├── RunLostError      a run was taken away from the attempt that wants to write
+    │   └── StudyChangedError another driver was first; read the study again and decide anew
     ├── DivergedError         a run's loss or score is no finite number; the run fails, the study goes on
     └── NoUsableTrialError    every trial failed (exit code 3)
 
@@ -55,6 +57,14 @@ class SavedModelError(RequestError):
 
 class StorageError(UnipeltError):
     """The study database cannot be read or written."""
+
+
+class RunLostError(StorageError):
+    """A run was taken away from the attempt that wants to write."""
+
+
+class StudyChangedError(StorageError):
+    """Another driver of the study was first."""
 
 
 class DivergedError(UnipeltError):

@@ -22,3 +22,8 @@ def storage_url(given: str | None = None) -> str:
 def hub_is_offline() -> bool:
     """Tell whether the Hugging Face hub was switched off by ``HF_HUB_OFFLINE``."""
     return os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}
+
+
+def failpoints() -> str:
+    """Return the faults that are to be injected, from ``UNIPELT_FAILPOINTS``; empty outside of tests."""
+    return os.environ.get("UNIPELT_FAILPOINTS", "")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -214,6 +215,12 @@ def test_an_interrupted_study_says_how_to_go_on(api: FakeApi, capsys: pytest.Cap
 
 def test_an_interruption_that_reaches_the_command_says_so_too(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     api.after = [fail(KeyboardInterrupt())]
+    assert main(FLAGS) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "Interrupted. Go on with: unipelt-search resume d-1"
+
+
+def test_sigterm_is_an_interruption_too(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.after = [lambda: signal.raise_signal(signal.SIGTERM)]
     assert main(FLAGS) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "Interrupted. Go on with: unipelt-search resume d-1"
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from unipelt_search.errors import NoUsableTrialError
 from unipelt_search.records.history import RunState, StudyState
@@ -13,6 +16,7 @@ from unipelt_search.search.driver import EQUAL_FAILURES, FINISHED, Driver
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.variants import Variant
 from unipelt_search.storage.store import StudyStore
+from unipelt_search.storage.tables import AttemptRow
 
 pytestmark = pytest.mark.usefixtures("all_plausible")
 
@@ -55,6 +59,12 @@ def work(driver: Driver, result, *, clock: Time | None = None, fail=lambda assig
         driver.on_evaluation(assignment.run_id, assignment.attempt, row)
         driver.on_result(assignment.run_id, assignment.attempt, result(0.5, confirm=assignment.run.confirm))
     return done
+
+
+def expire_leases(store: StudyStore) -> None:
+    """Let every lease be over, as if all drivers had been silent for long."""
+    with store._database.session(write=True) as session:
+        session.execute(update(AttemptRow).values(lease_expires=datetime(2000, 1, 1, tzinfo=UTC)))
 
 
 def test_a_study_runs_to_its_end(store, create, result, tmp_path: Path) -> None:
@@ -101,6 +111,7 @@ def test_a_killed_driver_is_taken_over(store, create, result) -> None:
     dead = Driver(store, "toy", workers=2)
     work(dead, result, limit=1)
     lost = dead.next_run()
+    expire_leases(store)
     driver = Driver(store, "toy", workers=1)
     again = driver.next_run()
     assert (again.run_id, again.attempt, again.run) == (lost.run_id, lost.attempt + 1, lost.run)
@@ -205,3 +216,131 @@ def test_a_study_with_a_variant_stores_and_confirms_it(store: StudyStore, create
     assert "trial 3 mine (confirm, seed 1)" in labels
     trial = store.load("toy").trials[3]
     assert (trial.variant, trial.method, trial.spec.lora.rank, trial.origin) == ("mine", "lora", 3, "given")
+
+
+def test_two_drivers_share_a_study_and_do_no_run_twice(store, create, result) -> None:
+    create(trials=6, seeds=2)
+    clock = Time()
+    drivers = [Driver(store, "toy", workers=1, now=clock) for _ in range(2)]
+    done: list[str] = []
+    open_runs = {}
+    while len(done) < 6 + 3 * 2:
+        clock.now += 2.0
+        for driver in drivers:
+            if (run := open_runs.pop(driver, None)) is not None:
+                driver.on_result(run.run_id, run.attempt, result(0.5, confirm=run.run.confirm))
+                done.append(run.run_id)
+            run = driver.next_run()
+            if run is not None and run is not FINISHED:
+                open_runs[driver] = run
+    clock.now += 2.0
+    assert [driver.next_run() for driver in drivers] == [FINISHED, FINISHED]
+    for driver in drivers:
+        driver.conclude()
+    record = store.load("toy")
+    assert record.state is StudyState.COMPLETE
+    assert [trial.number for trial in record.trials] == list(range(6))
+    runs = [run for trial in record.trials for run in trial.runs]
+    assert sorted(done) == sorted(run.id for run in runs)
+    assert {run.attempt for run in runs} == {1}
+    # Each counts its share of the time; they learn of each other a look late.
+    assert clock.now <= record.wall_seconds < 1.5 * clock.now
+
+
+def test_a_driver_that_decided_from_old_rows_decides_again(store, create, result) -> None:
+    create(trials=3, seeds=1)
+    slow, fast = (Driver(store, "toy", workers=1, now=Time()) for _ in range(2))
+    work(fast, result, limit=2)
+    assert slow.next_run().label == "trial 2 unipelt_apl (screen)"
+
+
+def test_a_driver_that_was_held_up_drops_its_late_answers(store, create, result) -> None:
+    create(trials=3, seeds=1)
+    shown = []
+    slow = Driver(store, "toy", workers=1, watch=shown.append, now=Time())
+    late = slow.next_run()
+    expire_leases(store)
+    other = Driver(store, "toy", workers=1, now=Time())
+    taken = other.next_run()
+    assert (taken.run_id, taken.attempt) == (late.run_id, 2)
+    row = EvaluationRow(step=5, epoch=1.0, train_loss=0.5, value=0.9, seconds=1.0)
+    slow.on_evaluation(late.run_id, 1, row)
+    assert "trial 0 head (screen) was taken over by another driver" in shown[-1].event
+    slow.on_evaluation(late.run_id, 1, row)
+    slow.on_result(late.run_id, 1, result(0.9))
+    slow.on_error(late.run_id, 1, "no memory")
+    other.on_result(taken.run_id, 2, result(0.5))
+    assert store.load("toy").trials[0].value == 0.5
+
+
+@pytest.mark.parametrize("answer", ["result", "error"])
+def test_a_late_end_of_a_lost_run_is_dropped(store, create, result, answer: str) -> None:
+    create(trials=3, seeds=1)
+    slow = Driver(store, "toy", workers=1)
+    late = slow.next_run()
+    expire_leases(store)
+    other = Driver(store, "toy", workers=1)
+    if answer == "result":
+        slow.on_result(late.run_id, 1, result(0.9))
+    else:
+        slow.on_error(late.run_id, 1, "no memory")
+    assert other.record.trials[0].runs[0].state is RunState.WAITING
+    assert slow.next_run().run_id == late.run_id, "it goes on with what is free"
+
+
+def test_an_expired_lease_that_nobody_took_is_still_good(store, create, result) -> None:
+    create(trials=3, seeds=1)
+    slow = Driver(store, "toy", workers=1)
+    run = slow.next_run()
+    expire_leases(store)
+    slow.on_result(run.run_id, run.attempt, result(0.9))
+    assert store.load("toy").trials[0].value == 0.9
+
+
+def test_inside_its_block_a_driver_renews_its_leases_and_names_the_others(store, create) -> None:
+    study = create(trials=3, seeds=1)
+    other = Driver(store, "toy", workers=1)
+    other.next_run()
+    shown = []
+    with Driver(store, "toy", workers=1, watch=shown.append, lease_seconds=0.04) as driver:
+        assert shown[0].event.startswith("Sharing the study with process ")
+        driver.next_run()
+        renewed = threading.Event()
+        renew = store.leases.renew
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(store.leases, "renew", lambda *given: (renew(*given), renewed.set()))
+            assert renewed.wait(20)
+        driver.interrupt()
+    assert len(store.leases.owners(study)) == 1
+    assert store.load("toy").state is StudyState.RUNNING, "the other driver goes on"
+
+
+def test_an_error_lets_the_runs_wait_for_the_next_driver(store, create) -> None:
+    create(trials=3, seeds=1)
+    with pytest.raises(KeyError), Driver(store, "toy", workers=1) as driver:
+        driver.next_run()
+        raise KeyError
+    record = store.load("toy")
+    assert record.trials[0].runs[0].state is RunState.WAITING
+    assert record.state is StudyState.STOPPED
+
+
+def test_the_study_that_another_driver_ended_is_ended_again(store, create, result) -> None:
+    create(trials=3, seeds=1)
+    late = Driver(store, "toy", workers=1)
+    run = late.next_run()
+    store.set_state(late.record.id, StudyState.STOPPED)
+    late.on_result(run.run_id, run.attempt, result(0.5))
+    work(late, result)
+    late.conclude()
+    assert store.load("toy").state is StudyState.COMPLETE
+
+
+def test_a_trial_decided_from_old_rows_is_refused_even_when_the_phase_changes(store, create, result) -> None:
+    create(trials=4, seeds=1)
+    fast = Driver(store, "toy", workers=1, now=Time())
+    work(fast, result, limit=3)
+    slow = Driver(store, "toy", workers=1, now=Time())
+    assert fast.next_run().label.endswith("(tune)")
+    assert slow.next_run() is None, "the last trial is the other driver's"
+    assert len(store.load("toy").trials) == 4

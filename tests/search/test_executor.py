@@ -76,6 +76,14 @@ def test_answers_reach_the_driver(result) -> None:
     assert driver.heard[3][3].startswith("The worker process ended while it trained this run")
 
 
+def test_a_worker_that_ends_with_the_study_has_not_failed() -> None:
+    driver = FakeDriver()
+    bridge = executor._Bridge(driver)
+    bridge.interrupted = True
+    executor._Listener(bridge).on_trial_error(0, [], SimpleNamespace(config=CONFIG, get_pickled_error=lambda: None))
+    assert driver.heard == []
+
+
 def test_an_error_of_the_driver_is_kept_and_ends_the_search() -> None:
     bridge = executor._Bridge(FakeDriver(StorageError("the disk is full")))
     searcher, listener = executor._Assigner(bridge), executor._Listener(bridge)
@@ -86,17 +94,24 @@ def test_an_error_of_the_driver_is_kept_and_ends_the_search() -> None:
         listener.on_step_begin(1, [])
 
 
-def test_ctrl_c_leaves_at_the_next_step_and_a_second_one_at_once() -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_sigterm_leaves_at_the_next_step_and_a_second_one_at_once(first: signal.Signals) -> None:
     bridge = executor._Bridge(FakeDriver())
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with executor._heed_interrupts(bridge):
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), first)
         assert bridge.interrupted
+        assert bridge.assign() == Searcher.FINISHED, "Tune asks on and on while nothing runs"
         with pytest.raises(executor._LeaveTune):
             executor._Listener(bridge).on_step_begin(0, [])
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_sigterm_is_an_interrupt_before_and_after_the_search_too() -> None:
+    with executor._terminate_as_interrupt(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_silence_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:

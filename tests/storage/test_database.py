@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from unipelt_search.errors import RequestError, StorageError, StudyNotFoundError
-from unipelt_search.storage.database import Database, parse_url, shown_url
+from unipelt_search.storage.database import Database, back_up, database_now, parse_url, shown_url
 from unipelt_search.storage.store import StudyStore
 
 
@@ -172,3 +176,69 @@ def test_passwords_in_the_query_are_hidden_too() -> None:
     shown = shown_url(parse_url("mysql://me:geheim@host/x?password=geheim&charset=utf8"))
     assert "geheim" not in shown
     assert "charset=utf8" in shown
+
+
+def test_of_writers_that_wait_each_gets_its_turn(url: str) -> None:
+    Database(url, create=True).close()
+    begun, turns = threading.Barrier(4), []
+
+    def write(writer: int) -> None:
+        database = Database(url, create=False)
+        begun.wait()
+        for _ in range(10):
+            with database.session(write=True) as session:
+                session.execute(text("UPDATE ups_alembic_version SET version_num = version_num"))
+                turns.append(writer)
+        database.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert sorted(turns) == sorted(list(range(4)) * 10)
+
+
+def test_a_full_disk_is_named_and_nothing_is_half_written(url: str) -> None:
+    database = Database(url, create=True)
+    with database.session(write=True) as session:
+        session.execute(text("CREATE TABLE big (content BLOB)"))
+
+    @event.listens_for(database._engine, "connect")
+    def limit(connection: sqlite3.Connection, record: object) -> None:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages}")  # what SQLite answers on a full disk
+
+    database.close()
+    with pytest.raises(StorageError, match=r"needs more room; [\d.]+ GB are free"), database.session(write=True) as s:
+        s.execute(text("INSERT INTO big VALUES (zeroblob(100)), (zeroblob(1000000))"))
+    with database.session() as session:
+        assert session.scalar(text("SELECT count(*) FROM big")) == 0
+    database.close()
+
+
+def test_the_databases_clock_is_utc_to_the_millisecond(url: str) -> None:
+    database = Database(url, create=True)
+    with database.session() as session:
+        before = datetime.now(UTC) - timedelta(milliseconds=1)
+        now = database_now(session)
+        assert before <= now <= datetime.now(UTC)
+    database.close()
+
+
+def test_a_copy_holds_what_is_still_in_the_log(url: str, tmp_path: Path) -> None:
+    database = Database(url, create=True)
+    path = Path(database.url.database or "")
+    with database.session(write=True) as session:
+        session.execute(text("CREATE TABLE mine (id INTEGER)"))
+    copy = back_up(path, "0000")
+    assert copy == path.with_name(f"{path.name}.schema-0000")
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'mine'").fetchall() == [("mine",)]
+    database.close()
+
+
+def test_a_fault_of_ours_while_writing_is_not_called_damage(url: str) -> None:
+    database = Database(url, create=True)
+    with pytest.raises(ValueError, match="ours"), database.session(write=True):
+        raise ValueError("ours")
+    with pytest.raises(StorageError, match="is damaged"), database.session(write=True):
+        b"\xff".decode()
+    database.close()

@@ -7,10 +7,11 @@ import optuna
 import pytest
 
 from unipelt_search.errors import StudyExistsError
+from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.methods import TRAINED_METHODS
 from unipelt_search.specs.trial import TrialSpec, config_of
-from unipelt_search.storage.mirror import STUDY_ATTRIBUTE
+from unipelt_search.storage.mirror import STUDY_ATTRIBUTE, MirrorChangedError
 from unipelt_search.storage.store import StudyStore
 
 
@@ -132,7 +133,7 @@ def test_a_mirror_left_behind_by_a_kill_catches_up(
             store.add_trial(filled, trial_spec("bitfit"), "tune", "tpe")
     assert mirrored(url) == FILLED
     before = [trial._trial_id for trial in open_mirror(url).trials]
-    store.release_runs(filled)
+    store.repair_mirror(filled)
     assert mirrored(url) == [*FILLED[:2], ("COMPLETE", 0.5, "head"), ("RUNNING", None, "bitfit")]
     assert [trial._trial_id for trial in open_mirror(url).trials][:3] == before
     run = store.load("first").trials[3].runs[0]
@@ -179,3 +180,34 @@ def test_optuna_dashboard_serves_the_mirror(filled: str, url: str) -> None:
     assert [trial["state"] for trial in trials] == ["Complete", "Fail", "Running"]
     assert {param["name"] for param in trials[1]["params"]} >= {"method", "training.learning_rate", "lora.rank"}
     assert {line.split()[0] for line in status} == {"200"}
+
+
+def test_a_repair_is_tried_again_where_others_write(
+    filled: str, store: StudyStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild, tries = store._mirror.rebuild, []
+
+    def disturbed(record: StudyRecord) -> dict[int, int]:
+        tries.append(record.id)
+        if len(tries) < 3:
+            raise MirrorChangedError("somebody wrote")
+        return rebuild(record)
+
+    monkeypatch.setattr(store._mirror, "rebuild", disturbed)
+    store.repair_mirror(filled)
+    assert tries == [filled] * 3
+    assert mirrored(url) == FILLED
+
+
+def test_a_mirror_that_another_driver_marks_in_this_moment_is_no_foreign_study(
+    filled: str, store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, looks = store._mirror._storage.get_study_user_attrs, []
+
+    def not_yet(study: int) -> dict[str, object]:
+        looks.append(study)
+        return {} if len(looks) == 1 else read(study)
+
+    monkeypatch.setattr(store._mirror._storage, "get_study_user_attrs", not_yet)
+    store._mirror.check_name("first")
+    assert len(looks) == 2

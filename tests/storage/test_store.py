@@ -99,7 +99,7 @@ def test_only_allowed_changes_of_a_run_are_made(
     with pytest.raises(StorageError, match="running run may write"):
         store.finish_run(run.id, 0, run_result())
     assert store.start_run(run.id, "me") == 1
-    with pytest.raises(StorageError, match="is running, which may become"):
+    with pytest.raises(StorageError, match="another driver has started run"):
         store.start_run(run.id, "you")
     with pytest.raises(StorageError, match="attempt 2 of run"):
         store.fail_run(run.id, 2, "out of memory")
@@ -134,8 +134,8 @@ def test_released_runs_wait_again_and_refuse_their_old_attempt(
     store.record_evaluation(dead.id, attempt, run_result().evaluations[0])
     assert count_rows(url)["evaluation"] == 4
 
-    assert store.release_runs(study) == 1
-    assert store.release_runs(study) == 0
+    assert store.leases.leave(study, "me") == 1
+    assert store.leases.leave(study, "me") == 0
     assert count_rows(url)["evaluation"] == 3
     states = [trial.runs[0].state for trial in store.load("first").trials]
     assert states == [RunState.COMPLETE, RunState.WAITING, RunState.WAITING]
@@ -253,7 +253,7 @@ def test_two_processes_write_at_once_without_losing_a_trial(
     trials = store.load("first").trials
     assert [trial.number for trial in trials] == list(range(20))
     assert {trial.state for trial in trials} == {TrialState.FAILED}
-    assert store.release_runs(study) == 0
+    assert store.leases.owners(study) == frozenset()
 
 
 def test_reading_a_study_loads_neither_torch_nor_transformers_nor_ray() -> None:
@@ -269,7 +269,7 @@ def test_a_trials_variant_is_kept(
     store: StudyStore, create: Callable[..., str], trial_spec: Callable[..., TrialSpec]
 ) -> None:
     study = create()
-    store.add_trial(study, trial_spec("lora"), "screen", "given", "mine")
+    store.add_trial(study, trial_spec("lora"), "screen", "given", variant="mine")
     store.add_trial(study, trial_spec("lora"), "screen", "published")
     trials = store.load("first").trials
     assert [(trial.name, trial.variant, trial.origin) for trial in trials] == [

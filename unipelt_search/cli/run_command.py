@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -153,6 +154,8 @@ def _search(spec: StudySpec, *, storage: str | None, out: Path | None, quiet: bo
     command = _PASSWORD.sub(r"\1:***@", shlex.join([PROGRAM, *sys.argv[1:]]))
     study = None
     begun = False
+    # SIGTERM announces that the machine is taken away; it ends a study as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with watch_study(errors, quiet=quiet, as_json=as_json) as show, suppress(KeyboardInterrupt):
 
         def watch(progress: StudyProgress) -> None:

@@ -2,23 +2,28 @@
 
 It owns the store and knows nothing of Ray; whatever executes assignments calls `next_run`, `on_evaluation`,
 `on_result` and `on_error`, all from one thread.
+
+Several drivers may drive one study, on one machine or many. Each decides from the rows in the database, and of two that
+decide the same the second is refused, reads the study again and decides anew. A driver that lost a run, because its
+lease expired while it was held up, drops whatever that run still answers.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final, Literal
+from types import TracebackType
+from typing import Final, Literal, Self
 
-from unipelt_search.errors import NoUsableTrialError
+from unipelt_search.errors import NoUsableTrialError, RunLostError, StorageError, StudyChangedError
 from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialRecord, TrialState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.search.heartbeat import Heartbeat
 from unipelt_search.search.plan import (
     Clock,
     Decision,
@@ -32,10 +37,15 @@ from unipelt_search.search.plan import (
 from unipelt_search.search.snapshot import snapshot
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import RunSpec
+from unipelt_search.storage.leases import LEASE_SECONDS
+from unipelt_search.storage.owners import new_owner, shown_owner
 from unipelt_search.storage.store import StudyStore
 
 EQUAL_FAILURES = 5
 """Runs in a row that may fail with the same error before the study stops."""
+_BEATS_PER_LEASE = 4
+_LONGEST_LOOK_SECONDS = 1.0
+"""How long a driver goes without looking at what other drivers did, while it has a free worker."""
 
 Watch = Callable[[StudyProgress], None]
 
@@ -63,7 +73,10 @@ class Assignment:
 
 
 class Driver:
-    """Drives one study from its rows in the database."""
+    """Drives one study from its rows in the database; inside `with`, its leases are renewed.
+
+    Leaving the block by an error lets the driver's runs wait for the next driver.
+    """
 
     def __init__(
         self,
@@ -74,8 +87,9 @@ class Driver:
         watch: Watch | None = None,
         checkpoints: Path | None = None,
         now: Callable[[], float] = time.monotonic,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
-        """Take up a study; runs that an earlier driver left running wait again.
+        """Take up a study; runs of drivers that died wait again.
 
         Args:
             store: The study database.
@@ -84,18 +98,43 @@ class Driver:
             watch: Is shown every snapshot.
             checkpoints: Folder for the weights of each finalist's first confirm run.
             now: A clock in seconds.
+            lease_seconds: How long a run stays with a driver that gives no sign of life.
         """
         self._store, self._name, self._workers = store, name, workers
         self._watch, self._checkpoints, self._now = watch, checkpoints, now
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
-        self._counted = now()
+        self._owner, self._lease_seconds = new_owner(), lease_seconds
+        self._heartbeat: Heartbeat | None = None
+        self._counted = self._looked = now()
+        self._share = 1.0
         self._running: dict[str, Assignment] = {}
         self._began: dict[str, float] = {}
         self._run_seconds: dict[str, float] = {}
         self._failures: list[str] = []
         self._record = store.load(name, details=False)
-        store.release_runs(self._record.id)
-        self._record = store.load(name, details=False)
+        store.leases.release_dead(self._record.id)
+        store.repair_mirror(self._record.id)
+        self._reload()
+
+    def __enter__(self) -> Self:
+        """Begin to renew the leases, and say who else works on the study."""
+        self._heartbeat = Heartbeat(
+            lambda: self._store.leases.renew(self._owner, self._lease_seconds), self._lease_seconds / _BEATS_PER_LEASE
+        )
+        others = self._store.leases.owners(self._record.id)
+        if others:
+            names = ", ".join(sorted(map(shown_owner, others)))
+            self._publish(f"Sharing the study with {names}; a run of a driver that dies is taken over")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop renewing; behind an error, let go of what is still running."""
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        if error is not None and self._running:
+            with suppress(StorageError):  # the error under way is the cause; the leases expire by themselves
+                self.interrupt()
 
     @property
     def record(self) -> StudyRecord:
@@ -113,19 +152,29 @@ class Driver:
             return FINISHED
         if len(self._running) >= self._workers:
             return None
-        decision = next_step(self._record, self._clock())
-        self._remember(decision)
-        match decision.step:
-            case Finish():
-                return FINISHED
-            case Wait():
-                return None
-            case StartTrial(spec, phase, origin, variant):
-                return self._start(self._store.add_trial(self._record.id, spec, phase, origin, variant))
-            case StartRun(trial, seed_index):
-                return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index))
-            case Resume(run):
-                return self._start(run)
+        self._look_around()
+        while True:
+            decision = next_step(self._record, self._clock())
+            # Before anything is read again: the number that the decision was made for.
+            number = len(self._record.trials)
+            self._remember(decision)
+            try:
+                match decision.step:
+                    case Finish():
+                        return FINISHED
+                    case Wait():
+                        return None
+                    case StartTrial(spec, phase, origin, variant):
+                        run = self._store.add_trial(
+                            self._record.id, spec, phase, origin, variant=variant, number=number
+                        )
+                        return self._start(run)
+                    case StartRun(trial, seed_index):
+                        return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index))
+                    case Resume(run):
+                        return self._start(run)
+            except StudyChangedError:
+                self._reload()
 
     def on_evaluation(self, run_id: str, attempt: int, row: EvaluationRow) -> None:
         """Keep an evaluation of a running run.
@@ -135,7 +184,13 @@ class Driver:
             attempt: Its attempt.
             row: What was measured.
         """
-        self._store.record_evaluation(run_id, attempt, row)
+        if not self._holds(run_id, attempt):
+            return
+        try:
+            self._store.record_evaluation(run_id, attempt, row)
+        except RunLostError:
+            self._lose(run_id)
+            return
         self._began[run_id] = self._now() - row.seconds  # leaves out how long a cold worker took to start
         self._publish(f"{self._running[run_id].label}: {row.value:.3f} at step {row.step}")
 
@@ -147,7 +202,13 @@ class Driver:
             attempt: Its attempt.
             result: What it answers.
         """
-        self._store.finish_run(run_id, attempt, result)
+        if not self._holds(run_id, attempt):
+            return
+        try:
+            self._store.finish_run(run_id, attempt, result)
+        except RunLostError:
+            self._lose(run_id)
+            return
         self._failures.clear()
         self._run_seconds[run_id] = self._now() - self._began[run_id]
         label = self._running.pop(run_id).label
@@ -163,9 +224,13 @@ class Driver:
             attempt: Its attempt.
             message: The cause, one line.
         """
-        if run_id not in self._running:
+        if not self._holds(run_id, attempt):
             return  # its worker died after it had answered
-        self._store.fail_run(run_id, attempt, message)
+        try:
+            self._store.fail_run(run_id, attempt, message)
+        except RunLostError:
+            self._lose(run_id)
+            return
         self._failures.append(message)
         label = self._running.pop(run_id).label
         self._reload()
@@ -176,10 +241,9 @@ class Driver:
         self._publish(sentence)
 
     def interrupt(self) -> None:
-        """Let go of every running run and mark the study as stopped."""
+        """Let go of every running run; a study that no other driver works on is stopped."""
+        self._store.leases.leave(self._record.id, self._owner)
         self._running.clear()
-        self._store.release_runs(self._record.id)
-        self._store.set_state(self._record.id, StudyState.STOPPED)
         self._reload()
 
     def conclude(self) -> None:
@@ -197,16 +261,35 @@ class Driver:
         if self._stopped():
             self._store.add_notice(
                 self._record.id,
-                f"The study was stopped after {EQUAL_FAILURES} runs in a row failed alike: {self._failures[0]}",
+                f"The study was stopped after {EQUAL_FAILURES} runs in a row failed alike: {self._failures[-1]}",
             )
             self._end(StudyState.STOPPED, "The study was stopped")
         else:
             self._end(StudyState.COMPLETE, "The study is complete")
 
     def _end(self, state: StudyState, event: str) -> None:
-        self._store.set_state(self._record.id, state)
+        if self._record.state is not state:
+            # Another driver may have ended the study while this one went on.
+            self._store.set_state(self._record.id, StudyState.RUNNING)
+            self._store.set_state(self._record.id, state)
+        self._store.repair_mirror(self._record.id)
         self._reload()
         self._publish(event)
+
+    def _holds(self, run_id: str, attempt: int) -> bool:
+        assignment = self._running.get(run_id)
+        return assignment is not None and assignment.attempt == attempt
+
+    def _lose(self, run_id: str) -> None:
+        label = self._running.pop(run_id).label
+        self._reload()
+        self._publish(f"{label} was taken over by another driver, because this one was held up; its answer is dropped")
+
+    def _look_around(self) -> None:
+        """Let runs of dead drivers wait again and read what the others did, every now and then."""
+        if self._now() - self._looked >= min(_LONGEST_LOOK_SECONDS, self._lease_seconds / _BEATS_PER_LEASE):
+            self._store.leases.release_dead(self._record.id)
+            self._reload()
 
     def _stopped(self) -> bool:
         last = self._failures[-EQUAL_FAILURES:]
@@ -224,7 +307,7 @@ class Driver:
             self._reload()
 
     def _start(self, run: RunRecord) -> Assignment:
-        attempt = self._store.start_run(run.id, self._owner)
+        attempt = self._store.start_run(run.id, self._owner, self._lease_seconds)
         self._reload()
         trial = self._record.trials[run.trial]
         first_confirm = run.phase == "confirm" and run.seed_index == 1
@@ -241,6 +324,7 @@ class Driver:
             checkpoint=self._checkpoints / f"trial-{trial.number}" if self._checkpoints and first_confirm else None,
         )
         self._running[run.id] = assignment
+        self._share = self._share_of_time()
         self._began[run.id] = self._now()
         self._publish(f"{assignment.label} began")
         return assignment
@@ -253,10 +337,16 @@ class Driver:
         )
 
     def _reload(self) -> None:
-        now = self._now()
-        self._store.add_seconds(self._record.id, now - self._counted)
+        self._looked = now = self._now()
+        self._store.add_seconds(self._record.id, (now - self._counted) * self._share)
         self._counted = now
         self._record = self._store.load(self._name, details=False)
+        self._share = self._share_of_time()
+
+    def _share_of_time(self) -> float:
+        """Return which part of the passing time this driver adds, so that those of one study add it once together."""
+        others = len(self._store.leases.owners(self._record.id) - {self._owner})
+        return 1 / (others + 1) if self._running or not others else 0.0
 
     def _publish(self, event: str) -> None:
         if self._watch is not None:

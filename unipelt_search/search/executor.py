@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +36,8 @@ from unipelt_search.specs.study import BackboneSpec, MachineSpec
 from unipelt_search.tasks.encode import EncodedTask
 
 _Answer = TypeVar("_Answer")
+_Handler = Callable[[int, FrameType | None], object]
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 _STARTS = 3
 """Ray's own start-up times out now and then on a loaded machine."""
 _SILENCE = {
@@ -69,7 +71,7 @@ def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
         MachineError: A run does not fit, or the cluster cannot be joined.
         UnipeltError: Ray cannot be started on this machine.
     """
-    with _silence():
+    with _silence(), _terminate_as_interrupt():
         if ray.is_initialized():
             yield _cluster_capacity(machine)
             return
@@ -156,6 +158,8 @@ class _Bridge:
             raise _LeaveTune
 
     def assign(self) -> dict[str, Any] | str | None:
+        if self.interrupted:
+            return str(Searcher.FINISHED)  # Tune asks on and on when nothing runs, and takes no step in between
         assignment = self._guard(self._driver.next_run)
         if assignment is FINISHED or self.error is not None:
             return str(Searcher.FINISHED)
@@ -172,6 +176,8 @@ class _Bridge:
         self._guard(lambda: self._answer(config["run_id"], config["attempt"], result))
 
     def lose_worker(self, config: dict[str, Any], error: BaseException | None) -> None:
+        if self.interrupted:
+            return  # a scheduler's SIGTERM reaches the workers too; their runs are released, not failed
         message = "The worker process ended while it trained this run: it ran out of memory, or was killed."
         if isinstance(error, RayTaskError):
             message = one_line(error.cause)
@@ -303,18 +309,34 @@ def _silence() -> Iterator[None]:
 
 @contextmanager
 def _heed_interrupts(bridge: _Bridge) -> Iterator[None]:
-    """Turn the first Ctrl-C into a quick, orderly end; a second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
+    """Turn the first Ctrl-C or SIGTERM into a quick, orderly end; a second one ends at once."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         bridge.interrupted = True
-        signal.signal(signal.SIGINT, before)
+        for signal_ in _ENDS:
+            signal.signal(signal_, signal.default_int_handler)
 
-    signal.signal(signal.SIGINT, interrupt)
+    with _handled(dict.fromkeys(_ENDS, interrupt)):
+        yield
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, which schedulers send before they take a machine away, do what Ctrl-C does; Ray would exit."""
+    with _handled({signal.SIGTERM: signal.default_int_handler}):
+        yield
+
+
+@contextmanager
+def _handled(handlers: Mapping[signal.Signals, _Handler]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in handlers}
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, previous in before.items():
+            signal.signal(number, previous or signal.SIG_DFL)  # None: it was installed by C

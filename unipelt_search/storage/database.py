@@ -9,32 +9,46 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
-from sqlite3 import OperationalError
-from typing import Any
+from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, literal_column, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from unipelt_search.errors import MachineError, RequestError, StorageError, StudyNotFoundError
-from unipelt_search.storage.tables import VERSION_TABLE
+from unipelt_search.failpoints import reach
+from unipelt_search.storage.tables import VERSION_TABLE, UtcDateTime
 
 BUSY_SECONDS = 60
+_RETRY_SECONDS = (0.002, 0.02)
 _EXAMPLES = "sqlite:///studies/studies.db or postgresql://user@host/database"
-_INSTALL = {"psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient"}
+_INSTALL = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 _SECRET_PARAMETERS = {"password", "passwd", "sslpassword", "ssl_key_password"}
 _WRITES = "unipelt_writes"
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_NOW = {
+    # Three zeros more, because SQLAlchemy reads the fraction as microseconds.
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'",
+    "postgresql": "timezone('utc', clock_timestamp())",
+    "mysql": "utc_timestamp(6)",
+}
+# What reading a row raises whose bytes are not what was written.
+_UNREADABLE = (ValueError, LookupError, TypeError)
+_BYTES = (UnicodeDecodeError, json.JSONDecodeError)
 
 
 class Database:
@@ -79,41 +93,56 @@ class Database:
         return self.url.get_backend_name() == "sqlite"
 
     @contextmanager
-    def session(self, *, write: bool = False) -> Iterator[Session]:
+    def session(self, *, write: bool = False, step: str = "database.write") -> Iterator[Session]:
         """Open one transaction: committed at the end of the block, rolled back where the block raises.
 
         Args:
             write: Whether the block writes; two such blocks on SQLite run one after the other.
+            step: What a writing block does, the name of its failpoints: ``….before`` and ``….after`` the commit.
 
         Yields:
             A session that is closed behind the block.
 
         Raises:
-            StorageError: The database refused.
+            StorageError: The database refused, or holds what no version writes.
         """
-        with (
-            self._errors(),
-            Session(self._writer if write else self._reader, expire_on_commit=False) as session,
-            session.begin(),
-        ):
-            yield session
+        with self._errors(reading=not write):
+            with Session(self._writer if write else self._reader, expire_on_commit=False) as session, session.begin():
+                yield session
+                if write:
+                    reach(f"{step}.before")
+            if write:
+                reach(f"{step}.after")
 
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._engine.dispose()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, *, reading: bool = False) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
             raise StorageError(self._sentence(error)) from error
+        except OSError as error:
+            raise StorageError(f"The study database {self.shown} must be writable; it answered: {error}.") from error
+        except _UNREADABLE as error:
+            # A block that writes computes as well, and a fault of ours there must not look like damage.
+            if not reading and not isinstance(error, _BYTES) and type(error) is not LookupError:
+                raise
+            raise StorageError(
+                f"The study database {self.shown} is damaged: a row holds what was never written "
+                f"({' '.join(str(error).split())[:300]}). Restore a copy, or name another file."
+            ) from error
 
     def _sentence(self, error: SQLAlchemyError) -> str:
         cause = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
         if "file is not a database" in cause:
             return f"--storage must name a SQLite database; {self.shown} is a file of another kind. Name another file."
-        if "malformed" in cause:
+        if "disk is full" in cause:
+            free = shutil.disk_usage(Path(self.url.database or ".").parent).free / 1e9
+            return f"The study database {self.shown} needs more room; {free:.1f} GB are free on its disk. Make room."
+        if "malformed" in cause or "decode" in cause:
             return f"The study database {self.shown} is damaged ({cause}). Restore a copy, or name another file."
         if "locked" in cause:
             return f"The study database {self.shown} stayed locked by another program for {BUSY_SECONDS} s. Try again."
@@ -122,7 +151,7 @@ class Database:
     def _upgrade(self, create: bool) -> None:
         config = Config()
         # A percent sign begins an interpolation in alembic's settings.
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         script = ScriptDirectory.from_config(config)
         known = [revision.revision for revision in script.walk_revisions()]
         with self._reader.connect() as connection:
@@ -134,10 +163,53 @@ class Database:
                 f"The study database {self.shown} must not be newer than this unipelt-search; it has schema {current}, "
                 f"known: up to {known[0]}. Upgrade unipelt-search."
             )
-        if current != script.get_current_head():
-            with self._writer.begin() as connection:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+        head = script.get_current_head()
+        if current == head:
+            return
+        with self._writer.begin() as connection:
+            # Read again under the lock: another process may have upgraded in between.
+            current = _revision(connection)
+            if current is not None and current != head and self.is_sqlite:
+                back_up(Path(self.url.database or ""), current)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            reach("database.upgrade.before")
+        reach("database.upgrade.after")
+
+
+def back_up(path: Path, revision: str) -> Path:
+    """Copy a SQLite file that is in use, whole or not at all.
+
+    Args:
+        path: The file.
+        revision: Its schema, for the copy's name.
+
+    Returns:
+        The copy, beside it: ``studies.db.schema-0001``; an older copy of that name is replaced.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    copy = path.with_name(f"{path.name}.schema-{revision}")
+    half = copy.with_name(f"{copy.name}.{os.getpid()}")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(half)) as target:
+        source.backup(target)
+    os.replace(half, copy)
+    return copy
+
+
+def database_now(session: Session) -> datetime:
+    """Ask the database for the time, which is the same for all who use it.
+
+    Args:
+        session: An open transaction.
+
+    Returns:
+        The moment of asking, aware, in UTC.
+    """
+    clock = _NOW[session.get_bind().dialect.name]
+    now: datetime = session.scalars(select(literal_column(clock, UtcDateTime()))).one()
+    return now
 
 
 def parse_url(url: str) -> URL:
@@ -204,33 +276,61 @@ def _make_engine(url: URL, shown: str) -> Engine:
     except (ArgumentError, NoSuchModuleError) as error:
         raise RequestError(f"--storage must be a database URL, such as {_EXAMPLES}; got {shown}: {error}.") from error
     if url.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "connect", set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _set_up_sqlite(connection: SqliteConnection, record: object) -> None:
+def set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    """Prepare a new connection to a SQLite file: a write-ahead log, foreign keys, transactions that we begin."""
     # None: the driver begins no transaction by itself, `_begin_sqlite` does.
     connection.isolation_level = None
     _switch_to_wal(connection)
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _switch_to_wal(connection: SqliteConnection) -> None:
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
     """Switch the file to write-ahead logging, once; SQLite does not wait for a lock by itself when it switches."""
     end = time.monotonic() + BUSY_SECONDS
     while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-        except OperationalError as error:
+        except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > end:
                 raise
             time.sleep(0.05)
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get(_WRITES, False):
+        begin_immediate(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def begin_immediate(connection: Connection) -> None:
+    """Begin a transaction on SQLite with the lock to write, waiting for it with the same odds as everybody.
+
+    SQLite's own waiting tries ever less often, so that of many writers one may lose against newcomers for minutes.
+
+    Args:
+        connection: A connection of an engine that `set_up_sqlite` prepared.
+    """
+    raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+    end = time.monotonic() + BUSY_SECONDS
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        while time.monotonic() < end:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    break
+                time.sleep(random.uniform(*_RETRY_SECONDS))
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the last time, with an error that SQLAlchemy has translated
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
 
 
 def _revision(connection: Connection) -> str | None:

@@ -7,8 +7,9 @@ tables are the truth, and a mirror that somebody changed or deleted is made agai
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,14 +19,15 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import URL
+from sqlalchemy import URL, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from unipelt_search.errors import StorageError, StudyExistsError
+from unipelt_search.failpoints import reach
 from unipelt_search.records.history import StudyRecord, TrialState
 from unipelt_search.specs.methods import TRAINED_METHODS
 from unipelt_search.specs.trial import Phase, TrialSpec, config_of
-from unipelt_search.storage.database import engine_arguments
+from unipelt_search.storage.database import begin_immediate, engine_arguments, set_up_sqlite
 
 STUDY_ATTRIBUTE = "ups_study"
 _STATES = {
@@ -39,6 +41,8 @@ _SMALLEST_FLOAT = 1e-12
 _LARGEST_FLOAT = 1e9
 _LARGEST_INT = 2**31 - 1
 _OPEN_TRIES = 5
+_REPAIR_TRIES = 10
+_LOOKS = 5
 
 
 class MirrorChangedError(StorageError):
@@ -69,16 +73,20 @@ class Mirror:
         Raises:
             StudyExistsError: An Optuna study of this name is there and is no mirror.
         """
-        with _translated():
-            found = self._find(name)
-            if found is None or STUDY_ATTRIBUTE in self._storage.get_study_user_attrs(found):
-                return
-            # Without trials it is what a kill between making and marking a mirror leaves.
-            if self._storage.get_n_trials(found) > 0:
-                raise StudyExistsError(
-                    f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "
-                    "Choose another --name or another --storage."
-                )
+        for _ in range(_LOOKS):
+            with _translated():
+                found = self._find(name)
+                if found is None or STUDY_ATTRIBUTE in self._storage.get_study_user_attrs(found):
+                    return
+                # Without trials it is what a kill between making and marking a mirror leaves.
+                if self._storage.get_n_trials(found) == 0:
+                    return
+            # Another driver may have marked it between the two answers.
+            time.sleep(random.uniform(0.01, 0.1))
+        raise StudyExistsError(
+            f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "
+            "Choose another --name or another --storage."
+        )
 
     def create(self, study_id: str, name: str, direction: str) -> None:
         """Make an empty mirror, in the place of an older one of the same name.
@@ -93,7 +101,7 @@ class Mirror:
             StorageError: Optuna cannot write.
         """
         self.check_name(name)
-        with _translated():
+        with _step("mirror.create"):
             found = self._find(name)
             if found is not None:
                 self._storage.delete_study(found)
@@ -116,7 +124,7 @@ class Mirror:
             MirrorChangedError: The mirror is gone or no longer fits.
             StorageError: Optuna cannot write.
         """
-        with _translated():
+        with _step("mirror.add"):
             template = _template(study_id, phase, spec, TrialState.RUNNING, None)
             made: int = self._storage.create_new_trial(self._own(study_id, name), template)
         return made
@@ -136,11 +144,32 @@ class Mirror:
         """
         if optuna_trial_id is None:
             raise MirrorChangedError("The trial must have been mirrored before it ends.")
-        with _translated():
+        with _step("mirror.finish"):
             # SQLite re-uses the ids of deleted rows, so the trial may be somebody else's.
             if self._storage.get_trial(optuna_trial_id).user_attrs.get(STUDY_ATTRIBUTE) != study_id:
                 raise MirrorChangedError(f"The mirror's trial {optuna_trial_id} must be of study {study_id}.")
             self._end(optuna_trial_id, state, value)
+
+    def repair(self, read: Callable[[], StudyRecord]) -> dict[int, int]:
+        """Rebuild the mirror from our tables, again where another driver writes it at the same time.
+
+        Args:
+            read: Reads the study as our tables have it now.
+
+        Returns:
+            Optuna's trial id by our trial number.
+
+        Raises:
+            StudyExistsError: An Optuna study of this name is there and is no mirror.
+            StorageError: Optuna cannot write, or others do not leave the mirror alone.
+        """
+        for _ in range(_REPAIR_TRIES):
+            try:
+                return self.rebuild(read())
+            except MirrorChangedError as error:
+                changed = error
+                time.sleep(random.uniform(0.01, 0.1))
+        raise changed
 
     def rebuild(self, record: StudyRecord) -> dict[int, int]:
         """Make the mirror say what the record says: complete it, or replace it where it says something else.
@@ -156,7 +185,7 @@ class Mirror:
             StorageError: Optuna cannot write.
         """
         name = record.spec.name
-        with _translated():
+        with _step("mirror.rebuild"):
             templates = [
                 _template(record.id, trial.runs[0].phase, trial.spec, trial.state, trial.value)
                 for trial in record.trials
@@ -183,7 +212,7 @@ class Mirror:
         Raises:
             StorageError: Optuna cannot write.
         """
-        with _translated():
+        with _step("mirror.delete"):
             found = self._find(name)
             if found is not None and self._storage.get_study_user_attrs(found).get(STUDY_ATTRIBUTE) == study_id:
                 self._storage.delete_study(found)
@@ -231,7 +260,13 @@ def _open_storage(url: URL) -> RDBStorage:
     while True:
         tries += 1
         try:
-            return RDBStorage(text, engine_kwargs=engine_arguments(url))
+            storage = RDBStorage(text, engine_kwargs=engine_arguments(url))
+            if url.get_backend_name() == "sqlite":
+                # Optuna reads first and writes later in one transaction, which SQLite refuses when others write.
+                storage.engine.dispose()
+                event.listen(storage.engine, "connect", set_up_sqlite)
+                event.listen(storage.engine, "begin", begin_immediate)
+            return storage
         except RuntimeError as error:
             raise StorageError(f"Optuna must be able to use its tables in the study database; {error}") from error
         # Two processes that open a new database at once both try to make its tables, and one of them fails.
@@ -242,11 +277,22 @@ def _open_storage(url: URL) -> RDBStorage:
 
 
 @contextmanager
+def _step(name: str) -> Iterator[None]:
+    """Write to the mirror between two failpoints."""
+    with _translated():
+        reach(f"{name}.before")
+        yield
+        reach(f"{name}.after")
+
+
+@contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
     except (KeyError, ValueError, UpdateFinishedTrialError, DuplicatedStudyError) as error:
         raise MirrorChangedError(f"The mirror must be as it was left; Optuna answered: {error}.") from error
+    except OSError as error:
+        raise StorageError(f"The mirror in Optuna's tables must be writable; it answered: {error}.") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         raise StorageError(f"The mirror in Optuna's tables must be writable; {_cause(error)}.") from error
 

@@ -5,19 +5,20 @@ Every function locks the rows that it decides on: SQLite by the transaction, the
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import uuid4
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from unipelt_search.errors import StorageError
+from unipelt_search.errors import RunLostError, StorageError, StudyChangedError
 from unipelt_search.records.history import DroppedMethod, RunState, StudyState, TaskSummary, TrialState
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
+from unipelt_search.storage.database import database_now
 from unipelt_search.storage.tables import (
     AblationTableRow,
     AttemptRow,
@@ -67,10 +68,10 @@ def study_or_raise(session: Session, study_id: str, *, lock: bool = True) -> Stu
 
 
 def running_or_raise(session: Session, run_id: str, attempt: int) -> RunRow:
-    """Find a run that is running in this attempt and lock it; raises StorageError where it is not."""
+    """Find a run that is running in this attempt and lock it; raises RunLostError where it is not."""
     run = _run_or_raise(session, run_id)
     if run.state != RunState.RUNNING or run.attempt != attempt:
-        raise StorageError(
+        raise RunLostError(
             f"Only the latest attempt of a running run may write; got attempt {attempt} of run {run_id}, which is "
             f"{run.state} with attempt {run.attempt}. Discard what this attempt did."
         )
@@ -98,10 +99,19 @@ def insert_dropped(session: Session, study_id: str, dropped: DroppedMethod) -> N
 
 
 def insert_trial(
-    session: Session, study: StudyRow, spec: TrialSpec, phase: Phase, origin: str, variant: str | None = None
+    session: Session,
+    study: StudyRow,
+    spec: TrialSpec,
+    phase: Phase,
+    origin: str,
+    *,
+    variant: str | None,
+    expected: int | None,
 ) -> tuple[TrialRow, RunRow]:
-    """Add the next trial of a locked study and its waiting search run."""
+    """Add the next trial of a locked study and its waiting search run; raises where its number is not the expected."""
     number = session.scalar(select(func.count()).where(TrialRow.study_id == study.id)) or 0
+    if expected not in {None, number}:
+        raise StudyChangedError(f"The next trial must have the number {expected}; another driver has added {number}.")
     trial = TrialRow(
         study_id=study.id,
         number=number,
@@ -126,18 +136,22 @@ def insert_run(session: Session, study_id: str, number: int, phase: Phase, seed_
     if trial is None:
         raise StorageError(f"A run must belong to a trial of the study; there is no trial {number}.")
     if session.scalar(select(RunRow.id).filter_by(trial_id=trial.id, seed_index=seed_index, fold=0)) is not None:
-        raise StorageError(f"A trial has one run per seed index; trial {number} has one of index {seed_index}.")
+        raise StudyChangedError(f"A trial has one run per seed index; trial {number} has one of index {seed_index}.")
     trial.phase = max(trial.phase, phase, key=PHASES.index)
     return _insert_run(session, trial, phase, seed_index)
 
 
-def start_run(session: Session, run_id: str, owner: str) -> int:
-    """Start a waiting run and return the number of its new attempt."""
+def start_run(session: Session, run_id: str, owner: str, lease_seconds: float) -> int:
+    """Start a run and return the number of its new attempt; raises StudyChangedError where it is not waiting."""
     run = _run_or_raise(session, run_id)
-    _move_run(run, RunState.RUNNING)
+    if run.state != RunState.WAITING:
+        raise StudyChangedError(f"A run must be waiting to be started; another driver has started run {run_id}.")
+    move_run(run, RunState.RUNNING)
     run.attempt += 1
     attempt = {"run_id": run_id, "number": run.attempt, "owner": storable(owner)[:255]}
-    session.add(AttemptRow(**attempt, state=AttemptState.RUNNING, started=datetime.now(UTC)))
+    now = database_now(session)
+    lease = now + timedelta(seconds=lease_seconds)
+    session.add(AttemptRow(**attempt, state=AttemptState.RUNNING, started=now, lease_expires=lease))
     return run.attempt
 
 
@@ -171,18 +185,6 @@ def record_evaluation(session: Session, run: RunRow, row: EvaluationRow) -> None
     session.merge(EvaluationTableRow(**_evaluation(run, row)))
 
 
-def release_runs(session: Session, study_id: str) -> int:
-    """Let every running run of a study wait again; returns how many."""
-    study_or_raise(session, study_id)
-    running = select(RunRow).join(TrialRow).where(TrialRow.study_id == study_id, RunRow.state == RunState.RUNNING)
-    runs = session.scalars(running.with_for_update()).all()
-    for run in runs:
-        session.execute(delete(EvaluationTableRow).where(EvaluationTableRow.run_id == run.id))
-        _move_run(run, RunState.WAITING)
-        _end_attempt(session, run, AttemptState.INTERRUPTED, None)
-    return len(runs)
-
-
 def is_search_run(run: RunRow) -> bool:
     """Tell whether a run is the one that gives its trial state and value."""
     return run.seed_index == SEARCH_SEED_INDEX and run.fold == 0
@@ -195,7 +197,8 @@ def _run_or_raise(session: Session, run_id: str) -> RunRow:
     return run
 
 
-def _move_run(run: RunRow, state: RunState) -> None:
+def move_run(run: RunRow, state: RunState) -> None:
+    """Change a run's state; raises StorageError where the new one may not follow."""
     run.state = next_state(f"Run {run.id}", RUN_TRANSITIONS, run.state, state)
 
 
@@ -219,8 +222,8 @@ def _insert_all(session: Session, table: type[Row], rows: list[dict[str, object]
 
 
 def _end_run(session: Session, run: RunRow, state: RunState, attempt: AttemptState, error: str | None) -> TrialRow:
-    _move_run(run, state)
-    _end_attempt(session, run, attempt, error)
+    move_run(run, state)
+    end_attempt(session, run, attempt, error)
     trial = session.get_one(TrialRow, run.trial_id)
     if is_search_run(run):
         trial.state = TrialState.COMPLETE if state == RunState.COMPLETE else TrialState.FAILED
@@ -228,6 +231,7 @@ def _end_run(session: Session, run: RunRow, state: RunState, attempt: AttemptSta
     return trial
 
 
-def _end_attempt(session: Session, run: RunRow, state: AttemptState, error: str | None) -> None:
+def end_attempt(session: Session, run: RunRow, state: AttemptState, error: str | None) -> None:
+    """End the latest attempt of a run."""
     row = session.scalars(select(AttemptRow).filter_by(run_id=run.id, number=run.attempt)).one()
-    row.state, row.error, row.ended = state, error, datetime.now(UTC)
+    row.state, row.error, row.ended = state, error, database_now(session)

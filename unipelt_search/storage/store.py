@@ -16,6 +16,7 @@ from unipelt_search.specs.trial import Phase, TrialSpec
 from unipelt_search.storage import row_writer
 from unipelt_search.storage.database import Database
 from unipelt_search.storage.history_reader import find_study_or_raise, read_lines, read_study, run_record
+from unipelt_search.storage.leases import LEASE_SECONDS, Leases
 from unipelt_search.storage.mirror import Mirror, MirrorChangedError
 from unipelt_search.storage.row_writer import running_or_raise, study_or_raise
 from unipelt_search.storage.tables import RunRow, StudyRow, TrialRow
@@ -27,12 +28,15 @@ class StudyStore:
 
     Every method is one transaction: it happens whole or not at all, and what it returned survives a kill. Any
     process may read at any time, and a reading sees one moment. Several processes may write; of two that create the
-    same name one wins. A study's trials, runs and state are changed by its one driver. A run's rows are changed by
-    whoever holds its latest attempt: `start_run` hands out the attempt's number, every later write must bring it, and
-    after `release_runs` the old number is refused. Finished runs never change.
+    same name one wins.
+
+    Several drivers may work on one study. Whoever adds a trial may say which number it must get, and is refused when
+    another driver was first. A waiting run is started by one of them: `start_run` hands out the attempt's number and a
+    lease, every later write of the run must bring that number, and once the run was taken away (`leases`) the old
+    number is refused. Finished runs never change.
 
     Our tables are written first; the Optuna mirror follows in a transaction of its own. A kill or an error between the
-    two keeps our change and leaves the mirror behind until `repair_mirror`, which `release_runs` calls.
+    two keeps our change and leaves the mirror behind until `repair_mirror`, as do drivers that write it at once.
 
     A store may be used by several threads, never across a fork.
     """
@@ -42,6 +46,8 @@ class StudyStore:
         self.url = database.url.render_as_string(hide_password=False)
         """The URL with its password, to open the database again; print `shown_url` instead."""
         self.shown_url = database.shown
+        self.leases = Leases(database)
+        """Who works on which run, and for how long."""
         self._database = database
 
     @classmethod
@@ -90,7 +96,7 @@ class StudyStore:
         """
         self._mirror.check_name(spec.name)
         row = row_writer.new_study(spec, task, software, command)
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="study.create") as session:
             session.add(row)
             try:
                 session.flush()
@@ -160,7 +166,7 @@ class StudyStore:
             study_id = find_study_or_raise(session, name, self.shown_url).id
         # The mirror first: after a kill in between, the study is still there to be deleted again.
         self._mirror.delete(study_id, name)
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="study.delete") as session:
             session.execute(delete(StudyRow).where(StudyRow.id == study_id))
 
     def set_budget(self, study_id: str, budget: BudgetSpec) -> None:
@@ -173,7 +179,7 @@ class StudyStore:
         Raises:
             StorageError: There is no such study, or the database refused.
         """
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="study.budget") as session:
             study = study_or_raise(session, study_id)
             study.spec = study.spec | {"budget": budget.model_dump(mode="json")}
 
@@ -188,7 +194,7 @@ class StudyStore:
         Raises:
             StorageError: There is no such study, an ended study may only go on, or the database refused.
         """
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="study.state") as session:
             study = study_or_raise(session, study_id)
             study.state = next_state(f"Study {study.name!r}", STUDY_TRANSITIONS, study.state, state)
             study.phase = phase or study.phase
@@ -205,7 +211,7 @@ class StudyStore:
         """
         if not (isfinite(seconds) and seconds >= 0):
             raise StorageError(f"A study's seconds must be finite and not negative; got {seconds}.")
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="study.seconds") as session:
             study_or_raise(session, study_id).wall_seconds += seconds
 
     def add_notice(self, study_id: str, sentence: str) -> None:
@@ -218,7 +224,7 @@ class StudyStore:
         Raises:
             StorageError: There is no such study, or the database refused.
         """
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="study.notice") as session:
             row_writer.insert_notice(session, study_id, sentence)
 
     def add_dropped(self, study_id: str, dropped: DroppedMethod) -> None:
@@ -231,11 +237,18 @@ class StudyStore:
         Raises:
             StorageError: There is no such study, or the database refused.
         """
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="study.dropped") as session:
             row_writer.insert_dropped(session, study_id, dropped)
 
     def add_trial(
-        self, study_id: str, spec: TrialSpec, phase: Phase, origin: str, variant: str | None = None
+        self,
+        study_id: str,
+        spec: TrialSpec,
+        phase: Phase,
+        origin: str,
+        *,
+        variant: str | None = None,
+        number: int | None = None,
     ) -> RunRecord:
         """Add a trial with the next number and its waiting search run, and mirror it.
 
@@ -245,24 +258,26 @@ class StudyStore:
             phase: `screen` or `tune`.
             origin: `published`, `given` or `tpe`.
             variant: The name of a configuration that the user gave.
+            number: The number that it must get, for a configuration that was decided from the trials before it.
 
         Returns:
             The run; it names the trial's number.
 
         Raises:
+            StudyChangedError: Another driver has added a trial of that number.
             StorageError: There is no such study, the phase is `confirm`, or the database refused.
         """
         if phase == "confirm":
             raise StorageError("A trial must begin in the screen or tune phase; got confirm. Use add_run.")
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="trial.add") as session:
             study = study_or_raise(session, study_id)
-            trial, run = row_writer.insert_trial(session, study, spec, phase, origin, variant)
+            trial, run = row_writer.insert_trial(session, study, spec, phase, origin, variant=variant, expected=number)
         try:
             optuna_trial_id = self._mirror.add(study_id, study.name, phase, spec)
         except MirrorChangedError:
             self.repair_mirror(study_id)
         else:
-            with self._database.session(write=True) as session:
+            with self._database.session(write=True, step="trial.mirrored") as session:
                 session.get_one(TrialRow, trial.id).optuna_trial_id = optuna_trial_id
         return run_record(run, trial.number)
 
@@ -279,27 +294,30 @@ class StudyStore:
             The run.
 
         Raises:
-            StorageError: There is no such trial, it has a run of that seed index, or the database refused.
+            StudyChangedError: The trial has a run of that seed index.
+            StorageError: There is no such trial, or the database refused.
         """
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="run.add") as session:
             run = row_writer.insert_run(session, study_id, trial, phase, seed_index)
         return run_record(run, trial)
 
-    def start_run(self, run_id: str, owner: str) -> int:
+    def start_run(self, run_id: str, owner: str, lease_seconds: float = LEASE_SECONDS) -> int:
         """Start a waiting run.
 
         Args:
             run_id: The run's id.
             owner: Who trains it, 255 characters at most.
+            lease_seconds: How long it stays with an owner that does not renew its leases.
 
         Returns:
             The attempt's number, which every later write of the run must bring.
 
         Raises:
-            StorageError: The run is not waiting, or the database refused.
+            StudyChangedError: It is not waiting: another driver has started it.
+            StorageError: There is no such run, or the database refused.
         """
-        with self._database.session(write=True) as session:
-            return row_writer.start_run(session, run_id, owner)
+        with self._database.session(write=True, step="run.start") as session:
+            return row_writer.start_run(session, run_id, owner, lease_seconds)
 
     def record_evaluation(self, run_id: str, attempt: int, row: EvaluationRow) -> None:
         """Store one evaluation of a running run; the same step twice is stored once.
@@ -310,9 +328,10 @@ class StudyStore:
             row: The evaluation.
 
         Raises:
-            StorageError: The run is not running in this attempt, or the database refused.
+            RunLostError: The run is not running in this attempt.
+            StorageError: There is no such run, or the database refused.
         """
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="run.evaluation") as session:
             row_writer.record_evaluation(session, running_or_raise(session, run_id, attempt), row)
 
     def finish_run(self, run_id: str, attempt: int, result: RunResult) -> None:
@@ -324,9 +343,10 @@ class StudyStore:
             result: What the run answered; its evaluations replace the recorded ones.
 
         Raises:
-            StorageError: The run is not running in this attempt, or the database refused.
+            RunLostError: The run is not running in this attempt.
+            StorageError: There is no such run, or the database refused.
         """
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="run.finish") as session:
             run = running_or_raise(session, run_id, attempt)
             trial = row_writer.complete_run(session, run, result)
         self._tell_mirror(run, trial)
@@ -340,32 +360,13 @@ class StudyStore:
             error: What went wrong.
 
         Raises:
-            StorageError: The run is not running in this attempt, or the database refused.
+            RunLostError: The run is not running in this attempt.
+            StorageError: There is no such run, or the database refused.
         """
-        with self._database.session(write=True) as session:
+        with self._database.session(write=True, step="run.fail") as session:
             run = running_or_raise(session, run_id, attempt)
             trial = row_writer.fail_run(session, run, error)
         self._tell_mirror(run, trial)
-
-    def release_runs(self, study_id: str) -> int:
-        """Take every running run of a study away from its owner, and repair the mirror.
-
-        A driver that goes on with a study calls this first: the owners of those runs died with the driver before it.
-        The runs wait again, their attempts end as interrupted, their evaluations are dropped.
-
-        Args:
-            study_id: The study's id.
-
-        Returns:
-            How many runs wait again.
-
-        Raises:
-            StorageError: There is no such study, or the database refused.
-        """
-        with self._database.session(write=True) as session:
-            released = row_writer.release_runs(session, study_id)
-        self.repair_mirror(study_id)
-        return released
 
     def repair_mirror(self, study_id: str) -> None:
         """Make the Optuna mirror say again what our tables say.
@@ -377,10 +378,13 @@ class StudyStore:
             StudyExistsError: Somebody's own Optuna study has taken the name.
             StorageError: There is no such study, or the database refused.
         """
-        with self._database.session() as session:
-            record = read_study(session, study_or_raise(session, study_id, lock=False), details=False)
-        optuna_trial_ids = self._mirror.rebuild(record)
-        with self._database.session(write=True) as session:
+
+        def read() -> StudyRecord:
+            with self._database.session() as session:
+                return read_study(session, study_or_raise(session, study_id, lock=False), details=False)
+
+        optuna_trial_ids = self._mirror.repair(read)
+        with self._database.session(write=True, step="mirror.link") as session:
             for trial in session.scalars(select(TrialRow).where(TrialRow.study_id == study_id)):
                 trial.optuna_trial_id = optuna_trial_ids.get(trial.number, trial.optuna_trial_id)
 

@@ -1,0 +1,102 @@
+"""One database per released schema is kept for ever, and every one is upgraded here."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from faults.simulated_study import METHODS, simulate
+
+from unipelt_search import failpoints
+from unipelt_search.errors import StorageError
+from unipelt_search.records.history import RunState, StudyState
+from unipelt_search.storage import database
+from unipelt_search.storage.store import StudyStore
+from unipelt_search.verdict.standings import method_standings
+
+HERE = Path(__file__).parent
+OLD = sorted(HERE.glob("schema-*.db"))
+NEWER = """
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "9999", "{head}", None, None
+def upgrade():
+    op.add_column("ups_study", sa.Column("added", sa.String(8)))
+"""
+
+
+def schema(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("SELECT version_num FROM ups_alembic_version").fetchone()[0])
+
+
+def columns(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {str(row[1]) for row in connection.execute("PRAGMA table_info(ups_study)")}
+
+
+@pytest.fixture
+def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version of the package with one migration more."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(database._MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    head = max(path.stem[:4] for path in (folder / "versions").glob("0*.py"))
+    (folder / "versions" / "9999_one_column_more.py").write_text(NEWER.format(head=head))
+    monkeypatch.setattr(database, "_MIGRATIONS", folder)
+
+
+def test_every_schema_has_its_old_database() -> None:
+    versions = {path.stem[:4] for path in (database._MIGRATIONS / "versions").glob("0*.py")}
+    kept = {path.stem.removeprefix("schema-") for path in OLD}
+    # The newest schema gets its file with the release that ships it.
+    assert versions - kept <= {max(versions)}
+
+
+@pytest.mark.parametrize("old", OLD, ids=lambda path: path.stem)
+def test_an_old_database_is_read_and_gone_on_with(old: Path, tmp_path: Path) -> None:
+    path = tmp_path / "studies.db"
+    shutil.copy(old, path)
+    store = StudyStore.open(f"sqlite:///{path}")
+    complete = store.load("complete")
+    assert complete.state is StudyState.COMPLETE
+    assert {row.method for row in method_standings(complete)} >= set(METHODS)
+    assert len(complete.trials) == 4
+    simulate(f"sqlite:///{path}", tmp_path / "told", step_seconds=0.0, trials=4, seeds=1, name="killed")
+    record = store.load("killed")
+    assert record.state is StudyState.COMPLETE
+    assert all(run.state.is_finished() for trial in record.trials for run in trial.runs)
+    assert [trial.spec for trial in record.trials] == [trial.spec for trial in complete.trials]
+    assert RunState.FAILED in {run.state for trial in record.trials for run in trial.runs}
+    store.close()
+
+
+@pytest.mark.usefixtures("newer")
+@pytest.mark.parametrize("old", OLD, ids=lambda path: path.stem)
+def test_before_an_upgrade_the_file_is_copied(old: Path, tmp_path: Path) -> None:
+    path = tmp_path / "studies.db"
+    shutil.copy(old, path)
+    before = schema(path)
+    store = StudyStore.open(f"sqlite:///{path}")
+    assert store.load("complete").state is StudyState.COMPLETE
+    store.close()
+    copy = tmp_path / f"studies.db.schema-{before}"
+    assert (schema(path), schema(copy)) == ("9999", before)
+    assert "added" in columns(path) - columns(copy)
+    assert sorted(file.name for file in tmp_path.glob("studies.db*")) == ["studies.db", copy.name]
+
+
+@pytest.mark.usefixtures("newer")
+def test_an_upgrade_that_breaks_off_leaves_the_old_schema(tmp_path: Path) -> None:
+    path = tmp_path / "studies.db"
+    shutil.copy(OLD[0], path)
+    before = columns(path)
+    failpoints.arm("database.upgrade.before=full@1")
+    with pytest.raises(StorageError, match="must be writable; it answered: .*No space left"):
+        StudyStore.open(f"sqlite:///{path}")
+    failpoints.arm("")
+    assert (schema(path), columns(path)) == ("0001", before)
+    StudyStore.open(f"sqlite:///{path}").close()
+    assert schema(path) == "9999"

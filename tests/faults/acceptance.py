@@ -1,0 +1,119 @@
+"""The full counts of the crash tests, one after another; goes on where it was when it is started again.
+
+    make acceptance
+
+What was measured is kept in build/acceptance/measured.json, and shown at the end. `--only kills` runs one part alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from faults.crash import kill_again_and_again
+from faults.damage import damage_and_open
+from faults.writers import share, write_at_once
+
+ROOT = Path(__file__).parents[2]
+PLACE = ROOT / "build" / "acceptance"
+KILLS, STUDIES, DAMAGED, PROCESSES, TRIALS, DRIVERS, ROUNDS = 1_000, 20, 2_000, 64, 100, 8, 20
+PARTS: dict[str, Callable[[Path, dict[str, float]], bool]] = {}
+
+_Counts = dict[str, float]
+_Part = Callable[[Path, _Counts], bool]
+
+
+def part(work: _Part) -> _Part:
+    """Register a part: it does a piece of its work, adds to its counts, and tells whether it is done."""
+    PARTS[work.__name__] = work
+    return work
+
+
+@part
+def kills(folder: Path, counts: _Counts) -> bool:
+    """Kill the drivers of one more study."""
+    study = int(counts.get("studies", 0))
+    crashed = kill_again_and_again(folder, 1_000 + study, limit=KILLS // STUDIES)
+    _add(counts, studies=1, kills=crashed.kills, runs=crashed.runs, attempts=crashed.attempts)
+    return counts["kills"] >= KILLS and counts["studies"] >= STUDIES
+
+
+@part
+def failpoints(folder: Path, counts: _Counts) -> bool:
+    """Let every failpoint fire with every fault."""
+    return _pytest("tests/faults/test_every_failpoint.py", folder, counts)
+
+
+@part
+def model(folder: Path, counts: _Counts) -> bool:
+    """Compare the store with its model on both databases."""
+    return _pytest("tests/storage/test_state_machine.py", folder, counts)
+
+
+@part
+def writers(folder: Path, counts: _Counts) -> bool:
+    """Let many processes write at once."""
+    _add(counts, trials=PROCESSES * TRIALS, **write_at_once(folder, PROCESSES, TRIALS))
+    return True
+
+
+@part
+def drivers(folder: Path, counts: _Counts) -> bool:
+    """Let drivers share one more study while some are killed."""
+    study = int(counts.get("studies", 0))
+    _add(counts, studies=1, kills=10, attempts=share(folder, DRIVERS, 16, 10, seed=study))
+    return counts["studies"] >= ROUNDS
+
+
+@part
+def damaged(folder: Path, counts: _Counts) -> bool:
+    """Open damaged databases."""
+    _add(counts, **damage_and_open(folder, DAMAGED, seed=1))
+    return True
+
+
+def _pytest(file: str, folder: Path, counts: _Counts) -> bool:
+    report = folder / "report.txt"
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider", f"--basetemp={folder}/tests"]
+    with report.open("w") as out:
+        code = subprocess.run([*command, file], cwd=ROOT, stdout=out, check=False).returncode
+    last = report.read_text().rstrip().rpartition("\n")[2]
+    assert code == 0, report.read_text()
+    _add(counts, passed=int(last.split(" passed")[0].split()[-1]))
+    return True
+
+
+def _add(counts: _Counts, **more: float) -> None:
+    for name, count in more.items():
+        counts[name] = round(counts.get(name, 0) + count, 3)
+
+
+def main() -> None:
+    """Do what is left."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=PARTS)
+    chosen = parser.parse_args().only
+    PLACE.mkdir(parents=True, exist_ok=True)
+    for name in [chosen] if chosen else PARTS:
+        kept = PLACE / f"{name}.json"
+        counts: _Counts = json.loads(kept.read_text()) if kept.exists() else {}
+        while not counts.get("done"):
+            began = time.monotonic()
+            with TemporaryDirectory(prefix="acceptance-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as at:
+                done = PARTS[name](Path(at), counts)
+            _add(counts, wall_seconds=time.monotonic() - began, done=int(done))
+            half = kept.with_suffix(f".{os.getpid()}")
+            half.write_text(json.dumps(counts))
+            half.replace(kept)
+            print(name, json.dumps(counts), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What must hold of a simulated study after any fault, read from the database and the acknowledgements alone."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import optuna
+from faults.simulated_study import FAILS, METHODS, NAME
+from sqlalchemy import make_url
+
+from unipelt_search.records.history import RunState, StudyRecord, StudyState
+from unipelt_search.storage.store import StudyStore
+
+
+def check_acknowledged(record: StudyRecord, acknowledged: Path) -> None:
+    """No finished run is lost or changed, none is finished twice, and numbers are unique and dense."""
+    runs = {run.id: run for trial in record.trials for run in trial.runs}
+    lines = acknowledged.read_text(encoding="utf-8").split("\n") if acknowledged.exists() else []
+    done = [line.split() for line in lines if line.startswith(("done ", "failed "))]
+    times = Counter(run_id for _, run_id, *_ in done)
+    assert {run_id: count for run_id, count in times.items() if count > 1} == {}, "a run was done twice"
+    for how, run_id, attempt, value, _ in done:
+        run, stays = runs[run_id], (RunState.COMPLETE, float(value)) if how == "done" else (RunState.FAILED, None)
+        found = (run.state, run.result.tune if run.result else None)
+        assert (found, run.attempt) == (stays, int(attempt)), "a finished run was lost or changed"
+    claims = [tuple(line.split()[1:3]) for line in lines if line.startswith("began ")]
+    assert len(claims) == len(set(claims)), "an attempt was handed out twice"
+    assert [trial.number for trial in record.trials] == list(range(len(record.trials)))
+    assert len(record.trials) <= record.spec.budget.trials
+    for trial in record.trials:
+        indices = [run.seed_index for run in trial.runs]
+        assert indices == list(range(len(indices)))
+
+
+def check_complete(store: StudyStore, acknowledged: Path) -> str:
+    """Check everything of a study that has ended; returns the hash of its leaderboard and of all that it rests on."""
+    record = store.load(NAME)
+    assert record.state is StudyState.COMPLETE
+    check_acknowledged(record, acknowledged)
+    runs = [run for trial in record.trials for run in trial.runs]
+    assert len(runs) == record.spec.budget.trials + len(METHODS) * record.spec.budget.seeds
+    failed = [(trial.method, run.seed_index) for trial in record.trials for run in trial.runs if run.error]
+    assert failed == [FAILS]
+    assert sum(run.state is RunState.COMPLETE for run in runs) == len(runs) - 1
+    assert store.leases.owners(record.id) == frozenset()
+    rows = [
+        (trial.number, trial.method, trial.spec.content_hash(), trial.phase, trial.state, trial.value,
+         [(run.seed_index, run.result) for run in trial.runs])
+        for trial in record.trials
+    ]  # fmt: skip
+    return hashlib.sha256(repr((rows, record.dropped, record.notices)).encode()).hexdigest()
+
+
+def check_file(url: str) -> None:
+    """SQLite finds its file whole."""
+    with closing(sqlite3.connect(make_url(url).database or "")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def check_mirror(store: StudyStore) -> None:
+    """Optuna's study says what our tables say."""
+    record = store.load(NAME, details=False)
+    mirror = optuna.load_study(study_name=NAME, storage=store._mirror._storage)
+    found = [(trial.state.name, trial.value, trial.params["method"]) for trial in mirror.trials]
+    assert found == [("COMPLETE", trial.value, trial.method) for trial in record.trials]

@@ -1,0 +1,228 @@
+"""A whole study without training: the real driver and database, and runs that only sleep.
+
+    PYTHONPATH=.:tests python -m faults.simulated_study sqlite:////tmp/s.db /tmp/acknowledged
+
+It loads neither torch nor pandas nor Ray, so that a crash test takes about a second. Whatever the driver has
+acknowledged is written to a file of its own, which outlives a kill and is compared with the database afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+
+from unipelt_search import failpoints
+from unipelt_search.errors import NoUsableTrialError, StudyExistsError, UnipeltError
+from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
+from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.search.driver import FINISHED, Assignment, Driver
+from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
+from unipelt_search.specs.trial import LoraSpec, RunSpec, TrainingSpec, TrialSpec
+from unipelt_search.storage.owners import new_owner
+from unipelt_search.storage.store import StudyStore
+
+NAME = "simulated"
+METHODS = ("head", "lora", "bitfit")
+ABSENT = "prefix"
+TRIALS, SEEDS = 7, 2
+FAILS = ("bitfit", 1)
+"""The method and the confirm seed of the one run that always fails."""
+STEPS = 2
+STEP_SECONDS = 0.02
+FAILED = 7
+"""Exit code of a study that ended with an error of ours; any other error is a bug."""
+
+_TASK = TaskSummary(
+    name="simulated",
+    kind="classification",
+    labels=("a", "b"),
+    rows={"train": 320, "validation": 200, "test": 100, "tune": 100, "select": 100},
+    metric="accuracy",
+    direction="maximize",
+    fingerprint="0" * 16,
+    majority={"select": {"accuracy": 0.3}, "test": {"accuracy": 0.3}},
+)
+
+
+def study_spec(seed: int, trials: int, seeds: int, name: str) -> StudySpec:
+    """Ask for a small study; its last method cannot be attached."""
+    return StudySpec(
+        name=name,
+        task=TaskSpec(data="simulated.csv", text=("text",), label="label"),
+        backbone=BackboneSpec(model="simulated"),
+        space=SpaceSpec(methods=(*METHODS, ABSENT), steps=10),
+        budget=BudgetSpec(trials=trials, seeds=seeds),
+        seed=seed,
+    )
+
+
+def simulate(
+    url: str,
+    acknowledged: Path,
+    *,
+    seed: int = 0,
+    trials: int = TRIALS,
+    seeds: int = SEEDS,
+    faults: str = "",
+    workers: int = 1,
+    step_seconds: float = STEP_SECONDS,
+    lease_seconds: float = 60.0,
+    interrupt_after: int | None = None,
+    name: str = NAME,
+) -> None:
+    """Start the study or go on with it, as the interface does; exits with 3 or `FAILED` behind an error of ours.
+
+    Args:
+        url: The study database.
+        acknowledged: The file of what the driver has acknowledged.
+        seed: The study's seed.
+        trials: The study's trials.
+        seeds: The study's confirm seeds.
+        faults: What to inject, as in ``UNIPELT_FAILPOINTS``.
+        workers: Runs at a time.
+        step_seconds: How long a step takes.
+        lease_seconds: How long a run stays with a silent driver.
+        interrupt_after: Interrupt, as Ctrl-C does, when so many runs were started.
+        name: The study's name.
+    """
+    failpoints.arm(faults)
+    spec = study_spec(seed, trials, seeds, name)
+    try:
+        store = StudyStore.open(url)
+        study = store.find(name)
+        if study is None:
+            try:
+                study = store.create_study(spec, _TASK, {}, "")
+            except StudyExistsError:
+                study = store.load(name, details=False).id  # another driver was first
+        elif store.load(name, details=False).state is StudyState.COMPLETE:
+            return
+        store.set_budget(study, spec.budget)
+        store.set_state(study, StudyState.RUNNING)
+        store.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason="It cannot be attached."))
+        store.add_notice(study, f"{ABSENT} was left out.")
+        with Driver(store, name, workers=workers, lease_seconds=lease_seconds) as driver:
+            if _work(driver, acknowledged, workers, step_seconds, interrupt_after):
+                driver.conclude()
+            else:
+                driver.interrupt()
+        store.close()
+    except UnipeltError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(3 if isinstance(error, NoUsableTrialError) else FAILED)
+    finally:
+        failpoints.arm("")
+
+
+def delete(url: str, *, faults: str = "") -> None:
+    """Delete the study, as `unipelt-search delete` does; exits with `FAILED` behind an error of ours."""
+    failpoints.arm(faults)
+    try:
+        StudyStore.open(url).delete_study(NAME)
+    except UnipeltError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+    finally:
+        failpoints.arm("")
+
+
+def write_trials(url: str, told: Path, count: int) -> None:
+    """Add, start and finish trials without a driver; the study is made where there is none."""
+    store = StudyStore.open(url)
+    study = store.find(NAME) or store.create_study(study_spec(0, TRIALS, SEEDS, NAME), _TASK, {}, "")
+    lora = TrialSpec(method="lora", training=TrainingSpec(learning_rate=1e-3, steps=9), lora=LoraSpec())
+    for _ in range(count):
+        began = time.monotonic()
+        run = store.add_trial(study, lora, "tune", "tpe")
+        attempt = store.start_run(run.id, new_owner())
+        store.finish_run(run.id, attempt, make_result(RunSpec(trial=lora, seeds=run_seeds(0, 0))))
+        with told.open("a", encoding="utf-8") as lines:
+            lines.write(f"{run.id} {time.monotonic() - began:.3f}\n")
+    store.close()
+
+
+def _work(driver: Driver, acknowledged: Path, workers: int, step_seconds: float, interrupt_after: int | None) -> bool:
+    """Execute what is assigned; tells whether nothing is left."""
+    busy: dict[str, tuple[Assignment, int]] = {}
+    started, finished = 0, False
+    while busy or not finished:
+        while len(busy) < workers:
+            assignment = driver.next_run()
+            finished = assignment is FINISHED
+            if not isinstance(assignment, Assignment):
+                break
+            if started == interrupt_after:
+                return False
+            started += 1
+            busy[assignment.run_id] = (assignment, 0)
+            _tell(acknowledged, "began", assignment)
+        time.sleep(step_seconds)
+        for run_id, (assignment, step) in list(busy.items()):
+            if step < STEPS:
+                busy[run_id] = (assignment, step + 1)
+                driver.on_evaluation(run_id, assignment.attempt, _evaluation(assignment.run, step))
+                continue
+            del busy[run_id]
+            _end(driver, assignment, acknowledged)
+    return True
+
+
+def _end(driver: Driver, assignment: Assignment, acknowledged: Path) -> None:
+    run = assignment.run
+    fails = run.confirm and run.trial.method == FAILS[0] and run.seeds == run_seeds(driver.record.spec.seed, FAILS[1])
+    if fails:
+        driver.on_error(assignment.run_id, assignment.attempt, "The loss is no number.")
+    else:
+        driver.on_result(assignment.run_id, assignment.attempt, make_result(run))
+    # A driver that has lost the run drops the answer, which then was not acknowledged.
+    stored = {run.id: run for trial in driver.record.trials for run in trial.runs}[assignment.run_id]
+    if stored.state.is_finished() and stored.attempt == assignment.attempt:
+        _tell(acknowledged, "failed" if fails else "done", assignment)
+
+
+def _tell(file: Path, what: str, assignment: Assignment) -> None:
+    line = f"{what} {assignment.run_id} {assignment.attempt} {score(assignment.run)!r} {os.getpid()}\n"
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(line)
+
+
+def score(run: RunSpec) -> float:
+    """Return the made-up score of a run: a function of its configuration and seeds alone."""
+    digest = hashlib.sha256(f"{run.trial.content_hash()} {run.seeds.init}".encode()).digest()
+    return 0.5 + int.from_bytes(digest[:4], "big") / 2**33
+
+
+def make_result(run: RunSpec) -> RunResult:
+    """Return the made-up answer of a run."""
+    value = score(run)
+    scores = {"accuracy": value} if run.confirm else None
+    gate = GateRow(
+        epoch=1.0, stack="encoder", layer=0, gate="adapter", split="tune", label=None, n=100, mean=value, sd=0.1,
+        q05=0.1, q25=0.2, q50=0.3, q75=0.4, q95=0.9, share_active=0.2, contribution=None, initial_mean=0.5,
+    )  # fmt: skip
+    return RunResult(
+        tune=value,
+        select=scores,
+        test=scores,
+        best_step=STEPS,
+        steps=STEPS,
+        evaluations=tuple(_evaluation(run, step) for step in range(STEPS)),
+        gates=(gate,),
+        ablation=(),
+        costs=Costs(
+            trained_parameters=100, stored_parameters=100, head_parameters=10, train_seconds=1.0,
+            predict_ms_per_example=None, peak_memory_mb=1.0, examples_trained=10, padding_share=0.0,
+        ),
+    )  # fmt: skip
+
+
+def _evaluation(run: RunSpec, step: int) -> EvaluationRow:
+    return EvaluationRow(step=step, epoch=float(step), train_loss=None, value=score(run), seconds=0.01 * step)
+
+
+if __name__ == "__main__":
+    simulate(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,46 @@
+"""Several processes on one SQLite file; `make acceptance` does the same with 64 processes and eight drivers."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from faults.invariants import check_complete
+from faults.processes import start
+from faults.simulated_study import NAME, simulate
+from faults.writers import share, write_at_once
+
+from unipelt_search.records.history import RunState
+from unipelt_search.storage.store import StudyStore
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    write_at_once(tmp_path, processes=8, trials=10)
+
+
+def test_drivers_share_a_study_while_some_are_killed(tmp_path: Path) -> None:
+    share(tmp_path, drivers=3, trials=9, kills=5)
+
+
+def test_a_stopped_driver_loses_its_run_and_drops_its_answer(tmp_path: Path) -> None:
+    url, told = f"sqlite:///{tmp_path}/s.db", tmp_path / "told"
+    named = {"trials": 4, "seeds": 1, "lease_seconds": 0.3}
+    slow = start(simulate, url, told, step_seconds=0.1, **named)
+    while not told.exists() or "began" not in told.read_text():
+        slow.join(0.01)
+    assert slow.pid is not None
+    os.kill(slow.pid, signal.SIGSTOP)  # a laptop that sleeps
+    simulate(url, told, step_seconds=0.0, **named)
+    os.kill(slow.pid, signal.SIGCONT)
+    slow.join()
+    assert slow.exitcode == 0
+    store = StudyStore.open(url)
+    check_complete(store, told)
+    runs = [run for trial in store.load(NAME).trials for run in trial.runs]
+    assert max(run.attempt for run in runs) == 2
+    assert {run.state for run in runs} == {RunState.COMPLETE, RunState.FAILED}
+    store.close()

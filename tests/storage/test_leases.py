@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from unipelt_search.errors import RunLostError, StorageError, StudyChangedError
+from unipelt_search.records.history import RunState, StudyState
+from unipelt_search.records.results import RunResult
+from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.storage.database import database_now
+from unipelt_search.storage.owners import new_owner
+from unipelt_search.storage.store import StudyStore
+from unipelt_search.storage.tables import AttemptRow
+
+
+@pytest.fixture
+def study(create: Callable[..., str]) -> str:
+    return create()
+
+
+@pytest.fixture
+def waiting(store: StudyStore, study: str, trial_spec: Callable[..., TrialSpec]) -> list[str]:
+    return [store.add_trial(study, trial_spec(), "screen", "published").id for _ in range(3)]
+
+
+def leases(store: StudyStore) -> dict[str, datetime | None]:
+    with store._database.session() as session:
+        rows = session.scalars(select(AttemptRow)).all()
+    return {row.owner: row.lease_expires for row in rows}
+
+
+def set_leases(store: StudyStore, moment: datetime | None) -> None:
+    with store._database.session(write=True) as session:
+        session.execute(update(AttemptRow).values(lease_expires=moment))
+
+
+def states(store: StudyStore) -> list[RunState]:
+    return [trial.runs[0].state for trial in store.load("first").trials]
+
+
+def test_a_lease_ends_by_the_databases_clock_and_is_renewed_by_its_owner_only(
+    store: StudyStore, waiting: list[str]
+) -> None:
+    with store._database.session() as session:
+        began = database_now(session)
+    assert abs(began - datetime.now(UTC)) < timedelta(minutes=5)
+    store.start_run(waiting[0], "me", 100.0)
+    store.start_run(waiting[1], "you", 100.0)
+    before = leases(store)
+    assert timedelta(seconds=99) < (before["me"] or began) - began < timedelta(seconds=160)
+    assert store.leases.renew("me", 10_000.0) == 1
+    after = leases(store)
+    assert (after["me"] or began) - began > timedelta(seconds=9_999)
+    assert after["you"] == before["you"]
+    assert store.leases.renew("nobody") == 0
+
+
+@pytest.mark.parametrize("expires", [None, datetime(2000, 1, 1, tzinfo=UTC)])
+def test_only_runs_whose_lease_is_over_are_released(
+    store: StudyStore, study: str, waiting: list[str], expires: datetime | None
+) -> None:
+    store.start_run(waiting[0], "silent")
+    set_leases(store, expires)
+    store.start_run(waiting[1], "me")
+    assert store.leases.release_dead(study) == 1
+    assert states(store) == [RunState.WAITING, RunState.RUNNING, RunState.WAITING]
+    assert store.leases.owners(study) == {"me"}
+    assert store.leases.release_dead(study) == 0
+
+
+def test_a_run_of_a_process_that_is_gone_is_released_at_once(store: StudyStore, study: str, waiting: list[str]) -> None:
+    host, place, pid, started, word = new_owner().split("|")
+    store.start_run(waiting[0], "|".join([host, place, pid, f"{int(started) - 1}", word]))
+    store.start_run(waiting[1], new_owner())
+    assert store.leases.release_dead(study) == 1
+    assert states(store) == [RunState.WAITING, RunState.RUNNING, RunState.WAITING]
+
+
+def test_a_taken_run_refuses_its_old_attempt_and_its_old_owner_renews_nothing(
+    store: StudyStore, study: str, waiting: list[str], run_result: Callable[..., RunResult]
+) -> None:
+    attempt = store.start_run(waiting[0], "slow")
+    set_leases(store, datetime(2000, 1, 1, tzinfo=UTC))
+    store.leases.release_dead(study)
+    assert store.leases.renew("slow") == 0
+    assert store.start_run(waiting[0], "quick") == attempt + 1
+    for late in (
+        lambda: store.record_evaluation(waiting[0], attempt, run_result().evaluations[0]),
+        lambda: store.finish_run(waiting[0], attempt, run_result()),
+        lambda: store.fail_run(waiting[0], attempt, "x"),
+    ):
+        with pytest.raises(RunLostError, match="Discard what this attempt did"):
+            late()
+    with pytest.raises(StudyChangedError, match="another driver has started"):
+        store.start_run(waiting[0], "slow")
+    store.finish_run(waiting[0], attempt + 1, run_result())
+    with pytest.raises(StudyChangedError, match="another driver has started"):
+        store.start_run(waiting[0], "slow")
+
+
+def test_leaving_releases_ones_own_runs_and_stops_a_study_that_nobody_works_on(
+    store: StudyStore, study: str, waiting: list[str]
+) -> None:
+    store.start_run(waiting[0], "me")
+    store.start_run(waiting[1], "you")
+    assert store.leases.leave(study, "me") == 1
+    assert states(store) == [RunState.WAITING, RunState.RUNNING, RunState.WAITING]
+    assert store.load("first").state is StudyState.RUNNING
+    assert store.leases.leave(study, "you") == 1
+    assert store.load("first").state is StudyState.STOPPED
+    assert store.leases.leave(study, "you") == 0
+    with pytest.raises(StorageError, match="none with the id gone"):
+        store.leases.leave("gone", "me")
+
+
+def test_a_study_that_was_completed_meanwhile_stays_complete(store: StudyStore, study: str) -> None:
+    store.set_state(study, StudyState.COMPLETE)
+    assert store.leases.leave(study, "me") == 0
+    assert store.load("first").state is StudyState.COMPLETE
+
+
+def test_a_trial_gets_the_number_that_was_expected_or_none(
+    store: StudyStore, study: str, waiting: list[str], trial_spec: Callable[..., TrialSpec]
+) -> None:
+    with pytest.raises(StudyChangedError, match=r"must have the number 2; another driver has added 3"):
+        store.add_trial(study, trial_spec(), "tune", "tpe", number=2)
+    assert store.add_trial(study, trial_spec(), "tune", "tpe", number=3).trial == 3
+    store.add_run(study, 0, "confirm", 1)
+    with pytest.raises(StudyChangedError, match="has one of index 1"):
+        store.add_run(study, 0, "confirm", 1)

@@ -1,0 +1,40 @@
+"""A sign of life from a thread of its own, so that nothing that trains or waits can hold it up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from unipelt_search.errors import StorageError
+
+_PATIENCE = 5.0
+"""Seconds that stopping waits for a beat under way; the thread dies with the process anyway."""
+
+
+class Heartbeat:
+    """Calls a function again and again until it is stopped."""
+
+    def __init__(self, beat: Callable[[], object], seconds: float) -> None:
+        """Start beating.
+
+        Args:
+            beat: What to call; a `StorageError` of it is left to the next beat.
+            seconds: From one call to the next.
+        """
+        self._beat, self._seconds = beat, seconds
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more."""
+        self._end.set()
+        self._thread.join(_PATIENCE)
+
+    def _go_on(self) -> None:
+        while not self._end.wait(self._seconds):
+            try:
+                self._beat()
+            except StorageError:
+                # A lease outlives three beats that fail; a driver that has lost it is told when it writes.
+                continue

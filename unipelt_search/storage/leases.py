@@ -1,0 +1,137 @@
+"""Who works on what, and for how long: the leases of running runs, by the database's own clock.
+
+    start_run ──> leased ──renew──> leased ──> finished or failed
+                    └── expired, or its owner is provably dead ──> waiting again, with the next attempt's number
+
+A lease that has expired is not lost yet: its attempt may write until somebody takes the run away.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from unipelt_search.records.history import RunState, StudyState
+from unipelt_search.storage.database import Database, database_now
+from unipelt_search.storage.owners import is_dead
+from unipelt_search.storage.row_writer import end_attempt, move_run, study_or_raise
+from unipelt_search.storage.tables import AttemptRow, AttemptState, EvaluationTableRow, RunRow, TrialRow
+from unipelt_search.storage.transitions import STUDY_TRANSITIONS, next_state
+
+LEASE_SECONDS = 60.0
+"""How long a run stays with an owner that gives no sign of life; renewed four times as often."""
+
+
+class Leases:
+    """The leases of one database. Every method is one transaction; any process may call any of them."""
+
+    def __init__(self, database: Database) -> None:
+        """Take an open database."""
+        self._database = database
+
+    def renew(self, owner: str, seconds: float = LEASE_SECONDS) -> int:
+        """Extend the leases of every run that an owner still holds.
+
+        Args:
+            owner: What `start_run` was given.
+            seconds: How long they last from now.
+
+        Returns:
+            How many runs it holds.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        with self._database.session(write=True, step="run.renew") as session:
+            mine = select(AttemptRow).where(AttemptRow.owner == owner, AttemptRow.state == AttemptState.RUNNING)
+            # In the order in which the others lock: two that lock in different orders wait for each other.
+            attempts = session.scalars(mine.order_by(AttemptRow.run_id).with_for_update()).all()
+            for attempt in attempts:
+                attempt.lease_expires = database_now(session) + timedelta(seconds=seconds)
+            return len(attempts)
+
+    def owners(self, study_id: str) -> frozenset[str]:
+        """Tell who holds running runs of a study.
+
+        Args:
+            study_id: The study's id.
+
+        Returns:
+            Their names; some may be dead.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        with self._database.session() as session:
+            return frozenset(attempt.owner for _, attempt in _held(session, study_id, lock=False))
+
+    def release_dead(self, study_id: str) -> int:
+        """Let runs wait again whose lease has expired, or whose owner is provably dead.
+
+        Args:
+            study_id: The study's id.
+
+        Returns:
+            How many runs wait again.
+
+        Raises:
+            StorageError: There is no such study, or the database refused.
+        """
+        with self._database.session() as session:
+            if not any(_is_lost(session, attempt) for _, attempt in _held(session, study_id, lock=False)):
+                return 0
+        with self._database.session(write=True, step="run.release") as session:
+            study_or_raise(session, study_id)
+            lost = [held for held in _held(session, study_id, lock=True) if _is_lost(session, held[1])]
+            for run, _ in lost:
+                _release(session, run)
+            return len(lost)
+
+    def leave(self, study_id: str, owner: str) -> int:
+        """Let every run of an owner wait again; a running study that nobody else works on is stopped.
+
+        Args:
+            study_id: The study's id.
+            owner: What `start_run` was given.
+
+        Returns:
+            How many runs wait again.
+
+        Raises:
+            StorageError: There is no such study, or the database refused.
+        """
+        with self._database.session(write=True, step="run.leave") as session:
+            study = study_or_raise(session, study_id)
+            held = _held(session, study_id, lock=True)
+            mine = [run for run, attempt in held if attempt.owner == owner]
+            for run in mine:
+                _release(session, run)
+            if study.state == StudyState.RUNNING and len(mine) == len(held):
+                study.state = next_state(f"Study {study.name!r}", STUDY_TRANSITIONS, study.state, StudyState.STOPPED)
+            return len(mine)
+
+
+def _held(session: Session, study_id: str, *, lock: bool) -> list[tuple[RunRow, AttemptRow]]:
+    """Return the running runs of a study, each with its latest attempt."""
+    query = (
+        select(RunRow, AttemptRow)
+        .join(TrialRow, TrialRow.id == RunRow.trial_id)
+        .join(AttemptRow, (AttemptRow.run_id == RunRow.id) & (AttemptRow.number == RunRow.attempt))
+        .where(TrialRow.study_id == study_id, RunRow.state == RunState.RUNNING)
+        .order_by(RunRow.id)
+    )
+    rows = session.execute(query.with_for_update(of=[RunRow, AttemptRow]) if lock else query)
+    return [(run, attempt) for run, attempt in rows]
+
+
+def _is_lost(session: Session, attempt: AttemptRow) -> bool:
+    expires = attempt.lease_expires
+    return expires is None or expires < database_now(session) or is_dead(attempt.owner)
+
+
+def _release(session: Session, run: RunRow) -> None:
+    session.execute(delete(EvaluationTableRow).where(EvaluationTableRow.run_id == run.id))
+    move_run(run, RunState.WAITING)
+    end_attempt(session, run, AttemptState.INTERRUPTED, None)
