@@ -12,13 +12,28 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from tiny import FAMILIES, PARTS, WITHOUT_BIASES, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from tiny import (
+    FAMILIES,
+    PARTS,
+    WITHOUT_BIASES,
+    KeptGates,
+    randomise,
+    tiny_backbone,
+    tiny_inputs,
+    tiny_run,
+    tiny_task,
+    tiny_trial,
+)
 from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.applicability import must_be_alone
 from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.pelt.families import KNOWN_TYPES
 from unipelt_search.pelt.pack import Pack
+from unipelt_search.records.results import RunResult
+from unipelt_search.specs.methods import TRAINED_METHODS
 from unipelt_search.specs.trial import LoraSpec
 from unipelt_search.training.checkpoint import load_run, save_run
+from unipelt_search.training.train import train
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 
@@ -187,3 +202,56 @@ def test_lora_on_a_fused_projection_is_an_update_of_its_weight(family: str) -> N
     real = INPUTS["attention_mask"].bool()
     assert torch.allclose(seen[0][real], last_hidden(model)[real], atol=1e-5)
     assert not torch.allclose(seen[0][real], last_hidden(backbone.model)[real], atol=1e-3)
+
+
+def test_the_documented_matrix_has_every_type_and_every_method() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "backbones.md").read_text(encoding="utf-8")
+    rows = page.partition("<!-- matrix")[2].partition("<!-- end of matrix -->")[0].splitlines()[1:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows if row]
+    assert cells[0][4:] == [f"`{method}`" for method in TRAINED_METHODS]
+    assert [row[0] for row in cells[2:]] == [f"`{family}`" for family in FAMILIES]
+    bitfit = cells[0].index("`bitfit`")
+    assert {row[0].strip("`") for row in cells[2:] if row[bitfit] == "no biases"} == set(WITHOUT_BIASES)
+    assert all(cell in ("yes", "no biases") for row in cells[2:] for cell in row[4:])
+    assert [kind for kind in KNOWN_TYPES if f"`{kind}`" not in page] == []
+
+
+@pytest.mark.parametrize("family", ["t5", "bart"])
+@torch.no_grad()
+def test_an_encoder_decoders_head_reads_the_end_token_as_its_own_does(family: str) -> None:
+    backbone, inputs = backbone_of(family), {name: tensor.clone() for name, tensor in INPUTS.items()}
+    for row, length in enumerate([9, 4, 6]):
+        inputs["input_ids"][row, length - 1] = 3  # the end token
+    with Pack(backbone, [tiny_run(tiny_trial("head"))]) as pack:
+        ours = pack(inputs)[0]
+        assert pack(INPUTS).isfinite().all()  # rows without an end token
+    reference = copy.deepcopy(backbone.model)
+    for name in backbone.new_modules:
+        linear, part = reference.get_submodule(name), pack.parts[f"head/{name.replace('.', '/')}"]
+        linear.weight.copy_(part.weight[0])
+        linear.bias.copy_(part.bias[0])
+    assert torch.allclose(ours, reference(**inputs).logits, atol=1e-6)
+
+
+def test_gate_rows_of_an_encoder_decoder_name_its_stacks() -> None:
+    run = tiny_run(tiny_trial("unipelt_apl"), confirm=True, ablation=True)
+    (result,) = train([run], backbone_of("t5"), tiny_task())
+    assert isinstance(result, RunResult)
+    assert {(row.stack, row.layer) for row in result.gates} == {
+        ("encoder", 0), ("encoder", 1), ("decoder", 2), ("decoder", 3),
+    }  # fmt: skip
+    assert {row.layer for row in result.ablation} == {None, 0, 1, 2, 3}
+    assert all(row.contribution is not None for row in result.gates if row.split == "select")
+
+
+@torch.no_grad()
+def test_a_layer_that_runs_several_times_shows_its_mean_gate() -> None:
+    backbone, kept, passes = tiny_backbone("albert", num_hidden_layers=3), KeptGates(), []
+    with Pack(backbone, [tiny_run(tiny_trial("unipelt_apl"))]) as pack:
+        randomise(pack)
+        gate = pack.parts["gate/0/prefix"]
+        gate.register_forward_hook(lambda module, args, output: passes.append(output))
+        pack(INPUTS, recorder=kept)
+    assert len(passes) == 3
+    assert not torch.allclose(passes[0], passes[2], atol=1e-4)
+    assert torch.allclose(kept.values[0, "prefix"], torch.stack(passes).mean(0))
