@@ -141,7 +141,7 @@ def shown_method(cell: Cell) -> int:
     return int(np.argmin(abs(cell.accuracies[0] - np.array(cell.accuracies)[1:] - SMALLEST))) + 1
 
 
-def pairwise_shares(found: np.ndarray, gaps: np.ndarray, methods: int, shown: int, off: np.ndarray) -> dict[str, float]:
+def pairwise_shares(found: np.ndarray, gaps: np.ndarray, methods: int, shown: int) -> dict[str, float]:
     """Compare with the oracle and the exact test.
 
     Args:
@@ -227,8 +227,7 @@ def main() -> None:
     written = []
     for name in asked.tables:
         cells = tables()[name]
-        results = [simulate(cell, asked.studies * (4 if len(cell.accuracies) == 2 else 1), asked.seed + index)
-                   for index, cell in enumerate(cells)]  # fmt: skip
+        results = [simulate(cell, asked.studies, asked.seed + index) for index, cell in enumerate(cells)]
         print(printed(name, cells, results), flush=True)
         written += [{"table": name, **asdict(cell), **result} for cell, result in zip(cells, results, strict=True)]
     asked.out.write_text(json.dumps({"studies": asked.studies, "seed": asked.seed, "cells": written}, indent=1))

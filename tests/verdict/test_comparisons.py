@@ -6,6 +6,7 @@ from scipy import stats
 
 from unipelt_search.verdict.comparisons import compare_with_best, familywise_critical
 from unipelt_search.verdict.crossed import difference_estimate, mean_estimate, method_scores, pool_luck
+from unipelt_search.verdict.folds import folded_estimate
 
 random = np.random.default_rng(0)
 
@@ -48,6 +49,14 @@ def test_every_difference_is_to_the_best_and_widened_for_all_pairs() -> None:
 def test_with_two_methods_nothing_is_widened() -> None:
     (comparison,) = compare_with_best({"lora": SCORES["lora"], "bitfit": SCORES["bitfit"]}).comparisons
     assert (comparison.low, comparison.high) == pytest.approx((comparison.difference.low, comparison.difference.high))
+
+
+def test_folds_are_compared_by_their_own_estimate() -> None:
+    folds = np.stack([random.permutation(np.arange(400) % 5) for _ in range(4)])
+    ranking = compare_with_best(SCORES, folds=folds)
+    assert (ranking.best, ranking.ties) == ("lora", ("adapter",))
+    assert ranking.comparisons[1].difference == folded_estimate(SCORES["bitfit"] - SCORES["lora"], folds)
+    assert ranking.means["lora"] == folded_estimate(SCORES["lora"], folds)
 
 
 def test_a_lower_score_may_be_better() -> None:

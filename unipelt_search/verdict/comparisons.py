@@ -14,12 +14,12 @@ from scipy.optimize import brentq
 from unipelt_search.verdict.crossed import (
     CONFIDENCE,
     Estimate,
-    MethodScores,
     difference_estimate,
     mean_estimate,
     method_scores,
     pool_luck,
 )
+from unipelt_search.verdict.folds import folded_estimate
 
 # Gauss-Legendre nodes for the studentised range: its quantiles are then good to four digits.
 _NODES = 48
@@ -60,7 +60,9 @@ class Ranking:
         return tuple(comparison.method for comparison in self.comparisons if comparison.tie)
 
 
-def compare_with_best(scores: Mapping[str, np.ndarray], *, maximize: bool = True) -> Ranking:
+def compare_with_best(
+    scores: Mapping[str, np.ndarray], *, folds: np.ndarray | None = None, maximize: bool = True
+) -> Ranking:
     """Rank methods by their means and compare each with the best of them.
 
     With 95 % confidence all familywise intervals are true at once, however the best was picked: the critical value is
@@ -69,13 +71,14 @@ def compare_with_best(scores: Mapping[str, np.ndarray], *, maximize: bool = True
     Args:
         scores: By method ``(S, n)``, one row per seed, one column per example, the same examples for all; at least one
             method. Of equal means the one named first is better, so name the cheaper one first.
+        folds: With repeated k-fold, ``(R, n)`` as `folded_estimate` takes them; the rows of `scores` are repeats then.
         maximize: False where a lower score is better.
 
     Returns:
         The ranking.
 
     Raises:
-        ValueError: With no method, or scores that `method_scores` or `difference_estimate` refuses.
+        ValueError: With no method, or scores that `method_scores`, `difference_estimate` or `folded_estimate` refuses.
 
     Source:
         Games and Howell, "Pairwise Multiple Comparison Procedures with Unequal N's and/or Variances", Journal of
@@ -83,16 +86,18 @@ def compare_with_best(scores: Mapping[str, np.ndarray], *, maximize: bool = True
     """
     if not scores:
         raise ValueError("There must be at least one method to rank; got none.")
-    condensed = {method: method_scores(rows) for method, rows in scores.items()}
     sign = -1 if maximize else 1
-    order = sorted(condensed, key=lambda method: sign * condensed[method].mean)
-    best = order[0]
-    pooled = dict(zip(order, pool_luck([condensed[method] for method in order]), strict=True))
-    return Ranking(
-        best=best,
-        means={method: mean_estimate(condensed[method]) for method in order},
-        comparisons=tuple(_compared(method, pooled, best) for method in order[1:]),
-    )
+    order = sorted(scores, key=lambda method: sign * float(np.mean(scores[method])))
+    best, others = order[0], order[1:]
+    if folds is None:
+        condensed = {method: method_scores(scores[method]) for method in order}
+        means = {method: mean_estimate(condensed[method]) for method in order}
+        pooled = dict(zip(order, pool_luck(list(condensed.values())), strict=True))
+        differences = {method: difference_estimate(pooled[method], pooled[best]) for method in others}
+    else:
+        means = {method: folded_estimate(scores[method], folds) for method in order}
+        differences = {method: folded_estimate(scores[method] - scores[best], folds) for method in others}
+    return Ranking(best, means, tuple(_compared(method, differences[method], len(order)) for method in others))
 
 
 def familywise_critical(methods: int, freedom: float) -> float:
@@ -135,7 +140,6 @@ def _quadrature() -> tuple[np.ndarray, np.ndarray]:
     return nodes, weights
 
 
-def _compared(method: str, pooled: Mapping[str, MethodScores], best: str) -> Comparison:
-    difference = difference_estimate(pooled[method], pooled[best])
-    half = familywise_critical(len(pooled), difference.freedom) * difference.error
+def _compared(method: str, difference: Estimate, methods: int) -> Comparison:
+    half = familywise_critical(methods, difference.freedom) * difference.error
     return Comparison(method, difference, low=difference.mean - half, high=difference.mean + half)
