@@ -2,7 +2,7 @@
 
 python benchmarks/fold_simulation.py     (about a minute on one core)
 
-Two classes, normal in 20 dimensions, 6 of them useful. Two linear learners, a ridged discriminant and nearest means, are
+Two classes, normal in 20 dimensions, 6 useful. Two linear learners, a ridged discriminant and nearest means, are
 trained on every fold's other examples; a run's luck is noise on its weights, a share of their length. A run's true
 accuracy has a closed form, and the truth is its mean over all runs of all studies.
 """

@@ -4,7 +4,7 @@ A score is ``x[s, i] = mean + example_i + seed_s + residual_si``, all three effe
 training procedure on the population of examples, not about these seeds on these rows. Two methods are paired over the
 examples. They are not paired over the seeds: what a seed does to one method says next to nothing about what it does to
 another, and two separate spreads have twice the degrees of freedom of their difference's. Where two methods do share
-their luck, the interval is too wide, never too narrow. How `docs/decisions/0006-crossed-effects.md` chose.
+their luck, the interval is too wide, never too narrow. docs/decisions/0006-crossed-effects.md has the alternatives.
 """
 
 from __future__ import annotations

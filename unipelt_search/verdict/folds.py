@@ -17,9 +17,9 @@ def folded_estimate(scores: np.ndarray, folds: np.ndarray) -> Estimate:
     """Estimate a mean over runs and examples from repeated k-fold; for a difference of two methods give its scores.
 
     Args:
-        scores: ``(R, n)``, one row per repeat, one column per example: the score under the run whose fold held it out, or
+        scores: ``(R, n)``, a row per repeat, a column per example, the score under the run whose fold held it out, or
             one method's such scores minus another's on the same folds.
-        folds: ``(R, n)``, the fold that held the example out in that repeat, from 0; at least 2 examples in each.
+        folds: ``(R, n)``, the fold that held the example out in that repeat, from 0; 2 examples or more.
 
     Returns:
         The mean with its standard error and 95 % interval.
