@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from unipelt_search.verdict.folds import folded_estimate
+
+
+def made_folds(random: np.random.Generator, repeats: int, folds: int, size: int) -> np.ndarray:
+    return np.stack([random.permutation(np.repeat(np.arange(folds), size)) for _ in range(repeats)])
+
+
+def test_it_is_the_slow_transcription() -> None:
+    random = np.random.default_rng(1)
+    folds = made_folds(random, 3, 4, 6)
+    shifts = random.normal(0, 1, (3, 4))
+    x = np.array([[shifts[r, folds[r, i]] + random.normal() for i in range(24)] for r in range(3)])
+    examples = sum((x[:, i].mean() - x.mean()) ** 2 for i in range(24)) / 23 / 24
+    between, within = 0.0, 0.0
+    for r in range(3):
+        means = [np.mean([x[r, i] for i in range(24) if folds[r, i] == k]) for k in range(4)]
+        between += sum((mean - np.mean(means)) ** 2 for mean in means) / 3 / 3
+        for k in range(4):
+            within += sum((x[r, i] - means[k]) ** 2 for i in range(24) if folds[r, i] == k) / 5 / 6 / 12
+    variance = examples + (between - within) / 12
+    freedom = variance**2 / (examples**2 / 23 + (between / 12) ** 2 / 9)
+    estimate = folded_estimate(x, folds)
+    assert between > within
+    assert estimate.error**2 == pytest.approx(variance)
+    assert estimate.freedom == pytest.approx(freedom)
+    assert (estimate.low, estimate.high) == pytest.approx(stats.t.interval(0.95, freedom, x.mean(), np.sqrt(variance)))
+
+
+def test_repeats_of_the_same_answers_are_no_further_examples() -> None:
+    random = np.random.default_rng(0)
+    answers = (np.arange(40) % 4 > 0).astype(float)
+    folds = np.stack([np.arange(40) // 8 for _ in range(5)])  # every fold is right on the same share
+    estimate = folded_estimate(np.stack([answers] * 5), folds)
+    assert estimate.error == pytest.approx(stats.sem(answers))
+    shuffled = folded_estimate(np.stack([random.permutation(answers) for _ in range(5)]), folds)
+    assert shuffled.error < estimate.error
+
+
+def test_it_covers_the_truth_where_runs_and_examples_differ() -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(600):
+        folds = made_folds(random, 2, 5, 10)
+        shifts = random.normal(0, 0.4, (2, 5))
+        x = 0.3 + random.normal(size=50) + np.take_along_axis(shifts, folds, axis=1) + random.normal(size=(2, 50))
+        estimate = folded_estimate(x, folds)
+        covered += estimate.low <= 0.3 <= estimate.high
+    assert covered / 600 == pytest.approx(0.95, abs=0.03)  # 3.4 standard errors of a share
+
+
+@pytest.mark.parametrize(
+    ("scores", "folds", "message"),
+    [
+        (np.zeros((1, 4)), np.zeros((2, 4), dtype=int), r"got \(1, 4\) and \(2, 4\)"),
+        (np.zeros((1, 4)), np.zeros((1, 4), dtype=int), r"got the sizes \[4\]"),
+        (np.zeros((1, 4)), np.array([[0, 0, 0, 1]]), r"got the sizes \[3, 1\]"),
+    ],
+)
+def test_what_are_no_folds_is_refused(scores: np.ndarray, folds: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        folded_estimate(scores, folds)

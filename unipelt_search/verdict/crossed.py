@@ -1,0 +1,215 @@
+"""Means and differences of methods whose runs were all scored on the same rows: examples crossed with seeds.
+
+A score is ``x[s, i] = mean + example_i + seed_s + residual_si``, all three effects random: the claim is about the
+training procedure on the population of examples, not about these seeds on these rows. Two methods are paired over the
+examples. They are not paired over the seeds: what a seed does to one method says next to nothing about what it does to
+another, and two separate spreads have twice the degrees of freedom of their difference's. Where two methods do share
+their luck, the interval is too wide, never too narrow. docs/decisions/0006-crossed-effects.md has the alternatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+# Welch's own correction: estimated squares are too large, by 2 / freedom each, which matters with few seeds.
+WELCH = 2
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, or a difference of two means, with its 95 % interval."""
+
+    mean: float
+    error: float
+    """The standard error."""
+    freedom: float
+    """Degrees of freedom of the standard error."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class MethodScores:
+    """What every comparison needs of one method's scores."""
+
+    by_example: np.ndarray
+    """``(n,)``, means over the seeds."""
+    seeds: int
+    noise: float
+    """What the residuals add to the variance of the mean."""
+    luck: float
+    """What the seed effects add to it; an estimate, which may be negative."""
+    freedom: float
+    """Degrees of freedom of `luck` + `noise`."""
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds and examples."""
+        return float(self.by_example.mean())
+
+
+def method_scores(scores: np.ndarray) -> MethodScores:
+    """Condense one method's scores.
+
+    Args:
+        scores: ``(S, n)``, one row per seed, one column per example; S and n at least 2. Any score per example, or
+            pseudo-values of a metric that is no mean over examples.
+
+    Returns:
+        The means over seeds and the mean's variance by its sources.
+
+    Raises:
+        ValueError: With fewer than two seeds or examples, or a score that is no finite number.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 2 or min(scores.shape) < 2:
+        raise ValueError(
+            f"Scores must be (seeds, examples), two or more of each; got the shape {scores.shape}. Confirm with more "
+            "seeds, or report the mean alone."
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError("Scores must be finite numbers; got NaN or infinity. Leave out the runs that failed.")
+    seeds, examples = scores.shape
+    by_example, by_seed = scores.mean(axis=0), scores.mean(axis=1)
+    residuals = scores - by_example - by_seed[:, None] + by_example.mean()
+    residual_square = float(np.square(residuals).sum()) / ((seeds - 1) * (examples - 1))
+    noise = residual_square / (seeds * examples)
+    return MethodScores(
+        by_example=by_example,
+        seeds=seeds,
+        noise=noise,
+        luck=float(by_seed.var(ddof=1)) / seeds - noise,
+        freedom=seeds - 1.0,
+    )
+
+
+def pool_luck(methods: Sequence[MethodScores]) -> tuple[MethodScores, ...]:
+    """Raise what too few seeds made look too steady: a luck below the methods' average moves halfway towards it.
+
+    With three seeds a spread is often far too small by chance, and the largest of many differences finds just these. No
+    luck is lowered, so that an unsteady method is not judged by the steady ones.
+
+    Args:
+        methods: All methods that are compared, at least two.
+
+    Returns:
+        The same methods with the moved luck and its degrees of freedom, which are those of the sum of two such values
+        where all methods are equally steady, half each.
+    """
+    count = len(methods)
+    average = sum(method.luck * method.seeds for method in methods) / count
+    return tuple(
+        replace(
+            method,
+            luck=max(method.luck, (method.luck + average / method.seeds) / 2),
+            freedom=pooled_freedom(method.seeds, count),
+        )
+        for method in methods
+    )
+
+
+def pooled_freedom(seeds: int, methods: int) -> float:
+    """Return the degrees of freedom of a luck after `pool_luck`.
+
+    Args:
+        seeds: Of the method, at least 2.
+        methods: How many methods were pooled, at least 2.
+
+    Returns:
+        As many as the seeds give with two methods, up to four times as many with many.
+    """
+    return (seeds - 1) * 4 * methods / (methods + 6)
+
+
+def mean_estimate(scores: MethodScores) -> Estimate:
+    """Estimate the mean of one method over the populations of seeds and examples.
+
+    Args:
+        scores: The method's scores.
+
+    Returns:
+        The mean with its standard error and 95 % interval.
+
+    Source:
+        Two-way random effects without replication; Satterthwaite, "An Approximate Distribution of Estimates of Variance
+        Components", Biometrics 1946.
+    """
+    error, freedom = _error(scores.by_example, (scores,), correction=0)
+    return with_interval(scores.mean, error, freedom)
+
+
+def difference_estimate(scores: MethodScores, other: MethodScores) -> Estimate:
+    """Estimate one method's mean minus another's on the same examples, paired over these.
+
+    Args:
+        scores: The method's scores, after `pool_luck` with all methods that are compared.
+        other: The other method's, on the same examples in the same order; it may have another number of seeds.
+
+    Returns:
+        The difference with its standard error and 95 % interval.
+
+    Raises:
+        ValueError: When the two were not scored on equally many examples.
+
+    Source:
+        As `mean_estimate`, with the degrees of freedom of Welch, "The Generalization of Student's Problem when Several
+        Different Population Variances are Involved", Biometrika 1947.
+    """
+    if scores.by_example.shape != other.by_example.shape:
+        raise ValueError(
+            f"Two methods must be scored on the same examples; got {scores.by_example.size} and "
+            f"{other.by_example.size}. Compare them on the rows that both were scored on."
+        )
+    error, freedom = _error(scores.by_example - other.by_example, (scores, other), correction=WELCH)
+    return with_interval(scores.mean - other.mean, error, freedom)
+
+
+def with_interval(mean: float, error: float, freedom: float) -> Estimate:
+    """Put the two-sided 95 % t interval around a mean.
+
+    Args:
+        mean: The estimate.
+        error: Its standard error.
+        freedom: Degrees of freedom, above 0.
+
+    Returns:
+        The estimate with its bounds.
+    """
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+    return Estimate(mean=mean, error=error, freedom=freedom, low=mean - half, high=mean + half)
+
+
+def degrees_of_freedom(total: float, parts: list[tuple[float, float]], *, correction: float) -> float:
+    """Approximate the degrees of freedom of a variance that was put together from independent mean squares.
+
+    Args:
+        total: The variance.
+        parts: Each mean square's part of it, with the mean square's own degrees of freedom.
+        correction: 0 is Satterthwaite's formula, 2 is Welch's.
+
+    Returns:
+        The degrees of freedom, at least the smallest among `parts`.
+    """
+    fewest = min(freedom for _, freedom in parts)
+    if total == 0:
+        return fewest
+    squares = sum((part / total) ** 2 / (freedom + correction) for part, freedom in parts)
+    return max(fewest, 1 / squares - correction)
+
+
+def _error(by_example: np.ndarray, methods: tuple[MethodScores, ...], *, correction: float) -> tuple[float, float]:
+    """Return standard error and degrees of freedom of the mean of `by_example`, which came from these methods."""
+    rows = by_example.size
+    # The examples' spread holds the residuals once already, so only the seed effects are added to it.
+    examples = float(by_example.var(ddof=1)) / rows
+    lucky = [method for method in methods if method.luck > 0]
+    total = examples + sum(method.luck for method in lucky)
+    # Without seed effects the estimate rests on the examples alone, and so do its degrees of freedom.
+    parts = [(examples, rows - 1.0), *((method.luck + method.noise, method.freedom) for method in lucky)]
+    return sqrt(total), degrees_of_freedom(total, parts, correction=correction)

@@ -1,0 +1,147 @@
+"""What a study could have seen, and what it would take to settle a tie: more seeds, more rows, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import sqrt
+
+from scipy import stats
+from scipy.optimize import brentq
+
+from unipelt_search.verdict.comparisons import familywise_critical
+from unipelt_search.verdict.crossed import WELCH, MethodScores, degrees_of_freedom, pooled_freedom
+
+POWER = 0.8
+MOST_SEEDS = 50
+"""More seeds than this in all are no advice that anyone follows."""
+MOST_ROWS = 10_000_000
+
+
+@dataclass(frozen=True)
+class DifferenceSources:
+    """Where the variance of a difference comes from, as variances of one draw."""
+
+    examples: float
+    """Of the difference on one example, over all seeds; shrinks with more rows only."""
+    luck: tuple[float, float]
+    """Of one seed's effect, for either method; shrinks with more seeds only."""
+    residuals: tuple[float, float]
+    """What is left on one example under one seed, for either method; shrinks with both."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to add to a study so that a difference of the size that it found would be seen with 80 % power."""
+
+    seeds: int
+    """More seeds of both methods; 0 where more rows alone are enough."""
+    rows: int
+    """More deciding rows; 0 where more seeds alone are enough."""
+
+
+def difference_sources(scores: MethodScores, other: MethodScores) -> DifferenceSources:
+    """Estimate the variance components of the difference of two methods.
+
+    Args:
+        scores: One method's scores, after `pool_luck`.
+        other: The other's, on the same examples.
+
+    Returns:
+        The components; a negative estimate counts as 0.
+    """
+    rows, pair = scores.by_example.size, (scores, other)
+    spread = float((scores.by_example - other.by_example).var(ddof=1))
+    first, second = ((max(0.0, m.luck) * m.seeds, m.noise * m.seeds * rows) for m in pair)
+    return DifferenceSources(
+        examples=max(0.0, spread - rows * sum(method.noise for method in pair)),
+        luck=(first[0], second[0]),
+        residuals=(first[1], second[1]),
+    )
+
+
+def planned_error(sources: DifferenceSources, seeds: int, rows: int, *, methods: int = 2) -> tuple[float, float]:
+    """Predict the standard error of a difference in a study of another size.
+
+    Args:
+        sources: The variance components.
+        seeds: Seeds of either method, at least 2.
+        rows: Deciding rows, at least 2.
+        methods: How many methods are compared at once.
+
+    Returns:
+        The standard error and its degrees of freedom.
+    """
+    examples = (sources.examples + sum(sources.residuals) / seeds) / rows
+    total = examples + sum(sources.luck) / seeds
+    parts = [(examples, rows - 1.0)]
+    parts += [
+        ((luck + residual / rows) / seeds, pooled_freedom(seeds, methods))
+        for luck, residual in zip(sources.luck, sources.residuals, strict=True)
+        if luck > 0
+    ]
+    return sqrt(total), degrees_of_freedom(total, parts, correction=WELCH)
+
+
+def detectable_difference(error: float, freedom: float, *, methods: int = 2) -> float:
+    """Return the smallest true difference that an interval excludes 0 for with 80 % power.
+
+    Args:
+        error: Standard error of the difference.
+        freedom: Its degrees of freedom.
+        methods: How many methods are compared at once.
+
+    Returns:
+        The difference, in the unit of the error.
+
+    Source:
+        The noncentral t distribution; Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988.
+    """
+    critical = familywise_critical(methods, freedom)
+
+    def excess(pull: float) -> float:
+        # The other tail, a difference with the wrong sign, is left out: it is nothing that one would want to see.
+        return float(stats.nct.sf(critical, freedom, pull)) - POWER
+
+    return error * float(brentq(excess, 0.0, 4 * critical + 10))
+
+
+def remedy(sources: DifferenceSources, difference: float, seeds: int, rows: int, *, methods: int = 2) -> Remedy | None:
+    """Find what would settle a tie if the true difference were the one that was found.
+
+    Seeds are tried first. Where no number of seeds up to `MOST_SEEDS` would do, since the rows are the limit, up to ten
+    times the rows are tried with the same seeds, then with twice as many, and so on.
+
+    Args:
+        sources: The variance components of the difference.
+        difference: The difference that was found.
+        seeds: Seeds that the study had.
+        rows: Deciding rows that it had.
+        methods: How many methods are compared at once.
+
+    Returns:
+        The least that would do; None where nothing within `MOST_SEEDS` and `MOST_ROWS` would.
+    """
+
+    def seen(more_seeds: int, more_rows: int) -> bool:
+        error, freedom = planned_error(sources, seeds + more_seeds, rows + more_rows, methods=methods)
+        return detectable_difference(error, freedom, methods=methods) <= abs(difference)
+
+    most = max(0, MOST_SEEDS - seeds)
+    if seen(most, 0):
+        return Remedy(_first(partial(seen, more_rows=0), most), 0)
+    doubled = [seeds * 2**times - seeds for times in range(MOST_SEEDS) if seeds * 2**times < MOST_SEEDS]
+    for more_seeds, more_rows in [*((more, 9 * rows) for more in doubled), (most, MOST_ROWS)]:
+        if seen(more_seeds, more_rows):
+            return Remedy(more_seeds, _first(partial(seen, more_seeds), more_rows))
+    return None
+
+
+def _first(enough: Callable[[int], bool], most: int) -> int:
+    """Return the smallest number from 0 that is enough, where `most` is and every larger number than one is too."""
+    low, high = -1, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
