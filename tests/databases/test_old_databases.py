@@ -68,7 +68,10 @@ def test_an_old_database_is_read_and_gone_on_with(old: Path, tmp_path: Path) -> 
     record = store.load("killed")
     assert record.state is StudyState.COMPLETE
     assert all(run.state.is_finished() for trial in record.trials for run in trial.runs)
-    assert [trial.spec for trial in record.trials] == [trial.spec for trial in complete.trials]
+    # What is proposed in the tune phase may differ between versions, as the search space does; published settings stay.
+    kept = [[trial.spec for trial in found.trials if trial.origin == "published"] for found in (record, complete)]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == len(METHODS)
     assert RunState.FAILED in {run.state for trial in record.trials for run in trial.runs}
     store.close()
 

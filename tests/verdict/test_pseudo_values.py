@@ -8,12 +8,14 @@ from scipy import stats
 from sklearn import metrics
 
 from unipelt_search.tasks.metrics import score_all
+from unipelt_search.tasks.target import Target
 from unipelt_search.verdict.pseudo_values import pseudo_values
 
+NINE = Target("classification", tuple("abcdefghi"))
 REFERENCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "accuracy": lambda y, p: score_all(y, p, 9)["accuracy"],
-    "macro_f1": lambda y, p: score_all(y, p, 9)["macro_f1"],
-    "matthews": lambda y, p: score_all(y, p, 9)["matthews"],
+    "accuracy": lambda y, p: score_all(NINE, y, p)["accuracy"],
+    "macro_f1": lambda y, p: score_all(NINE, y, p)["macro_f1"],
+    "matthews": lambda y, p: score_all(NINE, y, p)["matthews"],
     "f1": lambda y, p: float(metrics.f1_score(y, p, zero_division=0)),
     "pearson": lambda y, p: float(stats.pearsonr(y, p)[0]),
     "spearman": lambda y, p: float(stats.spearmanr(y, p)[0]),
