@@ -15,31 +15,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unipelt_search.errors import BackboneError, RequestError, SavedModelError, StudyExistsError, StudyNotFoundError
-from unipelt_search.records.history import DroppedMethod, StudyLine, StudyRecord, StudyState
+from unipelt_search.errors import RequestError, SavedModelError, StudyExistsError, StudyNotFoundError
+from unipelt_search.records.history import StudyLine, StudyRecord, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.reporting.assemble import render_json
 from unipelt_search.reporting.opened_study import Study
 from unipelt_search.reporting.page import render_html
 from unipelt_search.settings import storage_url
-from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.question import shrunk_budget, spec_differences
-from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.verdict.choose import choose_run
 
 if TYPE_CHECKING:
-    from unipelt_search.pelt.backbone import Backbone
+    from unipelt_search.search.preparation import Prepared
     from unipelt_search.tasks.data_frames import Frames
-    from unipelt_search.tasks.encode import EncodedTask
     from unipelt_search.tasks.task import Task
     from unipelt_search.training.loaded_model import LoadedModel
 
 Watch = Callable[[StudyProgress], None]
 _PACKAGES = ("unipelt-search", "torch", "transformers", "ray", "optuna")
-_CUT_SHARE_WORTH_A_NOTICE = 0.05
 
 
 def open_study(name: str, *, storage: str | None = None) -> Study:
@@ -114,6 +110,7 @@ def run_study(
         NoUsableTrialError: Every trial failed.
     """
     from unipelt_search.search.plan import check_budget
+    from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
 
     began = time.monotonic()
@@ -124,11 +121,13 @@ def run_study(
     task = load_task(spec.task, spec.seed, frames)
     found = _existing_study(url, spec.name)
     if found is not None:
-        _check_same_question(found, spec, task)
+        spec = _check_same_question(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
             return _deliver(url, spec.name, out, interrupted=False)
-    _, encoded, dropped = _prepare(spec, task)
-    interrupted = _search(spec, url, task, encoded, dropped, found, out=out, command=command, watch=watch, began=began)
+    ready = prepare(spec, task)
+    if found is None and spec.machine.address is None:
+        ready = ready.within_time()
+    interrupted = _search(ready, url, found, out=out, command=command, watch=watch, began=began)
     return _deliver(url, spec.name, out, interrupted=interrupted)
 
 
@@ -222,48 +221,21 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
         RequestError: The request is wrong.
         StudyExistsError: A study of that name asks something else.
     """
-    import torch
-
-    from unipelt_search.pelt.layers import layer_parts
-    from unipelt_search.search.capacity import fit_workers, usable_cores
-    from unipelt_search.search.forecast import forecast
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.search.space import configured, published
-    from unipelt_search.specs.trial import RunSpec
+    from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
-    from unipelt_search.training.train import time_run
 
     check_budget(spec)
     task = load_task(spec.task, spec.seed, frames)
     found = _existing_study(storage_url(storage), spec.name)
     if found is not None:
-        _check_same_question(found, spec, task)
-    capacity = fit_workers(spec.machine, cores=usable_cores(), gpus=torch.cuda.device_count(), place="this machine")
-    backbone, encoded, dropped = _prepare(spec, task)
-    backbone.model.to(capacity.device)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(capacity.threads)
-    try:
-        timings = {}
-        for method in spec.space.methods:
-            if all(drop.method != method for drop in dropped):
-                trial = published(method, spec.space, len(task.train.labels))[0]
-                timings[method] = time_run(RunSpec(trial=trial, seeds=run_seeds(spec.seed, 0)), backbone, encoded)
-        for given in spec.space.configurations:
-            trial = configured(given, spec.space, len(task.train.labels))
-            timings[given.name] = time_run(RunSpec(trial=trial, seeds=run_seeds(spec.seed, 0)), backbone, encoded)
-    finally:
-        torch.set_num_threads(threads)
-    layers = len(layer_parts(backbone.base, backbone.family))
-    return forecast(spec, task.summary(), timings, capacity, layers, tuple(dropped))
+        spec = _check_same_question(found, spec, task)
+    return prepare(spec, task).plan()
 
 
 def _search(
-    spec: StudySpec,
+    ready: Prepared,
     url: str,
-    task: Task,
-    encoded: EncodedTask,
-    dropped: list[DroppedMethod],
     found: StudyRecord | None,
     *,
     out: Path | None,
@@ -275,22 +247,20 @@ def _search(
     from unipelt_search.search.driver import Driver
     from unipelt_search.search.executor import execute, open_ray
 
+    spec, encoded = ready.spec, ready.encoded
     with open_ray(spec.machine) as capacity:
         store = StudyStore.open(url)
         if found is None:
-            study_id = store.create_study(spec, task.summary(encoded.truncated_share), _software(), command)
+            study_id = store.create_study(spec, ready.summary, _software(), command)
         else:
             study_id = found.id
             grown = found.spec.budget != spec.budget
             store.set_budget(study_id, spec.budget)
             store.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
-        for drop in dropped:
+        for drop in ready.dropped:
             store.add_dropped(study_id, drop)
-            store.add_notice(study_id, f"{drop.method} was left out: {drop.reason}")
-        if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
-            store.add_notice(
-                study_id, f"{encoded.truncated_share:.1%} of the rows are longer than the limit of tokens and were cut."
-            )
+        for sentence in ready.notices:
+            store.add_notice(study_id, sentence)
         store.add_seconds(study_id, time.monotonic() - began)
         checkpoints = out / "checkpoints" if out is not None else None
         driver = Driver(store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints)
@@ -307,33 +277,6 @@ def _search(
             else:
                 driver.interrupt()
         return not finished
-
-
-def _prepare(spec: StudySpec, task: Task) -> tuple[Backbone, EncodedTask, list[DroppedMethod]]:
-    """Load the backbone once, try every method on it, and encode the task."""
-    from unipelt_search.pelt.applicability import check_trial
-    from unipelt_search.pelt.backbone import load_backbone
-    from unipelt_search.search.space import configured, published
-    from unipelt_search.tasks.encode import encode_task
-
-    backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
-    dropped = []
-    for method in spec.space.methods:
-        try:
-            check_trial(backbone, published(method, spec.space, len(task.train.labels))[0])
-        except BackboneError as error:
-            if spec.space.methods != DEFAULT_METHODS:
-                raise
-            dropped.append(DroppedMethod(method=method, phase="screen", reason=str(error)))
-    for given in spec.space.configurations:
-        try:
-            check_trial(backbone, configured(given, spec.space, len(task.train.labels)))
-        except BackboneError as error:
-            raise BackboneError(f"space.configurations: {given.name!r} cannot be attached. {error}") from error
-    if len(dropped) == len(spec.space.methods):
-        raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
-    max_length = min(spec.task.max_length, backbone.max_length)
-    return backbone, encode_task(task, backbone.tokenizer, max_length), dropped
 
 
 def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:
@@ -363,7 +306,10 @@ def _existing_study(url: str, name: str) -> StudyRecord | None:
     return record
 
 
-def _check_same_question(found: StudyRecord, spec: StudySpec, task: Task) -> None:
+def _check_same_question(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
+    """Check that a study may go on as asked; returns what is asked, with the steps that the study chose for itself."""
+    if spec.space.steps is None:
+        spec = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": found.spec.space.steps})})
     differences = spec_differences(found.spec, spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")
@@ -373,6 +319,7 @@ def _check_same_question(found: StudyRecord, spec: StudySpec, task: Task) -> Non
             f"A study goes on only with the same question and no smaller budget; {spec.name!r} exists and differs in "
             f"{'; '.join(differences)}. Choose another --name, or delete it: unipelt-search delete {spec.name}."
         )
+    return spec
 
 
 def _software() -> dict[str, str]:

@@ -64,6 +64,9 @@ def test_an_old_database_is_read_and_gone_on_with(old: Path, tmp_path: Path) -> 
     assert complete.state is StudyState.COMPLETE
     assert {row.method for row in method_standings(complete)} >= set(METHODS)
     assert len(complete.trials) == 4
+    results = [run.result for trial in complete.trials for run in trial.runs]
+    # What later schemas added is empty in old rows.
+    assert {result.outcomes for result in results if result is not None} == {()}
     simulate(f"sqlite:///{path}", tmp_path / "told", step_seconds=0.0, trials=4, seeds=1, name="killed")
     record = store.load("killed")
     assert record.state is StudyState.COMPLETE

@@ -7,7 +7,7 @@ from made_record import made_record
 
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity
-from unipelt_search.search.forecast import forecast
+from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.specs.study import BudgetSpec, SpaceSpec
 from unipelt_search.specs.variants import Variant
 from unipelt_search.training.train import RunTiming
@@ -55,3 +55,22 @@ def test_a_users_configuration_is_one_trial_of_its_own_length() -> None:
     assert (plan.tune_trials, plan.confirm_runs, plan.runs) == (1, 6, 12)
     extra = plan.methods[2].run_seconds + plan.methods[2].confirm_seconds
     assert plan.seconds == pytest.approx(planned().seconds + extra)
+
+
+@pytest.mark.parametrize(("limit", "steps"), [(None, 400), (4000.0, 400), (480.0, 235), (60.0, 150)])
+def test_steps_are_what_a_limit_allows(limit: float | None, steps: int) -> None:
+    record = made_record()
+    task = record.task.model_copy(update={"rows": {**record.task.rows, "train": 320}})
+    space = SpaceSpec(methods=tuple(TIMINGS), evaluations=2, tune_rows=150)
+    budget = BudgetSpec(trials=5, seeds=2, time_seconds=limit)
+    spec = record.spec.model_copy(update={"space": space, "budget": budget})
+    capacity = Capacity("cpu", 1, 1.0, 0.0)
+    assert steps_within(spec, task, TIMINGS, capacity, 6) == steps
+    given = spec.model_copy(update={"space": space.model_copy(update={"steps": 333})})
+    assert steps_within(given, task, TIMINGS, capacity, 6) == 333
+    if steps == 235:  # by hand: the search takes 0.75 s + 18.75 seconds, all 1.35 s + 113.75, with s steps
+        shorter = spec.model_copy(update={"space": space.model_copy(update={"steps": steps})})
+        plan = forecast(shorter, task, TIMINGS, capacity, 6, ())
+        search = plan.seconds - sum(method.confirm_seconds for method in plan.methods)
+        assert plan.seconds <= 0.9 * 480
+        assert search <= 0.9 * 0.65 * 480

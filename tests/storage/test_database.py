@@ -110,20 +110,6 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
         StudyStore.open(f"sqlite:///{path}")
 
 
-def test_a_database_of_the_first_schema_is_upgraded_and_keeps_its_study(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    old = sqlite3.connect(path)
-    old.executescript((Path(__file__).parents[1] / "databases" / "schema_0001.sql").read_text(encoding="utf-8"))
-    old.close()
-    store = StudyStore.open(f"sqlite:///{path}", create=False)
-    search, confirm = (run.result for run in store.load("first").trials[0].runs)
-    store.close()
-    assert search is not None
-    assert confirm is not None
-    assert (search.tune, confirm.select, len(confirm.gates)) == (0.75, {"accuracy": 0.7, "macro_f1": 2 / 3}, 12)
-    assert confirm.outcomes == ()
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

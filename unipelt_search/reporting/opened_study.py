@@ -8,9 +8,9 @@ from functools import cached_property
 import pandas as pd
 
 from unipelt_search.records.history import StudyRecord
-from unipelt_search.records.report import CurvePoint, ReportedAblation, StudyReport
+from unipelt_search.records.report import StudyReport
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.frames import gates_frame, leaderboard_frame
+from unipelt_search.reporting.frames import ablation_frame, curves_frame, gates_frame, leaderboard_frame, outcomes_frame
 
 _SHOWN = ("method", "validation", "validation_low", "validation_high", "test", "stored_parameters", "train_seconds")
 """Columns of the leaderboard in a notebook."""
@@ -52,13 +52,17 @@ class Study:
     @property
     def curves(self) -> pd.DataFrame:
         """One row per evaluation of every run, on the tune rows."""
-        return pd.DataFrame([row.model_dump() for row in self.report.curves], columns=list(CurvePoint.model_fields))
+        return curves_frame(self.report)
 
     @property
     def ablation(self) -> pd.DataFrame:
         """One row per submodule that was removed, in all layers (`layer` is empty) or in one."""
-        columns = list(ReportedAblation.model_fields)
-        return pd.DataFrame([row.model_dump() for row in self.report.ablation], columns=columns)
+        return ablation_frame(self.report)
+
+    @property
+    def outcomes(self) -> pd.DataFrame:
+        """One row per confirmed method, split and label: precision, recall, F1 and support."""
+        return outcomes_frame(self.report)
 
     def _repr_html_(self) -> str:
         """Show the verdict and the leaderboard in a notebook."""

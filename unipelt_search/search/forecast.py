@@ -8,13 +8,16 @@ from statistics import fmean
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.search.capacity import Capacity
-from unipelt_search.search.plan import screen_rounds
-from unipelt_search.search.space import configured, published, steps_for
+from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
+from unipelt_search.search.space import FEWEST_STEPS, configured, published, steps_for
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.training.evaluate import ABLATION_ROWS
 from unipelt_search.training.train import RunTiming
+
+_SPARED = 0.9
+"""Share of a time limit that is planned; the rest is for starting up, and for what takes longer than it was timed."""
 
 
 def forecast(
@@ -73,6 +76,39 @@ def forecast(
         left_out=left_out,
         notices=(*task.notices, *_warnings(spec, seconds)),
     )
+
+
+def steps_within(
+    spec: StudySpec, task: TaskSummary, timings: Mapping[str, RunTiming], capacity: Capacity, layers: int
+) -> int:
+    """Choose the steps of a run so that a study fits into its time limit whole.
+
+    Args:
+        spec: What is asked.
+        task: The task's rows.
+        timings: As for `forecast`.
+        capacity: Where it would run.
+        layers: Layers of the backbone.
+
+    Returns:
+        The study's own steps where it gives them, or without a limit; else the most steps with which both the search
+        and the whole study end in time, at least `FEWEST_STEPS`.
+    """
+    most = steps_for(task.rows["train"], spec.space)
+    limit = spec.budget.time_seconds
+    if limit is None or spec.space.steps is not None:
+        return most
+
+    def fits(steps: int) -> bool:
+        shorter = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": steps})})
+        plan = forecast(shorter, task, timings, capacity, layers, ())
+        search = plan.seconds - sum(method.confirm_seconds for method in plan.methods) / capacity.workers
+        return plan.seconds <= _SPARED * limit and search <= _SPARED * (1 - CONFIRM_SHARE) * limit
+
+    if fits(most):
+        return most
+    fewest = min(FEWEST_STEPS, most)
+    return max((steps for steps in range(fewest, most) if fits(steps)), default=fewest)
 
 
 def _warnings(spec: StudySpec, seconds: float) -> tuple[str, ...]:

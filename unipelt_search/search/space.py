@@ -17,7 +17,8 @@ from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import TrialSpec, config_of, parts_of
 from unipelt_search.specs.variants import Variant
 
-_FEWEST_STEPS = 150
+FEWEST_STEPS = 150
+"""Steps of a run at least, unless the study gives them."""
 
 
 def steps_for(rows: int, space: SpaceSpec) -> int:
@@ -33,7 +34,7 @@ def steps_for(rows: int, space: SpaceSpec) -> int:
     if space.steps is not None:
         return space.steps
     most = max(1000, round(3 * rows / space.batch_size))
-    return min(max(round(20 * rows / space.batch_size), _FEWEST_STEPS), most)
+    return min(max(round(20 * rows / space.batch_size), FEWEST_STEPS), most)
 
 
 def published(method: str, space: SpaceSpec, rows: int) -> tuple[TrialSpec, ...]:

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+from unipelt_search.errors import BackboneError, MachineError
+from unipelt_search.search import preparation
+from unipelt_search.search.preparation import prepare
+from unipelt_search.specs.methods import DEFAULT_METHODS
+from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
+from unipelt_search.tasks.load import load_task
+from unipelt_search.training.train import RunTiming
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> StudySpec:
+    """A study of two methods on a tiny model and 60 rows."""
+    tiny.tiny_model("bert").save_pretrained(tmp_path / "model")
+    tiny.tiny_tokenizer().save_pretrained(tmp_path / "model")
+    rows = "".join(f"w{i % 60} w{(7 * i) % 60} n{i},{'yes' if i % 2 else 'no'}\n" for i in range(60))
+    (tmp_path / "rows.csv").write_text(f"text,label\n{rows}")
+    return StudySpec(
+        name="toy",
+        task=TaskSpec(data=str(tmp_path / "rows.csv"), text=("text",), label="label"),
+        backbone=BackboneSpec(model=str(tmp_path / "model")),
+        space=SpaceSpec(methods=("head", "lora")),
+        budget=BudgetSpec(trials=4, seeds=1),
+        machine=MachineSpec(concurrency=1),
+    )
+
+
+def changed(spec: StudySpec, **parts: Any) -> StudySpec:
+    return StudySpec.model_validate({**spec.model_dump(), **{k: v.model_dump() for k, v in parts.items()}})
+
+
+def test_a_study_is_prepared_whole(asked: StudySpec) -> None:
+    ready = prepare(asked, load_task(asked.task, 0))
+    assert (ready.dropped, ready.notices) == ((), ())
+    assert len(ready.encoded.train) == ready.summary.rows["train"] == 36
+    plan = ready.plan()
+    assert (plan.steps, [method.method for method in plan.methods]) == (150, ["head", "lora"])
+
+
+def test_default_methods_that_cannot_attach_are_left_out_and_others_are_refused(asked: StudySpec) -> None:
+    task = load_task(asked.task, 0)
+    ready = prepare(changed(asked, space=SpaceSpec(methods=DEFAULT_METHODS)), task)
+    assert {drop.method for drop in ready.dropped} == {"adapter", "unipelt_apl"}
+    assert ready.notices[0].startswith("adapter was left out: adapter.bottleneck must be below 32")
+    with pytest.raises(BackboneError, match="bottleneck must be below 32"):
+        prepare(changed(asked, space=SpaceSpec(methods=("head", "adapter"))), task)
+
+
+def test_a_limit_shortens_the_runs_and_says_so(asked: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "steps_within", lambda *given: 77)
+    timed: list[str] = []
+
+    def time_run(run: Any, backbone: Any, task: Any) -> RunTiming:
+        timed.append(run.trial.method)
+        return RunTiming(0.1, 0.01, 10, 10)
+
+    monkeypatch.setattr(preparation, "time_run", time_run)
+    task = load_task(asked.task, 0)
+    assert prepare(asked, task).within_time().spec.space.steps is None
+    assert timed == [], "without a limit nothing is timed"
+    ready = prepare(changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60)), task).within_time()
+    assert ready.spec.space.steps == 77
+    assert ready.notices == ("The time limit allows runs of 77 steps; without a limit they would have 150.",)
+    assert timed == ["head", "lora"]
+    assert ready.plan().steps == 77
+
+
+def test_a_plan_that_does_not_fit_the_machine_is_refused(asked: StudySpec) -> None:
+    ready = prepare(changed(asked, machine=MachineSpec(cpus_per_trial=10_000)), load_task(asked.task, 0))
+    with pytest.raises(MachineError, match="--cpus-per-trial must fit on this machine"):
+        ready.plan()

@@ -1,0 +1,141 @@
+"""From a checked request to the first trial: load the backbone, try every method on it, encode the task, estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from unipelt_search.errors import BackboneError
+from unipelt_search.pelt.applicability import check_trial
+from unipelt_search.pelt.backbone import Backbone, load_backbone
+from unipelt_search.pelt.layers import layer_parts
+from unipelt_search.records.history import DroppedMethod, TaskSummary
+from unipelt_search.records.study_plan import StudyPlan
+from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
+from unipelt_search.search.forecast import forecast, steps_within
+from unipelt_search.search.space import configured, published, steps_for
+from unipelt_search.specs.methods import DEFAULT_METHODS
+from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
+from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.trial import RunSpec, TrialSpec
+from unipelt_search.tasks.encode import EncodedTask, encode_task
+from unipelt_search.tasks.task import Task
+from unipelt_search.training.train import RunTiming, time_run
+
+_CUT_SHARE_WORTH_A_NOTICE = 0.05
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study that can begin."""
+
+    spec: StudySpec
+    backbone: Backbone
+    """On the CPU."""
+    encoded: EncodedTask
+    summary: TaskSummary
+    dropped: tuple[DroppedMethod, ...]
+    """Default methods that cannot attach to the backbone."""
+    notices: tuple[str, ...]
+
+    def plan(self) -> StudyPlan:
+        """Say what the study would do on this machine and about how long that takes.
+
+        Returns:
+            The plan, as if nothing of the study were done yet.
+
+        Raises:
+            MachineError: A run needs more than this machine has.
+        """
+        capacity, timings = self._measure()
+        ready = self._with_steps(capacity, timings)
+        plan = forecast(ready.spec, self.summary, timings, capacity, self._layers, self.dropped)
+        return plan.model_copy(update={"notices": (*plan.notices, *ready.notices)})
+
+    def within_time(self) -> Prepared:
+        """Shorten the runs where the time limit asks for it, rather than leave out trials and seeds.
+
+        Returns:
+            The same study, with fewer steps per run if the study gives none and its limit allows no more.
+
+        Raises:
+            MachineError: A run needs more than this machine has.
+        """
+        if self.spec.budget.time_seconds is None or self.spec.space.steps is not None:
+            return self
+        return self._with_steps(*self._measure())
+
+    def _with_steps(self, capacity: Capacity, timings: Mapping[str, RunTiming]) -> Prepared:
+        most = steps_for(self.summary.rows["train"], self.spec.space)
+        steps = steps_within(self.spec, self.summary, timings, capacity, self._layers)
+        if steps == most:
+            return self
+        space = self.spec.space.model_copy(update={"steps": steps})
+        sentence = f"The time limit allows runs of {steps} steps; without a limit they would have {most}."
+        spec = self.spec.model_copy(update={"space": space})
+        return replace(self, spec=spec, notices=(*self.notices, sentence))
+
+    def _measure(self) -> tuple[Capacity, dict[str, RunTiming]]:
+        """Time a few steps of every method and configuration on this machine."""
+        gpus = torch.cuda.device_count()
+        capacity = fit_workers(self.spec.machine, cores=usable_cores(), gpus=gpus, place="this machine")
+        self.backbone.model.to(capacity.device)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(capacity.threads)
+        try:
+            seeds = run_seeds(self.spec.seed, SEARCH_SEED_INDEX)
+            return capacity, {
+                name: time_run(RunSpec(trial=trial, seeds=seeds), self.backbone, self.encoded)
+                for name, trial in _first_trials(self.spec, self.summary.rows["train"]).items()
+                if all(drop.method != name for drop in self.dropped)
+            }
+        finally:
+            torch.set_num_threads(threads)
+            self.backbone.model.to("cpu")
+
+    @property
+    def _layers(self) -> int:
+        return len(layer_parts(self.backbone.base, self.backbone.family))
+
+
+def prepare(spec: StudySpec, task: Task) -> Prepared:
+    """Load the backbone once, try every method on it, and encode the task.
+
+    Args:
+        spec: What is asked.
+        task: Its task.
+
+    Returns:
+        The study, ready to begin; default methods that cannot attach are left out with a notice.
+
+    Raises:
+        BackboneError: The backbone cannot be loaded, or a method that was asked for cannot attach to it.
+    """
+    backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
+    dropped = []
+    own = {given.name for given in spec.space.configurations}
+    for name, trial in _first_trials(spec, len(task.train)).items():
+        try:
+            check_trial(backbone, trial)
+        except BackboneError as error:
+            if name in own:
+                raise BackboneError(f"space.configurations: {name!r} cannot be attached. {error}") from error
+            if spec.space.methods != DEFAULT_METHODS:
+                raise
+            dropped.append(DroppedMethod(method=name, phase="screen", reason=str(error)))
+    if len(dropped) == len(spec.space.methods):
+        raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
+    encoded = encode_task(task, backbone.tokenizer, min(spec.task.max_length, backbone.max_length))
+    notices = [f"{drop.method} was left out: {drop.reason}" for drop in dropped]
+    if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
+        notices.append(f"{encoded.truncated_share:.1%} of the rows are longer than the limit of tokens and were cut.")
+    summary = task.summary(encoded.truncated_share)
+    return Prepared(spec, backbone, encoded, summary, tuple(dropped), tuple(notices))
+
+
+def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:
+    """Return the published settings of every method, and the user's own configurations by their names."""
+    trials = {method: published(method, spec.space, rows)[0] for method in spec.space.methods}
+    return trials | {given.name: configured(given, spec.space, rows) for given in spec.space.configurations}
