@@ -344,3 +344,20 @@ def test_a_trial_decided_from_old_rows_is_refused_even_when_the_phase_changes(st
     assert fast.next_run().label.endswith("(tune)")
     assert slow.next_run() is None, "the last trial is the other driver's"
     assert len(store.load("toy").trials) == 4
+
+
+def test_runs_that_are_given_back_wait_and_are_done_again(store: StudyStore, create, result) -> None:
+    create(trials=3, seeds=1)
+    driver = Driver(store, "toy", workers=2)
+    lost = [driver.next_run(), driver.next_run()]
+    driver.give_back(1, "The machine ran out of memory.")
+    record = store.load("toy")
+    assert record.state is StudyState.RUNNING
+    assert [trial.runs[0].state for trial in record.trials] == [RunState.WAITING] * 2
+    assert record.notices == ("The machine ran out of memory.",)
+    again = driver.next_run()
+    assert (again.run_id, again.attempt) == (lost[0].run_id, 2)
+    assert driver.next_run() is None, "there is one worker left"
+    driver.on_result(again.run_id, again.attempt, result(0.5))
+    work(driver, result)
+    assert all(run.state is RunState.COMPLETE for trial in store.load("toy").trials for run in trial.runs)

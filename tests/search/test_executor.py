@@ -9,11 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import OutOfMemoryError
 from ray.tune.search import Searcher
 
-from unipelt_search.errors import RequestError, StorageError
+from unipelt_search.errors import MachineError, RequestError, StorageError
 from unipelt_search.records.results import EvaluationRow
 from unipelt_search.search import executor
+from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED, Assignment
 from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import run_seeds
@@ -26,12 +28,17 @@ CONFIG = {"run_id": "r1", "attempt": 2}
 class FakeDriver:
     def __init__(self, *answers) -> None:
         self.answers, self.heard = list(answers), []
+        self.given_back: list[int] = []
 
     def next_run(self):
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def give_back(self, workers: int, sentence: str) -> None:
+        assert "ran out of memory" in sentence
+        self.given_back.append(workers)
 
     def on_evaluation(self, *given) -> None:
         self.heard.append(("evaluation", *given))
@@ -138,3 +145,38 @@ def test_a_run_that_does_not_fit_is_refused_before_ray_starts(monkeypatch: pytes
     with pytest.raises(RequestError, match="--cpus-per-trial must fit on this machine"):
         with executor.open_ray(MachineSpec(cpus_per_trial=10_000)):
             pass
+
+
+def without_memory(*given: object) -> None:
+    raise RuntimeError("Caught unexpected exception") from OutOfMemoryError("2 workers were killed")
+
+
+def test_runs_lost_for_want_of_memory_are_done_again_by_fewer_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, seen = FakeDriver(), []
+
+    def fit(bridge, worker, capacity) -> None:
+        seen.append(capacity.workers)
+        if len(seen) < 3:
+            without_memory()
+
+    monkeypatch.setattr(executor, "_fit", fit)
+    capacity = Capacity("cpu", 4, 1.0, 0.0)
+    assert executor.execute(driver, capacity, None, BackboneSpec(model="minilm"), 10)
+    assert (seen, driver.given_back) == ([4, 2, 1], [2, 1])
+
+
+def test_a_machine_without_memory_for_one_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "_fit", without_memory)
+    with pytest.raises(MachineError, match="memory for one run at a time; the machine ran out of it 4 times"):
+        executor.execute(FakeDriver(), Capacity("cpu", 2, 1.0, 0.0), None, BackboneSpec(model="minilm"), 10)
+
+
+def test_another_fault_of_tune_is_not_taken_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(*given: object) -> None:
+        raise RuntimeError("something else")
+
+    monkeypatch.setattr(executor, "_fit", fit)
+    driver = FakeDriver()
+    with pytest.raises(RuntimeError, match="something else"):
+        executor.execute(driver, Capacity("cpu", 2, 1.0, 0.0), None, BackboneSpec(model="minilm"), 10)
+    assert driver.given_back == []

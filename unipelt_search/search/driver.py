@@ -246,6 +246,23 @@ class Driver:
         self._running.clear()
         self._reload()
 
+    def give_back(self, workers: int, sentence: str) -> None:
+        """Let every running run wait again, to be done by other workers.
+
+        Args:
+            workers: How many there are from now on.
+            sentence: Why, for the report and whoever watches.
+        """
+        self._store.leases.leave(self._record.id, self._owner)
+        self._running.clear()
+        self._workers = workers
+        self._reload()
+        if self._record.state is not StudyState.RUNNING:
+            self._store.set_state(self._record.id, StudyState.RUNNING)
+        self._store.add_notice(self._record.id, sentence)
+        self._reload()
+        self._publish(sentence)
+
     def conclude(self) -> None:
         """Set the state in which the study ends after its last run.
 

@@ -15,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -23,7 +24,7 @@ from typing import Any, TypeVar
 import ray
 import torch
 from ray import tune
-from ray.exceptions import RayTaskError
+from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
@@ -40,6 +41,8 @@ _Handler = Callable[[int, FrameType | None], object]
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 _STARTS = 3
 """Ray's own start-up times out now and then on a loaded machine."""
+_SITTINGS = 4
+"""How often runs are taken up again that were lost for want of memory, each time with half of the workers."""
 _SILENCE = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -101,6 +104,10 @@ def execute(driver: Driver, capacity: Capacity, task: EncodedTask, backbone: Bac
 
     Returns:
         True when every assignment was answered; False when the user interrupted, with runs left running.
+
+    Raises:
+        MachineError: There is not enough memory for one run at a time.
+        RuntimeError: Tune failed.
     """
     bridge = _Bridge(driver)
     worker = tune.with_parameters(
@@ -111,6 +118,30 @@ def execute(driver: Driver, capacity: Capacity, task: EncodedTask, backbone: Bac
         threads=capacity.threads,
         tune_rows=tune_rows,
     )
+    for _ in range(_SITTINGS):
+        try:
+            _fit(bridge, worker, capacity)
+            break
+        except RuntimeError as error:  # Tune gives up where Ray ends workers for want of memory
+            if not isinstance(error.__cause__, OutOfMemoryError):
+                raise
+            capacity = replace(capacity, workers=max(1, capacity.workers // 2))
+            driver.give_back(
+                capacity.workers,
+                f"The machine ran out of memory and Ray ended the workers; their runs are done again, "
+                f"{capacity.workers} at a time.",
+            )
+    else:
+        raise MachineError(
+            f"A study needs memory for one run at a time; the machine ran out of it {_SITTINGS} times. Free some, or "
+            "ask for a smaller task.max_length, space.batch_size or backbone; what has finished is kept."
+        )
+    if bridge.error is not None:
+        raise bridge.error
+    return not bridge.interrupted
+
+
+def _fit(bridge: _Bridge, worker: Any, capacity: Capacity) -> None:
     with TemporaryDirectory(prefix="unipelt-search-", ignore_cleanup_errors=True) as folder:
         tuner = tune.Tuner(
             tune.with_resources(worker, {"cpu": capacity.cpus, "gpu": capacity.gpus}),
@@ -136,9 +167,6 @@ def execute(driver: Driver, capacity: Capacity, task: EncodedTask, backbone: Bac
                 tuner.fit()
         except _LeaveTune:
             pass
-    if bridge.error is not None:
-        raise bridge.error
-    return not bridge.interrupted
 
 
 class _Bridge:
