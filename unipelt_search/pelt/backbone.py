@@ -300,7 +300,9 @@ def _load_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError) as error:
-        if Path(name).exists():
+        if "custom code" in str(error):
+            hint = "It brings code of its own, which is never run here; choose an architecture that transformers has."
+        elif Path(name).exists():
             hint = f"The folder was found, but: {_first_line(error)}"
         elif hub_is_offline():
             hint = "The hub is switched off by HF_HUB_OFFLINE; give a local folder."
