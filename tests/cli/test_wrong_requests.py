@@ -187,7 +187,7 @@ REQUESTS: dict[str, tuple[Sequence[str], str]] = {
     "a metric of classes for numbers": (run("scores.csv", "--metric", "accuracy"), "spearman"),
     "a metric of numbers for classes": (run("good.csv", "--metric", "r2"), "accuracy"),
     "a metric of classes for sets": (run("sets.csv", "--metric", "accuracy"), "micro_f1"),
-    "f1 of three labels": (run("three.csv", "--metric", "f1"), "two labels"),
+    "f1 of three labels": (run("three.csv", "--metric", "f1"), "exactly 2 labels"),
     "class weights for numbers": (["run", "weights.yaml"], "class_weights"),
     "test rows that are training rows": (run("leak"), "--allow-overlap"),
     # study files

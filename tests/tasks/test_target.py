@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import f1_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from unipelt_search.tasks.target import (
@@ -115,3 +116,23 @@ def test_cells_are_read_as_sets_and_numbers() -> None:
     assert not has_sets(["a|", "|", "a|a", ""])
     found = [number_of(text) for text in ("1", " -2.5e1 ", ".5", "5.", "1e999", "nan", "1_0", "", "1,5", "٣")]
     assert found == [1.0, -25.0, 0.5, 5.0, None, None, None, None, None, None]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_threshold_is_the_one_of_all_with_the_best_micro_f1(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    logits = random.normal(-2, 1, (30, 2)).astype(np.float32).round(1)  # rounded, so that some are equal
+    labels = (random.random((30, 2)) < 0.3).astype(np.int64)
+    fitted = SETS.fitted(logits, labels)
+
+    def f1(threshold: float) -> float:
+        return float(f1_score(labels, logits > threshold, average="micro", zero_division=0))
+
+    assert f1(fitted.threshold) == pytest.approx(max(f1(value - 0.01) for value in logits.ravel()))
+    assert (fitted.decide(logits) == (logits > fitted.threshold)).all()
+
+
+def test_only_sets_of_labels_that_occur_have_a_threshold_to_choose() -> None:
+    logits = np.zeros((3, 2), dtype=np.float32)
+    assert SETS.fitted(logits, np.zeros((3, 2), dtype=np.int64)) is SETS
+    assert CLASSES.fitted(logits, np.array([0, 1, 1])) is CLASSES

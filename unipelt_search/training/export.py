@@ -155,6 +155,7 @@ def _describe(
             kind=target.kind,
             mean=target.mean,
             sd=target.sd,
+            threshold=target.threshold,
             text=record.spec.task.text,
             max_length=max_length,
         ),

@@ -73,6 +73,8 @@ class SavedTask(Frozen):
     mean: float = 0.0
     """A regression's output times `sd`, plus this, is the number in the user's units."""
     sd: float = Field(default=1.0, gt=0)
+    threshold: float = 0.0
+    """The logit above which a label is answered where rows have several."""
     metric: str
     text: tuple[str, ...] = Field(min_length=1, max_length=2)
     """The column with the text, or the two columns of a text pair."""
@@ -84,7 +86,7 @@ class SavedTask(Frozen):
     @property
     def target(self) -> Target:
         """What the model's outputs mean."""
-        return Target(self.kind, self.labels, mean=self.mean, sd=self.sd)
+        return Target(self.kind, self.labels, mean=self.mean, sd=self.sd, threshold=self.threshold)
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from unipelt_search.records.results import Costs, EvaluationRow, GateRow, Outcom
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
+from unipelt_search.tasks.target import Target
 from unipelt_search.training.batches import lengths_of, make_batch, training_batches
 from unipelt_search.training.checkpoint import save_run
 from unipelt_search.training.costs import PeakMemory
@@ -136,6 +137,8 @@ class _Slot:
     run: RunSpec
     batches: Iterator[np.ndarray]
     evaluate_at: frozenset[int]
+    target: Target
+    """With the threshold of the best evaluation, where rows have several labels."""
     step: int = 0
     examples: int = 0
     losses: list[float] = field(default_factory=list)
@@ -163,7 +166,10 @@ class _PackTraining:
         lengths = lengths_of(task.train)
         self.slots = [
             _Slot(
-                run, training_batches(lengths, run.trial.training.batch_size, run.seeds.order), _evaluation_steps(run)
+                run,
+                training_batches(lengths, run.trial.training.batch_size, run.seeds.order),
+                _evaluation_steps(run),
+                task.target,
             )
             for run in runs
         ]
@@ -238,8 +244,9 @@ class _PackTraining:
         for number in due:
             slot = self.slots[number]
             training = slot.run.trial.training
+            target = self.task.target.fitted(logits[number], labels)
             try:
-                scores = score_all(self.task.target, labels, self.task.target.decide(logits[number]))
+                scores = score_all(target, labels, target.decide(logits[number]))
             except DivergedError as error:
                 slot.diverged, slot.active = error, False
                 yield number, error
@@ -257,6 +264,7 @@ class _PackTraining:
                 slot.gates += self._gate_rows(recorder, number, row.epoch, "tune")
             if slot.best is None or row.value > slot.best.value:
                 slot.best, slot.best_weights, slot.waiting = row, self.pack.snapshot(number), 0
+                slot.target = target
             else:
                 slot.waiting += 1
             if slot.step >= training.steps or slot.waiting >= training.patience:
@@ -275,7 +283,9 @@ class _PackTraining:
             confirmed = slot.run.confirm
             if recorder is not None and confirmed and slot.run.trial.gate:
                 slot.gates += self._gate_rows(recorder, number, slot.best.epoch, "select")
-            ablation = tuple(ablate(self.pack, number, self.task)) if slot.run.ablation else ()
+            ablation = (
+                tuple(ablate(self.pack, number, replace(self.task, target=slot.target))) if slot.run.ablation else ()
+            )
             if checkpoint is not None:
                 save_run(checkpoint, self.pack.stored(number), self._description(slot))
             trained, stored, head = self.pack.counts(number)
@@ -283,14 +293,14 @@ class _PackTraining:
                 number,
                 RunResult(
                     tune=slot.best.value,
-                    select=self._scores(self.task.select, select[number]) if confirmed else None,
-                    test=self._scores(self.task.test, test[number]) if confirmed else None,
+                    select=self._scores(self.task.select, slot.target, select[number]) if confirmed else None,
+                    test=self._scores(self.task.test, slot.target, test[number]) if confirmed else None,
                     best_step=slot.best.step,
                     steps=slot.step,
                     evaluations=tuple(slot.evaluations),
                     gates=tuple(slot.gates),
                     ablation=ablation,
-                    outcomes=tuple(self._outcomes(select[number], test[number])) if confirmed else (),
+                    outcomes=tuple(self._outcomes(slot.target, select[number], test[number])) if confirmed else (),
                     costs=Costs(
                         trained_parameters=trained,
                         stored_parameters=stored,
@@ -320,11 +330,10 @@ class _PackTraining:
             predict(self.pack, task.select, task.pad_token_id, _all(task.select), recorder=recorder)
         return select, test, milliseconds, recorder
 
-    def _scores(self, split: EncodedSplit, logits: np.ndarray) -> dict[str, float]:
-        return score_all(self.task.target, split.labels, self.task.target.decide(logits))
+    def _scores(self, split: EncodedSplit, target: Target, logits: np.ndarray) -> dict[str, float]:
+        return score_all(target, split.labels, target.decide(logits))
 
-    def _outcomes(self, select: np.ndarray, test: np.ndarray) -> Iterator[OutcomeRow]:
-        target = self.task.target
+    def _outcomes(self, target: Target, select: np.ndarray, test: np.ndarray) -> Iterator[OutcomeRow]:
         yield from outcome_rows("select", self.task.select.labels, target.decide(select), target.labels)
         yield from outcome_rows("test", self.task.test.labels, target.decide(test), target.labels)
 
@@ -355,7 +364,7 @@ class _PackTraining:
             "backbone": self.pack.backbone.name,
             "backbone_hash": backbone_hash(self.pack.backbone),
             "pooling": self.pack.backbone.pooling,
-            "target": asdict(self.task.target),
+            "target": asdict(slot.target),
             "metric": self.task.metric,
         }
 
