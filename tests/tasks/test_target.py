@@ -121,8 +121,8 @@ def test_cells_are_read_as_sets_and_numbers() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_threshold_is_the_one_of_all_with_the_best_micro_f1(seed: int) -> None:
     random = np.random.default_rng(seed)
-    logits = random.normal(-2, 1, (30, 2)).astype(np.float32).round(1)  # rounded, so that some are equal
-    labels = (random.random((30, 2)) < 0.3).astype(np.int64)
+    logits = random.normal(-2, 1, (30, 3)).astype(np.float32).round(1)  # rounded, so that some are equal
+    labels = (random.random((30, 3)) < 0.3).astype(np.int64)
     fitted = SETS.fitted(logits, labels)
 
     def f1(threshold: float) -> float:
@@ -133,6 +133,6 @@ def test_the_threshold_is_the_one_of_all_with_the_best_micro_f1(seed: int) -> No
 
 
 def test_only_sets_of_labels_that_occur_have_a_threshold_to_choose() -> None:
-    logits = np.zeros((3, 2), dtype=np.float32)
-    assert SETS.fitted(logits, np.zeros((3, 2), dtype=np.int64)) is SETS
+    logits = np.zeros((3, 3), dtype=np.float32)
+    assert SETS.fitted(logits, np.zeros((3, 3), dtype=np.int64)) is SETS
     assert CLASSES.fitted(logits, np.array([0, 1, 1])) is CLASSES
