@@ -124,9 +124,10 @@ def run_study(
         spec = _check_same_question(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
             return _deliver(url, spec.name, out, interrupted=False)
-    ready = prepare(spec, task)
+    ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
-        ready = ready.within_time()
+        ready = ready.within_time(backbone)
+    del backbone  # the workers load their own
     interrupted = _search(ready, url, found, out=out, command=command, watch=watch, began=began)
     return _deliver(url, spec.name, out, interrupted=interrupted)
 
@@ -230,7 +231,8 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     found = _existing_study(storage_url(storage), spec.name)
     if found is not None:
         spec = _check_same_question(found, spec, task)
-    return prepare(spec, task).plan()
+    ready, backbone = prepare(spec, task)
+    return ready.plan(backbone)
 
 
 def _search(

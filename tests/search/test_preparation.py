@@ -37,16 +37,16 @@ def changed(spec: StudySpec, **parts: Any) -> StudySpec:
 
 
 def test_a_study_is_prepared_whole(asked: StudySpec) -> None:
-    ready = prepare(asked, load_task(asked.task, 0))
+    ready, backbone = prepare(asked, load_task(asked.task, 0))
     assert (ready.dropped, ready.notices) == ((), ())
     assert len(ready.encoded.train) == ready.summary.rows["train"] == 36
-    plan = ready.plan()
+    plan = ready.plan(backbone)
     assert (plan.steps, [method.method for method in plan.methods]) == (150, ["head", "lora"])
 
 
 def test_default_methods_that_cannot_attach_are_left_out_and_others_are_refused(asked: StudySpec) -> None:
     task = load_task(asked.task, 0)
-    ready = prepare(changed(asked, space=SpaceSpec(methods=DEFAULT_METHODS)), task)
+    ready, _ = prepare(changed(asked, space=SpaceSpec(methods=DEFAULT_METHODS)), task)
     assert {drop.method for drop in ready.dropped} == {"adapter", "unipelt_apl"}
     assert ready.notices[0].startswith("adapter was left out: adapter.bottleneck must be below 32")
     with pytest.raises(BackboneError, match="bottleneck must be below 32"):
@@ -63,16 +63,18 @@ def test_a_limit_shortens_the_runs_and_says_so(asked: StudySpec, monkeypatch: py
 
     monkeypatch.setattr(preparation, "time_run", time_run)
     task = load_task(asked.task, 0)
-    assert prepare(asked, task).within_time().spec.space.steps is None
+    ready, backbone = prepare(asked, task)
+    assert ready.within_time(backbone) is ready
     assert timed == [], "without a limit nothing is timed"
-    ready = prepare(changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60)), task).within_time()
+    ready, _ = prepare(changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60)), task)
+    ready = ready.within_time(backbone)
     assert ready.spec.space.steps == 77
     assert ready.notices == ("The time limit allows runs of 77 steps; without a limit they would have 150.",)
     assert timed == ["head", "lora"]
-    assert ready.plan().steps == 77
+    assert ready.plan(backbone).steps == 77
 
 
 def test_a_plan_that_does_not_fit_the_machine_is_refused(asked: StudySpec) -> None:
-    ready = prepare(changed(asked, machine=MachineSpec(cpus_per_trial=10_000)), load_task(asked.task, 0))
+    ready, backbone = prepare(changed(asked, machine=MachineSpec(cpus_per_trial=10_000)), load_task(asked.task, 0))
     with pytest.raises(MachineError, match="--cpus-per-trial must fit on this machine"):
-        ready.plan()
+        ready.plan(backbone)

@@ -32,16 +32,17 @@ class Prepared:
     """A study that can begin."""
 
     spec: StudySpec
-    backbone: Backbone
-    """On the CPU."""
     encoded: EncodedTask
     summary: TaskSummary
     dropped: tuple[DroppedMethod, ...]
     """Default methods that cannot attach to the backbone."""
     notices: tuple[str, ...]
 
-    def plan(self) -> StudyPlan:
+    def plan(self, backbone: Backbone) -> StudyPlan:
         """Say what the study would do on this machine and about how long that takes.
+
+        Args:
+            backbone: The study's.
 
         Returns:
             The plan, as if nothing of the study were done yet.
@@ -49,13 +50,16 @@ class Prepared:
         Raises:
             MachineError: A run needs more than this machine has.
         """
-        capacity, timings = self._measure()
-        ready = self._with_steps(capacity, timings)
-        plan = forecast(ready.spec, self.summary, timings, capacity, self._layers, self.dropped)
+        capacity, timings = self._measure(backbone)
+        ready = self._with_steps(backbone, capacity, timings)
+        plan = forecast(ready.spec, self.summary, timings, capacity, _layers(backbone), self.dropped)
         return plan.model_copy(update={"notices": (*plan.notices, *ready.notices)})
 
-    def within_time(self) -> Prepared:
+    def within_time(self, backbone: Backbone) -> Prepared:
         """Shorten the runs where the time limit asks for it, rather than leave out trials and seeds.
+
+        Args:
+            backbone: The study's.
 
         Returns:
             The same study, with fewer steps per run if the study gives none and its limit allows no more.
@@ -65,11 +69,11 @@ class Prepared:
         """
         if self.spec.budget.time_seconds is None or self.spec.space.steps is not None:
             return self
-        return self._with_steps(*self._measure())
+        return self._with_steps(backbone, *self._measure(backbone))
 
-    def _with_steps(self, capacity: Capacity, timings: Mapping[str, RunTiming]) -> Prepared:
+    def _with_steps(self, backbone: Backbone, capacity: Capacity, timings: Mapping[str, RunTiming]) -> Prepared:
         most = steps_for(self.summary.rows["train"], self.spec.space)
-        steps = steps_within(self.spec, self.summary, timings, capacity, self._layers)
+        steps = steps_within(self.spec, self.summary, timings, capacity, _layers(backbone))
         if steps == most:
             return self
         space = self.spec.space.model_copy(update={"steps": steps})
@@ -77,30 +81,26 @@ class Prepared:
         spec = self.spec.model_copy(update={"space": space})
         return replace(self, spec=spec, notices=(*self.notices, sentence))
 
-    def _measure(self) -> tuple[Capacity, dict[str, RunTiming]]:
+    def _measure(self, backbone: Backbone) -> tuple[Capacity, dict[str, RunTiming]]:
         """Time a few steps of every method and configuration on this machine."""
         gpus = torch.cuda.device_count()
         capacity = fit_workers(self.spec.machine, cores=usable_cores(), gpus=gpus, place="this machine")
-        self.backbone.model.to(capacity.device)
+        backbone.model.to(capacity.device)
         threads = torch.get_num_threads()
         torch.set_num_threads(capacity.threads)
         try:
             seeds = run_seeds(self.spec.seed, SEARCH_SEED_INDEX)
             return capacity, {
-                name: time_run(RunSpec(trial=trial, seeds=seeds), self.backbone, self.encoded)
+                name: time_run(RunSpec(trial=trial, seeds=seeds), backbone, self.encoded)
                 for name, trial in _first_trials(self.spec, self.summary.rows["train"]).items()
                 if all(drop.method != name for drop in self.dropped)
             }
         finally:
             torch.set_num_threads(threads)
-            self.backbone.model.to("cpu")
-
-    @property
-    def _layers(self) -> int:
-        return len(layer_parts(self.backbone.base, self.backbone.family))
+            backbone.model.to("cpu")
 
 
-def prepare(spec: StudySpec, task: Task) -> Prepared:
+def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
     """Load the backbone once, try every method on it, and encode the task.
 
     Args:
@@ -108,7 +108,8 @@ def prepare(spec: StudySpec, task: Task) -> Prepared:
         task: Its task.
 
     Returns:
-        The study, ready to begin; default methods that cannot attach are left out with a notice.
+        The study, ready to begin; default methods that cannot attach are left out with a notice. And its backbone, on
+        the CPU, apart from it, because workers load their own.
 
     Raises:
         BackboneError: The backbone cannot be loaded, or a method that was asked for cannot attach to it.
@@ -132,10 +133,14 @@ def prepare(spec: StudySpec, task: Task) -> Prepared:
     if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
         notices.append(f"{encoded.truncated_share:.1%} of the rows are longer than the limit of tokens and were cut.")
     summary = task.summary(encoded.truncated_share)
-    return Prepared(spec, backbone, encoded, summary, tuple(dropped), tuple(notices))
+    return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
 
 
 def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:
     """Return the published settings of every method, and the user's own configurations by their names."""
     trials = {method: published(method, spec.space, rows)[0] for method in spec.space.methods}
     return trials | {given.name: configured(given, spec.space, rows) for given in spec.space.configurations}
+
+
+def _layers(backbone: Backbone) -> int:
+    return len(layer_parts(backbone.base, backbone.family))
