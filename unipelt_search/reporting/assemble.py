@@ -92,15 +92,16 @@ def render_json(report: StudyReport) -> str:
 
 def _leaderboard(record: StudyRecord, standings: Sequence[MethodStanding]) -> tuple[LeaderboardRow, ...]:
     best = standings[0] if standings and standings[0].confirmed else None
-    confirmed = [_trained_row(standing, best) for standing in standings if standing.confirmed]
-    others = [_trained_row(standing, None) for standing in standings if not standing.confirmed]
+    metric = record.task.metric
+    confirmed = [_trained_row(standing, best, metric) for standing in standings if standing.confirmed]
+    others = [_trained_row(standing, None, metric) for standing in standings if not standing.confirmed]
     # The majority answer is scored on the same rows as the confirmed methods, so it stands among them.
     scored = [*confirmed, _majority_row(record, best)]
     sign = 1 if record.task.direction == "minimize" else -1
     return (*sorted(scored, key=lambda row: sign * row.validation.mean), *others)
 
 
-def _trained_row(standing: MethodStanding, best: MethodStanding | None) -> LeaderboardRow:
+def _trained_row(standing: MethodStanding, best: MethodStanding | None, metric: str) -> LeaderboardRow:
     trial, results = standing.trial, standing.results
     costs = [result.costs for result in results]
     latencies = [cost.predict_ms_per_example for cost in costs if cost.predict_ms_per_example is not None]
@@ -112,8 +113,8 @@ def _trained_row(standing: MethodStanding, best: MethodStanding | None) -> Leade
         phase="confirm" if standing.confirmed else _search_phase(trial),
         runs=len(standing.confirmed) or len(results),
         config={**config_of(trial.spec), "head_parameters": costs[0].head_parameters},
-        validation=t_interval(scores),
-        test=t_interval([run.test for run in standing.confirmed]) if standing.confirmed else None,
+        validation=t_interval(scores, metric),
+        test=t_interval([run.test for run in standing.confirmed], metric) if standing.confirmed else None,
         difference_to_best=paired_difference(standing.scores, best.scores) if best else None,
         trained_parameters=costs[0].trained_parameters,
         stored_parameters=costs[0].stored_parameters,

@@ -18,7 +18,7 @@ def interval(given: Interval | None) -> str:
         return NONE
     if given.low is None or given.high is None:
         return score(given.mean)
-    return f"{_three(given.mean)} ± {(given.high - given.low) / 2:.3f}"
+    return f"{_three(given.mean)} ± {max(given.high - given.mean, given.mean - given.low):.3f}"
 
 
 def difference(given: Difference | None) -> str:

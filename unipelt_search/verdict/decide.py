@@ -144,7 +144,7 @@ def _sentence(
     ties: list[MethodStanding],
     cheapest: MethodStanding,
 ) -> str:
-    interval = t_interval([run.select for run in best.confirmed])
+    interval = t_interval([run.select for run in best.confirmed], record.task.metric)
     name = metric_name(record.task.metric)
     if interval.low is None or interval.high is None:
         parts = [f"{best.name} leads on the select rows with {name} {interval.mean:.3f}."]
