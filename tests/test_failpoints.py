@@ -18,9 +18,10 @@ def disarmed() -> Iterator[None]:
     failpoints.arm("")
 
 
-def test_nothing_happens_unless_it_is_planned() -> None:
-    failpoints.arm("run.start.after=raise@1")
+def test_nothing_happens_unless_it_is_planned(tmp_path: Path) -> None:
+    failpoints.arm(f"run.start.after=raise@1;log={tmp_path}/fired")
     failpoints.reach("run.start.before")
+    assert not (tmp_path / "fired").exists()
 
 
 def test_a_fault_happens_on_its_hit_and_once_and_is_written_down(tmp_path: Path) -> None:

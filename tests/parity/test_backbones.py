@@ -28,7 +28,7 @@ from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.applicability import must_be_alone
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.families import KNOWN_TYPES
-from unipelt_search.pelt.pack import Pack
+from unipelt_search.pelt.pack import Pack, as_stored
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.methods import TRAINED_METHODS
 from unipelt_search.specs.trial import LoraSpec
@@ -61,7 +61,7 @@ def test_a_method_trains_is_stored_and_answers_the_same_again(family: str, metho
     assert torch.allclose(answer, wide, atol=1e-5)
     tensors, _ = load_run(tmp_path / "run")
     with torch.no_grad():
-        with Pack(backbone, [tiny_run(trial, 1)]) as fresh:
+        with Pack(backbone, [as_stored(tiny_run(trial, 1))]) as fresh:
             fresh.load_stored(0, tensors)
             assert torch.allclose(fresh(INPUTS)[0], answer, atol=1e-6)
         assert_equal_in_a_pack(backbone, trial, tensors, answer)
@@ -81,7 +81,7 @@ def assert_every_tensor_moves(pack: Pack) -> None:
 
 
 def assert_equal_in_a_pack(backbone: Backbone, trial: Any, tensors: dict[str, torch.Tensor], answer: Any) -> None:
-    runs = [tiny_run(tiny_trial("unipelt_ap"), 2), tiny_run(trial, 1)]
+    runs = [tiny_run(tiny_trial("unipelt_ap"), 2), as_stored(tiny_run(trial, 1))]
     if must_be_alone(backbone, trial):
         with pytest.raises(ValueError, match="must be alone in its pack"):
             Pack(backbone, runs)
@@ -143,17 +143,23 @@ def last_hidden(model: Any) -> torch.Tensor:
     return model.base_model(**inputs).last_hidden_state
 
 
-@pytest.mark.parametrize("family", SEPARATE)
-@torch.no_grad()
-def test_lora_is_that_of_peft(family: str) -> None:
-    backbone = backbone_of(family)
-    trial = tiny_trial("lora").model_copy(update={"lora": LoraSpec(rank=4, alpha=12.0)})
+def token_vectors(backbone: Backbone, trial: Any) -> tuple[Pack, torch.Tensor]:
+    """Return a pack with random weights, detached again, and the last token vectors ``(B, T, D)`` with it."""
     seen: list[torch.Tensor] = []
     with Pack(backbone, [tiny_run(trial)]) as pack:
         randomise(pack)
         handle = backbone.base.register_forward_hook(lambda module, args, out: seen.append(out.last_hidden_state))
         pack(INPUTS)
         handle.remove()
+    return pack, seen[0]
+
+
+@pytest.mark.parametrize("family", SEPARATE)
+@torch.no_grad()
+def test_lora_is_that_of_peft(family: str) -> None:
+    backbone = backbone_of(family)
+    trial = tiny_trial("lora").model_copy(update={"lora": LoraSpec(rank=4, alpha=12.0)})
+    pack, found = token_vectors(backbone, trial)
     targets = rf".*(\.|^)({SEPARATE[family]})"
     model = copy.deepcopy(backbone.model)
     reference = get_peft_model(model, LoraConfig(r=4, lora_alpha=12, target_modules=targets))
@@ -166,8 +172,8 @@ def test_lora_is_that_of_peft(family: str) -> None:
         module.lora_A["default"].weight.copy_(part.down[0])
         module.lora_B["default"].weight.copy_(part.up[0])
     real = INPUTS["attention_mask"].bool()
-    assert torch.allclose(seen[0][real], last_hidden(model)[real], atol=1e-5)
-    assert not torch.allclose(seen[0][real], last_hidden(backbone.model)[real], atol=1e-3)
+    assert torch.allclose(found[real], last_hidden(model)[real], atol=1e-5)
+    assert not torch.allclose(found[real], last_hidden(backbone.model)[real], atol=1e-3)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "modernbert", "phi3"])
@@ -175,12 +181,7 @@ def test_lora_is_that_of_peft(family: str) -> None:
 def test_lora_on_a_fused_projection_is_an_update_of_its_weight(family: str) -> None:
     """The update written into the rows of query and value in a copy's fused weight gives the same token vectors."""
     backbone, trial = backbone_of(family), tiny_trial("lora").model_copy(update={"lora": LoraSpec(rank=4, alpha=12.0)})
-    seen: list[torch.Tensor] = []
-    with Pack(backbone, [tiny_run(trial)]) as pack:
-        randomise(pack)
-        handle = backbone.base.register_forward_hook(lambda module, args, out: seen.append(out.last_hidden_state))
-        pack(INPUTS)
-        handle.remove()
+    pack, found = token_vectors(backbone, trial)
     model, config = copy.deepcopy(backbone.model), backbone.model.config
     names, width = {module: name for name, module in backbone.model.named_modules()}, 32 // config.num_attention_heads
     keys = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -200,8 +201,8 @@ def test_lora_on_a_fused_projection_is_an_update_of_its_weight(family: str) -> N
             rows[:32] += updates["query"]
             rows[32 + keys * width :] += updates["value"]
     real = INPUTS["attention_mask"].bool()
-    assert torch.allclose(seen[0][real], last_hidden(model)[real], atol=1e-5)
-    assert not torch.allclose(seen[0][real], last_hidden(backbone.model)[real], atol=1e-3)
+    assert torch.allclose(found[real], last_hidden(model)[real], atol=1e-5)
+    assert not torch.allclose(found[real], last_hidden(backbone.model)[real], atol=1e-3)
 
 
 def test_the_documented_matrix_has_every_type_and_every_method() -> None:

@@ -155,7 +155,7 @@ def test_the_published_gate_counts_padding() -> None:
 
 
 def test_a_closed_gate_removes_a_logit_prefix_but_not_a_scaled_one() -> None:
-    """The difference that DESIGN states: a zero key still takes attention, a logit of log 0 does not."""
+    """A gate of zero is two things: a zero key still takes attention, a logit of log 0 does not."""
     backbone, inputs = tiny_backbone("bert"), tiny_inputs([9, 5])
     distance = {}
     for kind in ("scale", "logit"):

@@ -5,7 +5,7 @@ import torch
 
 from tiny import PARTS, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.pack import Pack
+from unipelt_search.pelt.pack import Pack, as_stored
 from unipelt_search.specs.methods import SUBMODULES
 
 
@@ -80,7 +80,7 @@ def test_stored_weights_load_into_a_fresh_pack(method: str) -> None:
     with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
         randomise(pack)
         before, stored = pack(inputs), {name: tensor.clone() for name, tensor in pack.stored(0).items()}
-    with Pack(backbone, [tiny_run(tiny_trial(method), 1)]) as fresh:
+    with Pack(backbone, [as_stored(tiny_run(tiny_trial(method), 1))]) as fresh:
         assert not torch.allclose(fresh(inputs), before, atol=1e-3)
         fresh.load_stored(0, stored)
         assert torch.allclose(fresh(inputs), before, atol=1e-6)
@@ -98,3 +98,11 @@ def test_stored_weights_of_another_configuration_are_refused() -> None:
         pytest.raises(BackboneError, match="same configuration on 'bert'; they differ in adapter.0.down"),
     ):
         fresh.load_stored(0, stored)
+
+
+def test_a_prefix_with_its_mlp_does_not_take_stored_weights() -> None:
+    run = tiny_run(tiny_trial("unipelt_ap"))
+    assert run.trial.prefix is not None
+    assert run.trial.prefix.mlp is not None
+    with Pack(tiny_backbone(), [run]) as pack, pytest.raises(ValueError, match="go into a prefix without MLP"):
+        pack.load_stored(0, pack.stored(0))

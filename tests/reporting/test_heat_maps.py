@@ -14,7 +14,7 @@ REPORT = build_report(whole_record())
 
 def test_a_gated_trial_has_maps_by_layer_contribution_and_label() -> None:
     (entry,) = gated_trials(REPORT)
-    assert (entry.method, entry.trial, entry.runs, entry.split) == ("unipelt_apl", 5, 3, "select")
+    assert (entry.name, entry.trial, entry.runs, entry.split) == ("unipelt_apl", 5, 3, "select")
     layers, contributions, labels = entry.maps
     assert layers.columns == contributions.columns == labels.columns == GATES
     assert [name for name, _ in layers.rows] == ["5", "4", "3", "2", "1", "0"]  # nearest to the output on top
@@ -102,3 +102,10 @@ def test_of_many_labels_those_farthest_from_the_mean_are_shown() -> None:
     oddness = (means - means.mean()).abs().max(axis=1)
     shown = [name for name, _ in by_label.rows]
     assert oddness[shown].min() >= oddness.drop(shown).max()
+
+
+def test_a_variant_has_a_map_of_its_own_beside_its_method() -> None:
+    plain, own = ablated(0.1, 0), ablated(0.2, 0).model_copy(update={"trial": 1, "variant": "mine"})
+    maps = ablation_maps([plain, own])
+    assert [map_.title for map_ in maps] == ["unipelt_apl", "mine"]
+    assert [cell_of(map_, "0", "lora").text for map_ in maps] == ["−0.100", "−0.200"]

@@ -54,3 +54,13 @@ def test_what_cannot_be_exported() -> None:
         choose_run(whole_record())
     with pytest.raises(SavedModelError, match="'questions' has none yet. Go on .* resume questions"):
         choose_run(made_record(made_trial(0, "head", 0.6)))
+
+
+def test_a_variant_is_found_by_its_own_name() -> None:
+    record = keep(made_record(
+        made_trial(0, "adapter", 0.9, {1: 0.9, 2: 0.92}),
+        made_trial(1, "lora", 0.9, {1: 0.91, 2: 0.9}, variant="mine"),
+        made_trial(2, "lora", 0.9, {1: 0.5, 2: 0.52}),
+    ))  # fmt: skip
+    assert place(record) == "trial-0-1"
+    assert place(record, cheapest=True) == "trial-1-1"

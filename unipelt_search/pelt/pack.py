@@ -52,6 +52,21 @@ def _is_bias_or_gate(name: str) -> bool:
     return name.endswith("bias") or name.startswith(("gate/", "bitfit/", "ia3/"))
 
 
+def as_stored(run: RunSpec) -> RunSpec:
+    """Return a run whose pack takes what `Pack.stored` returned: a prefix's training-only MLP is not among it.
+
+    Args:
+        run: The run that was trained.
+
+    Returns:
+        The same run with a plain prefix, if it has one.
+    """
+    if run.trial.prefix is None:
+        return run
+    prefix = run.trial.prefix.model_copy(update={"mlp": None})
+    return run.model_copy(update={"trial": run.trial.model_copy(update={"prefix": prefix})})
+
+
 class Pack(nn.Module):
     """The trained parts of S runs on one backbone. A context manager: leaving it detaches every hook."""
 
@@ -177,15 +192,17 @@ class Pack(nn.Module):
     def load_stored(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
         """Take one slot's weights from what `stored` returned for the same configuration, the inverse of it.
 
-        A prefix is loaded as keys and values; the MLP that computed them while training is switched off.
-
         Args:
-            slot: The run's place in the pack.
+            slot: The run's place in the pack; the run is `as_stored`.
             tensors: What `stored` returned, on any device.
 
         Raises:
             BackboneError: Names or shapes are not those of this configuration on this backbone.
+            ValueError: The slot's prefix comes out of an MLP, which is not stored.
         """
+        prefix = self.trials[slot].prefix
+        if prefix is not None and prefix.mlp is not None:
+            raise ValueError("stored keys and values go into a prefix without MLP: as_stored(run) has one")
         own = self.stored(slot)
         if {n: tuple(t.shape) for n, t in own.items()} != {n: tuple(t.shape) for n, t in tensors.items()}:
             differing = sorted(n for n in own.keys() | tensors.keys() if _shape(own, n) != _shape(tensors, n))
@@ -194,8 +211,8 @@ class Pack(nn.Module):
                 f"{', '.join(differing[:3])}. Load them with the backbone and the configuration they were trained with."
             )
         for name, tensor in tensors.items():
-            if name == PREFIX_VALUES:
-                self.parts["prefix"].fix(slot, tensor)
+            if name == PREFIX_VALUES:  # of a mixed pack computed anew in every pass, so no view of what is trained
+                self.parts["prefix"].put(slot, tensor)
             else:
                 own[name].copy_(tensor)
 

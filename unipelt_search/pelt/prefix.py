@@ -169,20 +169,15 @@ class SlotPrefix(nn.Module):
             return {"key_value": self.materialise()[slot, :, :, :, : self.lengths[slot]]}
 
     @torch.no_grad()
-    def fix(self, slot: int, key_value: Tensor) -> None:
-        """Set one slot's keys and values; they are then trained directly, without the MLP.
+    def put(self, slot: int, key_value: Tensor) -> None:
+        """Set the keys and values of a slot without an MLP.
 
         Args:
             slot: The run's place in the pack.
             key_value: What `stored` returned, ``(layers, 2, heads, length, head_width)``.
         """
         flat = key_value.permute(3, 0, 1, 2, 4).flatten(1)  # (length, layers · 2 · heads · head_width)
-        if not hasattr(self, "direct"):
-            values = torch.zeros(len(self.lengths), max(self.lengths), flat.shape[1], device=self.is_direct.device)
-            self.direct = nn.Parameter(values)
         self.direct[slot, : self.lengths[slot]] = flat.to(self.direct)
-        self.is_direct[slot] = 1.0
-        self.middles[slot] = 0
 
     def trained_count(self, slot: int) -> int:
         """Count the numbers that are trained for one slot, the MLP included."""

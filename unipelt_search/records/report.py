@@ -48,10 +48,22 @@ class Verdict(Frozen):
         return self.variant or self.method
 
 
-class LeaderboardRow(Frozen):
-    """One method (or named variant) of the leaderboard."""
+class Competitor(Frozen):
+    """What competes in a study: a method, or a configuration of one that the user gave and named."""
 
     method: str
+    variant: str | None = None
+    """The name of a configuration that the user gave."""
+
+    @property
+    def name(self) -> str:
+        """What it competes as: its variant, else its method."""
+        return self.variant or self.method
+
+
+class LeaderboardRow(Competitor):
+    """One method (or named variant) of the leaderboard."""
+
     trial: int | None
     phase: Literal["screen", "tune", "confirm"] | None
     runs: int
@@ -65,13 +77,6 @@ class LeaderboardRow(Frozen):
     train_seconds: float | None
     predict_ms_per_example: float | None
     peak_memory_mb: float | None
-    variant: str | None = None
-    """The name of a configuration that the user gave."""
-
-    @property
-    def name(self) -> str:
-        """What it competes as: its variant, else its method."""
-        return self.variant or self.method
 
 
 class UpperBound(Frozen):
@@ -83,19 +88,17 @@ class UpperBound(Frozen):
     test: float | None
 
 
-class ReportedGate(GateRow):
+class ReportedGate(GateRow, Competitor):
     """A gate row pooled over a trial's confirmed runs."""
 
     trial: int
-    method: str
     runs: int
 
 
-class ReportedAblation(AblationRow):
+class ReportedAblation(AblationRow, Competitor):
     """An ablation row of one trial."""
 
     trial: int
-    method: str
 
 
 class LabelScore(Frozen):
@@ -125,23 +128,15 @@ class Confusion(Frozen):
     n: int
 
 
-class ReportedOutcomes(Frozen):
+class ReportedOutcomes(Competitor):
     """What a trial's confirmed runs answered on one split, label by label, all runs pooled."""
 
     trial: int
-    method: str
     runs: int
     split: Literal["select", "test"]
     labels: tuple[LabelScore, ...]
     """In the task's order."""
     confusion: tuple[Confusion, ...]
-    variant: str | None = None
-    """The user's name for a configuration of their own."""
-
-    @property
-    def name(self) -> str:
-        """What the row is called: the variant, else the method."""
-        return self.variant or self.method
 
 
 class CurvePoint(Frozen):

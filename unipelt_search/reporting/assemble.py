@@ -56,7 +56,7 @@ def build_report(record: StudyRecord) -> StudyReport:
         upper_bound=_upper_bound(standings),
         gates=tuple(pool_gates(record)),
         ablation=tuple(
-            ReportedAblation(trial=trial.number, method=trial.method, **row.model_dump())
+            ReportedAblation(trial=trial.number, method=trial.method, variant=trial.variant, **row.model_dump())
             for trial, run in runs
             if run.result is not None
             for row in run.result.ablation

@@ -46,7 +46,7 @@ class HeatMap:
 class GatedTrial:
     """The gates of one trial."""
 
-    method: str
+    name: str
     trial: int
     runs: int
     epoch: float
@@ -79,7 +79,7 @@ def gated_trials(report: StudyReport) -> list[GatedTrial]:
         if labelled:
             maps.append(_gates_by_label(labelled))
         first = final[0]
-        found.append(GatedTrial(first.method, first.trial, first.runs, first.epoch, first.split, tuple(maps)))
+        found.append(GatedTrial(first.name, first.trial, first.runs, first.epoch, first.split, tuple(maps)))
     return found
 
 
@@ -95,7 +95,7 @@ def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
     layered = [row for row in rows if row.layer is not None and len(METHODS[row.method].submodules) > 1]
     largest = max((row.drop for row in layered), default=0.0)
     found = []
-    for method in dict.fromkeys(row.method for row in layered):
+    for name in dict.fromkeys(row.name for row in layered):
         cells = {
             (row.layer or 0, row.submodule): Cell(
                 words.signed(-row.drop),
@@ -103,9 +103,9 @@ def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
                 f"{row.value:.3f} without {row.submodule} in layer {row.layer}",
             )
             for row in layered
-            if row.method == method
+            if row.name == name
         }
-        found.append(_layer_map(method, cells, ("no loss", words.signed(-largest))))
+        found.append(_layer_map(name, cells, ("no loss", words.signed(-largest))))
     return found
 
 

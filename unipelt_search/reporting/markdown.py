@@ -102,7 +102,7 @@ def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
     whole = [row for row in report.ablation if row.layer is None]
     if whole:
         yield "## Without a submodule"
-        body = ((row.method, row.submodule, words.score(row.value), words.signed(-row.drop)) for row in whole)
+        body = ((_plain(row.name), row.submodule, words.score(row.value), words.signed(-row.drop)) for row in whole)
         yield _table(("method", "without", metric, "change"), body, numbers=(2, 3))
 
 

@@ -56,6 +56,7 @@ def pool_rows(trial: TrialRecord, rows: Sequence[GateRow]) -> ReportedGate:
     return ReportedGate(
         trial=trial.number,
         method=trial.method,
+        variant=trial.variant,
         runs=len(rows),
         epoch=epochs.pop() if len(epochs) == 1 else sum(row.n * row.epoch for row in rows) / n,
         **{name: getattr(rows[0], name) for name in _SAME},

@@ -129,5 +129,5 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
     table.add_column("score", justify="right")
     table.add_column("change", justify="right")
     for row in whole:
-        table.add_row(row.method, row.submodule, words.score(row.value), words.signed(-row.drop))
+        table.add_row(row.name, row.submodule, words.score(row.value), words.signed(-row.drop))
     console.print(table)

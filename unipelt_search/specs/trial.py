@@ -69,7 +69,7 @@ class PrefixSpec(Frozen):
 
 
 class GateSpec(Frozen):
-    """How the gates of a gated method act (DESIGN: the gate)."""
+    """How the gates of a gated method act (docs/methods.md has the formulas)."""
 
     lora: Literal["replace", "multiply"] = "replace"
     """The gate replaces alpha / rank (as published), or multiplies it."""
@@ -162,7 +162,7 @@ class RunSpec(Frozen):
     confirm: bool = False
     """Score the select and test rows and keep gate statistics in full; else only the tune rows are scored."""
     ablation: bool = False
-    """Also measure the score with each submodule removed (DESIGN 5.4)."""
+    """Also measure the score with each submodule removed."""
 
 
 def config_of(spec: TrialSpec) -> dict[str, str | int | float | None]:

@@ -14,13 +14,12 @@ from torch import Tensor
 
 from unipelt_search.errors import SavedModelError
 from unipelt_search.pelt.backbone import Backbone, load_backbone
-from unipelt_search.pelt.pack import Pack
+from unipelt_search.pelt.pack import Pack, as_stored
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.report import LeaderboardRow, ReportedGate
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.target import Target
 from unipelt_search.training.checkpoint import load_run
-from unipelt_search.training.loaded_model import usable_run
 from unipelt_search.training.merge import check_mergeable, write_merged
 from unipelt_search.training.model_card import find_licence, model_card
 from unipelt_search.training.new_folder import check_free, new_folder
@@ -108,7 +107,7 @@ def export_run(
     if peft is not None:
         peft.check(backbone, trial)
     max_length = min(record.spec.task.max_length, backbone.max_length)
-    with Pack(backbone, [usable_run(kept)]) as pack:
+    with Pack(backbone, [as_stored(kept)]) as pack:
         check_tensors(tensors, pack.stored(0), f"The checkpoint {run.result.checkpoint if run.result else ''}")
         pack.load_stored(0, tensors)
         sample = Sample.of(pack.eval(), len(record.spec.task.text), max_length)

@@ -11,7 +11,7 @@ import torch
 
 from unipelt_search.errors import BackboneError, RequestError, SavedModelError
 from unipelt_search.pelt.backbone import Backbone, load_backbone
-from unipelt_search.pelt.pack import Pack
+from unipelt_search.pelt.pack import Pack, as_stored
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import RunSpec
@@ -133,28 +133,13 @@ def load_saved(folder: Path, device: str, backbone: str | None = None) -> Loaded
         raise RequestError("device 'cuda' needs a GPU that torch can use; there is none. Choose 'cpu'.")
     saved = read_description(folder)
     loaded = _load_its_backbone(saved, folder, device, backbone)
-    pack = Pack(loaded, [usable_run(RunSpec(trial=saved.trial, seeds=saved.seeds))])
+    pack = Pack(loaded, [as_stored(RunSpec(trial=saved.trial, seeds=saved.seeds))])
     try:
         pack.load_stored(0, read_weights(folder, saved, pack.stored(0)))
     except SavedModelError:
         pack.close()
         raise
     return LoadedModel(saved, pack.eval())
-
-
-def usable_run(run: RunSpec) -> RunSpec:
-    """Return a run whose pack takes stored tensors: a prefix's training-only MLP is not among them.
-
-    Args:
-        run: The run that was trained.
-
-    Returns:
-        The same run with a plain prefix, if it has one.
-    """
-    if run.trial.prefix is None:
-        return run
-    prefix = run.trial.prefix.model_copy(update={"mlp": None})
-    return run.model_copy(update={"trial": run.trial.model_copy(update={"prefix": prefix})})
 
 
 def _load_its_backbone(saved: SavedModel, folder: Path, device: str, name: str | None) -> Backbone:

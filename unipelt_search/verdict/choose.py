@@ -28,8 +28,8 @@ def choose_run(record: StudyRecord, *, trial: int | None = None, cheapest: bool 
     known = ", ".join(f"{number} ({record.trials[number].method})" for number in sorted(kept)) or "none"
     if trial is None:
         verdict = decide(record)
-        wanted = verdict.cheapest_tie if cheapest else verdict.method
-        numbers = [s.trial.number for s in method_standings(record) if s.method == wanted]
+        wanted = verdict.cheapest_tie if cheapest else verdict.name
+        numbers = [standing.trial.number for standing in method_standings(record) if standing.name == wanted]
         if not numbers:
             raise SavedModelError(
                 f"Export needs a study with a verdict; {record.spec.name!r} has none yet. Go on with it: "
