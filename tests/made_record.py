@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
+from zlib import crc32
+
+import numpy as np
 
 from unipelt_search.records.history import (
     RunRecord,
@@ -15,7 +18,7 @@ from unipelt_search.records.history import (
     TrialRecord,
     TrialState,
 )
-from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
+from unipelt_search.records.results import AblationRow, Answers, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.search.space import published
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
@@ -85,6 +88,25 @@ def outcomes_of(labels: Sequence[str], value: float) -> tuple[OutcomeRow, ...]:
     return tuple(rows)
 
 
+def answers_of(labels: Sequence[str], value: float, salt: str) -> tuple[Answers, ...]:
+    """As many right answers as the score says, mostly to the same rows; numbers where there are no labels."""
+    random = np.random.default_rng(crc32(f"{salt}{value}".encode()))
+    made = []
+    for split, rows, score in (("select", 200, value), ("test", 500, value + 0.02)):
+        difficulty = np.random.default_rng(rows).random(rows) + 0.1 * random.random(rows)
+        if not labels:
+            true = np.random.default_rng(rows).normal(size=rows)
+            wrong = random.normal(size=rows)
+            wrong *= np.sqrt((1 - score) * np.square(true - true.mean()).sum() / np.square(wrong).sum())
+            made.append(Answers(split=split, labels=tuple(true.tolist()), predicted=tuple((true + wrong).tolist())))
+            continue
+        classes = np.arange(rows) % len(labels)
+        right = difficulty.argsort().argsort() < round(score * rows)
+        predicted = np.where(right, classes, (classes + 1) % len(labels))
+        made.append(Answers(split=split, labels=tuple(classes.tolist()), predicted=tuple(predicted.tolist())))
+    return tuple(made)
+
+
 def made_result(
     method: str, value: float, *, confirm: bool, first: bool = False, labels: Sequence[str] = LABELS
 ) -> RunResult:
@@ -108,6 +130,7 @@ def made_result(
         gates=gates_of(6, labels, value / 100) if METHODS[method].gated else (),
         ablation=ablation if first else (),
         outcomes=outcomes_of(labels, value) if confirm else (),
+        answers=answers_of(labels, value, method) if confirm else (),
         costs=Costs(
             trained_parameters=STORED.get(method, 22_000_000),
             stored_parameters=STORED.get(method, 22_000_000),
@@ -161,6 +184,7 @@ def made_record(*trials: TrialRecord, **changes: Any) -> StudyRecord:
             direction="maximize",
             fingerprint="0123456789abcdef",
             majority={"select": scores(0.25), "test": scores(0.2)},
+            majority_answer=0,
             notices=("The validation split was halved.",),
         ),
         "state": StudyState.COMPLETE,
@@ -194,3 +218,15 @@ def whole_record(labels: Sequence[str] = LABELS) -> StudyRecord:
         made_trial(6, "fine_tuning", 0.84, {1: 0.82, 2: 0.83, 3: 0.84}, labels),
     )
     return with_labels(record, labels)
+
+
+def without_answers(record: StudyRecord) -> StudyRecord:
+    """As an older version stored it."""
+    trials = []
+    for trial in record.trials:
+        runs = [
+            run.model_copy(update={"result": run.result.model_copy(update={"answers": ()})}) if run.result else run
+            for run in trial.runs
+        ]
+        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
+    return record.model_copy(update={"trials": tuple(trials)})

@@ -7,7 +7,7 @@ from functools import cache
 from made_record import made_record, made_trial, whole_record, with_labels
 
 from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
-from unipelt_search.records.results import OutcomeRow
+from unipelt_search.records.results import Answers, OutcomeRow
 
 SIX = ("abbreviation", "description", "entity", "human", "location", "numeric")
 ODD = (
@@ -31,7 +31,9 @@ def regression() -> StudyRecord:
         made_trial(2, "unipelt_apl", 0.1, {1: 0.11, 2: 0.10, 3: 0.14}, ()),
     )
     zero = dict.fromkeys(("r2", "spearman", "pearson"), -0.01)
-    return with_labels(record, (), kind="pair_regression", metric="r2", majority={"select": zero, "test": zero})
+    return with_labels(
+        record, (), kind="pair_regression", metric="r2", majority={"select": zero, "test": zero}, majority_answer=0.0
+    )
 
 
 def multi_label() -> StudyRecord:
@@ -44,16 +46,23 @@ def multi_label() -> StudyRecord:
         missed, alarm = row.model_copy(update={"predicted": None}), row.model_copy(update={"label": None})
         return missed, alarm
 
+    def sets(answers: Answers) -> Answers:
+        labels, predicted = (tuple((label,) for label in row) for row in (answers.labels, answers.predicted))
+        return answers.model_copy(update={"labels": labels, "predicted": predicted})
+
     trials = []
     for trial in record.trials:
         runs = []
         for run in trial.runs:
             assert run.result is not None
-            rows = tuple(new for row in run.result.outcomes for new in answered(row))
-            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"outcomes": rows})}))
+            changes = {
+                "outcomes": tuple(new for row in run.result.outcomes for new in answered(row)),
+                "answers": tuple(sets(answers) for answers in run.result.answers),
+            }
+            runs.append(run.model_copy(update={"result": run.result.model_copy(update=changes)}))
         trials.append(trial.model_copy(update={"runs": tuple(runs)}))
     record = record.model_copy(update={"trials": tuple(trials)})
-    return with_labels(record, SIX, kind="multi_label", metric="micro_f1")
+    return with_labels(record, SIX, kind="multi_label", metric="micro_f1", majority_answer=(0,))
 
 
 def odd() -> StudyRecord:

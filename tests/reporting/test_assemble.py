@@ -58,7 +58,7 @@ def test_the_leaderboard_has_every_method_in_order(report: dict[str, Any]) -> No
     assert names == ["lora", "adapter", "unipelt_apl", "fine_tuning", "bitfit", "head", "majority", "prefix"]
     by_name = dict(zip(names, rows, strict=True))
     assert by_name["lora"]["validation"] == pytest.approx(
-        {"mean": 0.88, "sd": 0.01, "low": 0.8552, "high": 0.9048}, abs=1e-4
+        {"mean": 0.88, "sd": 0.01, "low": 0.8370, "high": 0.9230}, abs=1e-4
     )
     assert by_name["lora"]["test"]["mean"] == pytest.approx(0.90)
     assert by_name["lora"]["difference_to_best"]["mean"] == 0

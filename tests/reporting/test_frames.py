@@ -2,10 +2,18 @@ from __future__ import annotations
 
 import pytest
 from made_record import made_record, made_trial, whole_record
+from made_studies import SIX, multi_label, regression
 
 from unipelt_search.errors import RequestError
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.frames import ablation_frame, curves_frame, gates_frame, leaderboard_frame, outcomes_frame
+from unipelt_search.reporting.frames import (
+    ablation_frame,
+    answers_frame,
+    curves_frame,
+    gates_frame,
+    leaderboard_frame,
+    outcomes_frame,
+)
 
 REPORT = build_report(whole_record())
 
@@ -46,3 +54,21 @@ def test_outcomes_curves_and_ablation_have_a_row_each() -> None:
     nothing = build_report(made_record())
     assert all(frame(nothing).empty for frame in (outcomes_frame, curves_frame, ablation_frame))
     assert "precision" in outcomes_frame(nothing).columns
+
+
+def test_answers_carry_names_and_every_row_of_every_confirmed_run() -> None:
+    frame = answers_frame(whole_record(SIX))
+    assert list(frame) == ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
+    assert len(frame) == 6 * 3 * (200 + 500)  # six confirmed methods, three seeds
+    lora = frame[(frame["method"] == "lora") & (frame["run"] == 1) & (frame["split"] == "select")]
+    assert (lora["label"] == lora["predicted"]).mean() == pytest.approx(0.87)
+    assert set(lora["label"]) == set(SIX)
+    assert list(lora["row"]) == list(range(200))
+
+
+def test_answers_of_other_kinds_are_numbers_and_tuples_of_names() -> None:
+    assert answers_frame(regression())["label"].dtype == float
+    assert answers_frame(multi_label())["predicted"].iloc[0] in {(name,) for name in SIX}
+    empty = answers_frame(made_record(made_trial(0, "lora", 0.5)))
+    assert list(empty) == list(answers_frame(whole_record()))
+    assert empty.empty

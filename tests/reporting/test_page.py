@@ -138,6 +138,6 @@ def test_odd_label_names_are_isolated_and_whole_in_a_tooltip() -> None:
 
 def test_scores_below_zero_are_drawn_and_written_with_a_real_minus() -> None:
     page = render_html(build_report(studies()["regression"]))
-    assert "−0.213 ± 0.087" in page
+    assert "−0.213 ± 0.297" in page
     assert "pair regression" in page
     assert "0 labels" not in page

@@ -2,21 +2,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_record import made_record, made_trial, whole_record
+from made_record import made_record, made_trial, whole_record, without_answers
 
+from unipelt_search.records.history import StudyRecord
+from unipelt_search.records.report import Verdict
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.verdict.decide import _variance, decide, plausible_methods
+from unipelt_search.verdict.judge import judge
+
+
+def verdict_of(record: StudyRecord) -> Verdict:
+    return decide(judge(record))
 
 
 def test_the_best_its_ties_and_the_cheapest_of_them() -> None:
-    verdict = decide(whole_record())
+    verdict = verdict_of(whole_record())
     assert (verdict.method, verdict.trial, verdict.decided_on) == ("lora", 2, "select")
     assert verdict.ties == ("adapter", "unipelt_apl")
     assert verdict.cheapest_tie == "lora"
     assert verdict.sentence == (
-        "lora is best on the select rows: accuracy 0.880 (95 % interval 0.855 to 0.905 over 3 seeds). "
+        "lora is best on the select rows: accuracy 0.880 (95 % interval 0.837 to 0.923 over 3 seeds and 200 rows). "
         "It cannot be told apart from adapter and unipelt_apl; the cheapest of these is lora with 76,038 stored "
-        "parameters. Intervals cover the spread over seeds, not the choice of rows."
+        "parameters. A true difference of 0.052 would be seen in four studies of five like this one. No affordable "
+        "number of seeds or rows would settle lora against adapter."
     )
 
 
@@ -24,7 +32,7 @@ def test_a_cheaper_tie_is_recommended() -> None:
     record = made_record(
         made_trial(0, "lora", 0.8, {1: 0.80, 2: 0.84, 3: 0.79}), made_trial(1, "head", 0.8, {1: 0.81, 2: 0.80, 3: 0.80})
     )
-    verdict = decide(record)
+    verdict = verdict_of(record)
     assert (verdict.method, verdict.ties, verdict.cheapest_tie) == ("lora", ("head",), "head")
 
 
@@ -32,41 +40,68 @@ def test_a_clear_winner_ties_with_nobody() -> None:
     record = made_record(
         made_trial(0, "lora", 0.8, {1: 0.80, 2: 0.81, 3: 0.79}), made_trial(1, "head", 0.5, {1: 0.50, 2: 0.52, 3: 0.49})
     )
-    verdict = decide(record)
+    verdict = verdict_of(record)
     assert verdict.ties == ()
     assert "Every other confirmed method is behind" in verdict.sentence
 
 
 def test_one_seed_cannot_tell_methods_apart() -> None:
-    verdict = decide(made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5})))
+    verdict = verdict_of(made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5})))
     assert (verdict.method, verdict.ties) == ("lora", ("head",))
     assert "One seed cannot tell methods apart" in verdict.sentence
     assert "nterval" not in verdict.sentence
 
 
-def test_fewer_than_two_common_seeds_are_a_tie() -> None:
+def test_what_would_settle_a_tie_is_said() -> None:
     record = made_record(
-        made_trial(0, "lora", 0.8, {1: 0.80, 2: 0.81, 3: 0.79}), made_trial(1, "head", 0.5, {3: 0.50, 4: 0.51})
+        made_trial(0, "lora", 0.8, {1: 0.80, 2: 0.84, 3: 0.79}), made_trial(1, "head", 0.8, {1: 0.74, 2: 0.80, 3: 0.76})
     )
-    assert decide(record).ties == ("head",)
+    verdict = verdict_of(record)
+    assert verdict.power is not None
+    assert verdict.power.more_seeds
+    assert f"About {verdict.power.more_seeds} more seeds" in verdict.sentence
+    assert "would settle lora against head." in verdict.sentence
+
+
+def test_the_fastest_of_the_ties_is_named_where_it_is_another_one() -> None:
+    record = whole_record()
+    trials = []
+    for trial in record.trials:
+        time = {"lora": 4.0, "adapter": 3.9, "unipelt_apl": 3.0, "head": 1.0}.get(trial.method, 4.0)
+        runs = []
+        for run in trial.runs:
+            assert run.result is not None
+            costs = run.result.costs.model_copy(update={"predict_ms_per_example": time})
+            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"costs": costs})}))
+        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
+    verdict = verdict_of(record.model_copy(update={"trials": tuple(trials)}))
+    assert (verdict.cheapest_tie, verdict.fastest_tie) == ("lora", "unipelt_apl")
+    assert "lora with 76,038 stored parameters, the fastest unipelt_apl." in verdict.sentence
+    assert verdict_of(record).fastest_tie == "lora"  # all take the same time
+
+
+def test_an_older_study_says_why_it_tells_nothing_apart() -> None:
+    assert "kept no answers row by row" in verdict_of(without_answers(whole_record())).sentence
 
 
 def test_a_method_without_rivals_is_said_to_have_none() -> None:
-    sentence = decide(made_record(made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.9}), made_trial(1, "head", 0.5))).sentence
+    sentence = verdict_of(
+        made_record(made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.9}), made_trial(1, "head", 0.5))
+    ).sentence
     assert "No other method was confirmed." in sentence
 
 
 def test_tune_scores_alone_give_no_verdict() -> None:
-    verdict = decide(made_record(made_trial(0, "lora", 0.8), made_trial(1, "head", 0.5)))
+    verdict = verdict_of(made_record(made_trial(0, "lora", 0.8), made_trial(1, "head", 0.5)))
     assert (verdict.method, verdict.trial, verdict.ties, verdict.cheapest_tie) == (None, None, (), None)
     assert verdict.sentence.startswith("No verdict yet")
     assert "lora (trial 0)" in verdict.sentence
-    assert decide(made_record()).sentence == "No verdict yet: no trial is complete."
+    assert verdict_of(made_record()).sentence == "No verdict yet: no trial is complete."
 
 
 def test_not_beating_the_majority_is_said() -> None:
     record = made_record(made_trial(0, "head", 0.2, {1: 0.2, 2: 0.21, 3: 0.2}))
-    assert "does not beat always answering the most frequent label (0.250)" in decide(record).sentence
+    assert "does not beat always answering the most frequent label (0.250)" in verdict_of(record).sentence
 
 
 def test_test_scores_decide_nothing() -> None:
@@ -79,7 +114,7 @@ def test_test_scores_decide_nothing() -> None:
             scores = None if run.result.test is None else {name: 1.0 - v for name, v in run.result.test.items()}
             runs.append(run.model_copy(update={"result": run.result.model_copy(update={"test": scores})}))
         poisoned.append(trial.model_copy(update={"runs": tuple(runs)}))
-    assert decide(record.model_copy(update={"trials": tuple(poisoned)})) == decide(record)
+    assert verdict_of(record.model_copy(update={"trials": tuple(poisoned)})) == verdict_of(record)
 
 
 def test_methods_far_behind_are_not_tuned_and_the_reason_has_the_figures() -> None:
@@ -141,9 +176,9 @@ def test_a_variant_wins_and_ties_under_its_own_name() -> None:
         made_trial(0, "lora", 0.9, scores, variant="mine"),
         made_trial(1, "lora", 0.9, {1: 0.8, 2: 0.81, 3: 0.81}),
     )
-    verdict = decide(made_record(ours, near))
+    verdict = verdict_of(made_record(ours, near))
     assert (verdict.method, verdict.variant, verdict.name, verdict.trial) == ("lora", "mine", "mine", 0)
     assert verdict.ties == ("lora",)
     assert verdict.sentence.startswith("mine is best")
-    other = decide(made_record(near, made_trial(0, "lora", 0.9, {1: 0.79, 2: 0.81, 3: 0.81}, variant="mine")))
+    other = verdict_of(made_record(near, made_trial(0, "lora", 0.9, {1: 0.79, 2: 0.81, 3: 0.81}, variant="mine")))
     assert (other.method, other.variant, other.ties) == ("lora", None, ("mine",))

@@ -106,3 +106,30 @@ def test_what_cannot_be_split_is_refused() -> None:
         pseudo_values("bleu", *CLASSES)
     with pytest.raises(ValueError, match=r"got \(31,\) and \(31,\)"):
         pseudo_values("accuracy", CLASSES[0], CLASSES[0])
+
+
+SETS_OF_THREE = Target("multi_label", tuple("abc"))
+TRUE_SETS = (random.random((25, 3)) < (0.6, 0.3, 0.05)).astype(np.int64)
+FOUND_SETS = np.stack([np.where(random.random((25, 3)) < 0.8, TRUE_SETS, 1 - TRUE_SETS) for _ in range(3)])
+
+
+@pytest.mark.parametrize("metric", ["micro_f1", "macro_f1", "subset_accuracy"])
+@pytest.mark.parametrize("labels", [TRUE_SETS, np.where([1, 1, 0], TRUE_SETS, 0), np.eye(25, 3, dtype=np.int64)])
+def test_sets_of_labels_are_a_plain_loop_over_scikit_learn(metric: str, labels: np.ndarray) -> None:
+    def score(keep: np.ndarray, row: np.ndarray) -> float:
+        return score_all(SETS_OF_THREE, labels[keep], row[keep])[metric]
+
+    found = pseudo_values(metric, labels, FOUND_SETS)
+    everything = np.arange(25)
+    for row, values in zip(FOUND_SETS, found, strict=True):
+        whole = score(everything, row)
+        left = np.array([score(np.delete(everything, i), row) for i in everything])
+        assert values == pytest.approx(whole + 24 * (left.mean() - left), abs=1e-9)
+        assert values.mean() == pytest.approx(whole, abs=1e-9)
+
+
+def test_a_metric_of_sets_is_refused_for_classes_and_the_other_way_round() -> None:
+    with pytest.raises(ValueError, match="one of accuracy.*got 'micro_f1'"):
+        pseudo_values("micro_f1", np.array([0, 1, 1]), np.array([[0, 1, 0]]))
+    with pytest.raises(ValueError, match="one of micro_f1.*got 'matthews'"):
+        pseudo_values("matthews", TRUE_SETS, FOUND_SETS)

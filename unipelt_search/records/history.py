@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from unipelt_search.records.results import RunResult
+from unipelt_search.records.results import Label, RunResult
 from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
@@ -68,6 +68,8 @@ class TaskSummary(Frozen):
     """Content hash of every row that is used, split by split."""
     majority: dict[str, dict[str, float]]
     """Every metric of the majority answer, on `select` and `test`."""
+    majority_answer: Label | None = None
+    """What it is; None in studies of older versions."""
     notices: tuple[str, ...] = ()
     truncated_share: float | None = None
     """Share of all rows that were longer than the limit of tokens and were cut; None where nobody counted."""

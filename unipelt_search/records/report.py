@@ -28,6 +28,20 @@ class Difference(Frozen):
     high: float | None
 
 
+class Power(Frozen):
+    """What a study could have seen, and what would settle its closest tie."""
+
+    detectable: float
+    """The smallest true difference between the best and the closest that four studies of five like this would see."""
+    closest: str
+    """The method, or the variant by its name, that comes nearest to the best."""
+    more_seeds: int | None
+    """Further seeds that would probably tell the two apart; 0 where they are, or where rows alone would do. None where
+    nothing affordable would."""
+    more_rows: int | None
+    """Further select rows that it takes as well."""
+
+
 class Verdict(Frozen):
     """Which method is best, and which cannot be told apart from it."""
 
@@ -39,6 +53,10 @@ class Verdict(Frozen):
     """The methods, and variants by their names, that tie with the best; the best itself is not among them."""
     cheapest_tie: str | None
     """Of the best and its ties, the one with the fewest stored parameters."""
+    fastest_tie: str | None = None
+    """Of the best and its ties, the one that takes the least time per example; the cheapest where that is nearly as
+    fast."""
+    power: Power | None = None
     sentence: str
     decided_on: Literal["select", "folds"]
 

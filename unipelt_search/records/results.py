@@ -6,6 +6,9 @@ from typing import Literal
 
 from unipelt_search.specs.frozen import Frozen
 
+Label = int | float | tuple[int, ...]
+"""A position in the task's labels, a number in the user's units, or ascending positions."""
+
 
 class EvaluationRow(Frozen):
     """One evaluation on the tune rows while a run trains."""
@@ -79,6 +82,16 @@ class OutcomeRow(Frozen):
     """Rows, never 0."""
 
 
+class Answers(Frozen):
+    """What a confirmed run answered to every row of a split, beside what is true, both in the order of the split."""
+
+    split: Literal["select", "test"]
+    labels: tuple[Label, ...]
+    """What is true."""
+    predicted: tuple[Label, ...]
+    """What the run answered."""
+
+
 class Costs(Frozen):
     """What a run cost."""
 
@@ -117,6 +130,8 @@ class RunResult(Frozen):
     ablation: tuple[AblationRow, ...]
     outcomes: tuple[OutcomeRow, ...] = ()
     """Of a confirmed run's task with labels, on select and test rows; empty for all others."""
+    answers: tuple[Answers, ...] = ()
+    """Of a confirmed run, on select and test rows; empty for all others, and in studies of older versions."""
     costs: Costs
     checkpoint: str | None = None
     """Folder with the run's weights (safetensors); None where none were written."""

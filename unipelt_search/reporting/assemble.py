@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from statistics import fmean
 
 from unipelt_search.records.history import StudyRecord, TrialRecord, TrialState
@@ -23,8 +24,8 @@ from unipelt_search.reporting.pooled_outcomes import pool_outcomes
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.decide import decide
-from unipelt_search.verdict.intervals import paired_difference, t_interval
-from unipelt_search.verdict.standings import MethodStanding, method_standings
+from unipelt_search.verdict.judge import Judgement, judge
+from unipelt_search.verdict.standings import MethodStanding
 
 
 def build_report(record: StudyRecord) -> StudyReport:
@@ -36,7 +37,7 @@ def build_report(record: StudyRecord) -> StudyReport:
     Returns:
         The report.
     """
-    standings = method_standings(record)
+    judgement = judge(record)
     trials = record.trials
     runs = [(trial, run) for trial in trials for run in trial.runs if run.result is not None]
     return StudyReport(
@@ -50,10 +51,10 @@ def build_report(record: StudyRecord) -> StudyReport:
             command=record.command,
             seed=record.spec.seed,
         ),
-        task=ReportedTask(**record.task.model_dump(exclude={"majority", "notices"})),
-        verdict=decide(record),
-        leaderboard=_leaderboard(record, standings),
-        upper_bound=_upper_bound(standings),
+        task=ReportedTask(**record.task.model_dump(exclude={"majority", "majority_answer", "notices"})),
+        verdict=decide(judgement),
+        leaderboard=_leaderboard(judgement),
+        upper_bound=_upper_bound(judgement.standings),
         gates=tuple(pool_gates(record)),
         ablation=tuple(
             ReportedAblation(trial=trial.number, method=trial.method, variant=trial.variant, **row.model_dump())
@@ -69,7 +70,7 @@ def build_report(record: StudyRecord) -> StudyReport:
             if run.result is not None
             for row in run.result.evaluations
         ),
-        outcomes=tuple(pool_outcomes(record, standings)),
+        outcomes=tuple(pool_outcomes(record, judgement.standings)),
         dropped=record.dropped,
         notices=tuple(dict.fromkeys((*record.task.notices, *record.notices))),
         trials=TrialCounts(
@@ -90,22 +91,18 @@ def render_json(report: StudyReport) -> str:
     return report.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
-def _leaderboard(record: StudyRecord, standings: Sequence[MethodStanding]) -> tuple[LeaderboardRow, ...]:
-    best = standings[0] if standings and standings[0].confirmed else None
-    metric = record.task.metric
-    confirmed = [_trained_row(standing, best, metric) for standing in standings if standing.confirmed]
-    others = [_trained_row(standing, None, metric) for standing in standings if not standing.confirmed]
+def _leaderboard(judgement: Judgement) -> tuple[LeaderboardRow, ...]:
+    confirmed = [_trained_row(standing, judgement) for standing in judgement.confirmed]
+    others = [_trained_row(standing, judgement) for standing in judgement.standings if not standing.confirmed]
     # The majority answer is scored on the same rows as the confirmed methods, so it stands among them.
-    scored = [*confirmed, _majority_row(record, best)]
-    sign = 1 if record.task.direction == "minimize" else -1
+    scored = [*confirmed, _majority_row(judgement)]
+    sign = 1 if judgement.record.task.direction == "minimize" else -1
     return (*sorted(scored, key=lambda row: sign * row.validation.mean), *others)
 
 
-def _trained_row(standing: MethodStanding, best: MethodStanding | None, metric: str) -> LeaderboardRow:
-    trial, results = standing.trial, standing.results
+def _trained_row(standing: MethodStanding, judgement: Judgement) -> LeaderboardRow:
+    trial, results, name = standing.trial, standing.results, standing.name
     costs = [result.costs for result in results]
-    latencies = [cost.predict_ms_per_example for cost in costs if cost.predict_ms_per_example is not None]
-    scores = [run.select for run in standing.confirmed] or [standing.score]
     return LeaderboardRow(
         method=trial.method,
         variant=trial.variant,
@@ -113,13 +110,13 @@ def _trained_row(standing: MethodStanding, best: MethodStanding | None, metric: 
         phase="confirm" if standing.confirmed else _search_phase(trial),
         runs=len(standing.confirmed) or len(results),
         config={**config_of(trial.spec), "head_parameters": costs[0].head_parameters},
-        validation=t_interval(scores, metric),
-        test=t_interval([run.test for run in standing.confirmed], metric) if standing.confirmed else None,
-        difference_to_best=paired_difference(standing.scores, best.scores) if best else None,
+        validation=judgement.validation.get(name, Interval(mean=standing.score, sd=None, low=None, high=None)),
+        test=judgement.test.get(name),
+        difference_to_best=judgement.differences.get(name),
         trained_parameters=costs[0].trained_parameters,
         stored_parameters=costs[0].stored_parameters,
         train_seconds=fmean(cost.train_seconds for cost in costs),
-        predict_ms_per_example=fmean(latencies) if latencies else None,
+        predict_ms_per_example=standing.milliseconds if isfinite(standing.milliseconds) else None,
         peak_memory_mb=fmean(cost.peak_memory_mb for cost in costs),
     )
 
@@ -129,9 +126,9 @@ def _search_phase(trial: TrialRecord) -> Phase:
     return next(run.phase for run in trial.runs if run.phase != "confirm")
 
 
-def _majority_row(record: StudyRecord, best: MethodStanding | None) -> LeaderboardRow:
-    select, test = (record.task.majority[split][record.task.metric] for split in ("select", "test"))
-    against = paired_difference(dict.fromkeys(best.scores, select), best.scores) if best else None
+def _majority_row(judgement: Judgement) -> LeaderboardRow:
+    task = judgement.record.task
+    select, test = (task.majority[split][task.metric] for split in ("select", "test"))
     return LeaderboardRow(
         method="majority",
         trial=None,
@@ -140,7 +137,7 @@ def _majority_row(record: StudyRecord, best: MethodStanding | None) -> Leaderboa
         config={},
         validation=Interval(mean=select, sd=None, low=None, high=None),
         test=Interval(mean=test, sd=None, low=None, high=None),
-        difference_to_best=against,
+        difference_to_best=judgement.differences.get("majority"),
         trained_parameters=0,
         stored_parameters=0,
         train_seconds=0.0,

@@ -8,6 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from unipelt_search.errors import RequestError
+from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import (
     CurvePoint,
     LabelScore,
@@ -16,8 +17,10 @@ from unipelt_search.records.report import (
     ReportedOutcomes,
     StudyReport,
 )
+from unipelt_search.records.results import Label
 
 By = Literal["layer", "label", "epoch"]
+_ANSWER_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
 _GATE_COLUMNS = [name for name in ReportedGate.model_fields if name not in {"split", "stack"}]
 
 
@@ -112,6 +115,46 @@ def ablation_frame(report: StudyReport) -> pd.DataFrame:
         One row per method × submodule, with ``layer`` missing where it was removed in all layers.
     """
     return pd.DataFrame([row.model_dump() for row in report.ablation], columns=list(ReportedAblation.model_fields))
+
+
+def answers_frame(record: StudyRecord) -> pd.DataFrame:
+    """Lay out what every confirmed run answered, row by row.
+
+    Args:
+        record: The study with its details.
+
+    Returns:
+        One row per confirmed run × split × row of it, counted from 0 in the split's order; ``label`` and ``predicted``
+        are names, numbers for regression, and tuples of names for sets of labels.
+    """
+    tables = [
+        pd.DataFrame(
+            {
+                "method": trial.method,
+                "variant": trial.variant,
+                "trial": trial.number,
+                "run": run.seed_index,
+                "split": answers.split,
+                "row": range(len(answers.labels)),
+                "label": _named(answers.labels, record.task.labels),
+                "predicted": _named(answers.predicted, record.task.labels),
+            }
+        )
+        for trial in record.trials
+        for run in trial.runs
+        if run.result is not None
+        for answers in run.result.answers
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_ANSWER_COLUMNS)
+
+
+def _named(labels: Sequence[Label], names: Sequence[str]) -> list[str | float | tuple[str, ...]]:
+    return [
+        tuple(names[place] for place in label) if isinstance(label, tuple)
+        else names[label] if isinstance(label, int)
+        else label
+        for label in labels
+    ]  # fmt: skip
 
 
 def final_gates(rows: Sequence[ReportedGate]) -> list[ReportedGate]:

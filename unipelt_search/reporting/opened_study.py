@@ -10,7 +10,14 @@ import pandas as pd
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import StudyReport
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.frames import ablation_frame, curves_frame, gates_frame, leaderboard_frame, outcomes_frame
+from unipelt_search.reporting.frames import (
+    ablation_frame,
+    answers_frame,
+    curves_frame,
+    gates_frame,
+    leaderboard_frame,
+    outcomes_frame,
+)
 
 _SHOWN = ("method", "validation", "validation_low", "validation_high", "test", "stored_parameters", "train_seconds")
 """Columns of the leaderboard in a notebook."""
@@ -63,6 +70,11 @@ class Study:
     def outcomes(self) -> pd.DataFrame:
         """One row per confirmed method, split and label: precision, recall, F1 and support."""
         return outcomes_frame(self.report)
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """One row per confirmed run, split and row of it: what is true and what the run answered."""
+        return answers_frame(self.record)
 
     def _repr_html_(self) -> str:
         """Show the verdict and the leaderboard in a notebook."""

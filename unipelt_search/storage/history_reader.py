@@ -23,6 +23,7 @@ from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, Ga
 from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.storage.answer_table import stored_answers
 from unipelt_search.storage.tables import (
     AblationTableRow,
     DroppedRow,
@@ -30,13 +31,14 @@ from unipelt_search.storage.tables import (
     GateTableRow,
     NoticeRow,
     OutcomeTableRow,
+    PredictionRow,
     RunRow,
     StudyRow,
     TrialRow,
 )
 
 _Details = dict[str, dict[str, list[Any]]]
-_DETAILS = ("evaluations", "gates", "ablation", "outcomes")
+_DETAILS = ("evaluations", "gates", "ablation", "outcomes", "answers")
 
 
 def find_study_or_raise(session: Session, name: str, shown: str) -> StudyRow:
@@ -94,7 +96,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
     Args:
         session: An open transaction.
         study: The study's row.
-        details: Read evaluations, gates, ablations and outcomes too; without them those tuples are empty.
+        details: Read evaluations, gates, ablations, outcomes and answers too; without them those tuples are empty.
 
     Returns:
         The record; trials by number, runs by seed index and fold.
@@ -107,6 +109,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
             "gates": _read_details(session, of_study, GateTableRow, GateRow),
             "ablation": _read_details(session, of_study, AblationTableRow, AblationRow),
             "outcomes": _read_details(session, of_study, OutcomeTableRow, OutcomeRow),
+            "answers": _read_answers(session, of_study),
         }
     runs: dict[int, list[RunRow]] = defaultdict(list)
     in_order = (RunRow.trial_id, RunRow.seed_index, RunRow.fold)
@@ -137,7 +140,7 @@ def run_record(run: RunRow, number: int, details: _Details | None = None) -> Run
     Args:
         run: The row.
         number: The trial's number.
-        details: Evaluations, gates, ablation and outcome rows by run id; None leaves them out.
+        details: Evaluations, gates, ablation rows, outcomes and answers by run id; None leaves them out.
 
     Returns:
         The record.
@@ -198,4 +201,12 @@ def _read_details(
     ).join(TrialRow).where(of_study).order_by(*order)  # fmt: skip
     for run_id, *values in session.execute(query):
         found[run_id].append(record.model_validate(dict(zip(names, values, strict=True))))
+    return found
+
+
+def _read_answers(session: Session, of_study: ColumnElement[bool]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    query = select(PredictionRow).join(RunRow).join(TrialRow).where(of_study).order_by(PredictionRow.split)
+    for row in session.scalars(query):
+        found[row.run_id].append(stored_answers(row))
     return found

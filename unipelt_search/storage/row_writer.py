@@ -18,6 +18,7 @@ from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
+from unipelt_search.storage.answer_table import answer_row
 from unipelt_search.storage.database import database_now
 from unipelt_search.storage.tables import (
     AblationTableRow,
@@ -171,6 +172,7 @@ def complete_run(session: Session, run: RunRow, result: RunResult) -> TrialRow:
     ):
         numbered = [{"run_id": run.id, "position": at, **row.model_dump()} for at, row in enumerate(rows)]
         _insert_all(session, table, numbered)
+    session.add_all(answer_row(run.id, answers) for answers in result.answers)
     return _end_run(session, run, RunState.COMPLETE, AttemptState.COMPLETE, None)
 
 

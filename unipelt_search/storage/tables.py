@@ -5,7 +5,7 @@
            │               ├─ gate         gate statistics
            │               ├─ ablation     the score with a submodule removed
            │               ├─ outcome      true labels against predictions, counted
-           │               └─ prediction   where per-example predictions lie
+           │               └─ prediction   what was answered to every row
            ├─ dropped      methods that got no more trials
            └─ notice       sentences for the report
 
@@ -27,13 +27,14 @@ from sqlalchemy import (
     Double,
     Enum,
     ForeignKey,
+    LargeBinary,
     MetaData,
     String,
     Text,
     TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.mysql import LONGTEXT
+from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from unipelt_search.records.history import RunState, StudyState, TrialState
@@ -269,18 +270,15 @@ class OutcomeTableRow(Row):
 
 
 class PredictionRow(Row):
-    """Where the per-example predictions of a run lie, and how to know that they are the ones."""
+    """What a confirmed run answered to every row of a split."""
 
     __tablename__ = "ups_prediction"
-    __table_args__ = (UniqueConstraint("run_id", "split"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[str] = _parent("ups_run.id")
-    split: Mapped[str] = mapped_column(String(16))
-    path: Mapped[str]
-    """A parquet file, relative to the study's folder."""
+    run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
+    split: Mapped[str] = mapped_column(String(16), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary().with_variant(LONGBLOB(), "mysql"))
+    """A Parquet file with the columns `label` and `predicted`."""
     sha256: Mapped[str] = mapped_column(String(64))
-    row_count: Mapped[int]
 
 
 class DroppedRow(Row):

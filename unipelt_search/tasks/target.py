@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
+from unipelt_search.records.results import Label
+
 PlainKind = Literal["classification", "regression", "multi_label"]
 """What a label is: one of several names, a number, or a set of names."""
-Label = int | float | tuple[int, ...]
-"""A position in the task's labels, a number in the user's units, or ascending positions."""
 SEPARATOR = "|"
 """Stands between the names of a row that has several labels."""
 NEGATION = re.compile(r"(not|non|no)[ _-]")
@@ -76,6 +76,12 @@ class Target:
         for row, places in enumerate(labels):
             array[row, np.asarray(places, dtype=np.int64)] = 1
         return array
+
+    def listed(self, array: np.ndarray) -> tuple[Label, ...]:
+        """Return the labels of which `array` would make this array."""
+        if self.kind == "multi_label":
+            return tuple(tuple(map(int, np.flatnonzero(row))) for row in array)
+        return tuple(array.tolist())
 
     def decide(self, logits: np.ndarray) -> np.ndarray:
         """Turn a model's outputs into predictions.

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from unipelt_search.records.history import TaskSummary
+from unipelt_search.records.results import Label
 from unipelt_search.tasks.metrics import score_all
-from unipelt_search.tasks.target import Label, Target
+from unipelt_search.tasks.target import Target
 
 DIRECTION = "maximize"
 
@@ -90,6 +91,7 @@ class Task:
             direction=DIRECTION,
             fingerprint=self.fingerprint,
             majority=majority,
+            majority_answer=self.target.listed(answer[None])[0],
             notices=self.notices,
             truncated_share=truncated_share,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from unipelt_search.errors import DivergedError
 from unipelt_search.pelt.applicability import must_be_alone
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.records.results import Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
+from unipelt_search.records.results import Answers, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
@@ -30,6 +30,7 @@ from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
 from unipelt_search.training.saved_model import backbone_hash
 
 Event = EvaluationRow | RunResult
+Scored = Literal["select", "test"]
 TUNE_ROWS = 500
 """Tune rows that an evaluation scores at most."""
 TIMED_STEPS, TIMED_ROWS = 3, 64
@@ -276,7 +277,7 @@ class _PackTraining:
         for number, slot in enumerate(self.slots):
             if slot.best is not None:
                 self.pack.restore(number, slot.best_weights)
-        select, test, milliseconds, recorder = self._score_confirmed()
+        logits, milliseconds, recorder = self._score_confirmed()
         for number, slot in enumerate(self.slots):
             if slot.diverged is not None or slot.best is None:
                 continue
@@ -289,18 +290,20 @@ class _PackTraining:
             if checkpoint is not None:
                 save_run(checkpoint, self.pack.stored(number), self._description(slot))
             trained, stored, head = self.pack.counts(number)
+            answers = {split: slot.target.decide(logits[split][number]) for split in logits}
             yield (
                 number,
                 RunResult(
                     tune=slot.best.value,
-                    select=self._scores(self.task.select, slot.target, select[number]) if confirmed else None,
-                    test=self._scores(self.task.test, slot.target, test[number]) if confirmed else None,
+                    select=self._scores("select", slot.target, answers) if confirmed else None,
+                    test=self._scores("test", slot.target, answers) if confirmed else None,
                     best_step=slot.best.step,
                     steps=slot.step,
                     evaluations=tuple(slot.evaluations),
                     gates=tuple(slot.gates),
                     ablation=ablation,
-                    outcomes=tuple(self._outcomes(slot.target, select[number], test[number])) if confirmed else (),
+                    outcomes=tuple(self._outcomes(slot.target, answers)) if confirmed else (),
+                    answers=tuple(self._answers(slot.target, answers)) if confirmed else (),
                     costs=Costs(
                         trained_parameters=trained,
                         stored_parameters=stored,
@@ -315,11 +318,10 @@ class _PackTraining:
                 ),
             )
 
-    def _score_confirmed(self) -> tuple[np.ndarray, np.ndarray, float, GateRecorder | None]:
+    def _score_confirmed(self) -> tuple[dict[Scored, np.ndarray], float, GateRecorder | None]:
         """Score select and test rows once for the whole pack; the latency is that of the select rows."""
-        nothing = np.empty(0)
         if not any(slot.run.confirm for slot in self.slots):
-            return nothing, nothing, 0.0, None
+            return {}, 0.0, None
         task, recorder = self.task, None
         began = time.perf_counter()
         select = predict(self.pack, task.select, task.pad_token_id, _all(task.select))
@@ -328,14 +330,22 @@ class _PackTraining:
         if any(slot.run.confirm and slot.run.trial.gate for slot in self.slots):
             recorder = self._recorder(task.select, contributions=True)
             predict(self.pack, task.select, task.pad_token_id, _all(task.select), recorder=recorder)
-        return select, test, milliseconds, recorder
+        return {"select": select, "test": test}, milliseconds, recorder
 
-    def _scores(self, split: EncodedSplit, target: Target, logits: np.ndarray) -> dict[str, float]:
-        return score_all(target, split.labels, target.decide(logits))
+    def _labels(self, split: Scored) -> np.ndarray:
+        return self.task.select.labels if split == "select" else self.task.test.labels
 
-    def _outcomes(self, target: Target, select: np.ndarray, test: np.ndarray) -> Iterator[OutcomeRow]:
-        yield from outcome_rows("select", self.task.select.labels, target.decide(select), target.labels)
-        yield from outcome_rows("test", self.task.test.labels, target.decide(test), target.labels)
+    def _scores(self, split: Scored, target: Target, answers: Mapping[Scored, np.ndarray]) -> dict[str, float]:
+        return score_all(target, self._labels(split), answers[split])
+
+    def _outcomes(self, target: Target, answers: Mapping[Scored, np.ndarray]) -> Iterator[OutcomeRow]:
+        for split, predicted in answers.items():
+            yield from outcome_rows(split, self._labels(split), predicted, target.labels)
+
+    def _answers(self, target: Target, answers: Mapping[Scored, np.ndarray]) -> Iterator[Answers]:
+        for split, predicted in answers.items():
+            labels = target.listed(self._labels(split))
+            yield Answers(split=split, labels=labels, predicted=target.listed(predicted))
 
     def _recorder(self, split: EncodedSplit, *, contributions: bool = False) -> GateRecorder:
         return GateRecorder(self.pack.slots, len(split), contributions=contributions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from unipelt_search.errors import SavedModelError
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.verdict.decide import decide
+from unipelt_search.verdict.judge import judge
 from unipelt_search.verdict.standings import method_standings
 
 
@@ -27,7 +28,7 @@ def choose_run(record: StudyRecord, *, trial: int | None = None, cheapest: bool 
     kept = {run.trial: run for run in sorted(_kept_runs(record), key=lambda run: -run.seed_index)}
     known = ", ".join(f"{number} ({record.trials[number].method})" for number in sorted(kept)) or "none"
     if trial is None:
-        verdict = decide(record)
+        verdict = decide(judge(record))
         wanted = verdict.cheapest_tie if cheapest else verdict.name
         numbers = [standing.trial.number for standing in method_standings(record) if standing.name == wanted]
         if not numbers:

@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from unipelt_search.verdict.crossed import (
     CONFIDENCE,
     Estimate,
+    MethodScores,
     difference_estimate,
     mean_estimate,
     method_scores,
@@ -53,6 +54,8 @@ class Ranking:
     """Every method's own mean with its 95 % interval, best first."""
     comparisons: tuple[Comparison, ...]
     """All other methods, best first."""
+    pooled: dict[str, MethodScores]
+    """What the differences were estimated from, by method; empty with folds."""
 
     @property
     def ties(self) -> tuple[str, ...]:
@@ -87,17 +90,20 @@ def compare_with_best(
     if not scores:
         raise ValueError("There must be at least one method to rank; got none.")
     sign = -1 if maximize else 1
-    order = sorted(scores, key=lambda method: sign * float(np.mean(scores[method])))
+    # Rounded, since sums of floats differ in the last digits where the means are equal.
+    order = sorted(scores, key=lambda method: sign * round(float(np.mean(scores[method])), 12))
     best, others = order[0], order[1:]
+    pooled: dict[str, MethodScores] = {}
     if folds is None:
         condensed = {method: method_scores(scores[method]) for method in order}
         means = {method: mean_estimate(condensed[method]) for method in order}
-        pooled = dict(zip(order, pool_luck(list(condensed.values())), strict=True))
+        pooled = condensed if len(order) == 1 else dict(zip(order, pool_luck(list(condensed.values())), strict=True))
         differences = {method: difference_estimate(pooled[method], pooled[best]) for method in others}
     else:
         means = {method: folded_estimate(scores[method], folds) for method in order}
         differences = {method: folded_estimate(scores[method] - scores[best], folds) for method in others}
-    return Ranking(best, means, tuple(_compared(method, differences[method], len(order)) for method in others))
+    compared = tuple(_compared(method, differences[method], len(order)) for method in others)
+    return Ranking(best, means, compared, pooled)
 
 
 def familywise_critical(methods: int, freedom: float) -> float:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from math import sqrt
 
 from unipelt_search.records.history import StudyRecord, TrialState
-from unipelt_search.records.report import Difference, Verdict
-from unipelt_search.verdict.intervals import paired_difference, t_interval
-from unipelt_search.verdict.standings import MethodStanding, method_standings
+from unipelt_search.records.report import Power, Verdict
+from unipelt_search.verdict.judge import Judgement
+from unipelt_search.verdict.standings import MethodStanding
 
 _STANDARD_ERRORS = 2.0
+_AS_FAST = 1.05
+"""The cheapest tie is the fastest too where it takes at most so many times the least time: less is noise."""
 _METRIC_NAMES = {
     "f1": "F1",
     "macro_f1": "macro-F1",
@@ -27,34 +30,35 @@ _MAJORITY = {
 }
 
 
-def decide(record: StudyRecord) -> Verdict:
-    """Judge a study by its confirmed runs on the select rows.
+def decide(judgement: Judgement) -> Verdict:
+    """Say which method is best, which tie with it, and which of these is cheapest.
 
     Args:
-        record: The study.
+        judgement: What the study's confirmed runs say.
 
     Returns:
-        The best method by its mean, the methods that tie with it (the 95 % interval of the difference, paired over
-        seeds, contains 0, or there are too few seeds to tell), and the cheapest of all of these.
+        The best method by its mean, the methods that tie with it (0 is in the interval of the difference, or nothing
+        can be told), and the cheapest of all of these.
     """
-    standings = method_standings(record)
-    confirmed = [standing for standing in standings if standing.confirmed]
+    confirmed = judgement.confirmed
     if not confirmed:
         return Verdict(
-            method=None, trial=None, ties=(), cheapest_tie=None, sentence=_unconfirmed(record, standings),
-            decided_on="select",
+            method=None, trial=None, ties=(), cheapest_tie=None, sentence=_unconfirmed(judgement), decided_on="select",
         )  # fmt: skip
-    best, others = confirmed[0], confirmed[1:]
-    ties = [other for other in others if _ties(paired_difference(other.scores, best.scores))]
-    cheapest = min([best, *ties], key=lambda s: (s.stored_parameters, s.name))
+    best = confirmed[0]
+    candidates = [best, *(standing for standing in confirmed if standing.name in judgement.ties)]
+    cheapest = min(candidates, key=lambda s: (s.stored_parameters, s.name))
+    fastest = _fastest(candidates, cheapest)
     return Verdict(
         method=best.method,
         variant=best.trial.variant,
         trial=best.trial.number,
-        ties=tuple(tie.name for tie in ties),
+        ties=judgement.ties,
         cheapest_tie=cheapest.name,
-        sentence=_sentence(record, best, others, ties, cheapest),
+        fastest_tie=fastest.name,
+        sentence=_sentence(judgement, cheapest, fastest),
         decided_on="select",
+        power=judgement.power,
     )
 
 
@@ -131,58 +135,83 @@ def _variance(metric: str, score: float) -> float:
     return score * (1 - score)
 
 
-def _ties(difference: Difference | None) -> bool:
-    if difference is None or difference.low is None or difference.high is None:
-        return True
-    return difference.low <= 0 <= difference.high
+def _fastest(candidates: list[MethodStanding], cheapest: MethodStanding) -> MethodStanding:
+    fastest = min(candidates, key=lambda s: (s.milliseconds, s.name))
+    return cheapest if cheapest.milliseconds <= _AS_FAST * fastest.milliseconds else fastest
 
 
-def _sentence(
-    record: StudyRecord,
-    best: MethodStanding,
-    others: list[MethodStanding],
-    ties: list[MethodStanding],
-    cheapest: MethodStanding,
-) -> str:
-    interval = t_interval([run.select for run in best.confirmed], record.task.metric)
-    name = metric_name(record.task.metric)
-    if interval.low is None or interval.high is None:
-        parts = [f"{best.name} leads on the select rows with {name} {interval.mean:.3f}."]
+def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodStanding) -> str:
+    record, best = judgement.record, judgement.confirmed[0]
+    others = len(judgement.confirmed) > 1
+    score, name = judgement.validation[best.name], metric_name(record.task.metric)
+    if score.low is None or score.high is None:
+        parts = [f"{best.name} leads on the select rows with {name} {score.mean:.3f}."]
         if others:
-            parts.append("One seed cannot tell methods apart: confirm with three or more.")
+            parts.append(_why_not(best))
     else:
-        spread = f"95 % interval {interval.low:.3f} to {interval.high:.3f} over {len(best.confirmed)} seeds"
-        parts = [f"{best.name} is best on the select rows: {name} {interval.mean:.3f} ({spread})."]
-        if ties:
-            tied = _listed([tie.name for tie in ties])
-            parts.append(f"It cannot be told apart from {tied}; the cheapest of these is {_priced(cheapest)}.")
+        spread = (
+            f"95 % interval {score.low:.3f} to {score.high:.3f} over {len(best.confirmed)} seeds and "
+            f"{record.task.rows['select']} rows"
+        )
+        parts = [f"{best.name} is best on the select rows: {name} {score.mean:.3f} ({spread})."]
+        if judgement.ties:
+            fast = "" if fastest is cheapest else f", the fastest {fastest.name}"
+            parts.append(
+                f"It cannot be told apart from {_listed(judgement.ties)}; the cheapest of these is {_priced(cheapest)}"
+                f"{fast}."
+            )
         elif others:
-            parts.append(f"Every other confirmed method is behind by more than the seeds can explain; {_priced(best)}.")
+            parts.append(
+                f"Every other confirmed method is behind by more than seeds and rows can explain; {_priced(best)}."
+            )
     if not others:
         parts.append("No other method was confirmed.")
     majority = record.task.majority["select"][record.task.metric]
     if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
         constant = _MAJORITY[record.task.kind.removeprefix("pair_")]
         parts.append(f"It does not beat always answering {constant} ({majority:.3f}).")
-    if interval.low is not None:
-        parts.append("Intervals cover the spread over seeds, not the choice of rows.")
+    if judgement.power is not None:
+        parts.extend(_power(judgement.power, best.name, tied=judgement.power.closest in judgement.ties))
     return " ".join(parts)
+
+
+def _why_not(best: MethodStanding) -> str:
+    if len(best.confirmed) == 1:
+        return "One seed cannot tell methods apart: confirm with three or more."
+    if not any(run.result.answers for run in best.confirmed):
+        return "Methods cannot be told apart, since an older version ran this study and kept no answers row by row."
+    return "Methods cannot be told apart on so few rows."
+
+
+def _power(power: Power, best: str, *, tied: bool) -> Iterator[str]:
+    yield f"A true difference of {power.detectable:.3f} would be seen in four studies of five like this one."
+    if not tied:
+        return
+    needed = [
+        f"{count:,} more {what}"
+        for count, what in ((power.more_seeds, "seeds"), (power.more_rows, "select rows"))
+        if count
+    ]
+    if needed:
+        yield f"About {' and '.join(needed)} would settle {best} against {power.closest}."
+    else:
+        yield f"No affordable number of seeds or rows would settle {best} against {power.closest}."
 
 
 def _priced(standing: MethodStanding) -> str:
     return f"{standing.name} with {standing.stored_parameters:,} stored parameters"
 
 
-def _unconfirmed(record: StudyRecord, standings: tuple[MethodStanding, ...]) -> str:
-    if not standings:
+def _unconfirmed(judgement: Judgement) -> str:
+    if not judgement.standings:
         return "No verdict yet: no trial is complete."
-    leader = standings[0]
+    leader = judgement.standings[0]
     return (
         f"No verdict yet: no method was confirmed with fresh seeds. On the tune rows {leader.name} (trial "
-        f"{leader.trial.number}) leads with {metric_name(record.task.metric)} {leader.score:.3f}, a score that chose "
-        f"its own settings."
+        f"{leader.trial.number}) leads with {metric_name(judgement.record.task.metric)} {leader.score:.3f}, a score "
+        f"that chose its own settings."
     )
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

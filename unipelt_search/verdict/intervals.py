@@ -1,62 +1,31 @@
-"""Intervals over repeated runs: Student's t for a mean, and for a difference of two methods paired over seeds."""
+"""Intervals as a report shows them: with the spread over runs, and cut off where the metric has no values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import inf, sqrt
+from collections.abc import Sequence
+from math import inf
 from statistics import fmean, stdev
 
-from scipy import stats
+from unipelt_search.records.report import Interval
+from unipelt_search.verdict.crossed import Estimate
 
-from unipelt_search.records.report import Difference, Interval
-
-CONFIDENCE = 0.95
 _RANGES = {"matthews": (-1.0, 1.0), "spearman": (-1.0, 1.0), "pearson": (-1.0, 1.0), "r2": (-inf, 1.0)}
 """Where a metric has its values; the others between 0 and 1."""
 
 
-def t_interval(values: Sequence[float], metric: str) -> Interval:
-    """Estimate a mean with its two-sided 95 % t interval, cut off where the metric has no values.
+def shown_interval(values: Sequence[float], metric: str, estimate: Estimate | None) -> Interval:
+    """Describe a method's score.
 
     Args:
         values: One score per run, at least one.
         metric: The metric of the scores.
+        estimate: Of their mean; None where there is none, as with one run.
 
     Returns:
-        The mean; with one run sd and bounds are None.
-
-    Source:
-        Student, "The Probable Error of a Mean", Biometrika 1908.
+        The mean with the sd over runs, None with one run, and the estimate's 95 % interval.
     """
-    mean = fmean(values)
-    if len(values) < 2:
-        return Interval(mean=mean, sd=None, low=None, high=None)
+    mean, sd = fmean(values), stdev(values) if len(values) > 1 else None
+    if estimate is None:
+        return Interval(mean=mean, sd=sd, low=None, high=None)
     low, high = _RANGES.get(metric, (0.0, 1.0))
-    half = _half(values)
-    return Interval(mean=mean, sd=stdev(values), low=max(mean - half, low), high=min(mean + half, high))
-
-
-def paired_difference(scores: Mapping[int, float], best: Mapping[int, float]) -> Difference | None:
-    """Estimate a method's score minus the best method's, paired over the seeds that both were run with.
-
-    Args:
-        scores: The method's score by seed index.
-        best: The best method's score by seed index.
-
-    Returns:
-        The mean difference with its 95 % interval, bounds None with one common seed; None with no common seed.
-    """
-    common = sorted(scores.keys() & best.keys())
-    if not common:
-        return None
-    values = [scores[seed] - best[seed] for seed in common]
-    mean = fmean(values)
-    if len(values) < 2:
-        return Difference(mean=mean, low=None, high=None)
-    half = _half(values)
-    return Difference(mean=mean, low=mean - half, high=mean + half)
-
-
-def _half(values: Sequence[float]) -> float:
-    """Return half the width of the t interval of two or more values."""
-    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * stdev(values) / sqrt(len(values))
+    return Interval(mean=mean, sd=sd, low=max(estimate.low, low), high=min(estimate.high, high))

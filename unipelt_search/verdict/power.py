@@ -16,7 +16,6 @@ from unipelt_search.verdict.crossed import WELCH, MethodScores, degrees_of_freed
 POWER = 0.8
 MOST_SEEDS = 50
 """More seeds than this in all are no advice that anyone follows."""
-MOST_ROWS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def remedy(sources: DifferenceSources, difference: float, seeds: int, rows: int,
         methods: How many methods are compared at once.
 
     Returns:
-        The least that would do; None where nothing within `MOST_SEEDS` and `MOST_ROWS` would.
+        The least that would do; None where nothing within `MOST_SEEDS` and ten times the rows would.
     """
 
     def seen(more_seeds: int, more_rows: int) -> bool:
@@ -132,9 +131,9 @@ def remedy(sources: DifferenceSources, difference: float, seeds: int, rows: int,
     if seen(most, 0):
         return Remedy(_first(partial(seen, more_rows=0), most), 0)
     doubled = [seeds * 2**times - seeds for times in range(MOST_SEEDS) if seeds * 2**times < MOST_SEEDS]
-    for more_seeds, more_rows in [*((more, 9 * rows) for more in doubled), (most, MOST_ROWS)]:
-        if seen(more_seeds, more_rows):
-            return Remedy(more_seeds, _first(partial(seen, more_seeds), more_rows))
+    for more_seeds in doubled:
+        if seen(more_seeds, 9 * rows):
+            return Remedy(more_seeds, _first(partial(seen, more_seeds), 9 * rows))
     return None
 
 

@@ -19,9 +19,10 @@ def pseudo_values(metric: str, labels: np.ndarray, predicted: np.ndarray) -> np.
     """Split a metric into one value per example, so that it can be treated as a mean over examples.
 
     Args:
-        metric: One of `accuracy`, `macro_f1`, `f1` (of class 1 among 0 and 1), `matthews`, `pearson`, `spearman`, `r2`.
-        labels: ``(n,)``, true classes from 0, or true values; n at least 3.
-        predicted: ``(S, n)``, one row of predictions per run, on the same examples.
+        metric: One of `accuracy`, `macro_f1`, `f1` (of class 1 among 0 and 1), `matthews`, `pearson`, `spearman`, `r2`;
+            where an example may have any number of labels `micro_f1`, `macro_f1` or `subset_accuracy`.
+        labels: ``(n,)``, true classes from 0, or true values; ``(n, L)`` of 0 and 1 for sets of labels; n at least 3.
+        predicted: ``(S, n)`` or ``(S, n, L)``, predictions run by run, on the same examples.
 
     Returns:
         ``(S, n)``; a row's mean is that run's metric. For accuracy: 1 where right, 0 where wrong.
@@ -32,14 +33,16 @@ def pseudo_values(metric: str, labels: np.ndarray, predicted: np.ndarray) -> np.
     Source:
         Tukey, "Bias and Confidence in Not-quite Large Samples", Annals of Mathematical Statistics 1958.
     """
-    if metric not in _LEAVE_ONE_OUT:
-        raise ValueError(f"The metric must be one of {', '.join(_LEAVE_ONE_OUT)}; got {metric!r}.")
     labels, predicted = np.asarray(labels), np.asarray(predicted)
-    if labels.ndim != 1 or predicted.ndim != 2 or predicted.shape[1] != labels.size or labels.size < 3:
+    known = _OF_SETS if labels.ndim == 2 else _LEAVE_ONE_OUT
+    if metric not in known:
+        raise ValueError(f"The metric must be one of {', '.join(known)}; got {metric!r}.")
+    if labels.ndim not in {1, 2} or predicted.shape[1:] != labels.shape or len(labels) < 3:
         raise ValueError(
-            f"Labels must be (n,), predictions (runs, n), n at least 3; got {labels.shape} and {predicted.shape}."
+            f"Labels must be (n,) or (n, L), predictions (runs, n) or (runs, n, L), n at least 3; got {labels.shape} "
+            f"and {predicted.shape}."
         )
-    return np.stack([_centred(*_LEAVE_ONE_OUT[metric](labels, row)) for row in predicted])
+    return np.stack([_centred(*known[metric](labels, row)) for row in predicted])
 
 
 def _centred(value: float, left_out: np.ndarray) -> np.ndarray:
@@ -163,6 +166,21 @@ def _explained(errors: np.ndarray, spread: np.ndarray) -> np.ndarray:
     return np.where(spread > 1e-12, 1 - errors / np.maximum(spread, 1e-12), constant)
 
 
+def _subset_accuracy(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+    return _accuracy(np.zeros(len(labels)), (labels != predicted).any(axis=1))
+
+
+def _micro_f1(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+    hits, size = (labels * predicted).sum(axis=1), (labels + predicted).sum(axis=1)
+    return float(_f1_of(hits.sum(), size.sum())), _f1_of(hits.sum() - hits, size.sum() - size)
+
+
+def _macro_f1_of_sets(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+    hits, size = labels * predicted, labels + predicted  # (n, L)
+    left_out = _f1_of(hits.sum(axis=0) - hits, size.sum(axis=0) - size)
+    return float(_f1_of(hits.sum(axis=0), size.sum(axis=0)).mean()), left_out.mean(axis=1)
+
+
 _LEAVE_ONE_OUT: dict[str, Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]] = {
     "accuracy": _accuracy,
     "macro_f1": _macro_f1,
@@ -171,4 +189,9 @@ _LEAVE_ONE_OUT: dict[str, Callable[[np.ndarray, np.ndarray], tuple[float, np.nda
     "pearson": _pearson,
     "spearman": _spearman,
     "r2": _r2,
+}
+_OF_SETS: dict[str, Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]] = {
+    "micro_f1": _micro_f1,
+    "macro_f1": _macro_f1_of_sets,
+    "subset_accuracy": _subset_accuracy,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from statistics import fmean
 
 from unipelt_search.records.history import RunRecord, StudyRecord, TrialRecord, TrialState
@@ -42,11 +43,6 @@ class MethodStanding:
         return self.trial.name
 
     @property
-    def scores(self) -> dict[int, float]:
-        """Select score by seed index."""
-        return {run.seed_index: run.select for run in self.confirmed}
-
-    @property
     def score(self) -> float:
         """Mean select score where confirmed, else the tune score."""
         return fmean(run.select for run in self.confirmed) if self.confirmed else self.tune
@@ -62,6 +58,13 @@ class MethodStanding:
     def stored_parameters(self) -> int:
         """Numbers that must be kept to use the model."""
         return self.results[0].costs.stored_parameters
+
+    @property
+    def milliseconds(self) -> float:
+        """Mean time per select row; infinite where it was not measured."""
+        measured = [result.costs.predict_ms_per_example for result in self.results]
+        times = [time for time in measured if time is not None]
+        return fmean(times) if times else inf
 
 
 def confirmed_runs(trial: TrialRecord, metric: str) -> tuple[ConfirmedRun, ...]:

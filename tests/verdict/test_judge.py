@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_record import made_record, made_trial, whole_record, with_labels, without_answers
+from made_studies import multi_label, regression
+
+from unipelt_search.records.history import StudyRecord
+from unipelt_search.records.results import Answers
+from unipelt_search.verdict.comparisons import compare_with_best
+from unipelt_search.verdict.crossed import mean_estimate, method_scores
+from unipelt_search.verdict.judge import judge
+
+
+def right(record: StudyRecord, number: int, split: str = "select") -> np.ndarray:
+    """Whether each row was answered rightly, (seeds, rows)."""
+    found = [
+        answers
+        for run in record.trials[number].runs
+        if run.result is not None
+        for answers in run.result.answers
+        if answers.split == split
+    ]
+    return np.array([np.equal(answers.labels, answers.predicted) for answers in found], dtype=float)
+
+
+def test_the_intervals_are_those_of_the_answers_row_by_row() -> None:
+    record = whole_record()
+    judgement = judge(record)
+    confirmed = {trial.method: right(record, trial.number) for trial in record.trials if len(trial.runs) > 1}
+    order = [standing.name for standing in judgement.confirmed]
+    ranking = compare_with_best({name: confirmed[name] for name in order})
+    assert order[0] == ranking.best == "lora"
+    assert judgement.ties == ranking.ties
+    for comparison in ranking.comparisons:
+        found = judgement.differences[comparison.method]
+        expected = (comparison.difference.mean, comparison.low, comparison.high)
+        assert (found.mean, found.low, found.high) == pytest.approx(expected, abs=1e-9)
+    for split, shown in (("select", judgement.validation), ("test", judgement.test)):
+        own = mean_estimate(method_scores(right(record, 2, split)))
+        assert (shown["lora"].low, shown["lora"].high) == pytest.approx((own.low, own.high), abs=1e-9)
+    assert judgement.differences["lora"].model_dump() == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    assert "prefix" not in judgement.validation  # it was not confirmed
+
+
+def test_the_majority_answer_is_compared_on_the_rows() -> None:
+    record = whole_record()
+    labels = np.array(record.trials[2].runs[1].result.answers[0].labels)  # type: ignore[union-attr]
+    lora = right(record, 2)
+    found = judge(record).differences["majority"]
+    gaps = (labels == 0) - lora.mean(axis=0)
+    assert found.low is not None
+    assert found.high is not None
+    assert (found.low + found.high) / 2 == pytest.approx(gaps.mean())
+    assert found.high - found.low >= 2 * 1.97 * gaps.std(ddof=1) / np.sqrt(len(labels)) * 0.999
+    old = record.model_copy(update={"task": record.task.model_copy(update={"majority_answer": None})})
+    assert judge(old).differences["majority"].low is None
+
+
+@pytest.mark.parametrize(
+    "record", [regression(), multi_label(), with_labels(whole_record(("no", "yes")), ("no", "yes"), metric="f1")]
+)
+def test_every_kind_of_task_is_judged(record: StudyRecord) -> None:
+    judgement = judge(record)
+    assert all(interval.low is not None for interval in (*judgement.validation.values(), *judgement.test.values()))
+    assert all(difference.low is not None for difference in judgement.differences.values())
+    assert judgement.power is not None
+
+
+def test_f1_is_that_of_the_positive_label() -> None:
+    labels, answers = ("no", "yes"), (0, 1, 1, 0, 1, 1, 0, 1)
+    trial = made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.8}, labels)
+    runs = []
+    for run in trial.runs:
+        select = Answers(split="select", labels=(1, 1, 1, 0, 0, 1, 0, 1), predicted=answers)
+        assert run.result is not None
+        result = run.result.model_copy(update={"answers": (select,) if run.seed_index else ()})
+        runs.append(run.model_copy(update={"result": result}))
+    record = with_labels(made_record(trial.model_copy(update={"runs": tuple(runs)})), labels, metric="f1")
+    found = judge(record).validation["lora"]
+    assert found.low is not None
+    assert found.high is not None
+    # Both runs are alike, so the interval is symmetric around their F1, 2 · 4 / (5 + 5), and cut off at 1.
+    assert found.high == 1.0 or (found.low + found.high) / 2 == pytest.approx(0.8)
+    assert found.low < 0.8
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        without_answers(whole_record()),
+        made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5})),
+    ],
+)
+def test_what_cannot_be_told_apart_ties_and_has_no_bounds(record: StudyRecord) -> None:
+    judgement = judge(record)
+    assert judgement.ties == tuple(standing.name for standing in judgement.confirmed[1:])
+    assert all(difference.low is None for difference in judgement.differences.values())
+    assert judgement.power is None
+
+
+def test_a_method_with_one_seed_ties_beside_those_that_are_compared() -> None:
+    record = made_record(
+        made_trial(0, "lora", 0.8, {1: 0.80, 2: 0.81, 3: 0.79}),
+        made_trial(1, "head", 0.5, {1: 0.5}),
+        made_trial(2, "bitfit", 0.5, {1: 0.5, 2: 0.51}),
+    )
+    judgement = judge(record)
+    assert judgement.ties == ("head",)
+    assert judgement.differences["head"].low is None
+    assert judgement.differences["bitfit"].high is not None
+    assert judgement.differences["bitfit"].high < 0
+
+
+def test_power_names_the_closest_and_what_would_settle_it() -> None:
+    power = judge(whole_record()).power
+    assert power is not None
+    assert power.closest == "adapter"
+    assert 0.01 < power.detectable < 0.2
+    assert power.more_seeds is None or power.more_seeds + (power.more_rows or 0) > 0
+    clear = judge(
+        made_record(made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.81}), made_trial(1, "head", 0.3, {1: 0.3, 2: 0.31}))
+    ).power
+    assert clear is not None
+    assert (clear.closest, clear.more_seeds, clear.more_rows) == ("head", 0, 0)
+    assert judge(made_record(made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.81}))).power is None

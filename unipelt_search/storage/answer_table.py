@@ -1,0 +1,61 @@
+"""Answers to every row as a Parquet file in a column, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from io import BytesIO
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from unipelt_search.errors import StorageError
+from unipelt_search.records.results import Answers, Label
+from unipelt_search.storage.tables import PredictionRow
+
+_COLUMNS = ("label", "predicted")
+
+
+def answer_row(run_id: str, answers: Answers) -> PredictionRow:
+    """Pack a run's answers into the row that stores them.
+
+    Args:
+        run_id: The run.
+        answers: Its answers on one split.
+
+    Returns:
+        The row, with the content's hash.
+    """
+    columns = [_column(values) for values in (answers.labels, answers.predicted)]
+    file = BytesIO()
+    parquet.write_table(pa.table(columns, names=_COLUMNS), file, compression="zstd")
+    content = file.getvalue()
+    return PredictionRow(run_id=run_id, split=answers.split, content=content, sha256=sha256(content).hexdigest())
+
+
+def stored_answers(row: PredictionRow) -> Answers:
+    """Unpack what `answer_row` packed.
+
+    Args:
+        row: The row.
+
+    Returns:
+        The answers.
+
+    Raises:
+        StorageError: The content is not what was stored.
+    """
+    if sha256(row.content).hexdigest() != row.sha256:
+        raise StorageError(
+            f"Stored answers must be as they were written; those of run {row.run_id} on {row.split} are damaged. "
+            "Restore the database from a copy."
+        )
+    table = parquet.read_table(BytesIO(row.content))
+    labels, predicted = (table.column(name).to_pylist() for name in _COLUMNS)
+    return Answers.model_validate({"split": row.split, "labels": labels, "predicted": predicted})
+
+
+def _column(values: Sequence[Label]) -> pa.Array:
+    kind = next((type(value) for value in values), int)
+    types = {int: pa.int32(), float: pa.float64(), tuple: pa.list_(pa.int32())}
+    return pa.array(values, types[kind])

@@ -1,0 +1,48 @@
+"""What confirmed runs answered to every row, in the database itself; nothing was ever written to the table before."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table anew."""
+    op.drop_table("ups_prediction")
+    op.create_table(
+        "ups_prediction",
+        sa.Column("run_id", sa.String(32), nullable=False),
+        sa.Column("split", sa.String(16), nullable=False),
+        sa.Column("content", sa.LargeBinary().with_variant(LONGBLOB(), "mysql"), nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "split", name=op.f("pk_ups_prediction")),
+        _of_run(),
+    )
+
+
+def downgrade() -> None:
+    """Make the table of version 0001 again."""
+    op.drop_table("ups_prediction")
+    op.create_table(
+        "ups_prediction",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.String(32), nullable=False),
+        sa.Column("split", sa.String(16), nullable=False),
+        sa.Column("path", sa.Text().with_variant(LONGTEXT(), "mysql"), nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("row_count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ups_prediction")),
+        sa.UniqueConstraint("run_id", "split", name=op.f("uq_ups_prediction_run_id_split")),
+        _of_run(),
+    )
+
+
+def _of_run() -> sa.ForeignKeyConstraint:
+    name = op.f("fk_ups_prediction_run_id")
+    return sa.ForeignKeyConstraint(["run_id"], ["ups_run.id"], name=name, ondelete="CASCADE")
