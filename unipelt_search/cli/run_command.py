@@ -38,6 +38,7 @@ def run(
     model: options.Model = None,
     name: options.NewName = None,
     methods: options.Methods = None,
+    allocation: options.AllocationName = None,
     trials: options.Trials = None,
     time: options.Time = None,
     seeds: options.Seeds = None,

@@ -25,6 +25,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "redraw": ("task", "redraw"),
     "model": ("backbone", "model"),
     "methods": ("space", "methods"),
+    "allocation": ("space", "allocation"),
     "trials": ("budget", "trials"),
     "seeds": ("budget", "seeds"),
     "time": ("budget", "time_seconds"),

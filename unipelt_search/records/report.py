@@ -97,6 +97,13 @@ class LeaderboardRow(Competitor):
     peak_memory_mb: float | None
 
 
+class ParetoFront(Frozen):
+    """The confirmed methods that nobody beats at their price, each list with the one that costs least first."""
+
+    stored_parameters: tuple[str, ...]
+    predict_ms_per_example: tuple[str, ...]
+
+
 class UpperBound(Frozen):
     """The best single method chosen on validation, the bar that UniPELT has to beat (the paper's Table 2)."""
 
@@ -221,6 +228,8 @@ class StudyReport(Frozen):
     verdict: Verdict
     leaderboard: tuple[LeaderboardRow, ...]
     upper_bound: UpperBound
+    pareto: ParetoFront | None = None
+    """None before a method is confirmed."""
     gates: tuple[ReportedGate, ...]
     ablation: tuple[ReportedAblation, ...]
     curves: tuple[CurvePoint, ...]

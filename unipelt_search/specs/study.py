@@ -15,6 +15,8 @@ Metric = Literal[
 ]
 Kind = Literal["auto", "classification", "regression", "multi_label"]
 
+Allocation = Literal["plausible", "equal"]
+
 
 class TaskSpec(Frozen):
     """Which dataset, which columns, which metric."""
@@ -67,6 +69,8 @@ class SpaceSpec(Frozen):
     """Evaluations without a better score after which a run ends."""
     tune_rows: int = Field(default=500, ge=1)
     """Tune rows that an evaluation scores at most."""
+    allocation: Allocation = "plausible"
+    """Who gets the trials beyond the screen phase: the methods that can still win, or all methods the same number."""
     configurations: tuple[Variant, ...] = ()
     """Configurations of the user's own, each tried once beside the methods' published settings."""
 
