@@ -11,6 +11,7 @@ from unipelt_search.search import preparation
 from unipelt_search.search.preparation import prepare
 from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
+from unipelt_search.specs.variants import Variant
 from unipelt_search.tasks.load import load_task
 from unipelt_search.training.train import RunTiming
 
@@ -51,6 +52,18 @@ def test_default_methods_that_cannot_attach_are_left_out_and_others_are_refused(
     assert ready.notices[0].startswith("adapter was left out: adapter.bottleneck must be below 32")
     with pytest.raises(BackboneError, match="bottleneck must be below 32"):
         prepare(changed(asked, space=SpaceSpec(methods=("head", "adapter"))), task)
+
+
+def test_a_shifted_prefix_must_leave_room_for_the_longest_text(asked: StudySpec) -> None:
+    task = load_task(asked.task, 0)
+    own = Variant.model_validate({"name": "shifted", "method": "prefix", "prefix": {"position_shift": True}})
+    spec = changed(asked, space=SpaceSpec(methods=("head",), configurations=(own,)))
+    with pytest.raises(
+        BackboneError, match=r"configurations: 'shifted' cannot be attached. .* needs 10 \+ 64 positions"
+    ):
+        prepare(spec, task)  # task.max_length is 128, but the model itself takes no more than 64
+    shorter = changed(spec, task=asked.task.model_copy(update={"max_length": 54}))
+    assert prepare(shorter, task)[0].dropped == ()
 
 
 def test_a_limit_shortens_the_runs_and_says_so(asked: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:

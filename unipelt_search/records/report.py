@@ -85,7 +85,7 @@ class LeaderboardRow(Competitor):
     trial: int | None
     phase: Literal["screen", "tune", "confirm"] | None
     runs: int
-    config: dict[str, str | int | float | None]
+    config: dict[str, bool | str | int | float | None]
     validation: Interval
     """On the select rows where confirmed, else on the tune rows of the best trial."""
     test: Interval | None

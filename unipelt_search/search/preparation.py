@@ -117,9 +117,10 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
     dropped = []
     own = {given.name for given in spec.space.configurations}
+    tokens = min(spec.task.max_length, backbone.max_length)
     for name, trial in _first_trials(spec, len(task.train)).items():
         try:
-            check_trial(backbone, trial)
+            check_trial(backbone, trial, tokens)
         except BackboneError as error:
             if name in own:
                 raise BackboneError(f"space.configurations: {name!r} cannot be attached. {error}") from error
@@ -128,7 +129,7 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
             dropped.append(DroppedMethod(method=name, phase="screen", reason=str(error)))
     if len(dropped) == len(spec.space.methods):
         raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
-    encoded = encode_task(task, backbone.tokenizer, min(spec.task.max_length, backbone.max_length))
+    encoded = encode_task(task, backbone.tokenizer, tokens)
     notices = [f"{drop.method} was left out: {drop.reason}" for drop in dropped]
     if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
         notices.append(f"{encoded.truncated_share:.1%} of the rows are longer than the limit of tokens and were cut.")
