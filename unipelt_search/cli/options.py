@@ -57,6 +57,14 @@ MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is com
 AllowOverlap = Annotated[
     bool, typer.Option("--allow-overlap", help="Allow many validation or test rows among the training rows.")
 ]
+MaxParameters = Annotated[
+    int | None,
+    typer.Option("--max-parameters", metavar="N", help="Numbers that a configuration may store, the head included."),
+]
+MaxLatency = Annotated[
+    float | None,
+    typer.Option("--max-latency-ms", metavar="F", help="Milliseconds per example that the best method may take."),
+]
 Out = Annotated[
     Path | None,
     typer.Option(

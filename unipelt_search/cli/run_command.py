@@ -47,6 +47,8 @@ def run(
     redraw: options.Redraw = False,
     metric: options.MetricName = None,
     allow_overlap: options.AllowOverlap = False,
+    max_parameters: options.MaxParameters = None,
+    max_latency_ms: options.MaxLatency = None,
     storage: options.Storage = None,
     out: options.Out = None,
     address: options.Address = None,

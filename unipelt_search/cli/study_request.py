@@ -26,6 +26,8 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "model": ("backbone", "model"),
     "methods": ("space", "methods"),
     "allocation": ("space", "allocation"),
+    "max_parameters": ("space", "max_parameters"),
+    "max_latency_ms": ("space", "max_latency_ms"),
     "trials": ("budget", "trials"),
     "seeds": ("budget", "seeds"),
     "time": ("budget", "time_seconds"),

@@ -53,7 +53,7 @@ def build_report(record: StudyRecord) -> StudyReport:
             command=record.command,
             seed=record.spec.seed,
         ),
-        task=ReportedTask(**record.task.model_dump(exclude={"majority", "majority_answer", "notices"})),
+        task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
         verdict=decide(judgement),
         leaderboard=_leaderboard(judgement),
         upper_bound=_upper_bound(judgement.standings),

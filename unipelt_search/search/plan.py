@@ -16,6 +16,7 @@ from typing import Literal
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import DroppedMethod, RunRecord, RunState, StudyRecord, TrialRecord, TrialState
 from unipelt_search.search.proposals import propose
+from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import StudySpec
@@ -249,7 +250,8 @@ def _screen(record: StudyRecord, clock: Clock) -> _Answer:
         name = missing[0]
         if name in own:
             return _Answer(StartTrial(configured(own[name], space, rows), "screen", "given", name))
-        return _Answer(StartTrial(published(name, space, rows)[done], "screen", "published"))
+        trial = within_limit(published(name, space, rows)[done], space, record.task)
+        return _Answer(StartTrial(trial, "screen", "published"))
     return _Answer(None)
 
 

@@ -71,6 +71,10 @@ class SpaceSpec(Frozen):
     """Tune rows that an evaluation scores at most."""
     allocation: Allocation = "plausible"
     """Who gets the trials beyond the screen phase: the methods that can still win, or all methods the same number."""
+    max_parameters: int | None = Field(default=None, ge=1)
+    """Numbers that a configuration may store, the head included; larger ones are made smaller or left out."""
+    max_latency_ms: float | None = Field(default=None, gt=0)
+    """Milliseconds per example that a method may take to be the best."""
     configurations: tuple[Variant, ...] = ()
     """Configurations of the user's own, each tried once beside the methods' published settings."""
 
