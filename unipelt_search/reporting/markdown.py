@@ -107,8 +107,10 @@ def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
     whole = [row for row in report.ablation if row.layer is None]
     if whole:
         yield "## Without a submodule"
-        body = ((_plain(row.name), row.submodule, words.score(row.value), words.signed(-row.drop)) for row in whole)
-        yield _table(("method", "without", metric, "change"), body, numbers=(2, 3))
+        body = (
+            (_plain(row.name), row.submodule, words.score(row.value), words.drop(row), words.role(row)) for row in whole
+        )
+        yield _table(("method", "without", metric, "change", "the submodule"), body, numbers=(2, 3))
 
 
 def _notices(report: StudyReport) -> Iterator[str]:
