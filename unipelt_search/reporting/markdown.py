@@ -29,6 +29,7 @@ def render_markdown(report: StudyReport) -> str:
     parts = [
         f"# {_plain(report.study.name)}",
         f"**{_plain(report.verdict.sentence)}**",
+        *([_plain(report.verdict.power.sentence)] if report.verdict.power else []),
         f"Task {_plain(task.name)} ({words.task_kind(task)}), backbone {_plain(report.study.backbone)}, metric "
         f"{_plain(metric)}.",
         *_leaderboard(report, metric),
