@@ -18,7 +18,8 @@ from unipelt_search import failpoints
 from unipelt_search.errors import NoUsableTrialError, StudyExistsError, UnipeltError
 from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
-from unipelt_search.search.driver import FINISHED, Assignment, Driver
+from unipelt_search.search.assignment import Assignment
+from unipelt_search.search.driver import FINISHED, Driver
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import LoraSpec, RunSpec, TrainingSpec, TrialSpec

@@ -13,16 +13,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
 from unipelt_search.errors import NoUsableTrialError, RunLostError, StorageError, StudyChangedError
-from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialRecord, TrialState
+from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.search.assignment import Assignment, make_assignment
+from unipelt_search.search.checkpoint_folders import remove_finished, remove_run_folder
 from unipelt_search.search.heartbeat import Heartbeat
 from unipelt_search.search.plan import (
     Clock,
@@ -35,8 +36,6 @@ from unipelt_search.search.plan import (
     next_step,
 )
 from unipelt_search.search.snapshot import snapshot
-from unipelt_search.specs.seeds import run_seeds
-from unipelt_search.specs.trial import RunSpec
 from unipelt_search.storage.leases import LEASE_SECONDS
 from unipelt_search.storage.owners import new_owner, shown_owner
 from unipelt_search.storage.store import StudyStore
@@ -57,19 +56,6 @@ class Ended(Enum):
 
 
 FINISHED: Final = Ended.FINISHED
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """One attempt of one run, for a worker."""
-
-    run_id: str
-    attempt: int
-    run: RunSpec
-    label: str
-    """For the progress line, for example ``trial 4 lora (tune)``."""
-    checkpoint: Path | None
-    """Where the run's weights are to be written, if anywhere."""
 
 
 class Driver:
@@ -96,7 +82,8 @@ class Driver:
             name: A study that exists.
             workers: Runs at a time.
             watch: Is shown every snapshot.
-            checkpoints: Folder for the weights of each finalist's first confirm run.
+            checkpoints: Folder for the weights of each finalist's first confirm run, and for the states of the runs
+                that train; None keeps neither.
             now: A clock in seconds.
             lease_seconds: How long a run stays with a driver that gives no sign of life.
         """
@@ -110,10 +97,12 @@ class Driver:
         self._began: dict[str, float] = {}
         self._run_seconds: dict[str, float] = {}
         self._failures: list[str] = []
+        self._noted_problem = False
         self._record = store.load(name, details=False)
         store.leases.release_dead(self._record.id)
         store.repair_mirror(self._record.id)
         self._reload()
+        self._tidy()
 
     def __enter__(self) -> Self:
         """Begin to renew the leases, and say who else works on the study."""
@@ -176,23 +165,36 @@ class Driver:
             except StudyChangedError:
                 self._reload()
 
-    def on_evaluation(self, run_id: str, attempt: int, row: EvaluationRow) -> None:
+    def on_evaluation(
+        self,
+        run_id: str,
+        attempt: int,
+        row: EvaluationRow,
+        *,
+        checkpoint: str | None = None,
+        problem: str | None = None,
+    ) -> None:
         """Keep an evaluation of a running run.
 
         Args:
             run_id: The run.
             attempt: Its attempt.
             row: What was measured.
+            checkpoint: Where the run's state was kept behind it, if anywhere.
+            problem: Why it could not be kept; the first one becomes a notice.
         """
         if not self._holds(run_id, attempt):
             return
         try:
-            self._store.record_evaluation(run_id, attempt, row)
+            self._store.record_evaluation(run_id, attempt, row, checkpoint)
         except RunLostError:
             self._lose(run_id)
             return
         self._began[run_id] = self._now() - row.seconds  # leaves out how long a cold worker took to start
         self._publish(f"{self._running[run_id].label}: {row.value:.3f} at step {row.step}")
+        if problem is not None and not self._noted_problem:
+            self._noted_problem = True
+            self._note(problem)
 
     def on_result(self, run_id: str, attempt: int, result: RunResult) -> None:
         """Keep the result of a run.
@@ -211,28 +213,38 @@ class Driver:
             return
         self._failures.clear()
         self._run_seconds[run_id] = self._now() - self._began[run_id]
-        label = self._running.pop(run_id).label
+        label = self._drop(run_id)
         self._reload()
         score = result.select[self._record.task.metric] if result.select else result.tune
         self._publish(f"{label} scored {score:.3f}")
 
-    def on_error(self, run_id: str, attempt: int, message: str) -> None:
+    def on_error(self, run_id: str, attempt: int, message: str, *, memory: bool = False) -> None:
         """Keep the failure of a run; the study goes on.
 
         Args:
             run_id: The run.
             attempt: Its attempt.
             message: The cause, one line.
+            memory: Whether want of memory is the cause, for which a run is done again once, with half of the rows at
+                a time.
         """
         if not self._holds(run_id, attempt):
             return  # its worker died after it had answered
+        again = memory and self._running[run_id].micro_batch is None
         try:
-            self._store.fail_run(run_id, attempt, message)
+            if again:
+                self._store.leases.retry(run_id, attempt, message)
+            else:
+                self._store.fail_run(run_id, attempt, message)
         except RunLostError:
             self._lose(run_id)
             return
+        if again:
+            label = self._running.pop(run_id).label
+            self._note(f"{label} is done again with half of the rows at a time, which changes no result: {message}")
+            return
         self._failures.append(message)
-        label = self._running.pop(run_id).label
+        label = self._drop(run_id)
         self._reload()
         self._publish(f"{label} failed: {message}")
 
@@ -259,9 +271,7 @@ class Driver:
         self._reload()
         if self._record.state is not StudyState.RUNNING:
             self._store.set_state(self._record.id, StudyState.RUNNING)
-        self._store.add_notice(self._record.id, sentence)
-        self._reload()
-        self._publish(sentence)
+        self._note(sentence)
 
     def conclude(self) -> None:
         """Set the state in which the study ends after its last run.
@@ -291,11 +301,31 @@ class Driver:
             self._store.set_state(self._record.id, state)
         self._store.repair_mirror(self._record.id)
         self._reload()
+        self._tidy()
         self._publish(event)
 
     def _holds(self, run_id: str, attempt: int) -> bool:
         assignment = self._running.get(run_id)
         return assignment is not None and assignment.attempt == attempt
+
+    def _drop(self, run_id: str) -> str:
+        """Forget a run that has ended, with what it had kept to go on; returns its label."""
+        assignment = self._running.pop(run_id)
+        if assignment.progress is not None:
+            remove_run_folder(assignment.progress)
+        return assignment.label
+
+    def _tidy(self) -> None:
+        """Remove what finished runs have left behind."""
+        if self._checkpoints is not None:
+            runs = [run for trial in self._record.trials for run in trial.runs]
+            remove_finished(self._checkpoints, {run.id for run in runs if run.state.is_finished()})
+
+    def _note(self, sentence: str) -> None:
+        """Add a notice to the study, and show it."""
+        self._store.add_notice(self._record.id, sentence)
+        self._reload()
+        self._publish(sentence)
 
     def _lose(self, run_id: str) -> None:
         label = self._running.pop(run_id).label
@@ -326,20 +356,8 @@ class Driver:
     def _start(self, run: RunRecord) -> Assignment:
         attempt = self._store.start_run(run.id, self._owner, self._lease_seconds)
         self._reload()
-        trial = self._record.trials[run.trial]
-        first_confirm = run.phase == "confirm" and run.seed_index == 1
-        assignment = Assignment(
-            run_id=run.id,
-            attempt=attempt,
-            run=RunSpec(
-                trial=trial.spec,
-                seeds=run_seeds(self._record.spec.seed, run.seed_index),
-                confirm=run.phase == "confirm",
-                ablation=first_confirm,
-            ),
-            label=_label(trial, run),
-            checkpoint=self._checkpoints / f"trial-{trial.number}" if self._checkpoints and first_confirm else None,
-        )
+        earlier = self._store.leases.earlier_attempts(run.id)
+        assignment = make_assignment(self._record, run, attempt, earlier, self._checkpoints)
         self._running[run.id] = assignment
         self._share = self._share_of_time()
         self._began[run.id] = self._now()
@@ -369,8 +387,3 @@ class Driver:
         if self._watch is not None:
             running = [assignment.label for assignment in self._running.values()]
             self._watch(snapshot(self._record, self._clock(), running, event))
-
-
-def _label(trial: TrialRecord, run: RunRecord) -> str:
-    seed = f", seed {run.seed_index}" if run.phase == "confirm" else ""
-    return f"trial {trial.number} {trial.name} ({run.phase}{seed})"

@@ -13,8 +13,8 @@ from unipelt_search.search.space import FEWEST_STEPS, configured, published, ste
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.training.costs import RunTiming
 from unipelt_search.training.evaluate import ABLATION_ROWS
-from unipelt_search.training.train import RunTiming
 
 _SPARED = 0.9
 """Share of a time limit that is planned; the rest is for starting up, and for what takes longer than it was timed."""

@@ -22,7 +22,8 @@ from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask, encode_task
 from unipelt_search.tasks.task import Task
-from unipelt_search.training.train import RunTiming, time_run
+from unipelt_search.training.costs import RunTiming
+from unipelt_search.training.train import time_run
 
 _CUT_SHARE_WORTH_A_NOTICE = 0.05
 

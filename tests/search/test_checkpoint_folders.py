@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from unipelt_search.search.checkpoint_folders import remove_finished, remove_run_folder, run_folder
+
+ONE, TWO = "1" * 32, "2" * 32
+
+
+def fill(folder: Path) -> Path:
+    (folder / "0001-000000005").mkdir(parents=True)
+    (folder / "0001-000000005" / "manifest.json").write_text("{}")
+    return folder
+
+
+def test_a_run_stays_in_the_folder_of_its_newest_checkpoint_as_long_as_it_is_there(tmp_path: Path) -> None:
+    here, elsewhere = tmp_path / "here", fill(tmp_path / "elsewhere" / "running" / ONE)
+    assert run_folder(here, ONE, None) == here / "running" / ONE
+    newest = elsewhere / "0001-000000005"
+    assert run_folder(here, ONE, str(newest)) == elsewhere
+    newest.rename(newest.with_name("gone"))
+    assert run_folder(here, ONE, str(newest)) == here / "running" / ONE
+
+
+def test_a_relative_place_becomes_absolute_because_workers_stand_elsewhere() -> None:
+    assert run_folder(Path("out"), ONE, None) == Path.cwd() / "out" / "running" / ONE
+
+
+def test_the_last_run_takes_the_folder_of_all_with_it(tmp_path: Path) -> None:
+    one, two = (fill(tmp_path / "running" / name) for name in (ONE, TWO))
+    remove_run_folder(one)
+    assert [path.name for path in (tmp_path / "running").iterdir()] == [TWO]
+    remove_run_folder(two)
+    remove_run_folder(two)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_runs_folder_is_left_alone(tmp_path: Path) -> None:
+    for folder in (fill(tmp_path / "running" / "mine"), fill(tmp_path / "other" / ONE)):
+        remove_run_folder(folder)
+        assert folder.is_dir()
+
+
+def test_only_finished_runs_are_removed(tmp_path: Path) -> None:
+    remove_finished(tmp_path, {ONE})
+    fill(tmp_path / "running" / ONE)
+    fill(tmp_path / "running" / TWO)
+    remove_finished(tmp_path, {ONE, "f" * 32})
+    assert [path.name for path in (tmp_path / "running").iterdir()] == [TWO]
