@@ -68,7 +68,7 @@ def list_studies(*, storage: str | None = None) -> list[StudyLine]:
 
 
 def delete_study(name: str, *, storage: str | None = None) -> None:
-    """Delete a study with all that the database holds of it.
+    """Delete a study with all that the database holds of it, and the checkpoints of runs that are not finished.
 
     Args:
         name: Its name.
@@ -77,7 +77,14 @@ def delete_study(name: str, *, storage: str | None = None) -> None:
     Raises:
         StudyNotFoundError: There is none of that name.
     """
-    StudyStore.open(storage_url(storage), create=False).delete_study(name)
+    from unipelt_search.search.checkpoint_folders import remove_run_folder
+
+    store = StudyStore.open(storage_url(storage), create=False)
+    study_id = store.find(name)
+    checkpoints = store.leases.checkpoints(study_id) if study_id else ()
+    store.delete_study(name)
+    for checkpoint in checkpoints:
+        remove_run_folder(Path(checkpoint).parent)
 
 
 def run_study(
@@ -127,8 +134,9 @@ def run_study(
     ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
         ready = ready.within_time(backbone)
+    kept_bytes = ready.checkpoint_bytes(backbone) if out is not None else 0
     del backbone  # the workers load their own
-    interrupted = _search(ready, url, found, out=out, command=command, watch=watch, began=began)
+    interrupted = _search(ready, url, found, out=out, kept_bytes=kept_bytes, command=command, watch=watch, began=began)
     return _deliver(url, spec.name, out, interrupted=interrupted)
 
 
@@ -241,11 +249,13 @@ def _search(
     found: StudyRecord | None,
     *,
     out: Path | None,
+    kept_bytes: int,
     command: str,
     watch: Watch | None,
     began: float,
 ) -> bool:
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
+    from unipelt_search.search.checkpoint_folders import room_sentence
     from unipelt_search.search.driver import Driver
     from unipelt_search.search.executor import execute, open_ray
 
@@ -270,6 +280,8 @@ def _search(
             if found is None:
                 for notice in dict.fromkeys((*driver.record.task.notices, *driver.record.notices)):
                     driver.tell(f"Note: {notice}")
+            if checkpoints is not None:
+                driver.tell(room_sentence(checkpoints, kept_bytes * capacity.workers))
             try:
                 finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
             except KeyboardInterrupt:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unipelt_search.search.checkpoint_folders import remove_finished, remove_run_folder, run_folder
+from unipelt_search.search.checkpoint_folders import remove_finished, remove_run_folder, room_sentence, run_folder
 
 ONE, TWO = "1" * 32, "2" * 32
 
@@ -47,3 +47,11 @@ def test_only_finished_runs_are_removed(tmp_path: Path) -> None:
     fill(tmp_path / "running" / TWO)
     remove_finished(tmp_path, {ONE, "f" * 32})
     assert [path.name for path in (tmp_path / "running").iterdir()] == [TWO]
+
+
+def test_the_room_is_compared_with_what_is_free(tmp_path: Path) -> None:
+    place = tmp_path / "not" / "yet" / "there"
+    assert room_sentence(place, 12_400_000) == f"While they train, runs keep up to 12 MB of checkpoints below {place}."
+    scarce = room_sentence(place, 10**18)
+    assert "up to 1,000,000,000,000 MB" in scarce
+    assert scarce.endswith("MB are free. Make room, or what does not fit is not kept.")

@@ -181,11 +181,12 @@ def test_a_failed_attempt_that_is_worth_another_one_leaves_the_run_waiting(
     run = waiting[0]
     attempt = store.start_run(run, "me")
     store.record_evaluation(run, attempt, run_result().evaluations[1], "/kept/2")
-    store.leases.retry(run, attempt, "no memory\x00")
+    store.leases.retry(study, run, attempt, "no memory\x00", "It is done again.")
     assert states(store)[0] is RunState.WAITING
     assert attempts(store, run) == [("failed", "no memory\\x00", "/kept/2", 80)]
     assert store.leases.earlier_attempts(run) == EarlierAttempts(failed=1, checkpoint="/kept/2")
     with pytest.raises(RunLostError):
-        store.leases.retry(run, attempt, "no memory")
+        store.leases.retry(study, run, attempt, "no memory", "And again.")
+    assert store.load("first").notices == ("It is done again.",)
     store.finish_run(run, store.start_run(run, "me"), run_result())
     assert store.load("first").trials[0].runs[0].error is None

@@ -111,7 +111,7 @@ def machine_over(
                 "evaluation": lambda: store.record_evaluation(run_id, attempt, result().evaluations[0]),
                 "finish": lambda: store.finish_run(run_id, attempt, result(0.5)),
                 "fail": lambda: store.fail_run(run_id, attempt, "no memory"),
-                "retry": lambda: store.leases.retry(run_id, attempt, "no memory"),
+                "retry": lambda: store.leases.retry(self.study, run_id, attempt, "no memory", "again"),
             }
             allowed = run is not None and run.state is RunState.RUNNING and not late
             if self.expect(allowed, calls[how]) and run:

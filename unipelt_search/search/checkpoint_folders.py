@@ -15,6 +15,28 @@ RUNNING = "running"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
+def room_sentence(checkpoints: Path, most: int) -> str:
+    """Say how much room the checkpoints of a study take, and whether there is as much.
+
+    Args:
+        checkpoints: The study's folder for checkpoints; it need not be there.
+        most: What they take at a time at most, in bytes.
+
+    Returns:
+        One sentence, or two.
+    """
+    there = next(folder for folder in checkpoints.resolve().parents if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    sentence = f"While they train, runs keep up to {_megabytes(most)} of checkpoints below {checkpoints}"
+    if free > most:
+        return f"{sentence}."
+    return f"{sentence}, where {_megabytes(free)} are free. Make room, or what does not fit is not kept."
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"
+
+
 def run_folder(checkpoints: Path, run_id: str, newest: str | None) -> Path:
     """Choose where a run keeps its checkpoints: where it did so before, if that is still there.
 

@@ -230,23 +230,26 @@ class Driver:
         """
         if not self._holds(run_id, attempt):
             return  # its worker died after it had answered
-        again = memory and self._running[run_id].micro_batch is None
+        assignment = self._running[run_id]
+        again = memory and assignment.micro_batch is None
+        event = f"{assignment.label} failed: {message}"
         try:
             if again:
-                self._store.leases.retry(run_id, attempt, message)
+                event = (
+                    f"{assignment.label} is done again with half of the rows at a time, which changes no result: "
+                    f"{message}"
+                )
+                self._store.leases.retry(self._record.id, run_id, attempt, message, event)
+                self._running.pop(run_id)
             else:
                 self._store.fail_run(run_id, attempt, message)
+                self._failures.append(message)
+                self._drop(run_id)
         except RunLostError:
             self._lose(run_id)
             return
-        if again:
-            label = self._running.pop(run_id).label
-            self._note(f"{label} is done again with half of the rows at a time, which changes no result: {message}")
-            return
-        self._failures.append(message)
-        label = self._drop(run_id)
         self._reload()
-        self._publish(f"{label} failed: {message}")
+        self._publish(event)
 
     def tell(self, sentence: str) -> None:
         """Show a sentence to whoever watches, beside how far the study is."""

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from unipelt_search.records.history import EarlierAttempts, RunState, StudyState
 from unipelt_search.storage.database import Database, database_now
 from unipelt_search.storage.owners import is_dead
-from unipelt_search.storage.row_writer import let_wait, running_or_raise, storable, study_or_raise
+from unipelt_search.storage.row_writer import insert_notice, let_wait, running_or_raise, storable, study_or_raise
 from unipelt_search.storage.tables import AttemptRow, AttemptState, RunRow, TrialRow
 from unipelt_search.storage.transitions import STUDY_TRANSITIONS, next_state
 
@@ -113,19 +113,22 @@ class Leases:
                 study.state = next_state(f"Study {study.name!r}", STUDY_TRANSITIONS, study.state, StudyState.STOPPED)
             return len(mine)
 
-    def retry(self, run_id: str, attempt: int, error: str) -> None:
-        """Let a run wait again whose attempt has failed.
+    def retry(self, study_id: str, run_id: str, attempt: int, error: str, notice: str) -> None:
+        """Let a run wait again whose attempt has failed, and say so in the report.
 
         Args:
+            study_id: The study's id.
             run_id: The run's id.
             attempt: The number that `start_run` returned.
             error: What went wrong.
+            notice: A sentence for the report.
 
         Raises:
             RunLostError: The run is not running in this attempt.
             StorageError: There is no such run, or the database refused.
         """
         with self._database.session(write=True, step="run.retry") as session:
+            insert_notice(session, study_id, notice)  # first, because it locks the study, as all do first
             let_wait(session, running_or_raise(session, run_id, attempt), AttemptState.FAILED, storable(error))
 
     def earlier_attempts(self, run_id: str) -> EarlierAttempts:

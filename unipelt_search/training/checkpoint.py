@@ -44,8 +44,23 @@ KEPT = 2
 """Checkpoints of a run that trains; a third one is there while it is written."""
 COPIES = 4
 """Times that a checkpoint holds what is trained: now, AdamW's two moments, and at the best evaluation."""
+_ROOM = 2**20
+"""Bytes for the names of tensors, the curve and the gates' statistics."""
 _NAME = re.compile(r"(\d{4,})-(\d{9,})")
 _HALF = ".half-"
+
+
+def checkpoint_bytes(trained: int, gates: int) -> int:
+    """Estimate what the checkpoints of a run take on the disk at a time at most.
+
+    Args:
+        trained: Numbers that are trained.
+        gates: Gates that are kept of the time before the first step, one per example, layer and name.
+
+    Returns:
+        Bytes.
+    """
+    return (KEPT + 1) * (4 * COPIES * trained + 8 * gates + _ROOM)
 
 
 def save_run(folder: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
