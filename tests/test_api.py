@@ -466,3 +466,23 @@ def test_runs_whose_workers_are_killed_go_on_in_new_ones(
         assert (run.result.tune, run.result.test) == (alone.tune, alone.test)
         for ours, theirs in zip(run.result.evaluations, alone.evaluations, strict=True):
             assert ours.train_loss == pytest.approx(theirs.train_loss, abs=1e-4)
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(240)
+def test_a_run_that_hangs_is_ended_and_the_study_goes_on(
+    ask, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNIPELT_FAILPOINTS", f"checkpoint.rename.after=delay:9999@4;log={tmp_path}/fired")
+    spec = ask(methods=("head", "unipelt_al"), trials=2)
+    spec = spec.model_copy(update={"machine": MachineSpec(concurrency=1, silence_seconds=10)})
+    study = api.run_study(spec, storage=url, out=tmp_path / "out")
+    assert (tmp_path / "fired").read_text() == "checkpoint.rename.after delay\n"
+    assert study.record.state is StudyState.COMPLETE
+    errors = [run.error for trial in study.record.trials for run in trial.runs]
+    assert errors[0] is None
+    assert len(errors) == 3
+    assert [error for error in errors if error] == [
+        "timeout: a run must give a sign every 10 s (machine.silence_seconds); this one hangs, or needs longer."
+    ]
+    assert study.record.trials[1].runs[0].attempt == 1

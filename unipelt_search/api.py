@@ -275,7 +275,9 @@ def _search(
             store.add_notice(study_id, sentence)
         store.add_seconds(study_id, time.monotonic() - began)
         checkpoints = out / "checkpoints" if out is not None else None
-        driver = Driver(store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints)
+        driver = Driver(
+            store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints, machine=spec.machine
+        )
         with driver:
             if found is None:
                 for notice in dict.fromkeys((*driver.record.task.notices, *driver.record.notices)):

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from unipelt_search.search.checkpoint_folders import remove_finished, remove_run_folder, room_sentence, run_folder
+from unipelt_search.search.space import published
+from unipelt_search.specs.study import SpaceSpec
 
 ONE, TWO = "1" * 32, "2" * 32
 
@@ -41,12 +43,21 @@ def test_what_is_no_runs_folder_is_left_alone(tmp_path: Path) -> None:
         assert folder.is_dir()
 
 
-def test_only_finished_runs_are_removed(tmp_path: Path) -> None:
-    remove_finished(tmp_path, {ONE})
-    fill(tmp_path / "running" / ONE)
-    fill(tmp_path / "running" / TWO)
-    remove_finished(tmp_path, {ONE, "f" * 32})
-    assert [path.name for path in (tmp_path / "running").iterdir()] == [TWO]
+def test_only_finished_runs_of_the_study_are_removed(fake, tmp_path: Path) -> None:
+    made = fake()
+    for run_id in (ONE, TWO):
+        number = made.add_trial(published("lora", SpaceSpec(), 100)[0], "screen")
+        trial = made.record.trials[number]
+        trial = trial.model_copy(update={"runs": (trial.runs[0].model_copy(update={"id": run_id}),)})
+        made.change(trials=(*made.record.trials[:number], trial))
+    made.end(0)
+    for place in (None, tmp_path):
+        remove_finished(place, made.record)
+    foreign = "f" * 32
+    for name in (ONE, TWO, foreign):
+        fill(tmp_path / "running" / name)
+    remove_finished(tmp_path, made.record)
+    assert sorted(path.name for path in (tmp_path / "running").iterdir()) == [TWO, foreign]
 
 
 def test_the_room_is_compared_with_what_is_free(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from unipelt_search.records.results import EvaluationRow
 from unipelt_search.search.assignment import Assignment
 from unipelt_search.search.driver import EQUAL_FAILURES, FINISHED, Driver
 from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.study import MachineSpec
 from unipelt_search.specs.variants import Variant
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.storage.tables import AttemptRow
@@ -451,6 +452,7 @@ def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, cr
     driver.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(kept))
     driver.on_error(run.run_id, run.attempt, "CUDA out of memory", memory=True)
     again = driver.next_run()
+    assert shown[-1].event == "trial 0 head (screen) goes on"
     assert (again.run_id, again.attempt, again.micro_batch, again.progress) == (run.run_id, 2, 8, kept.parent)
     sentence = (
         "trial 0 head (screen) is done again with half of the rows at a time, which changes no result: "
@@ -475,3 +477,28 @@ def test_a_second_want_of_memory_fails_the_run_even_under_another_driver(store, 
     driver.on_error(again.run_id, again.attempt, "CUDA out of memory, again", memory=True)
     failed = store.load("toy").trials[0].runs[0]
     assert (failed.state, failed.error) == (RunState.FAILED, "CUDA out of memory, again")
+
+
+def test_a_run_that_hangs_fails_and_the_study_goes_on(store, create, result, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    clock, machine = Time(), MachineSpec(silence_seconds=20.0)
+    driver = Driver(store, "toy", workers=2, checkpoints=tmp_path, machine=machine, now=clock)
+    hangs, works = driver.next_run(), driver.next_run()
+    for run in (hangs, works):
+        driver.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(keep(run)))
+    clock.now = 15.0
+    driver.on_evaluation(works.run_id, works.attempt, ROW.model_copy(update={"step": 6}))
+    assert driver.fail_overdue() == []
+    clock.now = 25.0
+    assert driver.fail_overdue() == [hangs]
+    assert driver.fail_overdue() == []
+    failed = store.load("toy").trials[0].runs[0]
+    assert failed.state is RunState.FAILED
+    assert failed.error.startswith("timeout: ")
+    assert not hangs.progress.exists()
+    driver.on_result(hangs.run_id, hangs.attempt, result(0.9))
+    assert store.load("toy").trials[0].value is None, "a late answer is dropped"
+    driver.on_result(works.run_id, works.attempt, result(0.5))
+    work(driver, result)
+    driver.conclude()
+    assert store.load("toy").state is StudyState.COMPLETE

@@ -30,6 +30,7 @@ class FakeDriver:
     def __init__(self, *answers) -> None:
         self.answers, self.heard = list(answers), []
         self.given_back: list[int] = []
+        self.overdue: list[Assignment] = []
 
     def next_run(self):
         answer = self.answers.pop(0)
@@ -40,6 +41,9 @@ class FakeDriver:
     def give_back(self, workers: int, sentence: str) -> None:
         assert "ran out of memory" in sentence
         self.given_back.append(workers)
+
+    def fail_overdue(self) -> list[Assignment]:
+        return self.overdue
 
     def on_evaluation(self, *given, **named) -> None:
         self.heard.append(("evaluation", *given, named))
@@ -91,6 +95,22 @@ def test_answers_reach_the_driver(result) -> None:
     fault = RayTaskError("step", "", ValueError("a fault of ours"))
     listener.on_trial_error(0, [], SimpleNamespace(config=CONFIG, get_pickled_error=lambda: fault))
     assert driver.heard[4] == ("error", "r1", 2, "ValueError: a fault of ours", False)
+
+
+def test_only_the_worker_of_an_overdue_run_is_ended(assignment, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(executor.ray, "kill", ended.append)
+    driver = FakeDriver()
+    trials = [
+        SimpleNamespace(config={"run_id": run, "attempt": attempt}, temporary_state=SimpleNamespace(ray_actor=actor))
+        for run, attempt, actor in (("r1", 1, "old"), ("r1", 2, "hangs"), ("r2", 2, "works"), ("r1", 2, None))
+    ]
+    listener = executor._Listener(executor._Bridge(driver))
+    listener.on_step_begin(0, trials)
+    assert ended == []
+    driver.overdue = [assignment]
+    listener.on_step_begin(1, trials)
+    assert ended == ["hangs"]
 
 
 def test_a_worker_that_ends_with_the_study_has_not_failed() -> None:

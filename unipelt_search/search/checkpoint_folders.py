@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+
+from unipelt_search.records.history import StudyRecord
 
 RUNNING = "running"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -66,13 +67,16 @@ def remove_run_folder(folder: Path) -> None:
         folder.parent.rmdir()
 
 
-def remove_finished(checkpoints: Path, finished: Collection[str]) -> None:
+def remove_finished(checkpoints: Path | None, study: StudyRecord) -> None:
     """Remove what runs have left that are finished: their driver died before it could, or their worker wrote late.
 
     Args:
-        checkpoints: The study's folder for checkpoints.
-        finished: Ids of runs that are.
+        checkpoints: The study's folder for checkpoints, if any.
+        study: The study.
     """
+    if checkpoints is None:
+        return
+    finished = {run.id for trial in study.trials for run in trial.runs if run.state.is_finished()}
     with suppress(OSError):
         for folder in (checkpoints / RUNNING).iterdir():
             if folder.name in finished:

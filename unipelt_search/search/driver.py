@@ -35,7 +35,9 @@ from unipelt_search.search.plan import (
     Wait,
     next_step,
 )
+from unipelt_search.search.run_times import RunTimes
 from unipelt_search.search.snapshot import snapshot
+from unipelt_search.specs.study import MachineSpec
 from unipelt_search.storage.leases import LEASE_SECONDS
 from unipelt_search.storage.owners import new_owner, shown_owner
 from unipelt_search.storage.store import StudyStore
@@ -72,6 +74,7 @@ class Driver:
         workers: int,
         watch: Watch | None = None,
         checkpoints: Path | None = None,
+        machine: MachineSpec | None = None,
         now: Callable[[], float] = time.monotonic,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
@@ -84,6 +87,7 @@ class Driver:
             watch: Is shown every snapshot.
             checkpoints: Folder for the weights of each finalist's first confirm run, and for the states of the runs
                 that train; None keeps neither.
+            machine: How long a run may take and be silent; None sets no limit of its own.
             now: A clock in seconds.
             lease_seconds: How long a run stays with a driver that gives no sign of life.
         """
@@ -94,15 +98,15 @@ class Driver:
         self._counted = self._looked = now()
         self._share = 1.0
         self._running: dict[str, Assignment] = {}
-        self._began: dict[str, float] = {}
-        self._run_seconds: dict[str, float] = {}
+        limits = machine or MachineSpec()
+        self._times = RunTimes(now, limits.run_seconds, limits.silence_seconds)
         self._failures: list[str] = []
         self._noted_problem = False
         self._record = store.load(name, details=False)
         store.leases.release_dead(self._record.id)
         store.repair_mirror(self._record.id)
         self._reload()
-        self._tidy()
+        remove_finished(checkpoints, self._record)
 
     def __enter__(self) -> Self:
         """Begin to renew the leases, and say who else works on the study."""
@@ -190,7 +194,7 @@ class Driver:
         except RunLostError:
             self._lose(run_id)
             return
-        self._began[run_id] = self._now() - row.seconds  # leaves out how long a cold worker took to start
+        self._times.hear(run_id, row.seconds)
         self._publish(f"{self._running[run_id].label}: {row.value:.3f} at step {row.step}")
         if problem is not None and not self._noted_problem:
             self._noted_problem = True
@@ -212,7 +216,7 @@ class Driver:
             self._lose(run_id)
             return
         self._failures.clear()
-        self._run_seconds[run_id] = self._now() - self._began[run_id]
+        self._times.finish(run_id)
         label = self._drop(run_id)
         self._reload()
         score = result.select[self._record.task.metric] if result.select else result.tune
@@ -235,10 +239,8 @@ class Driver:
         event = f"{assignment.label} failed: {message}"
         try:
             if again:
-                event = (
-                    f"{assignment.label} is done again with half of the rows at a time, which changes no result: "
-                    f"{message}"
-                )
+                why = "is done again with half of the rows at a time, which changes no result"
+                event = f"{assignment.label} {why}: {message}"
                 self._store.leases.retry(self._record.id, run_id, attempt, message, event)
                 self._running.pop(run_id)
             else:
@@ -250,6 +252,14 @@ class Driver:
             return
         self._reload()
         self._publish(event)
+
+    def fail_overdue(self) -> list[Assignment]:
+        """Let runs fail that take too long or give no sign; returns them, because their workers must be ended."""
+        late = self._times.overdue(self._running)
+        assignments = [self._running[run_id] for run_id in late]
+        for assignment in assignments:
+            self.on_error(assignment.run_id, assignment.attempt, late[assignment.run_id])
+        return assignments
 
     def tell(self, sentence: str) -> None:
         """Show a sentence to whoever watches, beside how far the study is."""
@@ -304,7 +314,7 @@ class Driver:
             self._store.set_state(self._record.id, state)
         self._store.repair_mirror(self._record.id)
         self._reload()
-        self._tidy()
+        remove_finished(self._checkpoints, self._record)
         self._publish(event)
 
     def _holds(self, run_id: str, attempt: int) -> bool:
@@ -317,12 +327,6 @@ class Driver:
         if assignment.progress is not None:
             remove_run_folder(assignment.progress)
         return assignment.label
-
-    def _tidy(self) -> None:
-        """Remove what finished runs have left behind."""
-        if self._checkpoints is not None:
-            runs = [run for trial in self._record.trials for run in trial.runs]
-            remove_finished(self._checkpoints, {run.id for run in runs if run.state.is_finished()})
 
     def _note(self, sentence: str) -> None:
         """Add a notice to the study, and show it."""
@@ -363,15 +367,15 @@ class Driver:
         assignment = make_assignment(self._record, run, attempt, earlier, self._checkpoints)
         self._running[run.id] = assignment
         self._share = self._share_of_time()
-        self._began[run.id] = self._now()
-        self._publish(f"{assignment.label} began")
+        self._times.begin(run.id)
+        self._publish(f"{assignment.label} {'goes on' if earlier.checkpoint and assignment.progress else 'began'}")
         return assignment
 
     def _clock(self) -> Clock:
         return Clock(
             seconds=self._record.wall_seconds + self._now() - self._counted,
             workers=self._workers,
-            run_seconds=self._run_seconds,
+            run_seconds=self._times.finished,
         )
 
     def _reload(self) -> None:

@@ -202,6 +202,15 @@ class _Bridge:
             "micro_batch": assignment.micro_batch,
         }
 
+    def end_overdue(self, trials: list[Trial]) -> None:
+        """End the workers of runs that take too long; others are started in their place."""
+        late = self._guard(self._driver.fail_overdue) or []
+        ended = {(assignment.run_id, assignment.attempt) for assignment in late}
+        for trial in trials if ended else ():
+            actor = trial.temporary_state.ray_actor
+            if actor is not None and (trial.config["run_id"], trial.config["attempt"]) in ended:
+                ray.kill(actor)
+
     def answer(self, config: dict[str, Any], result: dict[str, Any]) -> None:
         self._guard(lambda: self._answer(config["run_id"], config["attempt"], result))
 
@@ -263,6 +272,7 @@ class _Listener(tune.Callback):  # type: ignore[misc]  # ray's classes are untyp
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._bridge.leave_if_needed()
+        self._bridge.end_overdue(trials)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
