@@ -103,7 +103,8 @@ def run_study(
     Args:
         spec: What is asked; its budget may be larger than that of a study that exists.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
-        out: Folder for report.html, report.json and the finalists' checkpoints; None writes none of them.
+        out: Folder for report.html, report.json, the finalists' weights, and the states of the runs that train, from
+            which they go on; None writes none of them.
         command: The command line that asked, for the report.
         watch: Is shown how far the study is whenever something happens.
         frames: The data itself, a table or one per split; `spec.task.data` is only its name then.

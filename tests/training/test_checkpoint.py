@@ -176,13 +176,19 @@ def broken_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_damaged_byte_is_found(broken_off: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "count", [pytest.param(300, id="few"), pytest.param(10_000, id="many", marks=pytest.mark.slow)]
+)
+def test_every_damaged_byte_is_found(
+    count: int, broken_off: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     newest, chance, task = tmp_path / "0001-000000004", random.Random(0), tiny_task()
     shutil.copytree(broken_off / newest.name, newest)
     monkeypatch.setattr(checkpoint.shutil, "rmtree", lambda *given, **named: None)  # it is damaged again and again
-    size = (newest / TENSORS).stat().st_size
-    places = [(TENSORS, place) for place in [*range(16), *chance.sample(range(size), 100), size - 1]]
-    places += [(MANIFEST, place) for place in range(0, (newest / MANIFEST).stat().st_size, 4)]
+    sizes = {name: (newest / name).stat().st_size for name in (TENSORS, MANIFEST)}
+    places = [(name, place) for name, size in sizes.items() for place in (0, 1, 7, 8, size - 1)]
+    places += [(name, chance.randrange(size)) for _ in range(count // 2) for name, size in sizes.items()]
     with checkpoint.Pack(tiny_backbone(), [RUN]) as pack:
         optimizer = checkpoint.SlotAdamW(pack.trained(), [RUN.trial.training])
         slot = checkpoint.Slot(RUN, iter([np.empty(0)] * 9), frozenset(), task.target)
