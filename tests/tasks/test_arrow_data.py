@@ -92,6 +92,14 @@ def test_a_hub_dataset_is_read_with_its_label_names(hub: dict[tuple[str, str | N
     assert left_out == {"test": "its labels are not public"}
 
 
+def test_a_parquet_file_keeps_what_stands_for_withheld_labels(tmp_path: Path) -> None:
+    for split, labels in (("train", [1, 0]), ("test", [-1, -1])):
+        table(*labels).to_parquet(tmp_path / f"{split}.parquet")
+    assert read_parquet(tmp_path / "test.parquet", SPEC).labels == ("-1", "-1")
+    raw = read_data(SPEC.model_copy(update={"data": str(tmp_path)}))
+    assert {name: rows.labels for name, rows in raw.splits.items()} == {"train": ("good", "bad")}
+
+
 def test_faults_of_a_hub_dataset_are_named(hub: dict[tuple[str, str | None], Any]) -> None:
     hub["o/n", None] = ValueError("Config name is missing.\nPick one of: ['a', 'b']")
     with pytest.raises(DataError, match=r"Pick one of: \['a', 'b'\].*written o/n:CONFIGURATION"):

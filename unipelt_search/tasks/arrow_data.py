@@ -14,7 +14,7 @@ from huggingface_hub import HfApi, errors
 from unipelt_search.errors import DataError
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import Rows, check_columns, make_rows
+from unipelt_search.tasks.rows import WITHHELD, Rows, are_withheld, check_columns, make_rows
 
 HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
 HUB_SECONDS = 10.0
@@ -98,10 +98,8 @@ def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[d
         source = f"split {split} of {name}"
         check_columns(spec, table.column_names, source)
         columns = {column: table[column][:] for column in {*spec.text, spec.label}}
-        if all(
-            cell in (-1, None) for cell in columns[spec.label]
-        ):  # how benchmarks publish a split whose labels they keep
-            left_out[split] = "its labels are not public"
+        if are_withheld(columns[spec.label]):
+            left_out[split] = WITHHELD
         else:
             rows[split] = _arrow_rows(spec, columns, table.features, source)
     return rows, left_out
@@ -113,7 +111,7 @@ def _arrow_rows(spec: TaskSpec, columns: dict[str, list[Any]], features: dataset
         names = label.feature.names
         named = [None if cell is None else [names[number] for number in cell] for cell in columns[spec.label]]
         columns = {**columns, spec.label: named}
-    if isinstance(label, datasets.ClassLabel):
+    if isinstance(label, datasets.ClassLabel) and not are_withheld(columns[spec.label]):
         names = label.names
         named = [None if number is None or number < 0 else names[number] for number in columns[spec.label]]
         columns = {**columns, spec.label: named}
