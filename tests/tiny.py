@@ -140,7 +140,7 @@ def tiny_trial(method: str, *, learning_rate: float = 1e-2, **training: Any) -> 
     return TrialSpec(method=method, training=TrainingSpec(learning_rate=learning_rate, **settings), **PARTS[method])
 
 
-def tiny_run(trial: TrialSpec, seed_index: int = 0, **asked: bool) -> RunSpec:
+def tiny_run(trial: TrialSpec, seed_index: int = 0, **asked: int) -> RunSpec:
     """Make a run of a configuration."""
     return RunSpec(trial=trial, seeds=run_seeds(7, seed_index), **asked)
 

@@ -118,7 +118,7 @@ def run_study(
     if out is not None and out.exists() and not out.is_dir():
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
     url = storage_url(storage)
-    task = load_task(spec.task, spec.seed, frames)
+    task = load_task(spec.task, spec.seed, frames, redraws=spec.budget.seeds)
     found = _existing_study(url, spec.name)
     if found is not None:
         spec = _check_same_question(found, spec, task)
@@ -227,7 +227,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     from unipelt_search.tasks.load import load_task
 
     check_budget(spec)
-    task = load_task(spec.task, spec.seed, frames)
+    task = load_task(spec.task, spec.seed, frames, redraws=spec.budget.seeds)
     found = _existing_study(storage_url(storage), spec.name)
     if found is not None:
         spec = _check_same_question(found, spec, task)

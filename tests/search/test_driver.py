@@ -94,6 +94,14 @@ def test_a_study_runs_to_its_end(store, create, result, tmp_path: Path) -> None:
     assert (shown[-1].event, shown[-1].runs_done, shown[-1].seconds_elapsed) == ("The study is complete", 10, 100.0)
 
 
+def test_with_redraw_every_confirm_run_has_rows_of_its_own(store, spec, task, result) -> None:
+    asked = spec(trials=3, seeds=3)
+    redrawn = asked.task.model_copy(update={"train_size": 5, "redraw": True})
+    store.create_study(asked.model_copy(update={"task": redrawn}), task, {}, "")
+    done = work(Driver(store, "toy", workers=1), result)
+    assert [assignment.run.draw for assignment in done] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+
+
 def test_no_more_runs_are_started_than_there_are_workers(store, create, result) -> None:
     create(trials=3, seeds=1)
     driver = Driver(store, "toy", workers=2)

@@ -103,3 +103,27 @@ def test_overlap_is_refused_unless_it_is_allowed() -> None:
 def test_a_metric_that_does_not_fit_is_refused() -> None:
     with pytest.raises(DataError, match="pearson does not fit classification with 2 labels"):
         build_task(RawData("x", {"train": rows(*"ab" * 20)}), SPEC.model_copy(update={"metric": "pearson"}), 1)
+
+
+def test_every_confirm_run_may_have_training_rows_of_its_own() -> None:
+    raw = RawData("x", {"train": numbers(200), "validation": numbers(40), "test": numbers(20)})
+    spec = SPEC.model_copy(update={"allow_overlap": True, "train_size": 20, "redraw": True})
+    plain, task = (build_task(raw, spec.model_copy(update={"redraw": again}), 1, redraws=3) for again in (False, True))
+    assert plain.redrawn == ()
+    assert (task.train, task.tune, task.select, task.test) == (plain.train, plain.tune, plain.select, plain.test)
+    drawn = [task.train, *(draw.train for draw in task.redrawn)]
+    assert [len(part) for part in drawn] == [20] * 4
+    assert len({part.texts for part in drawn}) == 4
+    for draw in task.redrawn:
+        labels = task.target.array(draw.train.labels)
+        assert (draw.target.mean, draw.target.sd) == pytest.approx((labels.mean(), labels.std()))
+    assert any("Every confirm run draws its own 20 of 200 training rows" in notice for notice in task.notices)
+    assert build_task(raw, spec, 1, redraws=5).redrawn[:3] == task.redrawn  # more seeds later change none
+
+
+@pytest.mark.parametrize("size", [None, 200])
+def test_there_must_be_other_rows_to_draw(size: int | None) -> None:
+    raw = RawData("x", {"train": numbers(200), "validation": numbers(40), "test": numbers(20)})
+    spec = SPEC.model_copy(update={"allow_overlap": True, "train_size": size, "redraw": True})
+    with pytest.raises(DataError, match="task.redraw needs a --train-size below the number of training rows, 200"):
+        build_task(raw, spec, 1, redraws=3)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -9,7 +11,7 @@ from tiny import tiny_tokenizer
 from unipelt_search.errors import BackboneError
 from unipelt_search.tasks.encode import CHARACTERS_PER_TOKEN, EncodedTask, encode_task, encode_texts, pad_token_id
 from unipelt_search.tasks.target import Target
-from unipelt_search.tasks.task import Split, Task
+from unipelt_search.tasks.task import Draw, Split, Task
 
 CLS, SEP, FIRST = 2, 3, 4
 
@@ -101,3 +103,14 @@ def test_texts_without_labels_are_encoded_alike() -> None:
 
 def test_padding_is_any_number_of_the_vocabulary() -> None:
     assert [pad_token_id(bare_tokenizer(**special)) for special in ({}, {"eos_token": "[END]"})] == [0, 2]
+
+
+def test_redrawn_training_rows_are_encoded_and_take_the_place_of_the_search_rows() -> None:
+    made = task(("w0",), ("w1 w2",))
+    other = Split((("w3 w3",),), (1,))
+    target = Target("classification", ("a", "b"), weights=(2.0, 1.0))
+    encoded = encode_task(replace(made, redrawn=(Draw(target, other),)), tiny_tokenizer(), 16)
+    assert encoded.of_draw(0) is encoded
+    redrawn = encoded.of_draw(1)
+    assert (redrawn.target, len(redrawn.train), list(redrawn.train.labels)) == (target, 1, [1])
+    assert (redrawn.tune, redrawn.select, redrawn.test) == (encoded.tune, encoded.select, encoded.test)

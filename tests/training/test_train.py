@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tiny import PARTS, tiny_backbone, tiny_run, tiny_task, tiny_trial
 from unipelt_search.errors import DivergedError
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.tasks.encode import EncodedDraw
 from unipelt_search.tasks.metrics import metrics_for, score_all
 from unipelt_search.tasks.target import PlainKind, Target
 from unipelt_search.training import train as train_module
@@ -177,3 +179,40 @@ def test_timing_a_run_leaves_the_backbone_as_it_was(method: str) -> None:
     with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
         assert (timing.trained_parameters, timing.stored_parameters) == pack.counts(0)[:2]
     assert all(torch.equal(before[name], tensor) for name, tensor in backbone.model.state_dict().items())
+
+
+def test_a_run_trains_on_the_rows_of_its_draw() -> None:
+    first, second = tiny_task(), tiny_task(train=16)
+    task = replace(first, redrawn=(EncodedDraw(second.target, second.train),))
+    backbone = tiny_backbone()
+    trial = tiny_trial("lora", steps=8, batch_size=4, evaluations=2)
+    runs = [tiny_run(trial, draw=draw) for draw in (0, 1, 0)]
+    of_all = train(runs, backbone, task)
+    alone = [*train([runs[0]], backbone, first), *train([runs[0]], backbone, replace(first, train=second.train))]
+    found, expected = (
+        [result.evaluations[-1].train_loss for result in results if isinstance(result, RunResult)]
+        for results in (of_all, [alone[0], alone[1], alone[0]])
+    )
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert found[0] != found[1]
+    *_, result = train_events(runs[1], backbone, task)
+    assert isinstance(result, RunResult)
+    assert result.evaluations[-1].train_loss == pytest.approx(expected[1], rel=1e-5)
+
+
+def test_a_confirmed_run_keeps_its_answer_to_every_row() -> None:
+    for kind in ("classification", "regression", "multi_label"):
+        task = tiny_task(kind=kind)
+        backbone = tiny_backbone(classes=task.target.outputs)
+        (result,) = train([tiny_run(tiny_trial("head"), confirm=True)], backbone, task)
+        assert isinstance(result, RunResult)
+        assert [answers.split for answers in result.answers] == ["select", "test"]
+        scored = ((task.select, result.select), (task.test, result.test))
+        for answers, (encoded, scores) in zip(result.answers, scored, strict=True):
+            labels, predicted = (task.target.array(part) for part in (answers.labels, answers.predicted))
+            assert (labels == encoded.labels).all()
+            assert score_all(task.target, labels, predicted) == scores
+        assert RunResult.model_validate_json(result.model_dump_json()).answers == result.answers
+    (searched,) = train([tiny_run(tiny_trial("head"))], tiny_backbone(), tiny_task())
+    assert isinstance(searched, RunResult)
+    assert searched.answers == ()

@@ -50,6 +50,9 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Every ran
 TrainSize = Annotated[
     int | None, typer.Option("--train-size", metavar="K", help="Draw this many training rows, stratified.")
 ]
+Redraw = Annotated[
+    bool, typer.Option("--redraw", help="Draw --train-size rows anew for every confirm run; the verdict covers that.")
+]
 MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is compared; it must fit the labels.")]
 AllowOverlap = Annotated[
     bool, typer.Option("--allow-overlap", help="Allow many validation or test rows among the training rows.")

@@ -43,6 +43,7 @@ def run(
     seeds: options.Seeds = None,
     seed: options.Seed = None,
     train_size: options.TrainSize = None,
+    redraw: options.Redraw = False,
     metric: options.MetricName = None,
     allow_overlap: options.AllowOverlap = False,
     storage: options.Storage = None,

@@ -22,6 +22,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "metric": ("task", "metric"),
     "allow_overlap": ("task", "allow_overlap"),
     "train_size": ("task", "train_size"),
+    "redraw": ("task", "redraw"),
     "model": ("backbone", "model"),
     "methods": ("space", "methods"),
     "trials": ("budget", "trials"),

@@ -335,6 +335,7 @@ class Driver:
                 trial=trial.spec,
                 seeds=run_seeds(self._record.spec.seed, run.seed_index),
                 confirm=run.phase == "confirm",
+                draw=run.seed_index if self._record.spec.task.redraw else 0,
                 ablation=first_confirm,
             ),
             label=_label(trial, run),

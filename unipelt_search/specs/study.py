@@ -37,6 +37,8 @@ class TaskSpec(Frozen):
     """Whether more than a tenth of the validation or test rows may be among the training rows."""
     train_size: int | None = Field(default=None, ge=1)
     """Draw this many training rows, stratified; None keeps all."""
+    redraw: bool = False
+    """Whether every confirm run draws `train_size` training rows anew, so that the verdict covers their choice too."""
     carve: int | None = Field(default=None, ge=1)
     """Make this many further training rows the validation split (the paper's protocol)."""
     test: Literal["test", "validation"] = "test"

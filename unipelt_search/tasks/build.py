@@ -9,16 +9,17 @@ from unipelt_search.tasks.metrics import choose_metric
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import choose_test, split_rows
 from unipelt_search.tasks.target import make_target
-from unipelt_search.tasks.task import Split, Task, fingerprint_of
+from unipelt_search.tasks.task import Draw, Split, Task, fingerprint_of
 
 
-def build_task(raw: RawData, spec: TaskSpec, seed: int) -> Task:
+def build_task(raw: RawData, spec: TaskSpec, seed: int, *, redraws: int = 0) -> Task:
     """Build a task from what was read.
 
     Args:
         raw: What was read.
         spec: What a label is, how many rows to carve and draw, and the metric.
         seed: The data seed.
+        redraws: How often the training rows are drawn anew, with `spec.redraw`.
 
     Returns:
         The task.
@@ -32,8 +33,11 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int) -> Task:
             f"task.class_weights must be none for regression, which has no classes; got {spec.class_weights!r}."
         )
     labels = order_labels(raw, kind)
-    rows = split_rows(raw, spec, seed, kind)
-    target = make_target(kind, labels, rows.train.labels, balanced=spec.class_weights == "balanced")
+    rows = split_rows(raw, spec, seed, kind, redraws=redraws if spec.redraw else 0)
+    target, *targets = (
+        make_target(kind, labels, part.labels, balanced=spec.class_weights == "balanced")
+        for part in (rows.train, *rows.redrawn)
+    )
     metric, metric_notices = choose_metric(spec.metric, raw.name, target)
     if not spec.allow_overlap:
         check_overlap(rows)
@@ -47,6 +51,7 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int) -> Task:
         target=target,
         metric=metric,
         **splits,
+        redrawn=tuple(Draw(own, numbered(part)) for own, part in zip(targets, rows.redrawn, strict=True)),
         fingerprint=fingerprint_of(target, splits),
         notices=(*raw.notices, *kind_notices, *metric_notices, *rows.notices, *find_notices(rows, target)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +38,14 @@ class EncodedSplit:
 
 
 @dataclass(frozen=True)
+class EncodedDraw:
+    """Another draw of training rows."""
+
+    target: Target
+    train: EncodedSplit
+
+
+@dataclass(frozen=True)
 class EncodedTask:
     """A task as a backbone reads it."""
 
@@ -51,6 +59,15 @@ class EncodedTask:
     test: EncodedSplit
     truncated_share: float
     """Share of all rows that were longer than allowed and were cut."""
+    redrawn: tuple[EncodedDraw, ...] = ()
+    """Training rows of the confirm runs 1, 2, … where each has its own."""
+
+    def of_draw(self, number: int) -> EncodedTask:
+        """Return the task with other training rows: 0 is those that it has, 1 the first of `redrawn`."""
+        if number == 0:
+            return self
+        draw = self.redrawn[number - 1]
+        return replace(self, target=draw.target, train=draw.train)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -87,6 +104,10 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
         metric=task.metric,
         pad_token_id=pad_token_id(tokenizer),
         **splits,
+        redrawn=tuple(
+            EncodedDraw(draw.target, _encode_split(draw.train, draw.target, tokenizer, max_length)[0])
+            for draw in task.redrawn
+        ),
         truncated_share=sum(cut for _, cut in encoded.values()) / rows,
     )
 

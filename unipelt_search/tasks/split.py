@@ -40,6 +40,8 @@ class RawSplits:
     select: Rows
     test: Rows
     notices: tuple[str, ...]
+    redrawn: tuple[Rows, ...] = ()
+    """Other draws of as many training rows."""
 
 
 def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
@@ -118,7 +120,9 @@ def strata_of(labels: Sequence[str], kind: PlainKind, most: int | None = None) -
     ]
 
 
-def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "classification") -> RawSplits:
+def split_rows(
+    raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "classification", *, redraws: int = 0
+) -> RawSplits:
     """Carve the splits that are missing, draw the training rows, and halve the validation rows.
 
     Args:
@@ -126,6 +130,7 @@ def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "class
         spec: How many rows to carve and to draw.
         seed: The data seed.
         kind: What a label is.
+        redraws: How often the training rows are drawn anew, with `spec.redraw`.
 
     Returns:
         The rows by job, with notices on what was carved.
@@ -135,14 +140,24 @@ def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "class
     """
     whole, validation, test, notices = _carve(raw, spec, seed, kind)
     train = whole
+    redrawn: tuple[Rows, ...] = ()
     if spec.train_size is not None:
         if spec.train_size > len(whole):
             raise DataError(
                 f"--train-size must be at most the number of training rows, {len(whole)}; got {spec.train_size}."
             )
         strata = strata_of(whole.labels, kind, spec.train_size)
-        drawn, _ = stratified_take(strata, spec.train_size, derive_seed(seed, "train_size"), every_class=True)
-        train = whole.take(drawn)
+        seeds = [derive_seed(seed, "train_size", *path) for path in ((), *((n,) for n in range(1, redraws + 1)))]
+        draws = [stratified_take(strata, spec.train_size, draw, every_class=True)[0] for draw in seeds]
+        train, *others = map(whole.take, draws)
+        redrawn = tuple(others)
+    if spec.redraw:
+        if len(train) == len(whole):
+            raise DataError(
+                f"task.redraw needs a --train-size below the number of training rows, {len(whole)}, so that other rows "
+                "can be drawn. Give a smaller --train-size, or leave redraw out."
+            )
+        notices.append(f"Every confirm run draws its own {len(train)} of {len(whole)} training rows.")
     if len(validation) < 2:
         raise DataError(
             f"Validation must have at least 2 rows, one to choose settings and one to decide; got {len(validation)}. "
@@ -150,7 +165,7 @@ def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "class
         )
     strata = strata_of(validation.labels, kind)
     tune, select = stratified_take(strata, len(validation) // 2, derive_seed(seed, "halve"))
-    return RawSplits(whole, train, validation.take(tune), validation.take(select), test, tuple(notices))
+    return RawSplits(whole, train, validation.take(tune), validation.take(select), test, tuple(notices), redrawn)
 
 
 def _carve(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind) -> tuple[Rows, Rows, Rows, list[str]]:

@@ -31,6 +31,15 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Another draw of training rows."""
+
+    target: Target
+    """With the mean, the sd and the class weights of these rows."""
+    train: Split
+
+
+@dataclass(frozen=True)
 class Task:
     """A labelled dataset, ready to be encoded."""
 
@@ -50,6 +59,8 @@ class Task:
     """16 hexadecimal digits over every row that is used, split by split."""
     notices: tuple[str, ...]
     """What the user should know about the data, one sentence each."""
+    redrawn: tuple[Draw, ...] = ()
+    """Training rows of the confirm runs 1, 2, … where each has its own."""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def train_events(
         BackboneError: The configuration cannot attach to the backbone.
     """
     with Pack(backbone, [run]) as pack:
-        for _, event in _PackTraining(pack, [run], task, tune_rows).events(checkpoint):
+        for _, event in _PackTraining(pack, [run], task.of_draw(run.draw), tune_rows).events(checkpoint):
             if isinstance(event, DivergedError):
                 raise event
             yield event
@@ -66,7 +66,7 @@ def train_events(
 def train(
     runs: Sequence[RunSpec], backbone: Backbone, task: EncodedTask, *, tune_rows: int = TUNE_ROWS
 ) -> list[RunResult | DivergedError]:
-    """Train several runs: as one pack, those that must be alone each in its own.
+    """Train several runs: those with the same training rows as one pack, those that must be alone each in its own.
 
     Args:
         runs: What to train.
@@ -81,12 +81,15 @@ def train(
         BackboneError: A configuration cannot attach to the backbone.
     """
     alone = [i for i, run in enumerate(runs) if must_be_alone(backbone, run.trial)]
-    groups = [[i] for i in alone] + [[i for i in range(len(runs)) if i not in alone]]
+    draws = sorted({run.draw for run in runs})
+    packed = [[i for i, run in enumerate(runs) if i not in alone and run.draw == draw] for draw in draws]
+    groups = [[i] for i in alone] + packed
     results: dict[int, RunResult | DivergedError] = {}
     for group in filter(None, groups):
         members = [runs[i] for i in group]
         with Pack(backbone, members) as pack:
-            for slot, event in _PackTraining(pack, members, task, tune_rows).events(None):
+            rows = task.of_draw(members[0].draw)
+            for slot, event in _PackTraining(pack, members, rows, tune_rows).events(None):
                 if not isinstance(event, EvaluationRow):
                     results[group[slot]] = event
     return [results[i] for i in range(len(runs))]
