@@ -10,22 +10,21 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from in_process import train_in_process
 
 import tiny
 from unipelt_search import api
 from unipelt_search.errors import BackboneError, NoUsableTrialError, RequestError, StudyExistsError, StudyNotFoundError
 from unipelt_search.pelt.backbone import load_backbone
 from unipelt_search.records.history import RunState, StudyState
-from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.records.results import RunResult
 from unipelt_search.reporting.markdown import render_markdown
 from unipelt_search.search import executor
-from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED
 from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.seeds import run_seeds
@@ -34,7 +33,7 @@ from unipelt_search.specs.trial import RunSpec
 from unipelt_search.specs.variants import Variant
 from unipelt_search.tasks.encode import encode_task
 from unipelt_search.tasks.load import load_task
-from unipelt_search.training.train import train, train_events
+from unipelt_search.training.train import train
 
 METHODS = ("head", "lora", "unipelt_al")
 
@@ -85,26 +84,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Train in this process instead of on Ray; returns the labels of the runs, as they begin."""
-    begun: list[str] = []
-
-    @contextmanager
-    def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
-        yield Capacity("cpu", 1, 1.0, 0.0)
-
-    def execute(driver, capacity, task, backbone, tune_rows) -> bool:
-        loaded = load_backbone(backbone, task.target.outputs, "cpu")
-        while (assignment := driver.next_run()) is not FINISHED:
-            begun.append(assignment.label)
-            for event in train_events(
-                assignment.run, loaded, task, checkpoint=assignment.checkpoint, tune_rows=tune_rows
-            ):
-                tell = driver.on_evaluation if isinstance(event, EvaluationRow) else driver.on_result
-                tell(assignment.run_id, assignment.attempt, event)
-        return True
-
-    monkeypatch.setattr(executor, "open_ray", open_ray)
-    monkeypatch.setattr(executor, "execute", execute)
-    return begun
+    return train_in_process(monkeypatch)
 
 
 def test_a_study_runs_and_reports(ask, url: str, here: list[str], tmp_path: Path) -> None:
