@@ -58,6 +58,8 @@ def describe(family: Family, pooling: str) -> list[str]:
     places = fused[stack.fused] if stack.fused else f"`{stack.query}`, `{stack.value}`"
     stacks = "encoder and decoder: " if len(family.stacks) > 1 else ""
     prefix = "spliced into its softmax" if family.spliced_prefix else "attention function"
+    if family.positions:
+        prefix += "; can shift"
     own = f"`{family.pooler}`" if family.pooler else "the head's"
     native = "last real token" if family.causal else "decoder's last token" if len(family.stacks) > 1 else own
     return [f"{stacks}{places}; `{stack.ffn_out}`", prefix, native]

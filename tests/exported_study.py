@@ -19,7 +19,7 @@ from unipelt_search.records.history import RunRecord, RunState, StudyRecord, Stu
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, StudySpec, TaskSpec
-from unipelt_search.specs.trial import RunSpec
+from unipelt_search.specs.trial import PrefixSpec, RunSpec
 from unipelt_search.tasks.encode import encode_task, encode_texts, pad_token_id
 from unipelt_search.tasks.load import load_task
 from unipelt_search.training.batches import make_batch
@@ -67,7 +67,14 @@ def save_toy(folder: Path, family: str = "bert", rows: int = 90, **changes: Any)
 
 
 def train_toy(
-    folder: Path, method: str, kept: Path, *, pair: bool = False, pooling: str = "native", **training: Any
+    folder: Path,
+    method: str,
+    kept: Path,
+    *,
+    pair: bool = False,
+    pooling: str = "native",
+    prefix: PrefixSpec | None = None,
+    **training: Any,
 ) -> Trained:
     """Train one confirmed run of a method on what `save_toy` wrote, and keep its weights in a folder."""
     spec = StudySpec(
@@ -84,6 +91,8 @@ def train_toy(
     backbone = load_backbone(spec.backbone, len(task.labels), "cpu")
     encoded = encode_task(task, backbone.tokenizer, 16)
     trial = tiny.tiny_trial(method, **{"steps": 8, **training})
+    if prefix is not None:
+        trial = trial.model_copy(update={"prefix": prefix})
     run = RunSpec(trial=trial, seeds=run_seeds(0, 1), confirm=True)
     own = encode_texts(PAIRS if pair else [(text,) for text in TEXTS], backbone.tokenizer, 16)
     inputs = make_batch(own, [np.arange(len(own))], pad_token_id(backbone.tokenizer), torch.device("cpu")).inputs

@@ -87,6 +87,34 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return train_in_process(monkeypatch)
 
 
+def test_test_labels_choose_nothing(ask, tmp_path: Path, folder: Path, here: list[str]) -> None:
+    with (folder / "rows.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))[1:]
+    parts = {"train": rows[:120], "validation": rows[120:180], "test": rows[180:]}
+    studies = []
+    for poisoned in (False, True):
+        data = tmp_path / f"poisoned-{poisoned}"
+        data.mkdir()
+        for name, part in parts.items():
+            with (data / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+                wrong = {f"kind {k}": f"kind {(k + 1) % 3}" for k in range(3)} if poisoned and name == "test" else {}
+                table = csv.writer(file)
+                table.writerows([["sentence", "kind"], *([text, wrong.get(kind, kind)] for text, kind in part)])
+        spec = ask(trials=7, seeds=2)
+        spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": str(data)})})
+        studies.append(api.run_study(spec, storage=f"sqlite:///{data}/studies.db"))
+    clean, poisoned = studies
+    of_test = [[run.result.test for trial in study.record.trials for run in trial.runs] for study in studies]
+    assert of_test[0] != of_test[1]
+    for chosen in ("method", "trial", "ties", "cheapest_tie", "power"):
+        assert getattr(clean.report.verdict, chosen) == getattr(poisoned.report.verdict, chosen)
+    for one, other in zip(clean.record.trials, poisoned.record.trials, strict=True):
+        assert (one.spec, one.value, one.phase) == (other.spec, other.value, other.phase)
+        for run, twin in zip(one.runs, other.runs, strict=True):
+            assert (run.result.best_step, run.result.select) == (twin.result.best_step, twin.result.select)
+            assert [row.value for row in run.result.evaluations] == [row.value for row in twin.result.evaluations]
+
+
 def test_a_study_runs_and_reports(ask, url: str, here: list[str], tmp_path: Path) -> None:
     shown = []
     study = api.run_study(ask(), storage=url, out=tmp_path / "out", command="the command", watch=shown.append)

@@ -72,6 +72,13 @@ SIZES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 FAMILIES = tuple(SIZES)
 WITHOUT_BIASES = ("modernbert", "t5", "llama", "mistral", "qwen3", "gemma3_text", "phi3")
+SHIFTED: dict[str, dict[str, Any]] = {
+    **{kind: {} for kind in ("bert", "roberta", "xlm-roberta", "camembert", "electra", "gpt2", "gpt_neox", "opt")},
+    **{kind: {} for kind in ("llama", "qwen2", "qwen3", "phi3")},
+    # PEFT's prefix has positions, which a sliding window leaves behind.
+    **{kind: {"sliding_window": 64} for kind in ("mistral", "gemma3_text")},
+}
+"""Types whose tokens' positions can begin behind a prefix, with what that takes."""
 PARTS: dict[str, dict[str, Any]] = {
     "head": {},
     "bitfit": {},

@@ -126,7 +126,7 @@ def run_study(
             return _deliver(url, spec.name, out, interrupted=False)
     ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
-        ready = ready.within_time(backbone)
+        ready = ready.fast_enough(backbone).within_time(backbone)
     del backbone  # the workers load their own
     interrupted = _search(ready, url, found, out=out, command=command, watch=watch, began=began)
     return _deliver(url, spec.name, out, interrupted=interrupted)
@@ -232,7 +232,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     if found is not None:
         spec = _check_same_question(found, spec, task)
     ready, backbone = prepare(spec, task)
-    return ready.plan(backbone)
+    return ready.fast_enough(backbone).plan(backbone)
 
 
 def _search(

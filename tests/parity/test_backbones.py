@@ -15,6 +15,7 @@ from peft import LoraConfig, get_peft_model
 from tiny import (
     FAMILIES,
     PARTS,
+    SHIFTED,
     WITHOUT_BIASES,
     KeptGates,
     randomise,
@@ -211,6 +212,7 @@ def test_the_documented_matrix_has_every_type_and_every_method() -> None:
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows if row]
     assert cells[0][4:] == [f"`{method}`" for method in TRAINED_METHODS]
     assert [row[0] for row in cells[2:]] == [f"`{family}`" for family in FAMILIES]
+    assert {row[0].strip("`") for row in cells[2:] if row[2].endswith("; can shift")} == set(SHIFTED)
     bitfit = cells[0].index("`bitfit`")
     assert {row[0].strip("`") for row in cells[2:] if row[bitfit] == "no biases"} == set(WITHOUT_BIASES)
     assert all(cell in ("yes", "no biases") for row in cells[2:] for cell in row[4:])

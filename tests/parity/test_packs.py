@@ -33,6 +33,8 @@ DIFFERENT: list[TrialSpec] = [
     ),
     tiny_trial("prefix", learning_rate=5e-2).model_copy(update={"prefix": PrefixSpec(length=6, mlp=None)}),
     tiny_trial("prefix", dropout=0.3).model_copy(update={"prefix": PrefixSpec(length=2, mlp=7)}),
+    tiny_trial("prefix").model_copy(update={"prefix": PrefixSpec(length=5, mlp=None, position_shift=True)}),
+    tiny_trial("unipelt_ap").model_copy(update={"prefix": PrefixSpec(length=3, mlp=4, position_shift=True)}),
     tiny_trial("unipelt_apl", schedule="cosine"),
     tiny_trial("unipelt_al").model_copy(update={"gate": GateSpec(sharing="shared", pooling="tokens")}),
     tiny_trial("unipelt_ap", batch_size=3),

@@ -9,7 +9,8 @@ import torch
 from peft import IA3Config, LoraConfig, PrefixTuningConfig, TaskType, get_peft_model
 from torch.nn import functional
 
-from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_task, tiny_trial
+from tiny import SHIFTED, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_task, tiny_trial
+from unipelt_search.pelt.families import FAMILIES
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.trial import LoraSpec, PrefixSpec, TrialSpec
 from unipelt_search.training.batches import lengths_of, make_batch, training_batches
@@ -52,21 +53,26 @@ def test_lora_equals_peft(family: str) -> None:
     assert not torch.allclose(ours, backbone.model(**inputs).logits, atol=1e-3)
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta", "qwen2"])
+def test_every_type_that_is_said_to_shift_is_compared_with_peft() -> None:
+    assert {kind for family in FAMILIES if family.positions for kind in family.model_types} == set(SHIFTED)
+
+
+@pytest.mark.parametrize("family", SHIFTED)
 @torch.no_grad()
-def test_prefix_equals_peft(family: str) -> None:
-    """PEFT counts the prefix as positions, UniPELT does not: ours is given shifted positions to compare."""
+def test_prefix_with_shifted_positions_equals_peft(family: str) -> None:
+    """PEFT counts the prefix as positions, UniPELT only where it is asked to."""
     length, inputs = 5, tiny_inputs([7, 3, 9])
-    backbone = tiny_backbone(family)
-    trial: TrialSpec = tiny_trial("prefix").model_copy(update={"prefix": PrefixSpec(length=length, mlp=None)})
-    positions = torch.arange(9)[None] + length
-    if family == "roberta":  # its own positions begin behind padding_idx, here 0, at 1; PEFT leaves that to the model
-        positions = (inputs["input_ids"].ne(0).cumsum(1) + length) * inputs["input_ids"].ne(0)
-    with Pack(backbone, [tiny_run(trial)]) as pack:
+    backbone = tiny_backbone(family, **SHIFTED[family])
+    plain: TrialSpec = tiny_trial("prefix").model_copy(update={"prefix": PrefixSpec(length=length, mlp=None)})
+    shifted = PrefixSpec(length=length, mlp=None, position_shift=True)
+    with Pack(backbone, [tiny_run(plain)]) as pack:
         randomise(pack)
-        ours = pack({**inputs, "position_ids": positions})[0]
         key_value = pack.stored(0)["prefix.key_value"]  # (layers, 2, heads, length, head_width)
         unshifted = pack(inputs)[0]
+    with Pack(backbone, [tiny_run(plain.model_copy(update={"prefix": shifted}))]) as pack:
+        randomise(pack)
+        assert torch.equal(pack.stored(0)["prefix.key_value"], key_value)
+        ours = pack(inputs)[0]
     reference = copy.deepcopy(backbone.model)
     copy_head(pack, reference)
     reference.set_attn_implementation("sdpa")
@@ -82,8 +88,8 @@ def test_prefix_equals_peft(family: str) -> None:
     weight = peft_model.prompt_encoder["default"].embedding.weight
     weight.copy_(key_value.permute(3, 0, 1, 2, 4).reshape(length, -1))
     theirs = peft_model.eval()(**inputs).logits
-    assert torch.allclose(ours, theirs, atol=1e-5)
-    assert not torch.allclose(unshifted, ours, atol=1e-5)
+    assert torch.allclose(ours, theirs, rtol=0, atol=1e-6)
+    assert not torch.allclose(unshifted, ours, atol=1e-3)
 
 
 IA3_TARGETS = {

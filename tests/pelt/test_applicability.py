@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from tiny import PARTS, tiny_backbone, tiny_run, tiny_trial
+from tiny import FAMILIES, PARTS, SHIFTED, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.applicability import check_trial, must_be_alone
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.specs.trial import AdapterSpec, LoraSpec, ParallelAdapterSpec
+from unipelt_search.specs.trial import AdapterSpec, LoraSpec, ParallelAdapterSpec, PrefixSpec
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,41 @@ def test_a_prefix_is_refused_where_it_would_silently_be_absent() -> None:
 def test_what_changes_what_all_rows_share_must_be_alone(family: str, alone: set[str]) -> None:
     backbone = tiny_backbone(family)
     assert {method for method in PARTS if must_be_alone(backbone, tiny_trial(method))} == alone
+
+
+@pytest.mark.parametrize("family", sorted({*FAMILIES, "ernie"} - set(SHIFTED)))
+def test_positions_are_shifted_only_where_peft_does_the_same(family: str) -> None:
+    trial = tiny_trial("prefix").model_copy(update={"prefix": PrefixSpec(length=4, mlp=None, position_shift=True)})
+    backbone = tiny_backbone(family)
+    with pytest.raises(BackboneError, match=f"as PEFT has it; '{family}' is none. Leave prefix.position_shift out."):
+        check_trial(backbone, trial)
+    check_trial(backbone, tiny_trial("prefix"))
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "most", "has"),
+    [
+        ("bert", {}, 60, "has 64"),
+        ("roberta", {}, 58, "has 62"),
+        ("gpt2", {}, 60, "has 64"),
+        ("llama", {}, 60, "has 64"),
+        ("mistral", {"sliding_window": 20}, 16, "has 20 in the window of its attention"),
+        ("gemma3_text", {"sliding_window": 20}, 16, "has 20 in the window of its attention"),
+        ("qwen2", {"sliding_window": 20}, 60, "has 64"),
+        (
+            "qwen2",
+            {"sliding_window": 20, "use_sliding_window": True, "max_window_layers": 1},
+            16,
+            "has 20 in the window of its attention",
+        ),
+    ],
+)
+def test_prefix_and_tokens_share_the_models_positions(
+    family: str, changes: dict[str, object], most: int, has: str
+) -> None:
+    trial = tiny_trial("prefix").model_copy(update={"prefix": PrefixSpec(length=4, mlp=None, position_shift=True)})
+    backbone = tiny_backbone(family, **changes)
+    check_trial(backbone, trial, most)
+    with pytest.raises(BackboneError, match=rf"position_shift needs 4 \+ {most + 1} positions, .*; '{family}' {has}\."):
+        check_trial(backbone, trial, most + 1)
+    check_trial(backbone, tiny_trial("prefix"), 10**6)

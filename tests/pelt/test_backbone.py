@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tiny import tiny_backbone, tiny_inputs, tiny_model, tiny_run, tiny_tokenizer, tiny_trial
+from tiny import SHIFTED, tiny_backbone, tiny_inputs, tiny_model, tiny_run, tiny_tokenizer, tiny_trial
 from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.backbone import load_backbone, make_backbone
 from unipelt_search.pelt.head import pool
@@ -130,6 +130,18 @@ def test_the_longest_text_is_what_the_positions_allow(family: str, length: int) 
     assert backbone.max_length == length
     ids = torch.full((1, length), 5)
     backbone.base(input_ids=ids, attention_mask=torch.ones_like(ids))
+
+
+@pytest.mark.parametrize("family", SHIFTED)
+@torch.no_grad()
+def test_positions_are_the_models_own_and_move_up_row_by_row(family: str) -> None:
+    backbone, inputs = tiny_backbone(family), tiny_inputs([9, 4, 6])
+    real = inputs["attention_mask"].bool()
+    own = backbone.positions_of(inputs["input_ids"], torch.tensor([0, 0, 0]))
+    told = backbone.base(**inputs, position_ids=own).last_hidden_state
+    assert torch.allclose(told[real], backbone.base(**inputs).last_hidden_state[real], atol=1e-6)
+    moved = backbone.positions_of(inputs["input_ids"], torch.tensor([0, 5, 2]))
+    assert [(moved - own)[row][real[row]].unique().tolist() for row in range(3)] == [[0], [5], [2]]
 
 
 @pytest.mark.parametrize("family", ["gpt2", "t5"])

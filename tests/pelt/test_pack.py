@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiny import PARTS, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from tiny import PARTS, SHIFTED, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.pack import Pack, as_stored
 from unipelt_search.specs.methods import SUBMODULES
+from unipelt_search.specs.trial import PrefixSpec, TrialSpec
 
 
 def test_fine_tuning_is_never_packed() -> None:
@@ -56,11 +57,19 @@ def test_gates_biases_and_norms_do_not_decay() -> None:
     assert decays["backbone.bert.embeddings.word_embeddings.weight"]
 
 
-@pytest.mark.parametrize("method", [m for m, parts in PARTS.items() if parts])
+def shifted(method: str, length: int) -> TrialSpec:
+    """A configuration whose tokens' positions begin behind its prefix."""
+    prefix = PrefixSpec(length=length, mlp=None, position_shift=True)
+    return tiny_trial(method).model_copy(update={"prefix": prefix})
+
+
+@pytest.mark.parametrize(
+    "trial", [*(tiny_trial(m) for m, parts in PARTS.items() if parts), shifted("prefix", 4)], ids=lambda t: t.method
+)
 @torch.no_grad()
-def test_removing_every_submodule_leaves_the_linear_probe(method: str) -> None:
+def test_removing_every_submodule_leaves_the_linear_probe(trial: TrialSpec) -> None:
     inputs = tiny_inputs([6, 4])
-    with Pack(tiny_backbone(), [tiny_run(tiny_trial(method))]) as pack:
+    with Pack(tiny_backbone(), [tiny_run(trial)]) as pack:
         torch.manual_seed(0)
         for name, part in pack.parts.items():
             if not name.startswith("head"):
@@ -71,6 +80,32 @@ def test_removing_every_submodule_leaves_the_linear_probe(method: str) -> None:
     with Pack(tiny_backbone(), [tiny_run(tiny_trial("head"))]) as probe:
         assert torch.allclose(probe(inputs), bare, atol=1e-6)
     assert not torch.allclose(full, bare)
+
+
+@pytest.mark.parametrize("family", SHIFTED)
+@torch.no_grad()
+def test_slots_shift_positions_each_for_itself_whatever_the_padding(family: str) -> None:
+    backbone, inputs = tiny_backbone(family, **SHIFTED[family]), tiny_inputs([6, 4])
+    wide = {name: torch.nn.functional.pad(tensor, (0, 5)) for name, tensor in inputs.items()}
+    trials = [shifted("prefix", 3), tiny_trial("lora"), shifted("unipelt_pl", 5), tiny_trial("prefix")]
+    runs = [tiny_run(trial, number) for number, trial in enumerate(trials)]
+    with Pack(backbone, runs) as pack:
+        together = pack({name: tensor.repeat(4, 1) for name, tensor in inputs.items()})
+        padded = pack({name: tensor.repeat(4, 1) for name, tensor in wide.items()})
+    assert torch.allclose(together, padded, atol=1e-5)
+    for slot, run in enumerate(runs):
+        with Pack(backbone, [run]) as alone:
+            assert torch.allclose(alone(inputs)[0], together[slot], atol=1e-5)
+    plain = trials[0].model_copy(update={"prefix": PrefixSpec(length=3, mlp=None)})
+    with Pack(backbone, [tiny_run(plain, 0)]) as unmoved:
+        assert not torch.allclose(unmoved(inputs)[0], together[0], atol=1e-5)
+
+
+def test_rows_that_do_not_fit_behind_the_prefix_are_refused() -> None:
+    with Pack(tiny_backbone(), [tiny_run(shifted("prefix", 4))]) as pack:
+        assert pack(tiny_inputs([60])).shape == (1, 1, 3)
+        with pytest.raises(BackboneError, match=r"needs 4 \+ 61 positions, .*; 'bert' has 64\. Set a smaller"):
+            pack(tiny_inputs([61]))
 
 
 @pytest.mark.parametrize("method", PARTS)

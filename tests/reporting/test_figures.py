@@ -96,3 +96,22 @@ def test_without_an_interval_the_axis_holds_every_method_and_equal_scores_have_o
     alone = leaderboard_axis(build_report(made_record(made_trial(0, "lora", 0.8))), 200)
     assert alone is not None
     assert alone.high - alone.low == pytest.approx(0.04)
+
+
+def test_stairs_join_the_methods_that_nobody_beats_at_their_price() -> None:
+    record = made_record(
+        made_trial(0, "head", 0.6, {1: 0.60, 2: 0.62}),
+        made_trial(1, "adapter", 0.7, {1: 0.55, 2: 0.56}),
+        made_trial(2, "lora", 0.8, {1: 0.80, 2: 0.82}),
+    )
+    report = build_report(record)
+    assert report.pareto is not None
+    assert report.pareto.stored_parameters == ("head", "lora")
+    chart = scatter(report)
+    assert chart is not None
+    places = {point.method: (point.x, point.y) for point in chart.points}
+    (x0, y0), (x1, y1) = places["head"], places["lora"]
+    assert chart.front == f"{x0:.1f},{y0:.1f} {x1:.1f},{y0:.1f} {x1:.1f},{y1:.1f}"
+    by_time = scatter(report, "predict_ms_per_example")
+    assert by_time is not None
+    assert by_time.front == ""  # all take the same time, so one method beats the others

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.records.report import Difference, Interval, ReportedTask, UpperBound
+from unipelt_search.records.report import Difference, Interval, ParetoFront, ReportedTask, UpperBound
 from unipelt_search.reporting import words
 
 
@@ -41,3 +41,10 @@ def test_sentences_about_the_task_and_the_bar() -> None:
     alone = UpperBound(of=("lora",), method="lora", validation=0.5, test=-0.1)
     assert words.upper_bound(alone).endswith("rows: lora. It scores 0.500 there and −0.100 on the test rows.")
     assert "lora (of lora, prefix)" in words.upper_bound(alone.model_copy(update={"of": ("lora", "prefix")}))
+
+
+def test_the_pareto_fronts_are_a_sentence() -> None:
+    fronts = ParetoFront(stored_parameters=("head", "lora"), predict_ms_per_example=("lora",))
+    assert words.pareto(fronts) == (
+        "Nobody beats these at their price, the cheapest first: head, lora by stored parameters; lora by time."
+    )

@@ -62,6 +62,19 @@ def test_tune_leaves_out_implausible_methods_and_says_why(fake, monkeypatch: pyt
     ]
 
 
+def test_equal_allocation_tunes_every_method_alike_and_leaves_what_does_not_go_round(
+    fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "plausible_methods", lambda record: ({"lora"}, {}))
+    study = fake(trials=17)
+    spec = study.record.spec
+    study.change(spec=spec.model_copy(update={"space": spec.space.model_copy(update={"allocation": "equal"})}))
+    tune = [step.spec.method for step in steps_of(study.play(score), StartTrial) if step.phase == "tune"]
+    assert tune == ["lora", "unipelt_apl", "head"] * 2
+    assert study.record.dropped == ()
+    assert study.record.notices == ("2 of 17 trials were left, too few for one more of each method.",)
+
+
 def test_a_method_whose_every_trial_failed_is_not_tuned(fake, all_plausible) -> None:
     study = fake(trials=12)
     started = steps_of(study.play(lambda spec, seed: None if spec.method == "head" else score(spec, seed)), StartTrial)

@@ -96,3 +96,6 @@ def test_a_users_configuration_is_completed_with_the_published_settings() -> Non
     # As it comes back from the database, with every value written out.
     assert configured(Variant.model_validate(variant.model_dump(mode="json")), SPACE, 400) == spec
     assert configured(Variant(name="plain", method="lora"), SPACE, 400) == published("lora", SPACE, 400)[0]
+    shifted = Variant.model_validate({"name": "shifted", "method": "prefix", "prefix": {"position_shift": True}})
+    base = published("prefix", SPACE, 400)[0]
+    assert configured(shifted, SPACE, 400).prefix == base.prefix.model_copy(update={"position_shift": True})

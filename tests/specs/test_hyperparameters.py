@@ -54,3 +54,5 @@ def test_conditions_are_said_and_looked_up() -> None:
     assert BY_NAME["training.warmup_share"].searched_words == "0 to 0.2, in steps of 0.05"
     assert BY_NAME["lora.rank"].searched_words == "2 to 64, logarithmic"
     assert BY_NAME["prefix.mlp"].searched_words == "none, 512"
+    assert BY_NAME["prefix.position_shift"].published_words == "off"
+    assert BY_NAME["prefix.position_shift"].searched_words == "fixed"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from unipelt_search.specs.trial import GateSpec, LoraSpec, TrainingSpec, TrialSpec, config_of
+from unipelt_search.specs.trial import GateSpec, LoraSpec, PrefixSpec, TrainingSpec, TrialSpec, config_of
 
 TRAINING = TrainingSpec(learning_rate=1e-3, steps=5)
 
@@ -14,6 +14,20 @@ def test_a_configuration_is_its_content() -> None:
     assert one.content_hash() == TrialSpec.model_validate_json(one.model_dump_json()).content_hash()
     assert one.content_hash() != two.content_hash()
     assert len({one, two, one}) == 2
+
+
+def test_a_configuration_without_a_position_shift_is_what_it_was_before_there_was_one() -> None:
+    plain, shifted = (
+        TrialSpec(method="prefix", training=TRAINING, prefix=PrefixSpec(position_shift=on)) for on in (False, True)
+    )
+    assert plain.content_hash() == "6ee1a0a170a7f375"
+    assert plain == TrialSpec.model_validate(
+        {"method": "prefix", "training": TRAINING.model_dump(), "prefix": {"length": 10, "mlp": 512}}
+    )
+    assert shifted == TrialSpec.model_validate_json(shifted.model_dump_json())
+    assert shifted.content_hash() != plain.content_hash()
+    assert config_of(shifted) == {**config_of(plain), "prefix.position_shift": True}
+    assert [spec.prefix.shift for spec in (plain, shifted) if spec.prefix] == [0, 10]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from unipelt_search.errors import StudyExistsError
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.methods import TRAINED_METHODS
-from unipelt_search.specs.trial import TrialSpec, config_of
+from unipelt_search.specs.trial import PrefixSpec, TrialSpec, config_of
 from unipelt_search.storage.mirror import STUDY_ATTRIBUTE, MirrorChangedError
 from unipelt_search.storage.store import StudyStore
 
@@ -64,6 +64,17 @@ def test_optuna_opens_the_mirror_with_the_same_trials(
     assert distributions["training.learning_rate"].log
     assert isinstance(distributions["gate.prefix"], optuna.distributions.CategoricalDistribution)
     assert isinstance(distributions["adapter.bottleneck"], optuna.distributions.IntDistribution)
+
+
+def test_a_switch_that_is_on_is_mirrored(
+    filled: str, store: StudyStore, url: str, trial_spec: Callable[..., TrialSpec]
+) -> None:
+    spec = trial_spec("unipelt_apl")
+    shifted = spec.model_copy(update={"prefix": PrefixSpec(position_shift=True)})
+    store.add_trial(filled, shifted, "screen", "configured", variant="mine")
+    trials = open_mirror(url).trials
+    assert [trial.params.get("prefix.position_shift") for trial in trials] == [None, None, None, True]
+    assert store.load("first").trials[-1].spec == shifted
 
 
 def test_confirm_runs_do_not_touch_the_mirror(

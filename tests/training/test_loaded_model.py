@@ -14,6 +14,7 @@ from tiny import PARTS
 from unipelt_search.errors import RequestError, SavedModelError
 from unipelt_search.pelt.backbone import load_backbone
 from unipelt_search.specs.study import BackboneSpec
+from unipelt_search.specs.trial import PrefixSpec
 from unipelt_search.tasks.encode import encode_texts
 from unipelt_search.tasks.target import Prediction, Target, predictions_of
 from unipelt_search.training.export import Places, export_run
@@ -148,3 +149,12 @@ def test_a_stored_prefix_needs_no_mlp(toys: Path, tmp_path: Path) -> None:
     assert saved.trial.prefix is not None
     assert saved.trial.prefix.mlp == 12
     assert not hasattr(load_saved(tmp_path / "out", "cpu")._pack.parts["prefix"], "embedding")
+
+
+@pytest.mark.parametrize("method", ["prefix", "unipelt_pl"])
+def test_positions_stay_behind_a_loaded_prefix(toys: Path, tmp_path: Path, method: str) -> None:
+    prefix = PrefixSpec(length=4, mlp=12, position_shift=True)
+    trained = train_toy(toys / "roberta", method, tmp_path / "kept", prefix=prefix, learning_rate=5e-2)
+    loaded = exported(trained, tmp_path / "out")
+    assert loaded.saved.trial.prefix == prefix
+    assert torch.allclose(shares(loaded.predict(TEXTS)), trained.logits.softmax(1), atol=1e-6)

@@ -9,7 +9,8 @@ from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.results import Answers
 from unipelt_search.verdict.comparisons import compare_with_best
 from unipelt_search.verdict.crossed import mean_estimate, method_scores
-from unipelt_search.verdict.judge import judge
+from unipelt_search.verdict.decide import decide
+from unipelt_search.verdict.judge import Judgement, judge
 
 
 def right(record: StudyRecord, number: int, split: str = "select") -> np.ndarray:
@@ -124,3 +125,37 @@ def test_power_names_the_closest_and_what_would_settle_it() -> None:
     assert clear is not None
     assert (clear.closest, clear.more_seeds, clear.more_rows) == ("head", 0, 0)
     assert judge(made_record(made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.81}))).power is None
+
+
+def test_a_method_that_is_too_slow_neither_wins_nor_ties() -> None:
+    record = whole_record()
+    trials = []
+    for trial in record.trials:
+        time = 9.0 if trial.method in {"lora", "unipelt_apl"} else 4.0
+        runs = []
+        for run in trial.runs:
+            assert run.result is not None
+            costs = run.result.costs.model_copy(update={"predict_ms_per_example": time})
+            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"costs": costs})}))
+        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
+
+    def limited(milliseconds: float) -> Judgement:
+        space = record.spec.space.model_copy(update={"max_latency_ms": milliseconds})
+        spec = record.spec.model_copy(update={"space": space})
+        return judge(record.model_copy(update={"trials": tuple(trials), "spec": spec}))
+
+    fast = limited(5.0)
+    assert (fast.contestants[0].name, fast.confirmed[0].name) == ("adapter", "lora")
+    assert fast.too_slow == ("lora", "unipelt_apl")
+    assert fast.ties == ()
+    assert fast.differences["lora"].model_dump() == {
+        "mean": pytest.approx(0.88 - 0.8766667, abs=1e-6),
+        "low": None,
+        "high": None,
+    }
+    verdict = decide(fast)
+    assert (verdict.method, verdict.cheapest_tie) == ("adapter", "adapter")
+    assert "Too slow for 5 ms per example: lora and unipelt_apl." in verdict.sentence
+    none = limited(1.0)
+    assert none.contestants[0].name == "lora"
+    assert "No confirmed method answers within 1 ms per example, so the limit was left aside." in decide(none).sentence

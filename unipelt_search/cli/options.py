@@ -9,7 +9,7 @@ import typer
 
 from unipelt_search.cli.completion import complete_methods, complete_study
 from unipelt_search.specs.methods import TRAINED_METHODS
-from unipelt_search.specs.study import Metric
+from unipelt_search.specs.study import Allocation, Metric
 
 Storage = Annotated[
     str | None,
@@ -57,6 +57,14 @@ MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is com
 AllowOverlap = Annotated[
     bool, typer.Option("--allow-overlap", help="Allow many validation or test rows among the training rows.")
 ]
+MaxParameters = Annotated[
+    int | None,
+    typer.Option("--max-parameters", metavar="N", help="Numbers that a configuration may store, the head included."),
+]
+MaxLatency = Annotated[
+    float | None,
+    typer.Option("--max-latency-ms", metavar="F", help="Milliseconds per example that the best method may take."),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -69,6 +77,10 @@ Out = Annotated[
 OutFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file, not to stdout.")]
 Trials = Annotated[
     int | None, typer.Option("--trials", metavar="N", help="Configurations tried; confirming the finalists is extra.")
+]
+AllocationName = Annotated[
+    Allocation | None,
+    typer.Option("--allocation", help="Who gets trials beyond the screen phase: who can still win, or all the same."),
 ]
 Seeds = Annotated[int | None, typer.Option("--seeds", metavar="N", help="Runs of each finalist in the confirm phase.")]
 Time = Annotated[

@@ -70,12 +70,13 @@ def must_be_alone(backbone: Backbone, trial: TrialSpec) -> bool:
     return method.trains == "backbone" or shares
 
 
-def check_trial(backbone: Backbone, trial: TrialSpec) -> None:
+def check_trial(backbone: Backbone, trial: TrialSpec, tokens: int = 1) -> None:
     """Check that a configuration can attach to a backbone.
 
     Args:
         backbone: The backbone.
         trial: The configuration.
+        tokens: Tokens of a row at most, where that is known.
 
     Raises:
         BackboneError: It cannot; says why.
@@ -98,6 +99,38 @@ def check_trial(backbone: Backbone, trial: TrialSpec) -> None:
             )
     if trial.prefix:
         _check_prefix(backbone, trial.method, [layer.value.out for layer in layers])
+        check_shift(backbone, trial.prefix.shift, tokens)
+
+
+def check_shift(backbone: Backbone, shift: int, tokens: int) -> None:
+    """Check that tokens' positions can be moved up by a prefix's length.
+
+    Args:
+        backbone: The backbone.
+        shift: Positions that they are moved up by; 0 is always possible.
+        tokens: Tokens of a row at most.
+
+    Raises:
+        BackboneError: The model's type cannot, or has not that many positions.
+    """
+    if not shift:
+        return
+    config = backbone.model.config
+    if backbone.family.positions is None:
+        raise BackboneError(
+            f"prefix.position_shift needs a type of model whose positions can begin after a prefix as PEFT has it; "
+            f"{config.model_type!r} is none. Leave prefix.position_shift out."
+        )
+    # Behind a sliding window a token does not see PEFT's prefix, which has positions; ours has none.
+    window = getattr(config, "sliding_window", None) or backbone.places
+    places = min(backbone.places, window)
+    if shift + tokens > places:
+        where = " in the window of its attention" if places < backbone.places else ""
+        raise BackboneError(
+            f"prefix.position_shift needs {shift} + {tokens} positions, for the prefix and for the tokens of a text; "
+            f"{backbone.name!r} has {places}{where}. Set a smaller task.max_length or prefix.length, or leave "
+            "prefix.position_shift out."
+        )
 
 
 def _check_prefix(backbone: Backbone, method: str, widths: list[int]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
@@ -66,14 +66,35 @@ class Backbone:
         return self.model.device
 
     @property
-    def max_length(self) -> int:
-        """Tokens that an example may have, by the model's positions and the tokenizer."""
+    def places(self) -> int:
+        """Positions that tokens can take."""
         config = self.model.config
         places = getattr(config, "max_position_embeddings", None) or _NO_LIMIT
         offset = self.family.position_offset
         if offset:  # RoBERTa counts its positions from padding_idx + 1
             places -= max(offset, (config.pad_token_id or 0) + 1)
-        return min(int(places), int(self.tokenizer.model_max_length))
+        return int(places)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that an example may have, by the model's positions and the tokenizer."""
+        return min(self.places, int(self.tokenizer.model_max_length))
+
+    def positions_of(self, ids: Tensor, shifts: Tensor) -> Tensor:
+        """Number the positions of tokens as the model does when it is told nothing, moved up.
+
+        Args:
+            ids: ``(S·B, T)``; the family says how positions are numbered.
+            shifts: Positions that each row's tokens are moved up by, ``(S·B,)``.
+
+        Returns:
+            ``(S·B, T)``.
+        """
+        if self.family.positions == "behind_padding":
+            padding = self.model.config.pad_token_id
+            real = ids.ne(padding)
+            return (real.cumsum(1) + shifts[:, None]) * real + padding
+        return torch.arange(ids.shape[1], device=ids.device) + shifts[:, None]
 
 
 def resolve_model(name: str) -> str:

@@ -59,6 +59,9 @@ class Family:
     """Whether a position sees only the ones before it; pooling is then the last token's."""
     position_offset: int = 0
     """Rows of the position table in front of the first position."""
+    positions: Literal["from_zero", "behind_padding"] | None = None
+    """How the model numbers positions: 0, 1, …, or real tokens alone, behind the padding token's number. Given where
+    `position_ids` moved up by a prefix's length are what PEFT's prefix does there; None where they are not."""
     spliced_prefix: bool = False
     """Whether the attention computes its own softmax, in which a prefix is spliced (see `attention`)."""
     shares_positions: bool = False
@@ -116,14 +119,15 @@ def _changed(stack: Stack, **changes: Any) -> Stack:
 FAMILIES = (
     Family(
         model_types=("bert",), stacks=(_BERT_LAYER,), head=("classifier",), pooler="bert.pooler",
-        pooler_parts=("bert.pooler.dense",), embedding_dropout="embeddings.dropout",
+        pooler_parts=("bert.pooler.dense",), embedding_dropout="embeddings.dropout", positions="from_zero",
     ),
     Family(
         model_types=("roberta", "xlm-roberta", "camembert"), stacks=(_BERT_LAYER,), head=_TWO_LINEARS,
-        embedding_dropout="embeddings.dropout", position_offset=2,
+        embedding_dropout="embeddings.dropout", position_offset=2, positions="behind_padding",
     ),
     Family(
         model_types=("electra",), stacks=(_BERT_LAYER,), head=_TWO_LINEARS, embedding_dropout="embeddings.dropout",
+        positions="from_zero",
     ),
     Family(
         model_types=("distilbert",),
@@ -202,7 +206,7 @@ FAMILIES = (
                 dropout=("attn.resid_dropout", "mlp.dropout"),
             ),
         ),
-        head=("score",), embedding_dropout="drop", causal=True,
+        head=("score",), embedding_dropout="drop", causal=True, positions="from_zero",
     ),
     Family(
         model_types=("gpt_neox",),
@@ -214,14 +218,15 @@ FAMILIES = (
                 dropout=("post_attention_dropout", "post_mlp_dropout"),
             ),
         ),
-        head=("score",), embedding_dropout="emb_dropout", causal=True,
+        head=("score",), embedding_dropout="emb_dropout", causal=True, positions="from_zero",
     ),
     Family(
         model_types=("opt",), stacks=(_bart_stack("decoder", "decoder.layers"),), head=("score",), causal=True,
+        positions="from_zero",
     ),
     Family(
         model_types=("llama", "mistral", "qwen2", "qwen3", "gemma3_text"), stacks=(_LLAMA_LAYER,), head=("score",),
-        causal=True,
+        causal=True, positions="from_zero",
     ),
     Family(
         model_types=("phi3",),
@@ -231,7 +236,7 @@ FAMILIES = (
                 ffn_in="mlp.gate_up_proj", fused="blocks", dropout=("resid_attn_dropout", "resid_mlp_dropout"),
             ),
         ),
-        head=("score",), causal=True,
+        head=("score",), causal=True, positions="from_zero",
     ),
 )  # fmt: skip
 KNOWN_TYPES: tuple[str, ...] = tuple(dict.fromkeys(kind for family in FAMILIES for kind in family.model_types))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.applicability import check_trial, must_be_alone, unused_modules
+from unipelt_search.pelt.applicability import check_shift, check_trial, must_be_alone, unused_modules
 from unipelt_search.pelt.attach import Attacher
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.dropout import DropoutKeys
@@ -99,6 +99,9 @@ class Pack(nn.Module):
         self.backbone = backbone
         self.holder = StateHolder()
         self.register_buffer("rates", torch.tensor([t.training.dropout for t in self.trials]), persistent=False)
+        shifts = [trial.prefix.shift if trial.prefix else 0 for trial in self.trials]
+        self.longest_shift = max(shifts)
+        self.register_buffer("shifts", torch.tensor(shifts), persistent=False)
         attacher = Attacher(backbone, model, self.trials, self.seeds, self.holder)
         self.layers = attacher.layers
         self._attached = attacher.attach()
@@ -133,6 +136,9 @@ class Pack(nn.Module):
 
         Returns:
             ``(S, B, classes)``.
+
+        Raises:
+            BackboneError: A row has too many tokens to stand behind a prefix with positions.
         """
         dropout = None
         if steps is not None and bool((self.rates > 0).any() or self._drops_elsewhere):
@@ -142,7 +148,7 @@ class Pack(nn.Module):
         state = ForwardState(self.slots, tokens, dropout, recorder, removed, prefix=prefix)
         self.holder.set(state)
         try:
-            logits = self._logits(inputs)
+            logits = self._logits(self._placed(inputs, state))
             state.show_recorder()
         finally:
             self.holder.set(None)
@@ -246,6 +252,14 @@ class Pack(nn.Module):
     ) -> None:
         """Detach."""
         self.close()
+
+    def _placed(self, inputs: dict[str, Tensor], state: ForwardState) -> dict[str, Tensor]:
+        """Say where the tokens ``(S·B, T)`` are, if they begin behind some slot's prefix and that is there."""
+        if not self.longest_shift or ("prefix", None) in state.removed:
+            return inputs
+        ids = inputs["input_ids"]
+        check_shift(self.backbone, self.longest_shift, ids.shape[1])
+        return {**inputs, "position_ids": self.backbone.positions_of(ids, state.per_row(self.shifts))}
 
     @property
     def _drops_elsewhere(self) -> bool:

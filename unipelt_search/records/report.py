@@ -85,7 +85,7 @@ class LeaderboardRow(Competitor):
     trial: int | None
     phase: Literal["screen", "tune", "confirm"] | None
     runs: int
-    config: dict[str, str | int | float | None]
+    config: dict[str, bool | str | int | float | None]
     validation: Interval
     """On the select rows where confirmed, else on the tune rows of the best trial."""
     test: Interval | None
@@ -95,6 +95,13 @@ class LeaderboardRow(Competitor):
     train_seconds: float | None
     predict_ms_per_example: float | None
     peak_memory_mb: float | None
+
+
+class ParetoFront(Frozen):
+    """The confirmed methods that nobody beats at their price, each list with the one that costs least first."""
+
+    stored_parameters: tuple[str, ...]
+    predict_ms_per_example: tuple[str, ...]
 
 
 class UpperBound(Frozen):
@@ -221,6 +228,8 @@ class StudyReport(Frozen):
     verdict: Verdict
     leaderboard: tuple[LeaderboardRow, ...]
     upper_bound: UpperBound
+    pareto: ParetoFront | None = None
+    """None before a method is confirmed."""
     gates: tuple[ReportedGate, ...]
     ablation: tuple[ReportedAblation, ...]
     curves: tuple[CurvePoint, ...]

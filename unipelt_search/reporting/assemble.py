@@ -11,6 +11,7 @@ from unipelt_search.records.report import (
     CurvePoint,
     Interval,
     LeaderboardRow,
+    ParetoFront,
     ReportedAblation,
     ReportedStudy,
     ReportedTask,
@@ -25,6 +26,7 @@ from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.decide import decide
 from unipelt_search.verdict.judge import Judgement, judge
+from unipelt_search.verdict.pareto import pareto_front
 from unipelt_search.verdict.standings import MethodStanding
 
 
@@ -51,10 +53,11 @@ def build_report(record: StudyRecord) -> StudyReport:
             command=record.command,
             seed=record.spec.seed,
         ),
-        task=ReportedTask(**record.task.model_dump(exclude={"majority", "majority_answer", "notices"})),
+        task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
         verdict=decide(judgement),
         leaderboard=_leaderboard(judgement),
         upper_bound=_upper_bound(judgement.standings),
+        pareto=_pareto(judgement),
         gates=tuple(pool_gates(record)),
         ablation=tuple(
             ReportedAblation(trial=trial.number, method=trial.method, variant=trial.variant, **row.model_dump())
@@ -143,6 +146,16 @@ def _majority_row(judgement: Judgement) -> LeaderboardRow:
         train_seconds=0.0,
         predict_ms_per_example=None,
         peak_memory_mb=None,
+    )
+
+
+def _pareto(judgement: Judgement) -> ParetoFront | None:
+    if not judgement.confirmed:
+        return None
+    maximize = judgement.record.task.direction == "maximize"
+    return ParetoFront(
+        stored_parameters=pareto_front(judgement.confirmed, lambda s: s.stored_parameters, maximize=maximize),
+        predict_ms_per_example=pareto_front(judgement.confirmed, lambda s: s.milliseconds, maximize=maximize),
     )
 
 

@@ -89,6 +89,8 @@ class Scatter:
     x_name: str
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
+    front: str
+    """Corners of the stairs through the methods that nobody beats at their price; empty with fewer than two."""
 
 
 def compared_rows(report: StudyReport) -> list[LeaderboardRow]:
@@ -170,7 +172,19 @@ def scatter(
         title, x_name = "Score against time", "milliseconds per example"
         x_ticks = [(x_axis.place(tick), words.tick(tick)) for tick in x_axis.ticks]
     y_ticks = tuple((height - y_axis.place(tick), words.tick(tick)) for tick in y_axis.ticks)
-    return Scatter(title, width, height, tuple(points), x_name, tuple(x_ticks), y_ticks)
+    front = getattr(report.pareto, cost) if report.pareto else ()
+    return Scatter(title, width, height, tuple(points), x_name, tuple(x_ticks), y_ticks, _stairs(points, front))
+
+
+def _stairs(points: Sequence[Point], names: Sequence[str]) -> str:
+    by_name = {point.method: point for point in points}
+    front = [by_name[name] for name in names if name in by_name]
+    if len(front) < 2:
+        return ""
+    corners = [(front[0].x, front[0].y)]
+    for point in front[1:]:
+        corners += [(point.x, corners[-1][1]), (point.x, point.y)]
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
 
 
 def _points(

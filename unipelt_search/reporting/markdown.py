@@ -91,6 +91,8 @@ def _leaderboard(report: StudyReport, metric: str) -> Iterator[str]:
     )
     if report.upper_bound.of:
         yield words.upper_bound(report.upper_bound)
+    if report.pareto:
+        yield words.pareto(report.pareto)
 
 
 def _labels(report: StudyReport) -> Iterator[str]:

@@ -26,4 +26,6 @@ def _value(row: LeaderboardRow, name: str) -> str:
     found = row.config[name]
     if found is None:
         return "none"
+    if isinstance(found, bool):
+        return "on" if found else "off"
     return f"{found:.3g}" if isinstance(found, float) else f"{found:,}" if isinstance(found, int) else found

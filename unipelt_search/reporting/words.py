@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unipelt_search.records.report import Difference, Interval, LeaderboardRow, ReportedTask, UpperBound
+from unipelt_search.records.report import Difference, Interval, LeaderboardRow, ParetoFront, ReportedTask, UpperBound
 
 NONE = "–"
 
@@ -97,6 +97,12 @@ def upper_bound(given: UpperBound) -> str:
         f"The bar for UniPELT is the best single method, chosen on the select rows: {given.method}{others}. It scores "
         f"{score(given.validation)} there and {score(given.test)} on the test rows."
     )
+
+
+def pareto(given: ParetoFront) -> str:
+    """Say in a sentence which methods nobody beats at their price."""
+    by_size, by_time = (", ".join(names) or NONE for names in (given.stored_parameters, given.predict_ms_per_example))
+    return f"Nobody beats these at their price, the cheapest first: {by_size} by stored parameters; {by_time} by time."
 
 
 def runs(row: LeaderboardRow) -> str:

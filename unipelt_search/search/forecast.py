@@ -9,6 +9,7 @@ from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
+from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import FEWEST_STEPS, configured, published, steps_for
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import StudySpec
@@ -47,10 +48,8 @@ def forecast(
     rounds = screen_rounds(spec.budget.trials, len(names), len(own))
     tune_trials = spec.budget.trials - rounds * len(names) - len(own) if names else 0
     steps = steps_for(rows, spec.space)
-    tuned = [
-        _planned(spec, task, published(name, spec.space, rows)[0], None, timings[name], rounds, layers)
-        for name in names
-    ]
+    first = {name: within_limit(published(name, spec.space, rows)[0], spec.space, task) for name in names}
+    tuned = [_planned(spec, task, first[name], None, timings[name], rounds, layers) for name in names]
     fixed = [
         _planned(spec, task, configured(given, spec.space, rows), given.name, timings[given.name], 1, layers)
         for given in own

@@ -16,6 +16,7 @@ from typing import Literal
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import DroppedMethod, RunRecord, RunState, StudyRecord, TrialRecord, TrialState
 from unipelt_search.search.proposals import propose
+from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import StudySpec
@@ -249,7 +250,8 @@ def _screen(record: StudyRecord, clock: Clock) -> _Answer:
         name = missing[0]
         if name in own:
             return _Answer(StartTrial(configured(own[name], space, rows), "screen", "given", name))
-        return _Answer(StartTrial(published(name, space, rows)[done], "screen", "published"))
+        trial = within_limit(published(name, space, rows)[done], space, record.task)
+        return _Answer(StartTrial(trial, "screen", "published"))
     return _Answer(None)
 
 
@@ -258,7 +260,8 @@ def _tune(record: StudyRecord, clock: Clock) -> _Answer:
     order = [trial.method for trial in finalists(record) if trial.variant is None]
     if tried >= asked or not order:
         return _Answer(None)
-    plausible, reasons = plausible_methods(record)
+    equal = record.spec.space.allocation == "equal"
+    plausible, reasons = (set(order), {}) if equal else plausible_methods(record)
     gone = {drop.method for drop in record.dropped}
     open_methods = [method for method in active_methods(record) if method not in gone]
     candidates = [method for method in open_methods if method in plausible and method in order]
@@ -275,6 +278,11 @@ def _tune(record: StudyRecord, clock: Clock) -> _Answer:
         return _Answer(None, dropped)
     tuned = [trial.method for trial in record.trials if search_run(trial).phase == "tune"]
     method = min(candidates, key=lambda name: (tuned.count(name), order.index(name)))
+    begun = tuned.count(method) < max(tuned.count(name) for name in candidates)
+    if equal and not begun and asked - tried < len(candidates):
+        return _Answer(
+            None, dropped, f"{asked - tried} of {asked} trials were left, too few for one more of each method."
+        )
     if not _fits(record, clock, (method,), confirm=False):
         return _Answer(None, dropped, f"{_limit(record)} allowed {tried} of {asked} trials.")
     return _Answer(StartTrial(propose(record, method), "tune", "tpe"), dropped)

@@ -9,7 +9,7 @@ from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.methods import METHODS, Submodule
 from unipelt_search.specs.trial import PARTS
 
-Value = str | int | float | None
+Value = bool | str | int | float | None
 
 _UNIPELT_RATES = (2e-3, 5e-4, 5e-3)
 LEARNING_RATES: dict[str, tuple[float, float, float]] = {
@@ -142,7 +142,12 @@ HYPERPARAMETERS: tuple[Hyperparameter, ...] = (
         _choice("parallel_adapter.activation", *_ACTIVATIONS),
         _real("parallel_adapter.scale", 0.5, 8.0),
     ),
-    *_of("prefix", _whole("prefix.length", 2, 64), _choice("prefix.mlp", None, 512)),
+    *_of(
+        "prefix",
+        _whole("prefix.length", 2, 64),
+        _choice("prefix.mlp", None, 512),
+        Hyperparameter(name="prefix.position_shift", kind="fixed"),
+    ),
 )
 
 
@@ -165,4 +170,6 @@ def space_of(method: str) -> tuple[Hyperparameter, ...]:
 
 
 def _spoken(value: Value) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

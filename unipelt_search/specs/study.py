@@ -15,6 +15,8 @@ Metric = Literal[
 ]
 Kind = Literal["auto", "classification", "regression", "multi_label"]
 
+Allocation = Literal["plausible", "equal"]
+
 
 class TaskSpec(Frozen):
     """Which dataset, which columns, which metric."""
@@ -69,6 +71,12 @@ class SpaceSpec(Frozen):
     """Evaluations without a better score after which a run ends."""
     tune_rows: int = Field(default=500, ge=1)
     """Tune rows that an evaluation scores at most."""
+    allocation: Allocation = "plausible"
+    """Who gets the trials beyond the screen phase: the methods that can still win, or all methods the same number."""
+    max_parameters: int | None = Field(default=None, ge=1)
+    """Numbers that a configuration may store, the head included; larger ones are made smaller or left out."""
+    max_latency_ms: float | None = Field(default=None, gt=0)
+    """Milliseconds per example that a method may take to be the best."""
     configurations: tuple[Variant, ...] = ()
     """Configurations of the user's own, each tried once beside the methods' published settings."""
 

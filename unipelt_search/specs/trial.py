@@ -5,6 +5,7 @@ Two configurations are the same trial exactly when their content is the same (`T
 
 from __future__ import annotations
 
+from operator import not_
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -66,6 +67,14 @@ class PrefixSpec(Frozen):
     """Positions put in front."""
     mlp: int | None = Field(default=512, ge=1, le=4096)
     """Units of the training-only reparameterisation MLP; None trains keys and values directly."""
+    # Left out of a configuration's content where it is off: those that were tried before it existed stay the same.
+    position_shift: bool = Field(default=False, exclude_if=not_)
+    """Tokens' positions begin after the prefix, as PEFT has it; off is the UniPELT way."""
+
+    @property
+    def shift(self) -> int:
+        """Positions that the tokens are moved up by."""
+        return self.length if self.position_shift else 0
 
 
 class GateSpec(Frozen):
@@ -167,7 +176,7 @@ class RunSpec(Frozen):
     """Also measure the score with each submodule removed."""
 
 
-def config_of(spec: TrialSpec) -> dict[str, str | int | float | None]:
+def config_of(spec: TrialSpec) -> dict[str, bool | str | int | float | None]:
     """Flatten a configuration into dotted names and plain values, without the method.
 
     Args:
@@ -176,7 +185,7 @@ def config_of(spec: TrialSpec) -> dict[str, str | int | float | None]:
     Returns:
         For example ``{"training.learning_rate": 0.001, "lora.rank": 8, …}``.
     """
-    flat: dict[str, str | int | float | None] = {}
+    flat: dict[str, bool | str | int | float | None] = {}
     for part, values in spec.model_dump(mode="json", exclude={"method"}).items():
         for name, value in (values or {}).items():
             flat[f"{part}.{name}"] = value

@@ -1,8 +1,8 @@
 """A trained model as a folder of the library PEFT, where PEFT can hold it exactly.
 
-LoRA and IA3 are PEFT's own. BitFit is a LoRA of rank 1 at zero with `bias="all"`, which keeps every bias. PEFT has no
-gates and no bottleneck adapter, and its prefix moves the tokens' positions up by the prefix's length, which ours does
-not, so those are refused.
+LoRA and IA3 are PEFT's own. BitFit is a LoRA of rank 1 at zero with `bias="all"`, which keeps every bias. A prefix is
+PEFT's own where it was trained with `position_shift`: PEFT moves the tokens' positions up by the prefix's length. PEFT
+has no gates and no bottleneck adapter, so those are refused.
 
 Source: PEFT 0.21, https://github.com/huggingface/peft
 """
@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import IA3Config, LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import IA3Config, LoraConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model
 from torch import Tensor
 
 from unipelt_search.errors import SavedModelError
 from unipelt_search.pelt.backbone import MINILM_HUB_NAME, Backbone
-from unipelt_search.pelt.layers import layer_parts
+from unipelt_search.pelt.layers import attention_shape, layer_parts
+from unipelt_search.pelt.pack import PREFIX_VALUES
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.training.merge import (
@@ -35,13 +36,12 @@ from unipelt_search.training.merge import (
 from unipelt_search.training.sample import Sample
 from unipelt_search.training.saved_model import SavedModel
 
-HELD = ("lora", "ia3", "bitfit")
+HELD = ("lora", "ia3", "bitfit", "prefix")
 REASONS = {
-    "prefix": "PEFT moves the tokens' positions up by the prefix's length, this model was trained without that, and "
-    "its answers would differ",
     "adapter": "PEFT has no bottleneck adapter",
     "parallel_adapter": "PEFT has no parallel adapter",
 }
+UNSHIFTED = "PEFT moves the tokens' positions up by the prefix's length, and this model was trained without that"
 
 
 def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
@@ -54,15 +54,19 @@ def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
     Raises:
         SavedModelError: It cannot; says why.
     """
-    method = METHODS[trial.method]
+    method, remedy = METHODS[trial.method], "Leave --peft out"
     reason = next((REASONS[submodule] for submodule in method.submodules if submodule in REASONS), None)
     if method.gated:
         reason = "PEFT has no gates"
     elif trial.method not in HELD and reason is None:
         reason = "it has no part that PEFT knows"
+    elif trial.prefix is not None and backbone.family.positions is None:
+        reason = f"PEFT has no prefix for a model of type {backbone.model.config.model_type!r}"
+    elif trial.prefix is not None and not trial.prefix.position_shift:
+        reason, remedy = UNSHIFTED, f"{remedy}, or give a study a configuration of prefix with position_shift: true"
     if reason is not None:
         raise SavedModelError(
-            f"--peft holds {', '.join(HELD)} without gates; {trial.method} does not fit: {reason}. Leave --peft out."
+            f"--peft holds {', '.join(HELD)} without gates; {trial.method} does not fit: {reason}. {remedy}."
         )
     check_native_head(backbone, "--peft")
     check_plain_projections(backbone, trial, "--peft")
@@ -87,15 +91,20 @@ def write_peft(
     add_biases(model, tensors)
     with _quiet_peft():
         wrapped = get_peft_model(model, _config(backbone, saved, tensors))
-        _fill(wrapped, scaled_modules(backbone, tensors), tensors)
+        if saved.trial.prefix is None:
+            _fill(wrapped, scaled_modules(backbone, tensors), tensors)
+        else:
+            _fill_prefix(wrapped, tensors[PREFIX_VALUES])
         wrapped.save_pretrained(folder, save_embedding_layers=False)
         again = PeftModel.from_pretrained(copy.deepcopy(backbone.model), folder)
     (folder / "README.md").write_text(_card(saved), encoding="utf-8")
     sample.check(again, "--peft")
 
 
-def _config(backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor]) -> LoraConfig | IA3Config:
-    lora, scaled = saved.trial.lora, scaled_modules(backbone, tensors)
+def _config(
+    backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor]
+) -> LoraConfig | IA3Config | PrefixTuningConfig:
+    lora, prefix, scaled = saved.trial.lora, saved.trial.prefix, scaled_modules(backbone, tensors)
     common: dict[str, Any] = {
         "task_type": TaskType.SEQ_CLS,
         "base_model_name_or_path": _base_name(saved),
@@ -104,6 +113,15 @@ def _config(backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor]
     if saved.trial.method == "ia3":
         inputs = [name for name, begin in scaled.items() if begin.endswith(".ffn")]
         return IA3Config(target_modules=list(scaled), feedforward_modules=inputs, **common)
+    if prefix is not None:
+        shape = attention_shape(backbone.model.config)
+        return PrefixTuningConfig(
+            num_virtual_tokens=prefix.length,
+            num_layers=len(layer_parts(backbone.base, backbone.family)),
+            num_attention_heads=shape.heads,
+            token_dim=shape.heads * shape.head_width,
+            **common,
+        )
     if lora is not None:
         rank = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout}
         return LoraConfig(target_modules=list(scaled), **rank, **common)
@@ -131,6 +149,12 @@ def _fill(wrapped: Any, scaled: Mapping[str, str], tensors: Mapping[str, Tensor]
         elif hasattr(module, "ia3_l"):
             weight = module.ia3_l["default"]
             weight.copy_((1 + tensors[f"{begin}.deviation"]).view_as(weight))
+
+
+@torch.no_grad()
+def _fill_prefix(wrapped: Any, key_value: Tensor) -> None:
+    """Give PEFT's prefix its keys and values ``(layers, 2, heads, length, head_width)``, one row per position."""
+    wrapped.prompt_encoder["default"].embedding.weight.copy_(key_value.permute(3, 0, 1, 2, 4).flatten(1))
 
 
 def _base_name(saved: SavedModel) -> str:

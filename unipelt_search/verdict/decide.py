@@ -40,13 +40,13 @@ def decide(judgement: Judgement) -> Verdict:
         The best method by its mean, the methods that tie with it (0 is in the interval of the difference, or nothing
         can be told), and the cheapest of all of these.
     """
-    confirmed = judgement.confirmed
-    if not confirmed:
+    contestants = judgement.contestants
+    if not contestants:
         return Verdict(
             method=None, trial=None, ties=(), cheapest_tie=None, sentence=_unconfirmed(judgement), decided_on="select",
         )  # fmt: skip
-    best = confirmed[0]
-    candidates = [best, *(standing for standing in confirmed if standing.name in judgement.ties)]
+    best = contestants[0]
+    candidates = [best, *(standing for standing in contestants if standing.name in judgement.ties)]
     cheapest = min(candidates, key=lambda s: (s.stored_parameters, s.name))
     fastest = _fastest(candidates, cheapest)
     return Verdict(
@@ -141,8 +141,8 @@ def _fastest(candidates: list[MethodStanding], cheapest: MethodStanding) -> Meth
 
 
 def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodStanding) -> str:
-    record, best = judgement.record, judgement.confirmed[0]
-    others = len(judgement.confirmed) > 1
+    record, best = judgement.record, judgement.contestants[0]
+    others = len(judgement.contestants) > 1
     score, name = judgement.validation[best.name], metric_name(record.task.metric)
     if score.low is None or score.high is None:
         parts = [f"{best.name} leads on the select rows with {name} {score.mean:.3f}."]
@@ -164,8 +164,9 @@ def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodSta
             parts.append(
                 f"Every other confirmed method is behind by more than seeds and rows can explain; {_priced(best)}."
             )
-    if not others:
+    if len(judgement.confirmed) == 1:
         parts.append("No other method was confirmed.")
+    parts.extend(_slow(judgement))
     majority = record.task.majority["select"][record.task.metric]
     if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
         constant = _MAJORITY[record.task.kind.removeprefix("pair_")]
@@ -173,6 +174,15 @@ def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodSta
     if judgement.power is not None:
         parts.extend(_power(judgement.power, best.name, tied=judgement.power.closest in judgement.ties))
     return " ".join(parts)
+
+
+def _slow(judgement: Judgement) -> Iterator[str]:
+    limit = judgement.record.spec.space.max_latency_ms
+    if judgement.too_slow and limit is not None:
+        if len(judgement.too_slow) == len(judgement.confirmed):
+            yield f"No confirmed method answers within {limit:g} ms per example, so the limit was left aside."
+        else:
+            yield f"Too slow for {limit:g} ms per example: {_listed(judgement.too_slow)}."
 
 
 def _why_not(best: MethodStanding) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,13 +37,20 @@ class Judgement:
     were not kept or a method has one seed. `majority` is among them, alone with its interval."""
     ties: tuple[str, ...]
     """Confirmed ones that cannot be told apart from the best, best first."""
+    too_slow: tuple[str, ...]
+    """Confirmed ones that take longer than the study allows; they are never best and never tie, unless all are."""
     power: Power | None
     """None where nothing can be compared."""
 
     @property
     def confirmed(self) -> tuple[MethodStanding, ...]:
-        """The standings that decide, the best first."""
+        """The confirmed ones, the one with the best score first."""
         return tuple(standing for standing in self.standings if standing.confirmed)
+
+    @property
+    def contestants(self) -> tuple[MethodStanding, ...]:
+        """The confirmed ones that may win, the best first."""
+        return _contestants(self.confirmed, self.too_slow)
 
 
 def judge(record: StudyRecord) -> Judgement:
@@ -56,23 +64,31 @@ def judge(record: StudyRecord) -> Judgement:
     """
     standings = method_standings(record)
     confirmed = [standing for standing in standings if standing.confirmed]
+    limit = record.spec.space.max_latency_ms
+    too_slow = tuple(s.name for s in confirmed if limit is not None and s.milliseconds > limit)
+    contestants = _contestants(confirmed, too_slow)
     select, test = ({s.name: _row_scores(record, s, split) for s in confirmed} for split in ("select", "test"))
-    comparable = {name: scores for name, scores in select.items() if scores is not None}
-    ranking = compare_with_best(comparable) if confirmed and confirmed[0].name in comparable else None
+    comparable = {s.name: scores for s in contestants if (scores := select[s.name]) is not None}
+    ranking = compare_with_best(comparable) if contestants and contestants[0].name in comparable else None
     metric = record.task.metric
-    differences = {s.name: _difference(s, confirmed[0], ranking) for s in confirmed}
+    differences = {s.name: _difference(s, contestants[0], ranking) for s in confirmed}
     told_apart = {c.method for c in ranking.comparisons if not c.tie} if ranking else set()
     if confirmed:
-        differences["majority"] = _majority_difference(record, confirmed[0], ranking)
+        differences["majority"] = _majority_difference(record, contestants[0], ranking)
     return Judgement(
         record=record,
         standings=standings,
         validation={s.name: _interval([run.select for run in s.confirmed], metric, select[s.name]) for s in confirmed},
         test={s.name: _interval([run.test for run in s.confirmed], metric, test[s.name]) for s in confirmed},
         differences=differences,
-        ties=tuple(s.name for s in confirmed[1:] if s.name not in told_apart),
+        ties=tuple(s.name for s in contestants[1:] if s.name not in told_apart),
+        too_slow=too_slow,
         power=_power(ranking) if ranking else None,
     )
+
+
+def _contestants(confirmed: Sequence[MethodStanding], too_slow: Sequence[str]) -> tuple[MethodStanding, ...]:
+    return tuple(standing for standing in confirmed if standing.name not in too_slow) or tuple(confirmed)
 
 
 def _row_scores(record: StudyRecord, standing: MethodStanding, split: Literal["select", "test"]) -> np.ndarray | None:
