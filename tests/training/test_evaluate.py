@@ -44,6 +44,21 @@ def test_ablation_names_every_submodule_as_a_whole_and_per_layer() -> None:
     assert row.value == (without.argmax(-1) == task.select.labels).mean()
 
 
+def test_the_error_of_a_drop_is_about_that_of_a_paired_difference() -> None:
+    task = tiny_task(other=300)
+    with Pack(tiny_backbone(), [tiny_run(tiny_trial("unipelt_ap"))]) as pack:
+        randomise(pack)
+        rows = [row for row in ablate(pack, 0, task) if row.layer is None]
+        every = np.arange(300)
+        right = predict(pack, task.select, 0, every)[0].argmax(-1) == task.select.labels
+        for row in rows:
+            without = predict(pack, task.select, 0, every, removed=frozenset({(row.submodule, None)}))[0].argmax(-1)
+            change = right.astype(float) - (without == task.select.labels)
+            assert row.error == pytest.approx(change.std(ddof=1) / np.sqrt(300), rel=0.5)
+        few = ablate(pack, 0, tiny_task(other=12))
+    assert all(row.error is None for row in few)
+
+
 def test_methods_without_submodules_have_nothing_to_remove() -> None:
     with Pack(tiny_backbone(), [tiny_run(tiny_trial("head"))]) as pack:
         assert list(ablate(pack, 0, tiny_task())) == []

@@ -57,6 +57,10 @@ MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is com
 AllowOverlap = Annotated[
     bool, typer.Option("--allow-overlap", help="Allow many validation or test rows among the training rows.")
 ]
+GateNull = Annotated[
+    bool,
+    typer.Option("--gate-null", help="Train each gated finalist once more on shuffled labels, as the gates' null."),
+]
 MaxParameters = Annotated[
     int | None,
     typer.Option("--max-parameters", metavar="N", help="Numbers that a configuration may store, the head included."),

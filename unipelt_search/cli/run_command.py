@@ -48,6 +48,7 @@ def run(
     metric: options.MetricName = None,
     allow_overlap: options.AllowOverlap = False,
     max_parameters: options.MaxParameters = None,
+    gate_null: options.GateNull = False,
     max_latency_ms: options.MaxLatency = None,
     storage: options.Storage = None,
     out: options.Out = None,

@@ -124,6 +124,8 @@ class ReportedAblation(AblationRow, Competitor):
     """An ablation row of one trial."""
 
     trial: int
+    role: Literal["carries", "helps", "idle", "hurts"] | None = None
+    """What the submodule is worth as a whole; None for single layers, and where nobody knows how sure the drop is."""
 
 
 class LabelScore(Frozen):

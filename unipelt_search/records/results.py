@@ -53,6 +53,9 @@ class GateRow(Frozen):
     """Mean over real tokens of ‖with − without‖ / ‖with‖ at the place where the submodule acts."""
     initial_mean: float
     """The mean of the same gate on the same split before the first step."""
+    null_mean: float | None = None
+    """The mean of the same gate after the same training with shuffled labels, which have nothing to teach; None where
+    that was not asked for."""
 
 
 class AblationRow(Frozen):
@@ -64,6 +67,8 @@ class AblationRow(Frozen):
     value: float
     drop: float
     """The full model's score on the same rows, minus `value`."""
+    error: float | None = None
+    """Standard error of the drop over the rows; None for single layers and for few rows."""
 
 
 class OutcomeRow(Frozen):

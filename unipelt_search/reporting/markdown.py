@@ -43,28 +43,6 @@ def render_markdown(report: StudyReport) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
-    """Write a table.
-
-    Args:
-        header: One text per column.
-        body: One text per column in every row; a user's texts among them are plain text.
-        numbers: The columns, counted from 0, that are set to the right.
-
-    Returns:
-        The table, without a line break at its end.
-    """
-    lines = ["| " + " | ".join(map(plain_text, cells)) + " |" for cells in (header, *body)]
-    right = set(numbers)
-    lines.insert(1, "|" + "|".join("---:" if column in right else "---" for column in range(len(header))) + "|")
-    return "\n".join(lines)
-
-
-def plain_text(text: str) -> str:
-    """Keep a user's text from being read as Markdown or HTML; it becomes one line."""
-    return " ".join(_SPECIAL.sub(r"\\\g<0>", text).split())
-
-
 def _leaderboard(report: StudyReport, metric: str) -> Iterator[str]:
     marks: dict[str | None, str] = {report.verdict.name: " (best)"}
     marks.update(dict.fromkeys(report.verdict.ties, " (tie)"))
@@ -129,8 +107,11 @@ def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
     whole = [row for row in report.ablation if row.layer is None]
     if whole:
         yield "## Without a submodule"
-        body = ((plain_text(row.name), row.submodule, words.score(row.value), words.signed(-row.drop)) for row in whole)
-        yield markdown_table(("method", "without", metric, "change"), body, numbers=(2, 3))
+        body = (
+            (plain_text(row.name), row.submodule, words.score(row.value), words.drop(row), words.role(row))
+            for row in whole
+        )
+        yield markdown_table(("method", "without", metric, "change", "the submodule"), body, numbers=(2, 3))
 
 
 def _notices(report: StudyReport) -> Iterator[str]:
@@ -151,6 +132,28 @@ def _settings(report: StudyReport) -> Iterator[str]:
         yield markdown_table(header, ((name, *values) for name, values in settings), numbers=range(1, len(header)))
 
 
+def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
+    """Write a table.
+
+    Args:
+        header: One text per column.
+        body: One text per column in every row; a user's texts among them are plain text.
+        numbers: The columns, counted from 0, that are set to the right.
+
+    Returns:
+        The table, without a line break at its end.
+    """
+    lines = ["| " + " | ".join(map(plain_text, cells)) + " |" for cells in (header, *body)]
+    right = set(numbers)
+    lines.insert(1, "|" + "|".join("---:" if column in right else "---" for column in range(len(header))) + "|")
+    return "\n".join(lines)
+
+
 def _code(text: str) -> str:
     """Indent every line, which no text can break out of."""
     return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def plain_text(text: str) -> str:
+    """Keep a user's text from being read as Markdown or HTML; it becomes one line."""
+    return " ".join(_SPECIAL.sub(r"\\\g<0>", text).split())

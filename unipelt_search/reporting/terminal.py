@@ -128,6 +128,7 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
     table.add_column("without")
     table.add_column("score", justify="right")
     table.add_column("change", justify="right")
+    table.add_column("")
     for row in whole:
-        table.add_row(row.name, row.submodule, words.score(row.value), words.signed(-row.drop))
+        table.add_row(row.name, row.submodule, words.score(row.value), words.drop(row), words.role(row))
     console.print(table)

@@ -35,6 +35,7 @@ from unipelt_search.search.plan import (
     next_step,
 )
 from unipelt_search.search.snapshot import snapshot
+from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.storage.leases import LEASE_SECONDS
@@ -336,6 +337,7 @@ class Driver:
                 seeds=run_seeds(self._record.spec.seed, run.seed_index),
                 confirm=run.phase == "confirm",
                 draw=run.seed_index if self._record.spec.task.redraw else 0,
+                gate_null=first_confirm and self._record.spec.space.gate_null and METHODS[trial.method].gated,
                 ablation=first_confirm,
             ),
             label=_label(trial, run),

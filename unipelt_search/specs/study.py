@@ -71,6 +71,8 @@ class SpaceSpec(Frozen):
     """Evaluations without a better score after which a run ends."""
     tune_rows: int = Field(default=500, ge=1)
     """Tune rows that an evaluation scores at most."""
+    gate_null: bool = False
+    """Whether each finalist with gates is trained once more on shuffled labels, so that its gates have a null."""
     allocation: Allocation = "plausible"
     """Who gets the trials beyond the screen phase: the methods that can still win, or all methods the same number."""
     max_parameters: int | None = Field(default=None, ge=1)

@@ -172,6 +172,8 @@ class RunSpec(Frozen):
     """Score the select and test rows and keep gate statistics in full; else only the tune rows are scored."""
     draw: int = Field(default=0, ge=0)
     """Which training rows: 0 is the search's, n those that confirm run n has of its own."""
+    gate_null: bool = False
+    """Also train on shuffled labels, and keep what the gates are then."""
     ablation: bool = False
     """Also measure the score with each submodule removed."""
 

@@ -241,6 +241,7 @@ class GateTableRow(Row):
     share_active: Mapped[float]
     contribution: Mapped[float | None]
     initial_mean: Mapped[float]
+    null_mean: Mapped[float | None]
 
 
 class AblationTableRow(Row):
@@ -254,6 +255,7 @@ class AblationTableRow(Row):
     layer: Mapped[int | None]
     value: Mapped[float]
     drop: Mapped[float]
+    error: Mapped[float | None]
 
 
 class OutcomeTableRow(Row):

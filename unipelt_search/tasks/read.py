@@ -128,7 +128,7 @@ def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, str]
     Args:
         name: What to call the dataset.
         rows: The splits by their own names.
-        left_out: Why others are left out, by their own names.
+        left_out: What is left out, a split or rows of one, with the reason.
 
     Returns:
         The dataset, with a notice for every split that is not used.

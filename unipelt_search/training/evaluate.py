@@ -17,6 +17,8 @@ from unipelt_search.training.batches import evaluation_batches, lengths_of, make
 from unipelt_search.training.recorder import GateRecorder
 
 ABLATION_ROWS = 500
+_GROUPS, _FEWEST_ROWS = 20, 40
+"""Groups of rows for the standard error of a drop, and rows from which it is taken."""
 NOTHING: frozenset[tuple[str, int | None]] = frozenset()
 
 
@@ -68,7 +70,10 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
         task: The encoded task; at most 500 of its select rows are used.
 
     Yields:
-        A row per submodule, then one per layer × submodule.
+        A row per submodule, with the standard error of its drop, then one per layer × submodule.
+
+    Source:
+        The jackknife over groups of rows: Shao and Tu, "The Jackknife and Bootstrap", 1995.
     """
     submodules = METHODS[pack.trials[slot].method].submodules
     if not submodules:
@@ -76,15 +81,25 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
     rows = spread_rows(len(task.select), ABLATION_ROWS)
     labels = task.select.labels[rows]
 
-    def value(removed: frozenset[tuple[str, int | None]]) -> float:
+    def answers(removed: frozenset[tuple[str, int | None]]) -> np.ndarray:
         logits = predict(pack, task.select, task.pad_token_id, rows, removed=removed)[slot]
-        return score_all(task.target, labels, task.target.decide(logits))[task.metric]
+        return task.target.decide(logits)
 
-    full = value(NOTHING)
+    def score(predicted: np.ndarray, chosen: np.ndarray) -> float:
+        return score_all(task.target, labels[chosen], predicted[chosen])[task.metric]
+
+    every = np.ones(len(rows), dtype=bool)
+    whole = answers(NOTHING)
+    full = score(whole, every)
     for layer in (None, *range(len(pack.layers))):
         for submodule in submodules:
-            without = value(frozenset({(submodule, layer)}))
-            yield AblationRow(submodule=submodule, layer=layer, value=without, drop=full - without)
+            without = answers(frozenset({(submodule, layer)}))
+            value, error = score(without, every), None
+            if layer is None and len(rows) >= _FEWEST_ROWS:
+                groups = [np.arange(len(rows)) % _GROUPS != group for group in range(_GROUPS)]
+                left_out = np.array([score(whole, kept) - score(without, kept) for kept in groups])
+                error = float(np.sqrt((_GROUPS - 1) * left_out.var()))
+            yield AblationRow(submodule=submodule, layer=layer, value=value, drop=full - value, error=error)
 
 
 def outcome_rows(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unipelt_search.errors import DivergedError
 from unipelt_search.pelt.applicability import must_be_alone
-from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.pelt.backbone import Backbone, backbone_hash
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import Answers, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.trial import RunSpec
@@ -24,10 +24,10 @@ from unipelt_search.training.batches import lengths_of, make_batch, training_bat
 from unipelt_search.training.checkpoint import save_run
 from unipelt_search.training.costs import PeakMemory
 from unipelt_search.training.evaluate import ablate, outcome_rows, predict, spread_rows
+from unipelt_search.training.gate_null import beside_null, shuffled
 from unipelt_search.training.objective import Objective
 from unipelt_search.training.optimizer import SlotAdamW
 from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
-from unipelt_search.training.saved_model import backbone_hash
 
 Event = EvaluationRow | RunResult
 Scored = Literal["select", "test"]
@@ -56,11 +56,19 @@ def train_events(
         DivergedError: The loss became no finite number.
         BackboneError: The configuration cannot attach to the backbone.
     """
+    task, finished = task.of_draw(run.draw), None
     with Pack(backbone, [run]) as pack:
-        for _, event in _PackTraining(pack, [run], task.of_draw(run.draw), tune_rows).events(checkpoint):
+        for _, event in _PackTraining(pack, [run], task, tune_rows).events(checkpoint):
             if isinstance(event, DivergedError):
                 raise event
-            yield event
+            if isinstance(event, RunResult) and run.gate_null:
+                finished = event
+            else:
+                yield event
+    if finished is not None:
+        plain = run.model_copy(update={"gate_null": False, "ablation": False, "draw": 0})
+        (null,) = train([plain], backbone, shuffled(task, run.seeds.order), tune_rows=tune_rows)
+        yield finished if isinstance(null, DivergedError) else beside_null(finished, null)
 
 
 def train(
@@ -287,9 +295,8 @@ class _PackTraining:
             confirmed = slot.run.confirm
             if recorder is not None and confirmed and slot.run.trial.gate:
                 slot.gates += self._gate_rows(recorder, number, slot.best.epoch, "select")
-            ablation = (
-                tuple(ablate(self.pack, number, replace(self.task, target=slot.target))) if slot.run.ablation else ()
-            )
+            judged = replace(self.task, target=slot.target)
+            ablation = tuple(ablate(self.pack, number, judged)) if slot.run.ablation else ()
             if checkpoint is not None:
                 save_run(checkpoint, self.pack.stored(number), self._description(slot))
             trained, stored, head = self.pack.counts(number)
