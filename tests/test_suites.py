@@ -74,11 +74,11 @@ def test_a_suite_runs_study_by_study_and_goes_on_where_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(executor, "execute", stop)
         assert not suites.run_suite(studies, storage=url, tell=told.append)
-    assert told == ["[1 of 2] s-one-12 begins."]
+    assert told == ["[1 of 2] s-one-12 runs."]
 
     told.clear()
     assert suites.run_suite(studies[:1], storage=url, tell=told.append, out=tmp_path / "out")
-    assert told[0] == "[1 of 1] s-one-12 goes on."
+    assert told[0] == "[1 of 1] s-one-12 runs."
     assert told[1].startswith("[1 of 1] s-one-12 is complete. ")
     assert (tmp_path / "out" / "s-one-12" / "report.html").is_file()
     assert len(begun) == 3
@@ -86,7 +86,7 @@ def test_a_suite_runs_study_by_study_and_goes_on_where_it_was(
     told.clear()
     assert suites.run_suite(studies, storage=url, tell=told.append)
     assert told[0] == "[1 of 2] s-one-12 is complete already."
-    assert [line.split(" is ")[0] for line in told[1:]] == ["[2 of 2] s-two-12 begins.", "[2 of 2] s-two-12"]
+    assert [line.split(" is ")[0] for line in told[1:]] == ["[2 of 2] s-two-12 runs.", "[2 of 2] s-two-12"]
     assert len(begun) == 2 * 3
     record = api.open_study("s-two-12", storage=url).record
     assert record.task.rows == {"train": 12, "validation": 40, "test": 40, "tune": 20, "select": 20}
@@ -98,6 +98,8 @@ def test_a_suite_runs_study_by_study_and_goes_on_where_it_was(
     assert "- two†: made up." in shown and "- one†: the original rows." in shown
     assert "### Missing" not in shown
     larger = suite.model_copy(update={"budget": BudgetSpec(trials=1, seeds=3)})
+    assert suites.is_complete(studies[0], storage=url)
+    assert not suites.is_complete(larger.studies(folder)[0], storage=url)
     assert suites.run_suite(larger.studies(folder)[:1], storage=url)
     assert len(begun) == 2 * 3 + 1  # only the third run
     assert "- s-two-12, complete: head 2 of 3 runs." in suites.suite_report(larger, storage=url)

@@ -50,11 +50,10 @@ def run_suite(
             if tell is not None:
                 tell(f"{place} {sentence}")
 
-        state = _state(spec, storage)
-        if state is StudyState.COMPLETE:
+        if is_complete(spec, storage=storage):
             say("is complete already.")
             continue
-        say("begins." if state is None else "goes on.")
+        say("runs.")
         try:
             study = run_study(
                 spec, storage=storage, out=None if out is None else out / spec.name, command=command, watch=watch
@@ -69,6 +68,25 @@ def run_suite(
     if failed:
         raise NoUsableTrialError(f"Every study of a suite must have a usable trial; none have: {', '.join(failed)}.")
     return True
+
+
+def is_complete(spec: StudySpec, *, storage: str | None = None) -> bool:
+    """Tell whether a study has been run whole, as it is asked now.
+
+    Args:
+        spec: The study.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Returns:
+        False also where it is complete and more seeds are asked for, or something else.
+    """
+    found = existing_study(storage_url(storage), spec.name)
+    return (
+        found is not None
+        and found.state is StudyState.COMPLETE
+        and found.spec.budget == spec.budget
+        and not spec_differences(found.spec, spec)
+    )
 
 
 def suite_report(suite: SuiteSpec, *, storage: str | None = None) -> str:
@@ -91,12 +109,3 @@ def suite_report(suite: SuiteSpec, *, storage: str | None = None) -> str:
     report = render_suite(suite_scores(suite, records))
     store.close()
     return report
-
-
-def _state(spec: StudySpec, storage: str | None) -> StudyState | None:
-    """Say how far a study is; a complete one that is asked more of, or something else, is running again."""
-    found = existing_study(storage_url(storage), spec.name)
-    if found is None:
-        return None
-    more = found.spec.budget != spec.budget or spec_differences(found.spec, spec)
-    return StudyState.RUNNING if more else found.state

@@ -29,6 +29,7 @@ class FakeSuites:
         self.asked: list[SimpleNamespace] = []
         self.reported: list[list[str]] = []
         self.finished = True
+        self.complete: list[str] = []
         self.error: BaseException | None = None
 
     def run_suite(
@@ -43,10 +44,13 @@ class FakeSuites:
     ) -> bool:
         self.asked.append(SimpleNamespace(studies=studies, storage=storage, out=out, command=command))
         assert tell is not None
-        tell("[1 of 2] two-films-20 begins.")
+        tell("[1 of 2] two-films-20 runs.")
         if self.error is not None:
             raise self.error
         return self.finished
+
+    def is_complete(self, spec: StudySpec, *, storage: str | None = None) -> bool:
+        return spec.name in self.complete
 
     def suite_report(self, suite: SuiteSpec, *, storage: str | None = None) -> str:
         self.reported.append([study.name for study in suite.studies()])
@@ -70,7 +74,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_the_fake_is_called_as_the_real_one_would_be() -> None:
-    for name in ("run_suite", "suite_report"):
+    for name in ("run_suite", "is_complete", "suite_report"):
         ours = list(inspect.signature(getattr(FakeSuites, name)).parameters)[1:]
         assert ours == list(inspect.signature(getattr(real, name)).parameters), name
 
@@ -84,7 +88,7 @@ def test_the_options_choose_the_studies(suites: FakeSuites, file: str, capsys: p
     assert {study.machine.concurrency for study in asked.studies} == {3}
     assert (asked.out, asked.storage) == (Path("o"), "sqlite:///x.db")
     assert suites.reported == [["two-films-20", "two-films-100"]]
-    assert capsys.readouterr() == ("the tables\n", "[1 of 2] two-films-20 begins.\n")
+    assert capsys.readouterr() == ("the tables\n", "[1 of 2] two-films-20 runs.\n")
 
 
 def test_quiet_shows_the_tables_alone(suites: FakeSuites, file: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +159,7 @@ def test_a_wrong_request_is_a_short_message(
 
 
 def test_a_plan_has_a_line_for_every_study(
-    monkeypatch: pytest.MonkeyPatch, file: str, capsys: pytest.CaptureFixture[str]
+    suites: FakeSuites, monkeypatch: pytest.MonkeyPatch, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def plan(spec: StudySpec, *, storage: str | None = None) -> StudyPlan:
         rows = {"train": 20, "tune": 5, "select": 5, "test": 9, "validation": 10}
@@ -168,12 +172,8 @@ def test_a_plan_has_a_line_for_every_study(
             tune_trials=0, confirm_runs=8, runs=12, seconds=70, left_out=(), notices=(f"A note on {spec.task.data}.",),
         )  # fmt: skip
 
-    lines = [
-        SimpleNamespace(name="two-films-20", state="complete"),
-        SimpleNamespace(name="two-pairs-20", state="stopped"),
-    ]
-    fake = SimpleNamespace(plan_study=plan, list_studies=lambda storage=None: lines)
-    monkeypatch.setattr(unipelt_search, "api", fake, raising=False)
+    suites.complete = ["two-films-20"]
+    monkeypatch.setattr(unipelt_search, "api", SimpleNamespace(plan_study=plan), raising=False)
     assert main(["suite", file, "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "two-films-20: complete already",

@@ -103,12 +103,11 @@ def _run(
 
 def _plan(studies: tuple[StudySpec, ...], storage: str | None) -> None:
     """Print a line for every study that is not complete, and each notice once."""
-    from unipelt_search import api
+    from unipelt_search import api, suites
 
-    complete = {line.name for line in api.list_studies(storage=storage) if line.state == "complete"}
     seconds, notices = 0.0, dict[str, None]()
     for spec in studies:
-        if spec.name in complete:
+        if suites.is_complete(spec, storage=storage):
             typer.echo(f"{spec.name}: complete already")
             continue
         plan = api.plan_study(spec, storage=storage)
