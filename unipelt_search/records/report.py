@@ -40,6 +40,8 @@ class Power(Frozen):
     nothing affordable would."""
     more_rows: int | None
     """Further select rows that it takes as well."""
+    sentence: str
+    """The same in words."""
 
 
 class Verdict(Frozen):

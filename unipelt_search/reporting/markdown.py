@@ -29,6 +29,7 @@ def render_markdown(report: StudyReport) -> str:
     parts = [
         f"# {plain_text(report.study.name)}",
         f"**{plain_text(report.verdict.sentence)}**",
+        *([plain_text(report.verdict.power.sentence)] if report.verdict.power else []),
         f"Task {plain_text(task.name)} ({words.task_kind(task)}), backbone {plain_text(report.study.backbone)}, metric "
         f"{plain_text(metric)}.",
         *_leaderboard(report, metric),

@@ -26,6 +26,8 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     """
     console.print()
     console.print(Text(report.verdict.sentence, style="bold"))
+    if report.verdict.power:
+        console.print(Text(report.verdict.power.sentence))
     console.print()
     console.print(_leaderboard(report))
     if report.upper_bound.of:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import sqrt
 
 from unipelt_search.records.history import StudyRecord, TrialState
-from unipelt_search.records.report import Power, Verdict
+from unipelt_search.records.report import Verdict
 from unipelt_search.verdict.judge import Judgement
 from unipelt_search.verdict.standings import MethodStanding
 
@@ -171,8 +171,6 @@ def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodSta
     if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
         constant = _MAJORITY[record.task.kind.removeprefix("pair_")]
         parts.append(f"It does not beat always answering {constant} ({majority:.3f}).")
-    if judgement.power is not None:
-        parts.extend(_power(judgement.power, best.name, tied=judgement.power.closest in judgement.ties))
     return " ".join(parts)
 
 
@@ -191,21 +189,6 @@ def _why_not(best: MethodStanding) -> str:
     if not any(run.result.answers for run in best.confirmed):
         return "Methods cannot be told apart, since an older version ran this study and kept no answers row by row."
     return "Methods cannot be told apart on so few rows."
-
-
-def _power(power: Power, best: str, *, tied: bool) -> Iterator[str]:
-    yield f"A true difference of {power.detectable:.3f} would be seen in four studies of five like this one."
-    if not tied:
-        return
-    needed = [
-        f"{count:,} more {what}"
-        for count, what in ((power.more_seeds, "seeds"), (power.more_rows, "select rows"))
-        if count
-    ]
-    if needed:
-        yield f"About {' and '.join(needed)} would settle {best} against {power.closest}."
-    else:
-        yield f"No affordable number of seeds or rows would settle {best} against {power.closest}."
 
 
 def _priced(standing: MethodStanding) -> str:

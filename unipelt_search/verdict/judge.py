@@ -15,7 +15,7 @@ from unipelt_search.tasks.target import positive_label
 from unipelt_search.verdict.comparisons import Comparison, Ranking, compare_with_best
 from unipelt_search.verdict.crossed import MethodScores, difference_estimate, mean_estimate, method_scores
 from unipelt_search.verdict.intervals import shown_interval
-from unipelt_search.verdict.power import detectable_difference, difference_sources, remedy
+from unipelt_search.verdict.power import Remedy, detectable_difference, difference_sources, remedy
 from unipelt_search.verdict.pseudo_values import pseudo_values
 from unipelt_search.verdict.standings import MethodStanding, method_standings
 
@@ -152,16 +152,27 @@ def _power(ranking: Ranking) -> Power | None:
     if not ranking.comparisons:
         return None
     closest, methods = ranking.comparisons[0], len(ranking.comparisons) + 1
-    found, scores = closest.difference, ranking.pooled[ranking.best]
-    seen = detectable_difference(found.error, found.freedom, methods=methods)
-    if not closest.tie:
-        return Power(detectable=seen, closest=closest.method, more_seeds=0, more_rows=0)
-    other = ranking.pooled[closest.method]
-    fewest = min(scores.seeds, other.seeds)
-    needed = remedy(difference_sources(scores, other), found.mean, fewest, scores.by_example.size, methods=methods)
+    scores, other = ranking.pooled[ranking.best], ranking.pooled[closest.method]
+    found = closest.difference
+    needed: Remedy | None = Remedy(0, 0)
+    if closest.tie:
+        sources, rows = difference_sources(scores, other), scores.by_example.size
+        needed = remedy(sources, found.mean, min(scores.seeds, other.seeds), rows, methods=methods)
+    detectable = detectable_difference(found.error, found.freedom, methods=methods)
+    sentence = f"A true difference of {detectable:.3f} would be seen in four studies of five like this one."
+    if closest.tie:
+        sentence += f" {_remedied(needed)} would settle {ranking.best} against {closest.method}."
     return Power(
-        detectable=seen,
+        detectable=detectable,
         closest=closest.method,
         more_seeds=needed.seeds if needed else None,
         more_rows=needed.rows if needed else None,
+        sentence=sentence,
     )
+
+
+def _remedied(needed: Remedy | None) -> str:
+    if needed is None:
+        return "No affordable number of seeds or rows"
+    counts = ((needed.seeds, "seeds"), (needed.rows, "select rows"))
+    return "About " + (" and ".join(f"{count:,} more {what}" for count, what in counts if count) or "one more seed")
