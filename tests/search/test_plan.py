@@ -302,3 +302,39 @@ def test_a_round_with_variants_that_does_not_fit_is_not_begun(fake, all_plausibl
     screen = [step.variant for step in started if step.phase == "screen"]
     assert screen == [None, None, None, "my-lora", "my-adapter"]
     assert "allowed 1 of 2 screen rounds" in study.record.notices[0]
+
+
+def test_a_gated_finalist_gets_a_smaller_sibling_once_its_first_run_says_what_can_go(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=2)
+    spec = study.record.spec
+    study.change(spec=spec.model_copy(update={"space": spec.space.model_copy(update={"prune_gates": True})}))
+
+    def result(spec, seed_index):
+        return 0.5
+
+    prunable = (("lora", 0), ("prefix", 1))
+    decisions = []
+    while not isinstance((decision := next_step(study.record, Clock())).step, Finish):
+        decisions.append(decision)
+        number, seed_index = study.apply(decision)
+        study.end(number, seed_index, result(None, seed_index))
+        trial = study.record.trials[number]
+        if trial.method == "unipelt_apl" and seed_index == 1 and trial.origin != plan.PRUNED:
+            runs = tuple(
+                run.model_copy(update={"result": run.result.model_copy(update={"prunable": prunable})})
+                if run.seed_index == 1 else run
+                for run in trial.runs
+            )  # fmt: skip
+            study._replace(trial.model_copy(update={"runs": runs}))
+    started = steps_of(decisions, StartTrial)
+    assert [(step.origin, step.variant) for step in started][3:] == [(plan.PRUNED, "unipelt_apl-pruned")]
+    assert started[3].spec.without == prunable
+    assert started[3].spec.model_copy(update={"without": ()}) == started[2].spec
+    assert started[3].phase == "tune"
+    confirmed = [(step.trial, step.seed_index) for step in steps_of(decisions, StartRun)]
+    assert sorted(confirmed) == [(trial, seed) for trial in range(4) for seed in (1, 2)]
+
+
+def test_without_prune_gates_nothing_is_pruned(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=2)
+    assert len(steps_of(study.play(lambda spec, seed: 0.5), StartTrial)) == 3

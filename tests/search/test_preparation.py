@@ -13,7 +13,7 @@ from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.variants import Variant
 from unipelt_search.tasks.load import load_task
-from unipelt_search.training.train import RunTiming
+from unipelt_search.training.timing import RunTiming
 
 
 @pytest.fixture

@@ -57,6 +57,10 @@ MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is com
 AllowOverlap = Annotated[
     bool, typer.Option("--allow-overlap", help="Allow many validation or test rows among the training rows.")
 ]
+PruneGates = Annotated[
+    bool,
+    typer.Option("--prune-gates", help="Confirm a smaller sibling of each gated finalist, without idle submodules."),
+]
 GateNull = Annotated[
     bool,
     typer.Option("--gate-null", help="Train each gated finalist once more on shuffled labels, as the gates' null."),

@@ -49,6 +49,7 @@ def run(
     allow_overlap: options.AllowOverlap = False,
     max_parameters: options.MaxParameters = None,
     gate_null: options.GateNull = False,
+    prune_gates: options.PruneGates = False,
     max_latency_ms: options.MaxLatency = None,
     storage: options.Storage = None,
     out: options.Out = None,

@@ -26,6 +26,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "model": ("backbone", "model"),
     "methods": ("space", "methods"),
     "allocation": ("space", "allocation"),
+    "prune_gates": ("space", "prune_gates"),
     "gate_null": ("space", "gate_null"),
     "max_parameters": ("space", "max_parameters"),
     "max_latency_ms": ("space", "max_latency_ms"),

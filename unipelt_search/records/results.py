@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from unipelt_search.specs.frozen import Frozen
+from unipelt_search.specs.methods import Submodule
 
 Label = int | float | tuple[int, ...]
 """A position in the task's labels, a number in the user's units, or ascending positions."""
@@ -135,6 +136,8 @@ class RunResult(Frozen):
     ablation: tuple[AblationRow, ...]
     outcomes: tuple[OutcomeRow, ...] = ()
     """Of a confirmed run's task with labels, on select and test rows; empty for all others."""
+    prunable: tuple[tuple[Submodule, int], ...] | None = None
+    """(submodule, layer) pairs that the trained model can do without on tune rows; None where nobody looked."""
     answers: tuple[Answers, ...] = ()
     """Of a confirmed run, on select and test rows; empty for all others, and in studies of older versions."""
     costs: Costs

@@ -25,6 +25,7 @@ from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search.heartbeat import Heartbeat
 from unipelt_search.search.plan import (
+    PRUNED,
     Clock,
     Decision,
     Finish,
@@ -329,6 +330,7 @@ class Driver:
         self._reload()
         trial = self._record.trials[run.trial]
         first_confirm = run.phase == "confirm" and run.seed_index == 1
+        gated = first_confirm and METHODS[trial.method].gated
         assignment = Assignment(
             run_id=run.id,
             attempt=attempt,
@@ -337,7 +339,8 @@ class Driver:
                 seeds=run_seeds(self._record.spec.seed, run.seed_index),
                 confirm=run.phase == "confirm",
                 draw=run.seed_index if self._record.spec.task.redraw else 0,
-                gate_null=first_confirm and self._record.spec.space.gate_null and METHODS[trial.method].gated,
+                gate_null=gated and self._record.spec.space.gate_null,
+                prune=gated and self._record.spec.space.prune_gates and trial.origin != PRUNED,
                 ablation=first_confirm,
             ),
             label=_label(trial, run),

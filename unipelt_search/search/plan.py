@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Literal
+from typing import Final, Literal
 
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import DroppedMethod, RunRecord, RunState, StudyRecord, TrialRecord, TrialState
@@ -24,6 +24,8 @@ from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
 from unipelt_search.verdict.decide import plausible_methods
 
 SCREEN_ROUNDS = 3
+PRUNED: Final = "pruned"
+"""Where a finalist's smaller sibling comes from."""
 CONFIRM_SHARE = 0.35
 """Share of the time limit that is kept for the confirm phase."""
 
@@ -34,7 +36,7 @@ class StartTrial:
 
     spec: TrialSpec
     phase: Phase
-    origin: Literal["published", "given", "tpe"]
+    origin: Literal["published", "given", "tpe", "pruned"]
     variant: str | None = None
     """The name of a configuration that the user gave."""
 
@@ -256,7 +258,7 @@ def _screen(record: StudyRecord, clock: Clock) -> _Answer:
 
 
 def _tune(record: StudyRecord, clock: Clock) -> _Answer:
-    asked, tried = record.spec.budget.trials, len(record.trials)
+    asked, tried = record.spec.budget.trials, sum(trial.origin != PRUNED for trial in record.trials)
     order = [trial.method for trial in finalists(record) if trial.variant is None]
     if tried >= asked or not order:
         return _Answer(None)
@@ -291,6 +293,9 @@ def _tune(record: StudyRecord, clock: Clock) -> _Answer:
 def _confirm(record: StudyRecord, clock: Clock) -> _Answer:
     chosen = finalists(record)
     seeds = record.spec.budget.seeds
+    smaller = next((step for trial in chosen if (step := _smaller_sibling(record, trial)) is not None), None)
+    if smaller is not None and _fits(record, clock, (smaller.spec.method,), confirm=True):
+        return _Answer(smaller)
     for seed in range(1, seeds + 1):
         missing = [trial for trial in chosen if all(run.seed_index != seed for run in trial.runs)]
         if not missing:
@@ -307,6 +312,18 @@ def _confirm(record: StudyRecord, clock: Clock) -> _Answer:
             return _Answer(None, notice=f"{_limit(record)} {_unconfirmed(seed, seeds, missing)}")
         return _Answer(StartRun(missing[0].number, seed))
     return _Answer(None)
+
+
+def _smaller_sibling(record: StudyRecord, trial: TrialRecord) -> StartTrial | None:
+    """Return the trial of a finalist without what its first confirmed run can do without, unless there is one."""
+    name = f"{trial.name}-{PRUNED}"
+    if not record.spec.space.prune_gates or trial.origin == PRUNED or any(t.name == name for t in record.trials):
+        return None
+    results = [run.result for run in trial.runs if run.seed_index == 1 and run.result is not None]
+    if not results or not results[0].prunable:
+        return None
+    spec = trial.spec.model_copy(update={"without": tuple(sorted({*trial.spec.without, *results[0].prunable}))})
+    return StartTrial(spec, "tune", PRUNED, name)
 
 
 _PHASE_STEPS: dict[Phase, Callable[[StudyRecord, Clock], _Answer]] = {

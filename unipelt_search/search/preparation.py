@@ -24,7 +24,7 @@ from unipelt_search.specs.study import SpaceSpec, StudySpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask, encode_task
 from unipelt_search.tasks.task import Task
-from unipelt_search.training.train import RunTiming, time_run
+from unipelt_search.training.timing import RunTiming, time_run
 
 _CUT_SHARE_WORTH_A_NOTICE = 0.05
 _FAR_TOO_SLOW = 1.5

@@ -71,6 +71,8 @@ class SpaceSpec(Frozen):
     """Evaluations without a better score after which a run ends."""
     tune_rows: int = Field(default=500, ge=1)
     """Tune rows that an evaluation scores at most."""
+    prune_gates: bool = False
+    """Whether each finalist with gates gets a smaller sibling, without what its first run can do without."""
     gate_null: bool = False
     """Whether each finalist with gates is trained once more on shuffled labels, so that its gates have a null."""
     allocation: Allocation = "plausible"

@@ -180,6 +180,8 @@ class RunRow(Row):
     peak_memory_mb: Mapped[float | None]
     examples_trained: Mapped[int | None] = mapped_column(BigInteger)
     padding_share: Mapped[float | None]
+    prunable: Mapped[list[Any] | None] = mapped_column(_NULLABLE_JSON)
+    """(submodule, layer) pairs that the trained model can do without."""
 
 
 class AttemptRow(Row):

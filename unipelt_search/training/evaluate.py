@@ -10,7 +10,7 @@ import torch
 
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import AblationRow, OutcomeRow
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.methods import METHODS, Submodule
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.training.batches import evaluation_batches, lengths_of, make_batch
@@ -75,7 +75,8 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
     Source:
         The jackknife over groups of rows: Shao and Tu, "The Jackknife and Bootstrap", 1995.
     """
-    submodules = METHODS[pack.trials[slot].method].submodules
+    trial = pack.trials[slot]
+    submodules = METHODS[trial.method].submodules
     if not submodules:
         return
     rows = spread_rows(len(task.select), ABLATION_ROWS)
@@ -93,6 +94,8 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
     full = score(whole, every)
     for layer in (None, *range(len(pack.layers))):
         for submodule in submodules:
+            if (submodule, layer) in trial.without:
+                continue
             without = answers(frozenset({(submodule, layer)}))
             value, error = score(without, every), None
             if layer is None and len(rows) >= _FEWEST_ROWS:
@@ -100,6 +103,43 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
                 left_out = np.array([score(whole, kept) - score(without, kept) for kept in groups])
                 error = float(np.sqrt((_GROUPS - 1) * left_out.var()))
             yield AblationRow(submodule=submodule, layer=layer, value=value, drop=full - value, error=error)
+
+
+def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> tuple[tuple[Submodule, int], ...]:
+    """Find submodules that can be taken out of single layers, all together, at no cost on tune rows.
+
+    Those that cost least when they are taken out alone are taken out first, one after another, as long as the score is
+    no worse than that of the whole model.
+
+    Args:
+        pack: The attached pack, with the weights to judge.
+        slot: The run's place in the pack.
+        task: The encoded task.
+        tune_rows: Tune rows that are scored at most; the select rows have to judge the smaller model.
+
+    Returns:
+        (submodule, layer) pairs, sorted; none where nothing, or everything, could go.
+    """
+    rows = spread_rows(len(task.tune), tune_rows)
+
+    def value(removed: frozenset[tuple[str, int | None]]) -> float:
+        logits = predict(pack, task.tune, task.pad_token_id, rows, removed=removed)[slot]
+        return score_all(task.target, task.tune.labels[rows], task.target.decide(logits))[task.metric]
+
+    trial = pack.trials[slot]
+    pairs = [(s, layer) for s in METHODS[trial.method].submodules for layer in range(len(pack.layers))]
+    pairs = [pair for pair in pairs if pair not in trial.without]
+    full = value(NOTHING)
+    alone = {pair: value(frozenset({pair})) for pair in pairs}
+    gone: frozenset[tuple[str, int | None]] = NOTHING
+    taken = []
+    for pair in sorted(pairs, key=lambda pair: -alone[pair]):
+        if alone[pair] < full:
+            break
+        if value(gone | {pair}) >= full:
+            gone |= {pair}
+            taken.append(pair)
+    return () if len(taken) == len(pairs) else tuple(sorted(taken))
 
 
 def outcome_rows(

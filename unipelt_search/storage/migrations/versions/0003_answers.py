@@ -16,9 +16,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table anew and add a column to two others."""
+    """Make the table anew and add a column to three others."""
     op.add_column("ups_gate", sa.Column("null_mean", sa.Double(), nullable=True))
     op.add_column("ups_ablation", sa.Column("error", sa.Double(), nullable=True))
+    op.add_column("ups_run", sa.Column("prunable", sa.JSON(none_as_null=True), nullable=True))
     op.drop_table("ups_prediction")
     op.create_table(
         "ups_prediction",
@@ -33,6 +34,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Make the table of version 0001 again and drop the columns."""
+    op.drop_column("ups_run", "prunable")
     op.drop_column("ups_ablation", "error")
     op.drop_column("ups_gate", "null_mean")
     op.drop_table("ups_prediction")
