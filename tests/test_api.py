@@ -10,12 +10,12 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from in_process import train_in_process
 
 import tiny
 from unipelt_search import api
@@ -26,7 +26,6 @@ from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import RunResult
 from unipelt_search.reporting.markdown import render_markdown
 from unipelt_search.search import executor
-from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED
 from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.seeds import run_seeds
@@ -36,8 +35,7 @@ from unipelt_search.specs.variants import Variant
 from unipelt_search.tasks.encode import encode_task
 from unipelt_search.tasks.load import load_task
 from unipelt_search.training import train as train_module
-from unipelt_search.training.checkpoint import RunCheckpoints
-from unipelt_search.training.train import train, train_events
+from unipelt_search.training.train import train
 
 METHODS = ("head", "lora", "unipelt_al")
 
@@ -89,30 +87,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Train in this process instead of on Ray; returns the labels of the runs, as they begin."""
-    begun: list[str] = []
-
-    @contextmanager
-    def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
-        yield Capacity("cpu", 1, 1.0, 0.0)
-
-    def execute(driver, capacity, task, backbone, tune_rows) -> bool:
-        loaded = load_backbone(backbone, task.target.outputs, "cpu")
-        while (assignment := driver.next_run()) is not FINISHED:
-            begun.append(assignment.label)
-            who, folder = (assignment.run_id, assignment.attempt), assignment.progress
-            kept = RunCheckpoints(folder, *who) if folder else None
-            for event in train_events(
-                assignment.run, loaded, task, checkpoint=assignment.checkpoint, tune_rows=tune_rows, progress=kept
-            ):
-                if isinstance(event, RunResult):
-                    driver.on_result(*who, event)
-                else:
-                    driver.on_evaluation(*who, event, checkpoint=str(kept.newest) if kept else None)
-        return True
-
-    monkeypatch.setattr(executor, "open_ray", open_ray)
-    monkeypatch.setattr(executor, "execute", execute)
-    return begun
+    return train_in_process(monkeypatch)
 
 
 def test_test_labels_choose_nothing(ask, tmp_path: Path, folder: Path, here: list[str]) -> None:

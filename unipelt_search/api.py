@@ -127,7 +127,7 @@ def run_study(
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
     url = storage_url(storage)
     task = load_task(spec.task, spec.seed, frames, redraws=spec.budget.seeds)
-    found = _existing_study(url, spec.name)
+    found = existing_study(url, spec.name)
     if found is not None:
         spec = _check_same_question(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
@@ -237,7 +237,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
 
     check_budget(spec)
     task = load_task(spec.task, spec.seed, frames, redraws=spec.budget.seeds)
-    found = _existing_study(storage_url(storage), spec.name)
+    found = existing_study(storage_url(storage), spec.name)
     if found is not None:
         spec = _check_same_question(found, spec, task)
     ready, backbone = prepare(spec, task)
@@ -314,7 +314,16 @@ def _existing_store(url: str) -> StudyStore | None:
         return None
 
 
-def _existing_study(url: str, name: str) -> StudyRecord | None:
+def existing_study(url: str, name: str) -> StudyRecord | None:
+    """Return a study without its details; None where there is none of that name, or no database.
+
+    Args:
+        url: The database's SQLAlchemy URL.
+        name: The study's name.
+
+    Returns:
+        The record, without evaluations, gates, ablations and answers.
+    """
     store = _existing_store(url)
     if store is None:
         return None

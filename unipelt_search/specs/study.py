@@ -43,6 +43,8 @@ class TaskSpec(Frozen):
     """Whether every confirm run draws `train_size` training rows anew, so that the verdict covers their choice too."""
     carve: int | None = Field(default=None, ge=1)
     """Make this many further training rows the validation split (the paper's protocol)."""
+    test: Literal["test", "validation"] = "test"
+    """Which of the data's splits is the test split; with `validation` the data's own test split is not used."""
     max_length: int = Field(default=128, ge=4, le=8192)
     """Tokens of an example at most; longer ones are cut."""
 
