@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from unipelt_search.pelt.backbone import load_backbone
-from unipelt_search.records.results import EvaluationRow
+from unipelt_search.records.results import RunResult
 from unipelt_search.search import executor
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED
 from unipelt_search.specs.study import MachineSpec
+from unipelt_search.training.checkpoint import RunCheckpoints
 from unipelt_search.training.train import train_events
 
 
@@ -29,11 +30,15 @@ def train_in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded = load_backbone(backbone, task.target.outputs, "cpu")
         while (assignment := driver.next_run()) is not FINISHED:
             begun.append(assignment.label)
+            who, folder = (assignment.run_id, assignment.attempt), assignment.progress
+            kept = RunCheckpoints(folder, *who) if folder else None
             for event in train_events(
-                assignment.run, loaded, task, checkpoint=assignment.checkpoint, tune_rows=tune_rows
+                assignment.run, loaded, task, checkpoint=assignment.checkpoint, tune_rows=tune_rows, progress=kept
             ):
-                tell = driver.on_evaluation if isinstance(event, EvaluationRow) else driver.on_result
-                tell(assignment.run_id, assignment.attempt, event)
+                if isinstance(event, RunResult):
+                    driver.on_result(*who, event)
+                else:
+                    driver.on_evaluation(*who, event, checkpoint=str(kept.newest) if kept else None)
         return True
 
     monkeypatch.setattr(executor, "open_ray", open_ray)

@@ -204,3 +204,17 @@ def test_a_confirmed_run_keeps_its_answer_to_every_row() -> None:
     (searched,) = train([tiny_run(tiny_trial("head"))], tiny_backbone(), tiny_task())
     assert isinstance(searched, RunResult)
     assert searched.answers == ()
+
+
+@pytest.mark.parametrize("method", ["lora", "unipelt_apl", "fine_tuning"])
+def test_a_run_in_micro_batches_equals_the_run_in_whole_batches(method: str) -> None:
+    trial = tiny_trial(method, steps=12, batch_size=8, evaluations=3, dropout=0.2, learning_rate=1e-3)
+    *_, whole = train_events(tiny_run(trial, confirm=True), tiny_backbone(), tiny_task())
+    *_, parts = train_events(tiny_run(trial, confirm=True), tiny_backbone(), tiny_task(), micro_batch=4)
+    assert isinstance(whole, RunResult)
+    assert isinstance(parts, RunResult)
+    for one, other in zip(whole.evaluations, parts.evaluations, strict=True):
+        assert other.train_loss == pytest.approx(one.train_loss, abs=1e-4)
+        assert other.value == one.value
+    assert (parts.select, parts.test) == (whole.select, whole.test)
+    assert parts.costs.examples_trained == whole.costs.examples_trained
