@@ -463,7 +463,7 @@ def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, cr
     assert shown[-1].event == "trial 0 head (screen) goes on"
     assert (again.run_id, again.attempt, again.micro_batch, again.progress) == (run.run_id, 2, 8, kept.parent)
     sentence = (
-        "trial 0 head (screen) is done again with half of the rows at a time, which changes no result: "
+        "trial 0 head (screen) is done again with half of the rows at a time, which changes nothing but rounding: "
         "CUDA out of memory"
     )
     assert store.load("toy").notices == (sentence,)

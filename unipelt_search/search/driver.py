@@ -239,7 +239,7 @@ class Driver:
         event = f"{assignment.label} failed: {message}"
         try:
             if again:
-                why = "is done again with half of the rows at a time, which changes no result"
+                why = "is done again with half of the rows at a time, which changes nothing but rounding"
                 event = f"{assignment.label} {why}: {message}"
                 self._store.leases.retry(self._record.id, run_id, attempt, message, event)
                 self._running.pop(run_id)

@@ -312,7 +312,8 @@ def _state_of(slot: Slot, spent: Spent) -> _State:
 def _tensors_of(slot: Slot, pack: Pack, optimizer: SlotAdamW) -> dict[str, Tensor]:
     """Name everything that a run consists of: `<group>/<tensor>`, gates `<group>/<layer>/<gate>`."""
     first, second = optimizer.moments(0)
-    groups = {"weights": pack.snapshot(0), "first": first, "second": second}
+    weights = [trained.by_slot(trained.parameter.detach())[0] for trained in pack.trained()]
+    groups = {"weights": weights, "first": first, "second": second}
     if slot.waiting:  # else the present weights are the best
         groups["best"] = slot.best_weights
     tensors = {

@@ -194,6 +194,7 @@ class PackTraining:
         if spent is None:
             return False
         self.train_seconds, self.positions, self.tokens = spent.train_seconds, spent.positions, spent.tokens
+        self.memory = PeakMemory(self.device)  # reading the checkpoint took memory that training does not
         self.memory.remember(spent.peak_memory_mb)
         self.began -= slot.evaluations[-1].seconds
         return True
