@@ -302,3 +302,56 @@ def test_a_round_with_variants_that_does_not_fit_is_not_begun(fake, all_plausibl
     screen = [step.variant for step in started if step.phase == "screen"]
     assert screen == [None, None, None, "my-lora", "my-adapter"]
     assert "allowed 1 of 2 screen rounds" in study.record.notices[0]
+
+
+def confirmed(study, decisions) -> list[tuple[str, int, int]]:
+    return [(named(study, run.trial), run.seed_index, run.fold) for run in steps_of(decisions, StartRun)]
+
+
+def test_with_folds_a_finalist_runs_on_every_fold_of_a_repeat_before_the_next_one(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=2)
+    study.use_folds()
+    order = [(name, seed, fold) for seed in (1, 2) for name in ("lora", "unipelt_apl", "head") for fold in range(1, 6)]
+    assert confirmed(study, study.play(score)) == order
+
+
+def test_a_grown_budget_adds_whole_repeats(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=1)
+    study.use_folds()
+    study.play(score)
+    study.set_budget(seeds=2)
+    study.change(phase="screen")
+    assert [run[1:] for run in confirmed(study, study.play(score))] == [(2, fold) for fold in range(1, 6)] * 3
+
+
+def test_interrupted_folds_are_gone_on_with(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=1)
+    study.use_folds()
+    study.play(score)
+    first = study.record.trials[1]
+    study.change(
+        trials=tuple(t.model_copy(update={"runs": t.runs[:3]}) if t == first else t for t in study.record.trials)
+    )
+    assert confirmed(study, study.play(score)) == [("lora", 1, fold) for fold in (3, 4, 5)]
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(75.0, 5), (125.0, 5), (135.0, 10), (225.0, 10), (235.0, 20)])
+def test_a_repeat_of_folds_is_begun_only_where_all_of_it_fits(fake, all_plausible, limit: float, expected: int) -> None:
+    # The search ends at 30 s, a finalist's repeat takes 50 s, and a later one that of both methods, 100 s.
+    study = fake(methods=("lora", "unipelt_apl"), trials=3, seeds=9, time_seconds=limit)
+    study.use_folds()
+    assert len(confirmed(study, study.play(score))) == expected
+
+
+def test_the_first_finalist_is_confirmed_while_there_is_any_time(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=2, time_seconds=45.0)
+    study.use_folds()
+    assert confirmed(study, study.play(score)) == [("lora", 1, fold) for fold in range(1, 6)]
+    assert study.record.notices[-1] == "The time limit of 45 s left no time to confirm unipelt_apl, head."
+
+
+def test_a_time_limit_names_repeats(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=9, time_seconds=250.0)
+    study.use_folds()
+    assert len(confirmed(study, study.play(score))) == 15
+    assert study.record.notices[-1] == "The time limit of 250 s allowed 1 of 9 repeats of 5 folds of each finalist."

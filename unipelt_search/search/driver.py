@@ -35,7 +35,7 @@ from unipelt_search.search.plan import (
     next_step,
 )
 from unipelt_search.search.snapshot import snapshot
-from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.seeds import run_number, run_seeds
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.storage.leases import LEASE_SECONDS
 from unipelt_search.storage.owners import new_owner, shown_owner
@@ -169,8 +169,8 @@ class Driver:
                             self._record.id, spec, phase, origin, variant=variant, number=number
                         )
                         return self._start(run)
-                    case StartRun(trial, seed_index):
-                        return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index))
+                    case StartRun(trial, seed_index, fold):
+                        return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index, fold))
                     case Resume(run):
                         return self._start(run)
             except StudyChangedError:
@@ -326,20 +326,20 @@ class Driver:
     def _start(self, run: RunRecord) -> Assignment:
         attempt = self._store.start_run(run.id, self._owner, self._lease_seconds)
         self._reload()
-        trial = self._record.trials[run.trial]
-        first_confirm = run.phase == "confirm" and run.seed_index == 1
+        trial, task = self._record.trials[run.trial], self._record.task
+        number = run_number(run.seed_index, run.fold, task.folds)
         assignment = Assignment(
             run_id=run.id,
             attempt=attempt,
             run=RunSpec(
                 trial=trial.spec,
-                seeds=run_seeds(self._record.spec.seed, run.seed_index),
+                seeds=run_seeds(self._record.spec.seed, run.seed_index, run.fold),
                 confirm=run.phase == "confirm",
-                draw=run.seed_index if self._record.spec.task.redraw else 0,
-                ablation=first_confirm,
+                draw=number if self._record.spec.task.redraw or task.folds else 0,
+                ablation=number == 1,
             ),
             label=_label(trial, run),
-            checkpoint=self._checkpoints / f"trial-{trial.number}" if self._checkpoints and first_confirm else None,
+            checkpoint=self._checkpoints / f"trial-{trial.number}" if self._checkpoints and number == 1 else None,
         )
         self._running[run.id] = assignment
         self._share = self._share_of_time()
@@ -374,4 +374,5 @@ class Driver:
 
 def _label(trial: TrialRecord, run: RunRecord) -> str:
     seed = f", seed {run.seed_index}" if run.phase == "confirm" else ""
-    return f"trial {trial.number} {trial.name} ({run.phase}{seed})"
+    fold = f", fold {run.fold}" if run.fold else ""
+    return f"trial {trial.number} {trial.name} ({run.phase}{seed}{fold})"
