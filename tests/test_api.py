@@ -35,6 +35,7 @@ from unipelt_search.specs.variants import Variant
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.tasks.encode import encode_task
 from unipelt_search.tasks.load import load_task
+from unipelt_search.training import train as train_module
 from unipelt_search.training.train import train, train_events
 
 METHODS = ("head", "lora", "unipelt_al")
@@ -134,6 +135,30 @@ def test_test_labels_choose_nothing(ask, tmp_path: Path, folder: Path, here: lis
         for run, twin in zip(one.runs, other.runs, strict=True):
             assert (run.result.best_step, run.result.select) == (twin.result.best_step, twin.result.select)
             assert [row.value for row in run.result.evaluations] == [row.value for row in twin.result.evaluations]
+
+
+def test_gates_get_a_null_and_what_they_can_do_without_goes(
+    ask, url: str, here: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = (("adapter", 0), ("lora", 1))
+    monkeypatch.setattr(train_module, "prunable_parts", lambda *given: gone)
+    spec = ask(methods=("head", "unipelt_al"), trials=2, seeds=2)
+    space = spec.space.model_copy(update={"gate_null": True, "prune_gates": True})
+    study = api.run_study(spec.model_copy(update={"space": space}), storage=url, out=tmp_path / "out")
+    nulls = [row.null_mean for row in study.report.gates if row.name == "unipelt_al" and row.split == "select"]
+    assert nulls
+    assert all(null is not None for null in nulls)
+    rows = {row.name: row for row in study.report.leaderboard}
+    smaller = rows["unipelt_al-pruned"]
+    assert (smaller.runs, smaller.method, smaller.phase) == (2, "unipelt_al", "confirm")
+    assert smaller.stored_parameters < rows["unipelt_al"].stored_parameters
+    assert smaller.config["without"] == "adapter 0, lora 1"
+    assert {row.gate for row in study.report.gates if row.name == smaller.name and row.layer == 0} == {
+        "lora_query", "lora_value",
+    }  # fmt: skip
+    assert [label for label in here if "pruned (tune)" in label] == ["trial 2 unipelt_al-pruned (tune)"]
+    api.export_model("toy", tmp_path / "small", trial=smaller.trial, storage=url)
+    assert api.load_model(tmp_path / "small").predict(["w1 w2 w3"])[0].label in {"kind 0", "kind 1", "kind 2"}
 
 
 def test_a_study_runs_and_reports(ask, url: str, here: list[str], tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ from unipelt_search.storage.store import StudyStore
 from unipelt_search.verdict.choose import choose_run
 
 if TYPE_CHECKING:
+    from unipelt_search.exporting.loaded_model import LoadedModel
     from unipelt_search.search.preparation import Prepared
     from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.task import Task
-    from unipelt_search.training.loaded_model import LoadedModel
 
 Watch = Callable[[StudyProgress], None]
 _PACKAGES = ("unipelt-search", "torch", "transformers", "ray", "optuna")
@@ -126,7 +126,7 @@ def run_study(
             return _deliver(url, spec.name, out, interrupted=False)
     ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
-        ready = ready.within_time(backbone)
+        ready = ready.fast_enough(backbone).within_time(backbone)
     del backbone  # the workers load their own
     interrupted = _search(ready, url, found, out=out, command=command, watch=watch, began=began)
     return _deliver(url, spec.name, out, interrupted=interrupted)
@@ -164,12 +164,12 @@ def export_model(
     """
     study = open_study(name, storage=storage)
     run = choose_run(study.record, trial=trial, cheapest=cheapest)
-    from unipelt_search.training.export import PeftForm, Places, export_run
+    from unipelt_search.exporting.export import PeftForm, Places, export_run
 
     form = None
     if peft is not None:
         try:
-            from unipelt_search.training.peft_folder import check_peft, write_peft
+            from unipelt_search.exporting.peft_folder import check_peft, write_peft
         except ModuleNotFoundError as error:
             if error.name != "peft":
                 raise
@@ -200,7 +200,7 @@ def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None 
         SavedModelError: The folder is damaged or foreign, or the backbone is another one.
         RequestError: The device is unknown or not there.
     """
-    from unipelt_search.training.loaded_model import load_saved
+    from unipelt_search.exporting.loaded_model import load_saved
 
     return load_saved(Path(folder), device, backbone)
 
@@ -232,7 +232,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     if found is not None:
         spec = _check_same_question(found, spec, task)
     ready, backbone = prepare(spec, task)
-    return ready.plan(backbone)
+    return ready.fast_enough(backbone).plan(backbone)
 
 
 def _search(

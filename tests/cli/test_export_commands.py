@@ -14,9 +14,9 @@ from exported_study import TEXTS, save_toy, train_toy
 
 from unipelt_search import api
 from unipelt_search.cli.app import main
+from unipelt_search.exporting.export import Places, export_run
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.reporting.opened_study import Study
-from unipelt_search.training.export import Places, export_run
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_a_missing_peft_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    monkeypatch.delitem(sys.modules, "unipelt_search.training.peft_folder", raising=False)
+    monkeypatch.delitem(sys.modules, "unipelt_search.exporting.peft_folder", raising=False)
     assert main(["export", "toy", "--to", str(tmp_path / "m"), "--peft", str(tmp_path / "p")]) == 2
     assert "pip install 'unipelt-search[peft]'" in capsys.readouterr().err
 

@@ -135,6 +135,11 @@ REQUESTS: dict[str, tuple[Sequence[str], str]] = {
     "no time": ([*GOOD, "--time", "0s"], "--time must be above zero"),
     "train size of nothing": ([*GOOD, "--train-size", "0"], "--train-size: must be greater than or equal to 1"),
     "train size beyond the rows": ([*GOOD, "--train-size", "5000"], "--train-size must be at most"),
+    "nothing to redraw": ([*GOOD, "--redraw"], "task.redraw needs a --train-size below"),
+    "unknown allocation": ([*GOOD, "--allocation", "fair"], "'fair' is not one of 'plausible', 'equal'"),
+    "no parameters": ([*GOOD, "--max-parameters", "0"], "--max-parameters: must be greater than or equal to 1"),
+    "room for no method": ([*GOOD, "--max-parameters", "9"], "the smallest, head, stores 130 numbers"),
+    "no latency": ([*GOOD, "--max-latency-ms", "0"], "--max-latency-ms: must be greater than 0"),
     # names
     "name with a path": ([*GOOD, "--name", "../up"], "name must be"),
     "name with a space": ([*GOOD, "--name", "my study"], "name must be"),

@@ -8,7 +8,7 @@ import torch
 
 from tiny import SHIFTED, tiny_backbone, tiny_inputs, tiny_model, tiny_run, tiny_tokenizer, tiny_trial
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.backbone import load_backbone, make_backbone
+from unipelt_search.pelt.backbone import backbone_hash, load_backbone, make_backbone
 from unipelt_search.pelt.head import pool
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.study import BackboneSpec
@@ -188,3 +188,16 @@ def test_other_poolings_are_one_linear_layer_on_any_encoder(family: str, pooling
         expected = pool(hidden, inputs["attention_mask"].float(), pooling) @ linear.weight[0].T + linear.bias[0]
         assert torch.allclose(pack(inputs)[0], expected, atol=1e-5)
     assert name.startswith("head/")
+
+
+def test_the_hash_of_a_backbone_leaves_out_what_every_run_draws() -> None:
+    backbone, pooled = tiny_backbone(), tiny_backbone(pooling="mean")
+    first, without_pooler = backbone_hash(backbone), backbone_hash(pooled)
+    with torch.no_grad():
+        backbone.model.classifier.weight.add_(1)
+        pooled.base.pooler.dense.weight.add_(1)
+    assert backbone_hash(backbone) == first
+    assert backbone_hash(pooled) == without_pooler
+    with torch.no_grad():
+        backbone.base.pooler.dense.weight.add_(1)
+    assert backbone_hash(backbone) != first

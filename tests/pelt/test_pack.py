@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +9,7 @@ from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.pack import Pack, as_stored
 from unipelt_search.specs.methods import SUBMODULES
 from unipelt_search.specs.trial import PrefixSpec, TrialSpec
+from unipelt_search.training.recorder import GateRecorder
 
 
 def test_fine_tuning_is_never_packed() -> None:
@@ -141,3 +143,44 @@ def test_a_prefix_with_its_mlp_does_not_take_stored_weights() -> None:
     assert run.trial.prefix.mlp is not None
     with Pack(tiny_backbone(), [run]) as pack, pytest.raises(ValueError, match="go into a prefix without MLP"):
         pack.load_stored(0, pack.stored(0))
+
+
+WITHOUT = (("adapter", 0), ("lora", 1), ("prefix", 0))
+
+
+def test_what_is_left_out_of_a_layer_acts_as_if_removed_and_is_not_stored() -> None:
+    whole = tiny_trial("unipelt_apl")
+    whole = whole.model_copy(update={"prefix": PrefixSpec(length=4, mlp=None)})
+    smaller = whole.model_copy(update={"without": WITHOUT})
+    backbone, inputs = tiny_backbone(), tiny_inputs([7, 4])
+    with Pack(backbone, [tiny_run(whole)]) as pack:
+        randomise(pack)
+        weights = {name: tensor.clone() for name, tensor in pack.stored(0).items()}
+        expected = pack(inputs, removed=frozenset(WITHOUT))
+        everything = pack.counts(0)[1]
+    gone = ("adapter.0.", "gate.0.adapter.", "lora.1.", "gate.1.lora", "gate.0.prefix.")
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(gone)}
+    kept["prefix.key_value"] = weights["prefix.key_value"][1:]
+    with Pack(backbone, [tiny_run(smaller)]) as pack:
+        assert set(pack.stored(0)) == set(kept)
+        pack.load_stored(0, kept)
+        recorder = GateRecorder(1, 2, contributions=False)
+        recorder.begin(np.arange(2))
+        assert torch.allclose(pack(inputs, recorder=recorder), expected, atol=1e-6)
+        assert pack.counts(0)[1] == sum(tensor.numel() for tensor in kept.values()) < everything
+    assert set(recorder.gates(0)) == {(0, "lora_query"), (0, "lora_value"), (1, "adapter"), (1, "prefix")}
+
+
+def test_a_submodule_may_be_left_out_of_every_layer() -> None:
+    trial = tiny_trial("unipelt_ap").model_copy(update={"without": (("prefix", 0), ("prefix", 1))})
+    with Pack(tiny_backbone(), [tiny_run(trial)]) as pack:
+        assert not any("prefix" in name for name in pack.stored(0))
+        assert pack(tiny_inputs([5])).shape == (1, 1, 3)
+
+
+def test_left_out_submodules_must_be_of_layers_that_there_are() -> None:
+    trial = tiny_trial("unipelt_ap").model_copy(update={"without": (("prefix", 2),)})
+    with pytest.raises(BackboneError, match=r"layers below 2, .* got prefix in layer 2"):
+        Pack(tiny_backbone(), [tiny_run(trial)])
+    with pytest.raises(BackboneError):  # other runs have what this one leaves out
+        Pack(tiny_backbone(), [tiny_run(trial.model_copy(update={"without": (("prefix", 1),)})), tiny_run(trial)])

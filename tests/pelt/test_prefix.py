@@ -16,7 +16,7 @@ def prefix_trial(length: int, mlp: int | None) -> TrialSpec:
 
 
 def test_the_mlp_is_the_published_one() -> None:
-    prefix = SlotPrefix(3, 2, 4, 16, [prefix_trial(5, 7)], [1])
+    prefix = SlotPrefix(range(3), 2, 4, 16, [prefix_trial(5, 7)], [1])
     made = prefix.materialise()
     assert made.shape == (1, 3, 2, 2, 5, 4)
     middle = torch.tanh(prefix.embedding[0] @ prefix.first[0].T + prefix.first_bias[0])
@@ -28,9 +28,9 @@ def test_the_mlp_is_the_published_one() -> None:
 
 def test_direct_and_mlp_slots_share_a_pack() -> None:
     trials = [prefix_trial(5, None), prefix_trial(3, 7), tiny_trial("head")]
-    together = SlotPrefix(2, 2, 4, 16, trials, [1, 2, 3])
+    together = SlotPrefix(range(2), 2, 4, 16, trials, [1, 2, 3])
     for slot, trial in enumerate(trials[:2]):
-        alone = SlotPrefix(2, 2, 4, 16, [trial], [slot + 1])
+        alone = SlotPrefix(range(2), 2, 4, 16, [trial], [slot + 1])
         assert torch.allclose(together.stored(slot)["key_value"], alone.stored(0)["key_value"], atol=1e-6)
         assert together.trained_count(slot) == alone.trained_count(0)
     assert together.stored(2) == {}
@@ -60,5 +60,5 @@ def test_a_shorter_prefix_in_a_pack_is_as_if_alone(family: str) -> None:
 
 
 def test_absent_positions_are_masked() -> None:
-    prefix = SlotPrefix(1, 2, 4, 16, [prefix_trial(1, None), prefix_trial(3, None)], [1, 2])
+    prefix = SlotPrefix(range(1), 2, 4, 16, [prefix_trial(1, None), prefix_trial(3, None)], [1, 2])
     assert prefix.absent.tolist() == [[0.0, -math.inf, -math.inf], [0.0, 0.0, 0.0]]

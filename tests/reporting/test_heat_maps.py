@@ -109,3 +109,27 @@ def test_a_variant_has_a_map_of_its_own_beside_its_method() -> None:
     maps = ablation_maps([plain, own])
     assert [map_.title for map_ in maps] == ["unipelt_apl", "mine"]
     assert [cell_of(map_, "0", "lora").text for map_ in maps] == ["−0.100", "−0.200"]
+
+
+def test_gates_with_a_null_have_a_map_of_what_is_beyond_it() -> None:
+    record = whole_record()
+    trials = []
+    for trial in record.trials:
+        runs = []
+        for run in trial.runs:
+            assert run.result is not None
+            gates = run.result.gates
+            if run.seed_index == 1:  # one run has a null
+                gates = tuple(
+                    row.model_copy(update={"null_mean": row.mean - 0.25}) if row.split == "select" else row
+                    for row in gates
+                )
+            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"gates": gates})}))
+        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
+    report = build_report(record.model_copy(update={"trials": tuple(trials)}))
+    entry = gated_trials(report)[0]
+    assert [found.title for found in entry.maps][1] == "Mean gate minus its value after training on shuffled labels"
+    cells = [cell for _, row in entry.maps[1].rows for cell in row if cell is not None]
+    assert {cell.text for cell in cells} == {"+0.250"}
+    assert "when trained on shuffled labels" in next(c for _, row in entry.maps[0].rows for c in row if c).title
+    assert len(gated_trials(REPORT)[0].maps) == len(entry.maps) - 1

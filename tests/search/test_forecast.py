@@ -10,7 +10,7 @@ from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.specs.study import BudgetSpec, SpaceSpec
 from unipelt_search.specs.variants import Variant
-from unipelt_search.training.train import RunTiming
+from unipelt_search.training.timing import RunTiming
 
 TIMINGS = {"head": RunTiming(0.1, 0.01, 10, 10), "unipelt_apl": RunTiming(0.2, 0.01, 50, 40)}
 

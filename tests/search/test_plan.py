@@ -355,3 +355,44 @@ def test_a_time_limit_names_repeats(fake, all_plausible) -> None:
     study.use_folds()
     assert len(confirmed(study, study.play(score))) == 15
     assert study.record.notices[-1] == "The time limit of 250 s allowed 1 of 9 repeats of 5 folds of each finalist."
+
+
+@pytest.mark.parametrize("folds", [0, 5])
+def test_a_gated_finalist_gets_a_smaller_sibling_once_its_first_run_says_what_can_go(
+    fake, all_plausible, folds: int
+) -> None:
+    study = fake(trials=3, seeds=2)
+    study.use_folds(folds)
+    spec = study.record.spec
+    study.change(spec=spec.model_copy(update={"space": spec.space.model_copy(update={"prune_gates": True})}))
+
+    def result(spec, seed_index):
+        return 0.5
+
+    prunable = (("lora", 0), ("prefix", 1))
+    decisions = []
+    while not isinstance((decision := next_step(study.record, Clock())).step, Finish):
+        decisions.append(decision)
+        number, seed_index, fold = study.apply(decision)
+        study.end(number, seed_index, fold, result(None, seed_index))
+        trial = study.record.trials[number]
+        if trial.method == "unipelt_apl" and (seed_index, fold) == (1, min(folds, 1)) and trial.origin != plan.PRUNED:
+            runs = tuple(
+                run.model_copy(update={"result": run.result.model_copy(update={"prunable": prunable})})
+                if (run.seed_index, run.fold) == (1, min(folds, 1)) else run
+                for run in trial.runs
+            )  # fmt: skip
+            study._replace(trial.model_copy(update={"runs": runs}))
+    started = steps_of(decisions, StartTrial)
+    assert [(step.origin, step.variant) for step in started][3:] == [(plan.PRUNED, "unipelt_apl-pruned")]
+    assert started[3].spec.without == prunable
+    assert started[3].spec.model_copy(update={"without": ()}) == started[2].spec
+    assert started[3].phase == "tune"
+    runs = [(step.trial, step.seed_index, step.fold) for step in steps_of(decisions, StartRun)]
+    of_each = [(seed, fold) for seed in (1, 2) for fold in (range(1, 6) if folds else (0,))]
+    assert sorted(runs) == [(trial, *run) for trial in range(4) for run in of_each]
+
+
+def test_without_prune_gates_nothing_is_pruned(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=2)
+    assert len(steps_of(study.play(lambda spec, seed: 0.5), StartTrial)) == 3

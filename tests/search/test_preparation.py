@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 import tiny
-from unipelt_search.errors import BackboneError, MachineError
+from unipelt_search.errors import BackboneError, MachineError, RequestError
 from unipelt_search.search import preparation
 from unipelt_search.search.preparation import prepare
 from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.variants import Variant
 from unipelt_search.tasks.load import load_task
-from unipelt_search.training.train import RunTiming
+from unipelt_search.training.timing import RunTiming
 
 
 @pytest.fixture
@@ -91,3 +91,38 @@ def test_a_plan_that_does_not_fit_the_machine_is_refused(asked: StudySpec) -> No
     ready, backbone = prepare(changed(asked, machine=MachineSpec(cpus_per_trial=10_000)), load_task(asked.task, 0))
     with pytest.raises(MachineError, match="--cpus-per-trial must fit on this machine"):
         ready.plan(backbone)
+
+
+def test_what_no_size_makes_fit_is_left_out_and_the_rest_is_made_smaller(asked: StudySpec) -> None:
+    task = load_task(asked.task, 0)
+    methods = ("head", "lora", "fine_tuning")
+    ready, backbone = prepare(changed(asked, space=SpaceSpec(methods=methods, max_parameters=1500)), task)
+    assert [drop.method for drop in ready.dropped] == ["fine_tuning"]
+    assert "numbers, more than --max-parameters, 1,500." in ready.dropped[0].reason
+    assert {size.method for size in ready.summary.sizes} == set(methods)
+    stored = {method.method: method.stored_parameters for method in ready.plan(backbone).methods}
+    assert stored["lora"] <= 1500 < next(size.stored for size in ready.summary.sizes if size.method == "lora")
+    with pytest.raises(RequestError, match=r"room for a method; got 10, and the smallest, head, stores 66 numbers"):
+        prepare(changed(asked, space=SpaceSpec(methods=methods, max_parameters=10)), task)
+    own = Variant.model_validate({"name": "wide", "method": "lora", "lora": {"rank": 32}})
+    with pytest.raises(RequestError, match=r"'wide' must store at most --max-parameters numbers, 1,500; it stores"):
+        prepare(changed(asked, space=SpaceSpec(methods=methods, max_parameters=1500, configurations=(own,))), task)
+
+
+def test_what_is_far_too_slow_is_left_out(asked: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"head": 0.001, "lora": 0.004}
+    monkeypatch.setattr(
+        preparation, "time_run", lambda run, backbone, task: RunTiming(0.1, seconds[run.trial.method], 10, 10)
+    )
+    task = load_task(asked.task, 0)
+
+    def limited(milliseconds: float) -> preparation.Prepared:
+        spec = changed(asked, space=SpaceSpec(methods=("head", "lora"), max_latency_ms=milliseconds))
+        ready, backbone = prepare(spec, task)
+        return ready.fast_enough(backbone)
+
+    assert [drop.method for drop in limited(2.0).dropped] == ["lora"]
+    assert limited(2.0).notices == ("lora was left out: A row took it 4.00 ms, far more than --max-latency-ms, 2.",)
+    assert limited(3.0).dropped == ()  # rough timing: the verdict looks again
+    with pytest.raises(RequestError, match=r"in reach of a method; got 0.1, and the fastest, head, took 1.00 ms"):
+        limited(0.1)

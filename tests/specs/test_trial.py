@@ -49,3 +49,29 @@ def test_config_is_flat() -> None:
     assert config["lora.rank"] == 8
     assert config["training.learning_rate"] == 1e-3
     assert not any(name.startswith(("adapter", "gate", "method")) for name in config)
+
+
+def test_what_is_left_out_is_sorted_and_part_of_the_content_only_where_there_is_some() -> None:
+    trial = TrialSpec.model_validate(GATED)
+    smaller = TrialSpec.model_validate(GATED | {"without": [["lora", 3], ["adapter", 0], ["lora", 3]]})
+    assert smaller.without == (("adapter", 0), ("lora", 3))
+    assert smaller.content_hash() != trial.content_hash()
+    assert "without" not in trial.model_dump()
+    assert config_of(smaller)["without"] == "adapter 0, lora 3"
+    assert "without" not in config_of(trial)
+    assert TrialSpec.model_validate_json(smaller.model_dump_json()) == smaller
+
+
+@pytest.mark.parametrize("pair", [["prefix", 0], ["lora", -1]])
+def test_only_submodules_of_a_gated_method_can_be_left_out(pair: list[object]) -> None:
+    with pytest.raises(ValidationError, match="without must name submodules of a method with gates"):
+        TrialSpec.model_validate(GATED | {"without": [pair]})
+    with pytest.raises(ValidationError, match="without must name submodules of a method with gates"):
+        TrialSpec.model_validate(
+            {"method": "lora", "training": GATED["training"], "lora": {}, "without": [["lora", 0]]}
+        )
+
+
+GATED = {
+    "method": "unipelt_al", "training": {"learning_rate": 1e-3, "steps": 5}, "lora": {}, "adapter": {}, "gate": {},
+}  # fmt: skip

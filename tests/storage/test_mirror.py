@@ -77,6 +77,22 @@ def test_a_switch_that_is_on_is_mirrored(
     assert store.load("first").trials[-1].spec == shifted
 
 
+def test_what_a_pruned_trial_leaves_out_is_an_attribute(
+    filled: str, store: StudyStore, url: str, trial_spec: Callable[..., TrialSpec]
+) -> None:
+    spec = trial_spec("unipelt_apl")
+    pruned = spec.model_copy(update={"without": (("adapter", 0), ("lora", 1))})
+    store.add_trial(filled, pruned, "tune", "pruned", variant="unipelt_apl-pruned")
+    *others, last = open_mirror(url).trials
+    assert last.user_attrs["without"] == "adapter 0, lora 1"
+    assert "without" not in last.params
+    assert all("without" not in trial.user_attrs for trial in others)
+    before = mirrored(url)
+    store.repair_mirror(filled)
+    assert mirrored(url) == before
+    assert store.load("first").trials[-1].spec == pruned
+
+
 def test_confirm_runs_do_not_touch_the_mirror(
     filled: str, store: StudyStore, url: str, run_result: Callable[..., RunResult]
 ) -> None:

@@ -8,7 +8,7 @@ from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
 from tiny import randomise, tiny_backbone, tiny_run, tiny_task, tiny_trial
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import OutcomeRow
-from unipelt_search.training.evaluate import ablate, outcome_rows, predict, spread_rows
+from unipelt_search.training.evaluate import ablate, outcome_rows, predict, prunable_parts, spread_rows
 
 
 def test_rows_are_spread_evenly() -> None:
@@ -42,6 +42,44 @@ def test_ablation_names_every_submodule_as_a_whole_and_per_layer() -> None:
     assert all(row.value + row.drop == pytest.approx(full) for row in rows)
     (row,) = (row for row in rows if (row.submodule, row.layer) == ("adapter", 1))
     assert row.value == (without.argmax(-1) == task.select.labels).mean()
+
+
+def test_the_error_of_a_drop_is_about_that_of_a_paired_difference() -> None:
+    task = tiny_task(other=300)
+    with Pack(tiny_backbone(), [tiny_run(tiny_trial("unipelt_ap"))]) as pack:
+        randomise(pack)
+        rows = [row for row in ablate(pack, 0, task) if row.layer is None]
+        every = np.arange(300)
+        right = predict(pack, task.select, 0, every)[0].argmax(-1) == task.select.labels
+        for row in rows:
+            without = predict(pack, task.select, 0, every, removed=frozenset({(row.submodule, None)}))[0].argmax(-1)
+            change = right.astype(float) - (without == task.select.labels)
+            assert row.error == pytest.approx(change.std(ddof=1) / np.sqrt(300), rel=0.5)
+        few = ablate(pack, 0, tiny_task(other=12))
+    assert all(row.error is None for row in few)
+
+
+def test_what_can_go_costs_nothing_together_on_the_tune_rows() -> None:
+    task, found = tiny_task(other=40), []
+    for seed in range(4):
+        with Pack(tiny_backbone(), [tiny_run(tiny_trial("unipelt_apl"))]) as pack:
+            randomise(pack, seed)
+            gone = prunable_parts(pack, 0, task, 30)
+            rows = spread_rows(40, 30)
+            whole, without = (
+                (predict(pack, task.tune, 0, rows, removed=removed)[0].argmax(-1) == task.tune.labels[rows]).mean()
+                for removed in (frozenset(), frozenset(gone))
+            )
+            assert gone == tuple(sorted(gone))
+            assert without >= whole
+            found.append(gone)
+    assert any(found)
+    assert all(len(gone) < 6 for gone in found)
+
+
+def test_nothing_can_go_where_everything_could() -> None:
+    with Pack(tiny_backbone(), [tiny_run(tiny_trial("unipelt_al"))]) as pack:  # as it begins, no submodule acts
+        assert prunable_parts(pack, 0, tiny_task(), 12) == ()
 
 
 def test_methods_without_submodules_have_nothing_to_remove() -> None:

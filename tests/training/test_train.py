@@ -20,7 +20,7 @@ from unipelt_search.tasks.task import Fold
 from unipelt_search.training import train as train_module
 from unipelt_search.training.checkpoint import load_run
 from unipelt_search.training.evaluate import predict
-from unipelt_search.training.train import time_run, train, train_events
+from unipelt_search.training.train import train, train_events
 
 
 @pytest.mark.parametrize("method", PARTS)
@@ -169,18 +169,6 @@ def test_one_diverging_slot_leaves_its_neighbour_as_it_is_alone(monkeypatch: pyt
     assert isinstance(alone, RunResult)
     for a, b in zip(alone.evaluations, second.evaluations, strict=True):
         assert a.train_loss == pytest.approx(b.train_loss, abs=1e-5)
-
-
-@pytest.mark.parametrize("method", ["lora", "fine_tuning"])
-def test_timing_a_run_leaves_the_backbone_as_it_was(method: str) -> None:
-    backbone, task = tiny_backbone(), tiny_task()
-    before = {name: tensor.clone() for name, tensor in backbone.model.state_dict().items()}
-    timing = time_run(tiny_run(tiny_trial(method)), backbone, task)
-    assert timing.step_seconds > 0
-    assert timing.row_seconds > 0
-    with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
-        assert (timing.trained_parameters, timing.stored_parameters) == pack.counts(0)[:2]
-    assert all(torch.equal(before[name], tensor) for name, tensor in backbone.model.state_dict().items())
 
 
 def test_a_run_trains_on_the_rows_of_its_draw() -> None:

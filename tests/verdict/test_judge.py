@@ -9,8 +9,9 @@ from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.results import Answers
 from unipelt_search.verdict.comparisons import compare_with_best
 from unipelt_search.verdict.crossed import mean_estimate, method_scores
+from unipelt_search.verdict.decide import decide
 from unipelt_search.verdict.folds import folded_estimate
-from unipelt_search.verdict.judge import judge
+from unipelt_search.verdict.judge import Judgement, judge
 from unipelt_search.verdict.row_scores import joined_folds
 
 
@@ -225,3 +226,37 @@ def test_folds_whose_answers_were_not_kept_tie() -> None:
     judgement = judge(without_answers(folded(whole_record())))
     assert judgement.ties == tuple(standing.name for standing in judgement.confirmed[1:])
     assert all(interval.low is None for interval in judgement.validation.values())
+
+
+def test_a_method_that_is_too_slow_neither_wins_nor_ties() -> None:
+    record = whole_record()
+    trials = []
+    for trial in record.trials:
+        time = 9.0 if trial.method in {"lora", "unipelt_apl"} else 4.0
+        runs = []
+        for run in trial.runs:
+            assert run.result is not None
+            costs = run.result.costs.model_copy(update={"predict_ms_per_example": time})
+            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"costs": costs})}))
+        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
+
+    def limited(milliseconds: float) -> Judgement:
+        space = record.spec.space.model_copy(update={"max_latency_ms": milliseconds})
+        spec = record.spec.model_copy(update={"space": space})
+        return judge(record.model_copy(update={"trials": tuple(trials), "spec": spec}))
+
+    fast = limited(5.0)
+    assert (fast.contestants[0].name, fast.confirmed[0].name) == ("adapter", "lora")
+    assert fast.too_slow == ("lora", "unipelt_apl")
+    assert fast.ties == ()
+    assert fast.differences["lora"].model_dump() == {
+        "mean": pytest.approx(0.88 - 0.8766667, abs=1e-6),
+        "low": None,
+        "high": None,
+    }
+    verdict = decide(fast)
+    assert (verdict.method, verdict.cheapest_tie) == ("adapter", "adapter")
+    assert "Too slow for 5 ms per example: lora and unipelt_apl." in verdict.sentence
+    none = limited(1.0)
+    assert none.contestants[0].name == "lora"
+    assert "No confirmed method answers within 1 ms per example, so the limit was left aside." in decide(none).sentence

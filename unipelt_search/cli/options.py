@@ -57,6 +57,22 @@ MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is com
 AllowOverlap = Annotated[
     bool, typer.Option("--allow-overlap", help="Allow many validation or test rows among the training rows.")
 ]
+PruneGates = Annotated[
+    bool,
+    typer.Option("--prune-gates", help="Confirm a smaller sibling of each gated finalist, without idle submodules."),
+]
+GateNull = Annotated[
+    bool,
+    typer.Option("--gate-null", help="Train each gated finalist once more on shuffled labels, as the gates' null."),
+]
+MaxParameters = Annotated[
+    int | None,
+    typer.Option("--max-parameters", metavar="N", help="Numbers that a configuration may store, the head included."),
+]
+MaxLatency = Annotated[
+    float | None,
+    typer.Option("--max-latency-ms", metavar="F", help="Milliseconds per example that the best method may take."),
+]
 Out = Annotated[
     Path | None,
     typer.Option(

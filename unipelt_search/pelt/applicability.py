@@ -62,10 +62,12 @@ def must_be_alone(backbone: Backbone, trial: TrialSpec) -> bool:
         trial: The configuration.
 
     Returns:
-        True where the backbone itself is trained, and where a part changes what all rows share (DeBERTa's relative
-        positions), so that every run would need its own.
+        True where the backbone itself is trained, where submodules are left out of some layers, and where a part
+        changes what all rows share (DeBERTa's relative positions), so that every run would need its own.
     """
     method = METHODS[trial.method]
+    if trial.without:
+        return True
     shares = backbone.family.shares_positions and bool(_ON_PROJECTIONS & set(method.submodules))
     return method.trains == "backbone" or shares
 
@@ -96,6 +98,12 @@ def check_trial(backbone: Backbone, trial: TrialSpec, tokens: int = 1) -> None:
             raise BackboneError(
                 f"{name}.bottleneck must be below {width}, the hidden size of {backbone.name!r}; "
                 f"got {adapter.bottleneck}."
+            )
+    for submodule, layer in trial.without:
+        if layer >= len(layers):
+            raise BackboneError(
+                f"without must name layers below {len(layers)}, as many as {backbone.name!r} has; got {submodule} in "
+                f"layer {layer}."
             )
     if trial.prefix:
         _check_prefix(backbone, trial.method, [layer.value.out for layer in layers])

@@ -111,13 +111,16 @@ class Attacher:
         self.attached.head = self._attach_head()
         return self.attached
 
-    def _uses(self, submodule: str) -> bool:
-        return any(submodule in METHODS[trial.method].submodules for trial in self.trials)
+    def _uses(self, submodule: str, layer: int | None = None) -> bool:
+        return any(
+            submodule in METHODS[trial.method].submodules and (submodule, layer) not in trial.without
+            for trial in self.trials
+        )
 
     def _gate(self, name: str, submodule: str, layer: int, width: int) -> SlotGate | None:
         """Make one gate, if any slot has that submodule gated."""
         gated = [t.gate is not None and submodule in METHODS[t.method].submodules for t in self.trials]
-        if not any(gated):
+        if not any(gated) or not self._uses(submodule, layer):
             return None
         padding = [t.gate is not None and t.gate.pooling == "all_positions" for t in self.trials]
         gate = SlotGate(name, layer, width, self.seeds, gated, padding, self._shared_gate(name, width, gated))
@@ -149,7 +152,7 @@ class Attacher:
             self.attached.handles.append(module.register_forward_hook(part.hook))
 
     def _attach_lora(self, layer: LayerParts) -> None:
-        if not self._uses("lora"):
+        if not self._uses("lora", layer.number):
             return
         projections: tuple[tuple[str, Projection], ...] = (("query", layer.query), ("value", layer.value))
         for name, projection in projections:
@@ -162,12 +165,15 @@ class Attacher:
         if not self._uses("prefix"):
             return None
         shape = attention_shape(self.model.config)
-        prefix = SlotPrefix(len(self.layers), shape.heads, shape.head_width, shape.width, self.trials, self.seeds)
+        layers = [layer.number for layer in self.layers if self._uses("prefix", layer.number)]
+        if not layers:
+            return None
+        prefix = SlotPrefix(layers, shape.heads, shape.head_width, shape.width, self.trials, self.seeds)
         self.attached.parts["prefix"] = prefix
         return prefix
 
     def _attach_prefix(self, layer: LayerParts, prefix: SlotPrefix | None) -> None:
-        if prefix is None:
+        if prefix is None or not self._uses("prefix", layer.number):
             return
         place = Splice if self.backbone.family.spliced_prefix else PrefixSite
         self.attached.handles.append(place(prefix, layer, self.holder).attach())
@@ -186,7 +192,7 @@ class Attacher:
             self.attached.handles.append(layer.attention.register_forward_pre_hook(hook, with_kwargs=True))
 
     def _attach_adapter(self, layer: LayerParts) -> None:
-        if not self._uses("adapter"):
+        if not self._uses("adapter", layer.number):
             return
         width = layer.ffn_out.out
         gate = self._gate("adapter", "adapter", layer.number, width)

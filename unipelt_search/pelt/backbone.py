@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 from collections.abc import Iterator
@@ -95,6 +96,28 @@ class Backbone:
             real = ids.ne(padding)
             return (real.cumsum(1) + shifts[:, None]) * real + padding
         return torch.arange(ids.shape[1], device=ids.device) + shifts[:, None]
+
+
+def backbone_hash(backbone: Backbone) -> str:
+    """Hash the weights that a backbone brings along; whatever is newly drawn for every run is left out.
+
+    Args:
+        backbone: The backbone.
+
+    Returns:
+        SHA-256 over names, types, shapes and numbers, 64 hexadecimal digits.
+    """
+    prefix = f"{backbone.model.base_model_prefix}."
+    unused = [name.removeprefix(prefix) for name in backbone.new_modules]
+    if backbone.family.pooler and backbone.pooling != "native":
+        unused.append(backbone.family.pooler.removeprefix(prefix))
+    digest = hashlib.sha256()
+    for name, tensor in sorted(backbone.base.state_dict().items()):
+        if any(name.startswith(f"{part}.") for part in unused):
+            continue
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def resolve_model(name: str) -> str:

@@ -31,12 +31,13 @@ class SlotPrefix(nn.Module):
     """The prefixes of all layers, for every slot of a pack."""
 
     def __init__(
-        self, layers: int, heads: int, head_width: int, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int]
-    ) -> None:
+        self, layers: Sequence[int], heads: int, head_width: int, width: int, trials: Sequence[TrialSpec],
+        seeds: Sequence[int],
+    ) -> None:  # fmt: skip
         """Make keys and values, or the MLP that computes them.
 
         Args:
-            layers: Layers of the backbone.
+            layers: The numbers of the layers that have one.
             heads: Key/value heads of a layer.
             head_width: Features of a head.
             width: Features of the MLP's input, the backbone's hidden size.
@@ -47,8 +48,9 @@ class SlotPrefix(nn.Module):
         specs = [trial.prefix for trial in trials]
         self.lengths = [spec.length if spec else 0 for spec in specs]
         self.middles = [spec.mlp or 0 if spec else 0 for spec in specs]
-        self.shape = (layers, 2, heads, head_width)
-        length, middle, out = max(self.lengths), max(self.middles), layers * 2 * heads * head_width
+        self.places = {layer: place for place, layer in enumerate(layers)}
+        self.shape = (len(layers), 2, heads, head_width)
+        length, middle, out = max(self.lengths), max(self.middles), len(layers) * 2 * heads * head_width
         direct = [(n, out) if n and not m else None for n, m in zip(self.lengths, self.middles, strict=True)]
         has_mlp = [(n, m) if n and m else None for n, m in zip(self.lengths, self.middles, strict=True)]
         if any(direct):
@@ -146,7 +148,8 @@ class SlotPrefix(nn.Module):
         """
         if state.prefix is None:
             raise RuntimeError("the prefix of this pass was not materialised")
-        parts = state.prefix[:, layer].repeat_interleave(state.rows, 0)  # (S·B, 2, heads, length, head_width)
+        own = state.prefix[:, self.places[layer]]
+        parts = own.repeat_interleave(state.rows, 0)  # (S·B, 2, heads, length, head_width)
         if self.scaled:
             parts = scale_rows(parts, state.factor(self.offset, self.slope, layer, "prefix"))
         return parts[:, 0], parts[:, 1], self._logits(state, layer)

@@ -51,6 +51,20 @@ class TrialState(StrEnum):
     """Stopped early by the search."""
 
 
+class MethodSize(Frozen):
+    """What a method stores on the study's backbone."""
+
+    method: str
+    stored: int
+    """Numbers that its published settings store, the head included."""
+    sizes: dict[str, int]
+    """Its published sizes by name, for example `lora.rank`."""
+    per_unit: dict[str, int]
+    """Numbers that one more of each size adds."""
+    shared_gates: int | None
+    """What is added, usually less than 0, where all layers share their gates; None without gates."""
+
+
 class TaskSummary(Frozen):
     """What a study keeps of its task: no text."""
 
@@ -72,6 +86,8 @@ class TaskSummary(Frozen):
     majority_answer: Label | None = None
     """What it is; None in studies of older versions."""
     notices: tuple[str, ...] = ()
+    sizes: tuple[MethodSize, ...] = ()
+    """Of every method, where the study limits them."""
     truncated_share: float | None = None
     """Share of all rows that were longer than the limit of tokens and were cut; None where nobody counted."""
     folds: int = 0

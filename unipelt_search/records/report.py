@@ -40,6 +40,8 @@ class Power(Frozen):
     nothing affordable would."""
     more_rows: int | None
     """Further select rows that it takes as well."""
+    sentence: str
+    """The same in words."""
 
 
 class Verdict(Frozen):
@@ -124,6 +126,8 @@ class ReportedAblation(AblationRow, Competitor):
     """An ablation row of one trial."""
 
     trial: int
+    role: Literal["carries", "helps", "idle", "hurts"] | None = None
+    """What the submodule is worth as a whole; None for single layers, and where nobody knows how sure the drop is."""
 
 
 class LabelScore(Frozen):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from unipelt_search.specs.frozen import Frozen
+from unipelt_search.specs.methods import Submodule
 
 Label = int | float | tuple[int, ...]
 """A position in the task's labels, a number in the user's units, or ascending positions."""
@@ -53,6 +54,9 @@ class GateRow(Frozen):
     """Mean over real tokens of ‖with − without‖ / ‖with‖ at the place where the submodule acts."""
     initial_mean: float
     """The mean of the same gate on the same split before the first step."""
+    null_mean: float | None = None
+    """The mean of the same gate after the same training with shuffled labels, which have nothing to teach; None where
+    that was not asked for."""
 
 
 class AblationRow(Frozen):
@@ -64,6 +68,8 @@ class AblationRow(Frozen):
     value: float
     drop: float
     """The full model's score on the same rows, minus `value`."""
+    error: float | None = None
+    """Standard error of the drop over the rows; None for single layers and for few rows."""
 
 
 class OutcomeRow(Frozen):
@@ -132,6 +138,8 @@ class RunResult(Frozen):
     ablation: tuple[AblationRow, ...]
     outcomes: tuple[OutcomeRow, ...] = ()
     """Of a confirmed run's task with labels, on select and test rows; empty for all others."""
+    prunable: tuple[tuple[Submodule, int], ...] | None = None
+    """(submodule, layer) pairs that the trained model can do without on tune rows; None where nobody looked."""
     answers: tuple[Answers, ...] = ()
     """Of a confirmed run, on select and test rows; empty for all others, and in studies of older versions."""
     costs: Costs

@@ -28,6 +28,7 @@ from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.decide import decide
 from unipelt_search.verdict.judge import Judgement, judge
 from unipelt_search.verdict.pareto import pareto_front
+from unipelt_search.verdict.roles import role_of
 from unipelt_search.verdict.standings import MethodStanding
 
 
@@ -41,7 +42,7 @@ def build_report(record: StudyRecord) -> StudyReport:
         The report.
     """
     judgement = judge(record)
-    trials = record.trials
+    trials, floor = record.trials, record.task.majority["select"][record.task.metric]
     runs = [(trial, run) for trial in trials for run in trial.runs if run.result is not None]
     return StudyReport(
         study=ReportedStudy(
@@ -54,14 +55,17 @@ def build_report(record: StudyRecord) -> StudyReport:
             command=record.command,
             seed=record.spec.seed,
         ),
-        task=ReportedTask(**record.task.model_dump(exclude={"majority", "majority_answer", "notices"})),
+        task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
         verdict=decide(judgement),
         leaderboard=_leaderboard(judgement),
         upper_bound=_upper_bound(judgement.standings),
         pareto=_pareto(judgement),
         gates=tuple(pool_gates(record)),
         ablation=tuple(
-            ReportedAblation(trial=trial.number, method=trial.method, variant=trial.variant, **row.model_dump())
+            ReportedAblation(
+                trial=trial.number, method=trial.method, variant=trial.variant, role=role_of(row, floor),
+                **row.model_dump(),
+            )
             for trial, run in runs
             if run.result is not None
             for row in run.result.ablation

@@ -73,6 +73,8 @@ def gated_trials(report: StudyReport) -> list[GatedTrial]:
     for rows in sorted(by_trial.values(), key=lambda rows: (-len(METHODS[rows[0].method].submodules), rows[0].trial)):
         final = final_gates(rows)
         maps = [_gates_by_layer(final)]
+        if any(row.null_mean is not None for row in final):
+            maps.append(_beyond_null(final))
         if any(row.contribution is not None for row in final):
             maps.append(_contributions(final))
         labelled = [row for row in rows if row.label is not None]
@@ -112,6 +114,17 @@ def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
 def _gates_by_layer(rows: Sequence[ReportedGate]) -> HeatMap:
     cells = {(row.layer, row.gate): Cell(f"{row.mean:.2f}", row.mean, _described(row)) for row in rows}
     return _layer_map("Mean gate by layer", cells, ("0 closed", "1 open"))
+
+
+def _beyond_null(rows: Sequence[ReportedGate]) -> HeatMap:
+    """Show how far gates are from where training on shuffled labels leaves them."""
+    moved = {(row.layer, row.gate): row.mean - row.null_mean for row in rows if row.null_mean is not None}
+    largest = max(map(abs, moved.values())) or 1.0
+    cells = {
+        key: Cell(words.signed(value), abs(value) / largest, f"{key[1]}, layer {key[0]}: {value:+.3f} beyond the null")
+        for key, value in moved.items()
+    }
+    return _layer_map("Mean gate minus its value after training on shuffled labels", cells, ("0", f"±{largest:.2f}"))
 
 
 def _contributions(rows: Sequence[ReportedGate]) -> HeatMap:
@@ -165,4 +178,5 @@ def _described(row: ReportedGate) -> str:
     return (
         f"{row.gate}, layer {row.layer}: mean {row.mean:.3f}, sd {row.sd:.3f}, 5 % to 95 %: {row.q05:.2f} to "
         f"{row.q95:.2f}; above 0.5 in {row.share_active:.0%} of {row.n:,} examples; began at {row.initial_mean:.3f}"
+        + ("" if row.null_mean is None else f"; {row.null_mean:.3f} when trained on shuffled labels")
     )

@@ -29,6 +29,7 @@ def render_markdown(report: StudyReport) -> str:
     parts = [
         f"# {_plain(report.study.name)}",
         f"**{_plain(report.verdict.sentence)}**",
+        *([_plain(report.verdict.power.sentence)] if report.verdict.power else []),
         f"Task {_plain(task.name)} ({words.task_kind(task)}), backbone {_plain(report.study.backbone)}, metric "
         f"{_plain(metric)}.",
         *_leaderboard(report, metric),
@@ -107,8 +108,10 @@ def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
     whole = [row for row in report.ablation if row.layer is None]
     if whole:
         yield "## Without a submodule"
-        body = ((_plain(row.name), row.submodule, words.score(row.value), words.signed(-row.drop)) for row in whole)
-        yield _table(("method", "without", metric, "change"), body, numbers=(2, 3))
+        body = (
+            (_plain(row.name), row.submodule, words.score(row.value), words.drop(row), words.role(row)) for row in whole
+        )
+        yield _table(("method", "without", metric, "change", "the submodule"), body, numbers=(2, 3))
 
 
 def _notices(report: StudyReport) -> Iterator[str]:

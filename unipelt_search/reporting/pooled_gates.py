@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import sqrt
+from statistics import fmean
 
 from unipelt_search.records.history import StudyRecord, TrialRecord
 from unipelt_search.records.report import ReportedGate
@@ -52,6 +53,8 @@ def pool_rows(trial: TrialRecord, rows: Sequence[GateRow]) -> ReportedGate:
     between = sum(row.n * (row.mean - mean) ** 2 for row in rows)
     contributions = [row.n * row.contribution for row in rows if row.contribution is not None]
     epochs = {row.epoch for row in rows}
+    # The null is trained for one run only.
+    nulls = [row.null_mean for row in rows if row.null_mean is not None]
     averaged = {name: sum(row.n * getattr(row, name) for row in rows) / n for name in _AVERAGED}
     return ReportedGate(
         trial=trial.number,
@@ -64,6 +67,7 @@ def pool_rows(trial: TrialRecord, rows: Sequence[GateRow]) -> ReportedGate:
         mean=mean,
         sd=sqrt((within + between) / (n - 1)) if n > 1 else 0.0,
         contribution=sum(contributions) / n if len(contributions) == len(rows) else None,
+        null_mean=fmean(nulls) if nulls else None,
         **averaged,
     )
 

@@ -26,6 +26,8 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     """
     console.print()
     console.print(Text(report.verdict.sentence, style="bold"))
+    if report.verdict.power:
+        console.print(Text(report.verdict.power.sentence))
     console.print()
     console.print(_leaderboard(report))
     if report.upper_bound.of:
@@ -128,6 +130,7 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
     table.add_column("without")
     table.add_column("score", justify="right")
     table.add_column("change", justify="right")
+    table.add_column("")
     for row in whole:
-        table.add_row(row.name, row.submodule, words.score(row.value), words.signed(-row.drop))
+        table.add_row(row.name, row.submodule, words.score(row.value), words.drop(row), words.role(row))
     console.print(table)

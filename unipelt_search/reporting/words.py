@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from unipelt_search.records.report import Difference, Interval, LeaderboardRow, ParetoFront, ReportedTask, UpperBound
+from unipelt_search.records.report import (
+    Difference,
+    Interval,
+    LeaderboardRow,
+    ParetoFront,
+    ReportedAblation,
+    ReportedTask,
+    UpperBound,
+)
 
 NONE = "–"
 
@@ -10,6 +18,14 @@ NONE = "–"
 def score(value: float | None) -> str:
     """Write a score with three decimals and a real minus."""
     return NONE if value is None else _three(value)
+
+
+_ROLES = {
+    "carries": "carries the result",
+    "helps": "helps",
+    "idle": "idle, as far as these rows show",
+    "hurts": "hurts",
+}
 
 
 def interval(given: Interval | None) -> str:
@@ -108,6 +124,16 @@ def pareto(given: ParetoFront) -> str:
     """Say in a sentence which methods nobody beats at their price."""
     by_size, by_time = (", ".join(names) or NONE for names in (given.stored_parameters, given.predict_ms_per_example))
     return f"Nobody beats these at their price, the cheapest first: {by_size} by stored parameters; {by_time} by time."
+
+
+def drop(row: ReportedAblation) -> str:
+    """Write what the score changes by without a submodule, with two standard errors where they are known."""
+    return signed(-row.drop) if row.error is None else f"{signed(-row.drop)} ± {2 * row.error:.3f}"
+
+
+def role(row: ReportedAblation) -> str:
+    """Say what a submodule is worth; nothing where that is not known."""
+    return _ROLES[row.role] if row.role else ""
 
 
 def runs(row: LeaderboardRow) -> str:

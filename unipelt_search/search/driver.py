@@ -25,6 +25,7 @@ from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search.heartbeat import Heartbeat
 from unipelt_search.search.plan import (
+    PRUNED,
     Clock,
     Decision,
     Finish,
@@ -35,6 +36,7 @@ from unipelt_search.search.plan import (
     next_step,
 )
 from unipelt_search.search.snapshot import snapshot
+from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.seeds import run_number, run_seeds
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.storage.leases import LEASE_SECONDS
@@ -328,6 +330,7 @@ class Driver:
         self._reload()
         trial, task = self._record.trials[run.trial], self._record.task
         number = run_number(run.seed_index, run.fold, task.folds)
+        gated = number == 1 and METHODS[trial.method].gated
         assignment = Assignment(
             run_id=run.id,
             attempt=attempt,
@@ -336,6 +339,8 @@ class Driver:
                 seeds=run_seeds(self._record.spec.seed, run.seed_index, run.fold),
                 confirm=run.phase == "confirm",
                 draw=number if self._record.spec.task.redraw or task.folds else 0,
+                gate_null=gated and self._record.spec.space.gate_null,
+                prune=gated and self._record.spec.space.prune_gates and trial.origin != PRUNED,
                 ablation=number == 1,
             ),
             label=_label(trial, run),

@@ -8,13 +8,14 @@ from statistics import fmean
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.search.capacity import Capacity
-from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
+from unipelt_search.search.plan import CONFIRM_SHARE, PRUNED, screen_rounds
+from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import FEWEST_STEPS, configured, published, steps_for
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.training.evaluate import ABLATION_ROWS
-from unipelt_search.training.train import RunTiming
+from unipelt_search.training.timing import RunTiming
 
 _SPARED = 0.9
 """Share of a time limit that is planned; the rest is for starting up, and for what takes longer than it was timed."""
@@ -47,15 +48,19 @@ def forecast(
     rounds = screen_rounds(spec.budget.trials, len(names), len(own))
     tune_trials = spec.budget.trials - rounds * len(names) - len(own) if names else 0
     steps = steps_for(rows, spec.space)
-    tuned = [
-        _planned(spec, task, published(name, spec.space, rows)[0], None, timings[name], rounds, layers)
-        for name in names
-    ]
+    first = {name: within_limit(published(name, spec.space, rows)[0], spec.space, task) for name in names}
+    tuned = [_planned(spec, task, first[name], None, timings[name], rounds, layers) for name in names]
     fixed = [
         _planned(spec, task, configured(given, spec.space, rows), given.name, timings[given.name], 1, layers)
         for given in own
     ]
     methods = (*tuned, *fixed)
+    if spec.space.prune_gates:  # a smaller sibling of each gated finalist, tried once and confirmed
+        methods += tuple(
+            method.model_copy(update={"variant": f"{method.variant or method.method}-{PRUNED}", "screen_trials": 1})
+            for method in methods
+            if METHODS[method.method].gated
+        )
     screen = sum(method.screen_trials * method.run_seconds for method in methods)
     tune = tune_trials * fmean(method.run_seconds for method in tuned) if tuned else 0.0
     seconds = (screen + tune + sum(method.confirm_seconds for method in methods)) / capacity.workers

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Literal
+from typing import Final, Literal
 
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import DroppedMethod, RunRecord, RunState, StudyRecord, TrialRecord, TrialState
 from unipelt_search.search.proposals import propose
+from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import StudySpec
@@ -24,6 +25,8 @@ from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
 from unipelt_search.verdict.decide import plausible_methods
 
 SCREEN_ROUNDS = 3
+PRUNED: Final = "pruned"
+"""Where a finalist's smaller sibling comes from."""
 CONFIRM_SHARE = 0.35
 """Share of the time limit that is kept for the confirm phase."""
 
@@ -34,7 +37,7 @@ class StartTrial:
 
     spec: TrialSpec
     phase: Phase
-    origin: Literal["published", "given", "tpe"]
+    origin: Literal["published", "given", "tpe", "pruned"]
     variant: str | None = None
     """The name of a configuration that the user gave."""
 
@@ -252,12 +255,13 @@ def _screen(record: StudyRecord, clock: Clock) -> _Answer:
         name = missing[0]
         if name in own:
             return _Answer(StartTrial(configured(own[name], space, rows), "screen", "given", name))
-        return _Answer(StartTrial(published(name, space, rows)[done], "screen", "published"))
+        trial = within_limit(published(name, space, rows)[done], space, record.task)
+        return _Answer(StartTrial(trial, "screen", "published"))
     return _Answer(None)
 
 
 def _tune(record: StudyRecord, clock: Clock) -> _Answer:
-    asked, tried = record.spec.budget.trials, len(record.trials)
+    asked, tried = record.spec.budget.trials, sum(trial.origin != PRUNED for trial in record.trials)
     order = [trial.method for trial in finalists(record) if trial.variant is None]
     if tried >= asked or not order:
         return _Answer(None)
@@ -293,6 +297,9 @@ def _confirm(record: StudyRecord, clock: Clock) -> _Answer:
     chosen = finalists(record)
     seeds = record.spec.budget.seeds
     folds = tuple(range(1, record.task.folds + 1)) or (0,)
+    smaller = next((step for trial in chosen if (step := _smaller_sibling(record, trial)) is not None), None)
+    if smaller is not None and _fits(record, clock, (smaller.spec.method,), confirm=True):
+        return _Answer(smaller)
     for seed in range(1, seeds + 1):
         asked = [(trial, fold) for trial in chosen for fold in folds]
         missing = [(trial, fold) for trial, fold in asked if not _has_run(trial, seed, fold)]
@@ -318,6 +325,18 @@ def _confirm(record: StudyRecord, clock: Clock) -> _Answer:
 
 def _has_run(trial: TrialRecord, seed: int, fold: int) -> bool:
     return any((run.seed_index, run.fold) == (seed, fold) for run in trial.runs)
+
+
+def _smaller_sibling(record: StudyRecord, trial: TrialRecord) -> StartTrial | None:
+    """Return the trial of a finalist without what its first confirmed run can do without, unless there is one."""
+    name = f"{trial.name}-{PRUNED}"
+    if not record.spec.space.prune_gates or trial.origin == PRUNED or any(t.name == name for t in record.trials):
+        return None
+    results = [run.result for run in trial.runs if run.seed_index == 1 and run.result is not None]
+    if not results or not results[0].prunable:
+        return None
+    spec = trial.spec.model_copy(update={"without": tuple(sorted({*trial.spec.without, *results[0].prunable}))})
+    return StartTrial(spec, "tune", PRUNED, name)
 
 
 _PHASE_STEPS: dict[Phase, Callable[[StudyRecord, Clock], _Answer]] = {

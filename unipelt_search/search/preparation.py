@@ -7,24 +7,28 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from unipelt_search.errors import BackboneError
+from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.pelt.applicability import check_trial
 from unipelt_search.pelt.backbone import Backbone, load_backbone
 from unipelt_search.pelt.layers import layer_parts
-from unipelt_search.records.history import DroppedMethod, TaskSummary
+from unipelt_search.pelt.pack import Pack
+from unipelt_search.records.history import DroppedMethod, MethodSize, TaskSummary
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
 from unipelt_search.search.forecast import forecast, steps_within
+from unipelt_search.search.sizes import LOWEST, resized, shrunk, stored_by, value_of, within_limit
 from unipelt_search.search.space import configured, published, steps_for
 from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
-from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.study import SpaceSpec, StudySpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask, encode_task
 from unipelt_search.tasks.task import Task
-from unipelt_search.training.train import RunTiming, time_run
+from unipelt_search.training.timing import RunTiming, time_run
 
 _CUT_SHARE_WORTH_A_NOTICE = 0.05
+_FAR_TOO_SLOW = 1.5
+"""A few rows are timed roughly: a method is left out when it takes this many times what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,41 @@ class Prepared:
             return self
         return self._with_steps(backbone, *self._measure(backbone))
 
+    def fast_enough(self, backbone: Backbone) -> Prepared:
+        """Leave out methods that are far too slow for the study's limit; the verdict looks at the others again.
+
+        Args:
+            backbone: The study's.
+
+        Returns:
+            The same study, without the methods that took much longer than `space.max_latency_ms` to score a few rows.
+
+        Raises:
+            MachineError: A run needs more than this machine has.
+            RequestError: All methods are.
+        """
+        limit = self.spec.space.max_latency_ms
+        if limit is None:
+            return self
+        _, timings = self._measure(backbone)
+        times = {name: 1000 * timings[name].row_seconds for name in self.spec.space.methods if name in timings}
+        dropped = [
+            DroppedMethod(
+                method=name,
+                phase="screen",
+                reason=f"A row took it {time:.2f} ms, far more than --max-latency-ms, {limit:g}.",
+            )
+            for name, time in times.items()
+            if time > _FAR_TOO_SLOW * limit
+        ]
+        if len(dropped) == len(times) and not self.spec.space.configurations:
+            raise RequestError(
+                f"--max-latency-ms must be in reach of a method; got {limit:g}, and the fastest, "
+                f"{min(times, key=lambda name: times[name])}, took {min(times.values()):.2f} ms per row here."
+            )
+        notices = (f"{drop.method} was left out: {drop.reason}" for drop in dropped)
+        return replace(self, dropped=(*self.dropped, *dropped), notices=(*self.notices, *notices))
+
     def _with_steps(self, backbone: Backbone, capacity: Capacity, timings: Mapping[str, RunTiming]) -> Prepared:
         most = steps_for(self.summary.rows["train"], self.spec.space)
         steps = steps_within(self.spec, self.summary, timings, capacity, _layers(backbone))
@@ -91,7 +130,11 @@ class Prepared:
         try:
             seeds = run_seeds(self.spec.seed, SEARCH_SEED_INDEX)
             return capacity, {
-                name: time_run(RunSpec(trial=trial, seeds=seeds), backbone, self.encoded)
+                name: time_run(
+                    RunSpec(trial=within_limit(trial, self.spec.space, self.summary), seeds=seeds),
+                    backbone,
+                    self.encoded,
+                )
                 for name, trial in _first_trials(self.spec, self.summary.rows["train"]).items()
                 if all(drop.method != name for drop in self.dropped)
             }
@@ -113,6 +156,7 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
 
     Raises:
         BackboneError: The backbone cannot be loaded, or a method that was asked for cannot attach to it.
+        RequestError: Nothing is small enough for `space.max_parameters`, or a configuration of the user's is not.
     """
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
     dropped = []
@@ -129,12 +173,48 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
             dropped.append(DroppedMethod(method=name, phase="screen", reason=str(error)))
     if len(dropped) == len(spec.space.methods):
         raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
+    sizes, too_large = _sizes(spec, backbone, len(task.train), {drop.method for drop in dropped})
+    dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
     notices = [f"{drop.method} was left out: {drop.reason}" for drop in dropped]
     if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
         notices.append(f"{encoded.truncated_share:.1%} of the rows are longer than the limit of tokens and were cut.")
-    summary = task.summary(encoded.truncated_share)
+    summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes})
     return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
+
+
+def _sizes(
+    spec: StudySpec, backbone: Backbone, rows: int, absent: set[str]
+) -> tuple[tuple[MethodSize, ...], list[DroppedMethod]]:
+    """Measure every method where the study limits what is stored; also return those that no size makes fit."""
+    space, limit = spec.space, spec.space.max_parameters
+    if limit is None:
+        return (), []
+    for given in space.configurations:
+        stored = _count(backbone, configured(given, space, rows))
+        if stored > limit:
+            raise RequestError(
+                f"space.configurations: {given.name!r} must store at most --max-parameters numbers, {limit:,}; it "
+                f"stores {stored:,}. Give it smaller sizes, or allow more."
+            )
+    sizes = [_measure_size(backbone, method, space, rows) for method in space.methods if method not in absent]
+    smallest = {size.method: stored_by(shrunk(published(size.method, space, rows)[0], size, 1), size) for size in sizes}
+    dropped = [
+        DroppedMethod(
+            method=method,
+            phase="screen",
+            reason=f"Its smallest sizes store {stored:,} numbers, more than --max-parameters, {limit:,}.",
+        )
+        for method, stored in smallest.items()
+        if stored > limit
+    ]
+    if len(dropped) == len(sizes) and not space.configurations:
+        method = min(smallest, key=lambda name: smallest[name])
+        raise RequestError(
+            f"--max-parameters must leave room for a method; got {limit:,}, and the smallest, {method}, stores "
+            f"{smallest[method]:,} numbers. Allow more, or ask for other methods."
+        )
+    return tuple(sizes), dropped
 
 
 def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:
@@ -145,3 +225,39 @@ def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:
 
 def _layers(backbone: Backbone) -> int:
     return len(layer_parts(backbone.base, backbone.family))
+
+
+def _measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -> MethodSize:
+    """Count what a method stores on a backbone, and what a unit more of each of its sizes would add.
+
+    Args:
+        backbone: The backbone; left as it was.
+        method: A trained method.
+        space: What every run shares.
+        rows: Training rows.
+
+    Returns:
+        The counts.
+
+    Raises:
+        BackboneError: The method cannot attach to the backbone.
+    """
+    trial = published(method, space, rows)[0]
+    stored = _count(backbone, trial)
+    sizes = {name: value for name in LOWEST if (value := value_of(trial, name)) is not None}
+    shared = None
+    if trial.gate is not None:
+        gates = trial.gate.model_copy(update={"sharing": "shared"})
+        shared = _count(backbone, trial.model_copy(update={"gate": gates})) - stored
+    return MethodSize(
+        method=method,
+        stored=stored,
+        sizes=sizes,
+        per_unit={name: stored - _count(backbone, resized(trial, name, value - 1)) for name, value in sizes.items()},
+        shared_gates=shared,
+    )
+
+
+def _count(backbone: Backbone, trial: TrialSpec) -> int:
+    with Pack(backbone, [RunSpec(trial=trial, seeds=run_seeds(0, SEARCH_SEED_INDEX))]) as pack:
+        return pack.counts(0)[1]

@@ -13,6 +13,7 @@ from optuna.trial import TrialState as OptunaState
 
 from unipelt_search.errors import UnipeltError
 from unipelt_search.records.history import StudyRecord, TrialRecord, TrialState
+from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import parameters_of, suggest
 from unipelt_search.specs.seeds import derive_seed, proposal_seed
 from unipelt_search.specs.trial import TrialSpec
@@ -39,7 +40,7 @@ def propose(record: StudyRecord, method: str) -> TrialSpec:
     Raises:
         UnipeltError: Every proposal is a configuration that was tried already.
     """
-    rows = record.task.rows["train"]
+    rows, space = record.task.rows["train"], record.spec.space
     tried = {trial.spec.content_hash() for trial in record.trials}
     first = proposal_seed(record.spec.seed, len(record.trials))
     observed = _observations(record, method)
@@ -51,7 +52,7 @@ def propose(record: StudyRecord, method: str) -> TrialSpec:
             )
             study = optuna.create_study(sampler=sampler, direction=record.task.direction)
             study.add_trials(observed)
-            spec = suggest(study.ask(), method, record.spec.space, rows)
+            spec = within_limit(suggest(study.ask(), method, space, rows), space, record.task)
             if spec.content_hash() not in tried:
                 return spec
     raise UnipeltError(f"{_ATTEMPTS} proposals in a row for {method} were configurations that had been tried already.")

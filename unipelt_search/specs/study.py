@@ -69,8 +69,16 @@ class SpaceSpec(Frozen):
     """Evaluations without a better score after which a run ends."""
     tune_rows: int = Field(default=500, ge=1)
     """Tune rows that an evaluation scores at most."""
+    prune_gates: bool = False
+    """Whether each finalist with gates gets a smaller sibling, without what its first run can do without."""
+    gate_null: bool = False
+    """Whether each finalist with gates is trained once more on shuffled labels, so that its gates have a null."""
     allocation: Allocation = "plausible"
     """Who gets the trials beyond the screen phase: the methods that can still win, or all methods the same number."""
+    max_parameters: int | None = Field(default=None, ge=1)
+    """Numbers that a configuration may store, the head included; larger ones are made smaller or left out."""
+    max_latency_ms: float | None = Field(default=None, gt=0)
+    """Milliseconds per example that a method may take to be the best."""
     configurations: tuple[Variant, ...] = ()
     """Configurations of the user's own, each tried once beside the methods' published settings."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from operator import not_
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from unipelt_search.specs.frozen import Frozen
-from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
+from unipelt_search.specs.methods import METHODS, TRAINED_METHODS, Submodule
 from unipelt_search.specs.seeds import RunSeeds
 
 Phase = Literal["screen", "tune", "confirm"]
@@ -151,6 +151,14 @@ class TrialSpec(Frozen):
     parallel_adapter: ParallelAdapterSpec | None = None
     prefix: PrefixSpec | None = None
     gate: GateSpec | None = None
+    # Left out of the content where it is empty: configurations that were tried before it existed stay the same.
+    without: tuple[tuple[Submodule, int], ...] = Field(default=(), exclude_if=not_)
+    """(submodule, layer) pairs that are not attached, of a method with gates; sorted."""
+
+    @field_validator("without")
+    @classmethod
+    def _sorted(cls, without: tuple[tuple[Submodule, int], ...]) -> tuple[tuple[Submodule, int], ...]:
+        return tuple(sorted(set(without)))
 
     @model_validator(mode="after")
     def _parts_fit_the_method(self) -> Self:
@@ -160,6 +168,13 @@ class TrialSpec(Frozen):
         for part in PARTS:
             if (getattr(self, part) is not None) != (part in needed):
                 raise ValueError(f"method {self.method} {'needs' if part in needed else 'takes no'} {part} settings")
+        known = METHODS[self.method]
+        for submodule, layer in self.without:
+            if not known.gated or submodule not in known.submodules or layer < 0:
+                raise ValueError(
+                    f"without must name submodules of a method with gates, and layers from 0; got {submodule} in layer "
+                    f"{layer} of {self.method}"
+                )
         return self
 
 
@@ -172,6 +187,10 @@ class RunSpec(Frozen):
     """Score the select and test rows and keep gate statistics in full; else only the tune rows are scored."""
     draw: int = Field(default=0, ge=0)
     """Which rows: 0 is the search's, n those that confirm run n has of its own, to train on or all of them."""
+    gate_null: bool = False
+    """Also train on shuffled labels, and keep what the gates are then."""
+    prune: bool = False
+    """Also find out which submodules could go, in which layers."""
     ablation: bool = False
     """Also measure the score with each submodule removed."""
 
@@ -186,7 +205,9 @@ def config_of(spec: TrialSpec) -> dict[str, bool | str | int | float | None]:
         For example ``{"training.learning_rate": 0.001, "lora.rank": 8, …}``.
     """
     flat: dict[str, bool | str | int | float | None] = {}
-    for part, values in spec.model_dump(mode="json", exclude={"method"}).items():
+    for part, values in spec.model_dump(mode="json", exclude={"method", "without"}).items():
         for name, value in (values or {}).items():
             flat[f"{part}.{name}"] = value
+    if spec.without:
+        flat["without"] = ", ".join(f"{submodule} {layer}" for submodule, layer in spec.without)
     return flat

@@ -175,7 +175,7 @@ def _trial_record(trial: TrialRow, runs: Iterable[RunRow], details: _Details) ->
 def _result(run: RunRow, details: _Details) -> RunResult:
     # Read as a mapping, so that a column that is unexpectedly NULL is refused by the record's own types.
     return RunResult.model_validate(
-        {name: getattr(run, name) for name in ("tune", "best_step", "steps", "checkpoint")}
+        {name: getattr(run, name) for name in ("tune", "best_step", "steps", "checkpoint", "prunable")}
         | {name: tuple(details.get(name, {}).get(run.id, ())) for name in _DETAILS}
         | {
             "select": run.select_scores,

@@ -306,12 +306,14 @@ def _cause(error: Exception) -> str:
 def _template(study_id: str, phase: Phase, spec: TrialSpec, state: TrialState, value: float | None) -> FrozenTrial:
     # None is no number; a parameter that is None is left out, as Optuna's conditional parameters are.
     params = {name: given for name, given in config_of(spec).items() if given is not None} | {"method": spec.method}
+    # A list that is as long as it is can be no parameter.
+    left_out = {"without": without} if (without := params.pop("without", None)) else {}
     return create_trial(
         state=_STATES[state],
         value=value,
         params=params,
         distributions={name: _DISTRIBUTIONS[name] for name in params},
-        user_attrs={STUDY_ATTRIBUTE: study_id, "phase": phase, "method": spec.method},
+        user_attrs={STUDY_ATTRIBUTE: study_id, "phase": phase, "method": spec.method, **left_out},
     )
 
 

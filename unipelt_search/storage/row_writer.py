@@ -162,6 +162,7 @@ def complete_run(session: Session, run: RunRow, result: RunResult) -> TrialRow:
     """Store the result of a running run; returns its trial, which has a value now if this was its search run."""
     run.tune, run.best_step, run.steps = result.tune, result.best_step, result.steps
     run.select_scores, run.test_scores, run.checkpoint = result.select, result.test, result.checkpoint
+    run.prunable = None if result.prunable is None else [list(pair) for pair in result.prunable]
     for name, cost in result.costs.model_dump().items():
         setattr(run, name, cost)
     session.execute(delete(EvaluationTableRow).where(EvaluationTableRow.run_id == run.id))

@@ -180,6 +180,8 @@ class RunRow(Row):
     peak_memory_mb: Mapped[float | None]
     examples_trained: Mapped[int | None] = mapped_column(BigInteger)
     padding_share: Mapped[float | None]
+    prunable: Mapped[list[Any] | None] = mapped_column(_NULLABLE_JSON)
+    """(submodule, layer) pairs that the trained model can do without."""
 
 
 class AttemptRow(Row):
@@ -241,6 +243,7 @@ class GateTableRow(Row):
     share_active: Mapped[float]
     contribution: Mapped[float | None]
     initial_mean: Mapped[float]
+    null_mean: Mapped[float | None]
 
 
 class AblationTableRow(Row):
@@ -254,6 +257,7 @@ class AblationTableRow(Row):
     layer: Mapped[int | None]
     value: Mapped[float]
     drop: Mapped[float]
+    error: Mapped[float | None]
 
 
 class OutcomeTableRow(Row):

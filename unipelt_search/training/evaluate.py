@@ -10,13 +10,15 @@ import torch
 
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import AblationRow, OutcomeRow
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.methods import METHODS, Submodule
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.training.batches import evaluation_batches, lengths_of, make_batch
 from unipelt_search.training.recorder import GateRecorder
 
 ABLATION_ROWS = 500
+_GROUPS, _FEWEST_ROWS = 20, 40
+"""Groups of rows for the standard error of a drop, and rows from which it is taken."""
 NOTHING: frozenset[tuple[str, int | None]] = frozenset()
 
 
@@ -68,23 +70,76 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
         task: The encoded task; at most 500 of its select rows are used.
 
     Yields:
-        A row per submodule, then one per layer × submodule.
+        A row per submodule, with the standard error of its drop, then one per layer × submodule.
+
+    Source:
+        The jackknife over groups of rows: Shao and Tu, "The Jackknife and Bootstrap", 1995.
     """
-    submodules = METHODS[pack.trials[slot].method].submodules
+    trial = pack.trials[slot]
+    submodules = METHODS[trial.method].submodules
     if not submodules:
         return
     rows = spread_rows(len(task.select), ABLATION_ROWS)
     labels = task.select.labels[rows]
 
-    def value(removed: frozenset[tuple[str, int | None]]) -> float:
+    def answers(removed: frozenset[tuple[str, int | None]]) -> np.ndarray:
         logits = predict(pack, task.select, task.pad_token_id, rows, removed=removed)[slot]
-        return score_all(task.target, labels, task.target.decide(logits))[task.metric]
+        return task.target.decide(logits)
 
-    full = value(NOTHING)
+    def score(predicted: np.ndarray, chosen: np.ndarray) -> float:
+        return score_all(task.target, labels[chosen], predicted[chosen])[task.metric]
+
+    every = np.ones(len(rows), dtype=bool)
+    whole = answers(NOTHING)
+    full = score(whole, every)
     for layer in (None, *range(len(pack.layers))):
         for submodule in submodules:
-            without = value(frozenset({(submodule, layer)}))
-            yield AblationRow(submodule=submodule, layer=layer, value=without, drop=full - without)
+            if (submodule, layer) in trial.without:
+                continue
+            without = answers(frozenset({(submodule, layer)}))
+            value, error = score(without, every), None
+            if layer is None and len(rows) >= _FEWEST_ROWS:
+                groups = [np.arange(len(rows)) % _GROUPS != group for group in range(_GROUPS)]
+                left_out = np.array([score(whole, kept) - score(without, kept) for kept in groups])
+                error = float(np.sqrt((_GROUPS - 1) * left_out.var()))
+            yield AblationRow(submodule=submodule, layer=layer, value=value, drop=full - value, error=error)
+
+
+def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> tuple[tuple[Submodule, int], ...]:
+    """Find submodules that can be taken out of single layers, all together, at no cost on tune rows.
+
+    Those that cost least when they are taken out alone are taken out first, one after another, as long as the score is
+    no worse than that of the whole model.
+
+    Args:
+        pack: The attached pack, with the weights to judge.
+        slot: The run's place in the pack.
+        task: The encoded task.
+        tune_rows: Tune rows that are scored at most; the select rows have to judge the smaller model.
+
+    Returns:
+        (submodule, layer) pairs, sorted; none where nothing, or everything, could go.
+    """
+    rows = spread_rows(len(task.tune), tune_rows)
+
+    def value(removed: frozenset[tuple[str, int | None]]) -> float:
+        logits = predict(pack, task.tune, task.pad_token_id, rows, removed=removed)[slot]
+        return score_all(task.target, task.tune.labels[rows], task.target.decide(logits))[task.metric]
+
+    trial = pack.trials[slot]
+    pairs = [(s, layer) for s in METHODS[trial.method].submodules for layer in range(len(pack.layers))]
+    pairs = [pair for pair in pairs if pair not in trial.without]
+    full = value(NOTHING)
+    alone = {pair: value(frozenset({pair})) for pair in pairs}
+    gone: frozenset[tuple[str, int | None]] = NOTHING
+    taken = []
+    for pair in sorted(pairs, key=lambda pair: -alone[pair]):
+        if alone[pair] < full:
+            break
+        if value(gone | {pair}) >= full:
+            gone |= {pair}
+            taken.append(pair)
+    return () if len(taken) == len(pairs) else tuple(sorted(taken))
 
 
 def outcome_rows(

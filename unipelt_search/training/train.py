@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unipelt_search.errors import DivergedError
 from unipelt_search.pelt.applicability import must_be_alone
-from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.pelt.backbone import Backbone, backbone_hash
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import Answers, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.trial import RunSpec
@@ -23,18 +23,16 @@ from unipelt_search.tasks.target import Target
 from unipelt_search.training.batches import lengths_of, make_batch, training_batches
 from unipelt_search.training.checkpoint import save_run
 from unipelt_search.training.costs import PeakMemory
-from unipelt_search.training.evaluate import ablate, outcome_rows, predict, spread_rows
+from unipelt_search.training.evaluate import ablate, outcome_rows, predict, prunable_parts, spread_rows
+from unipelt_search.training.gate_null import beside_null, shuffled
 from unipelt_search.training.objective import Objective
 from unipelt_search.training.optimizer import SlotAdamW
 from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
-from unipelt_search.training.saved_model import backbone_hash
 
 Event = EvaluationRow | RunResult
 Scored = Literal["select", "test"]
 TUNE_ROWS = 500
 """Tune rows that an evaluation scores at most."""
-TIMED_STEPS, TIMED_ROWS = 3, 64
-"""Steps and tune rows from which the time of a run is estimated."""
 
 
 def train_events(
@@ -56,11 +54,19 @@ def train_events(
         DivergedError: The loss became no finite number.
         BackboneError: The configuration cannot attach to the backbone.
     """
+    task, finished = task.of_draw(run.draw), None
     with Pack(backbone, [run]) as pack:
-        for _, event in _PackTraining(pack, [run], task.of_draw(run.draw), tune_rows).events(checkpoint):
+        for _, event in PackTraining(pack, [run], task, tune_rows).events(checkpoint):
             if isinstance(event, DivergedError):
                 raise event
-            yield event
+            if isinstance(event, RunResult) and run.gate_null:
+                finished = event
+            else:
+                yield event
+    if finished is not None:
+        plain = run.model_copy(update={"gate_null": False, "ablation": False, "draw": 0})
+        (null,) = train([plain], backbone, shuffled(task, run.seeds.order), tune_rows=tune_rows)
+        yield finished if isinstance(null, DivergedError) else beside_null(finished, null)
 
 
 def train(
@@ -89,49 +95,10 @@ def train(
         members = [runs[i] for i in group]
         with Pack(backbone, members) as pack:
             rows = task.of_draw(members[0].draw)
-            for slot, event in _PackTraining(pack, members, rows, tune_rows).events(None):
+            for slot, event in PackTraining(pack, members, rows, tune_rows).events(None):
                 if not isinstance(event, EvaluationRow):
                     results[group[slot]] = event
     return [results[i] for i in range(len(runs))]
-
-
-@dataclass(frozen=True)
-class RunTiming:
-    """What a few steps of a run took and what it trains."""
-
-    step_seconds: float
-    """Seconds of one optimizer step."""
-    row_seconds: float
-    """Seconds to score one tune row."""
-    trained_parameters: int
-    stored_parameters: int
-
-
-def time_run(run: RunSpec, backbone: Backbone, task: EncodedTask) -> RunTiming:
-    """Take a few steps of a run and throw them away.
-
-    Args:
-        run: The configuration and its seeds.
-        backbone: The frozen backbone; left as it was.
-        task: The encoded rows.
-
-    Returns:
-        Seconds per step and per scored row, and the run's parameters.
-
-    Raises:
-        BackboneError: The configuration cannot attach to the backbone.
-    """
-    with Pack(backbone, [run]) as pack:
-        training = _PackTraining(pack, [run], task, TIMED_ROWS)
-        training.step()  # the first one is slower: memory is taken
-        training.train_seconds = 0.0
-        for _ in range(TIMED_STEPS):
-            training.step()
-        began = time.perf_counter()
-        predict(pack, task.tune, task.pad_token_id, training.tune_rows)
-        row_seconds = (time.perf_counter() - began) / len(training.tune_rows)
-        trained, stored, _ = pack.counts(0)
-    return RunTiming(training.train_seconds / TIMED_STEPS, row_seconds, trained, stored)
 
 
 @dataclass
@@ -158,7 +125,7 @@ class _Slot:
     diverged: DivergedError | None = None
 
 
-class _PackTraining:
+class PackTraining:
     """Trains the runs of one attached pack."""
 
     def __init__(self, pack: Pack, runs: Sequence[RunSpec], task: EncodedTask, tune_rows: int) -> None:
@@ -287,9 +254,9 @@ class _PackTraining:
             confirmed = slot.run.confirm
             if recorder is not None and confirmed and slot.run.trial.gate:
                 slot.gates += self._gate_rows(recorder, number, slot.best.epoch, "select")
-            ablation = (
-                tuple(ablate(self.pack, number, replace(self.task, target=slot.target))) if slot.run.ablation else ()
-            )
+            judged = replace(self.task, target=slot.target)
+            ablation = tuple(ablate(self.pack, number, judged)) if slot.run.ablation else ()
+            prunable = prunable_parts(self.pack, number, judged, len(self.tune_rows)) if slot.run.prune else None
             if checkpoint is not None:
                 save_run(checkpoint, self.pack.stored(number), self._description(slot))
             trained, stored, head = self.pack.counts(number)
@@ -305,6 +272,7 @@ class _PackTraining:
                     evaluations=tuple(slot.evaluations),
                     gates=tuple(slot.gates),
                     ablation=ablation,
+                    prunable=prunable,
                     outcomes=tuple(self._outcomes(slot.target, answers)) if confirmed else (),
                     answers=tuple(self._answers(slot.target, answers)) if confirmed else (),
                     costs=Costs(

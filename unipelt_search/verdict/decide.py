@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Literal
 
 from unipelt_search.records.history import StudyRecord, TrialState
-from unipelt_search.records.report import Power, Verdict
+from unipelt_search.records.report import Verdict
 from unipelt_search.verdict.judge import Judgement
 from unipelt_search.verdict.standings import MethodStanding
 
@@ -41,15 +41,15 @@ def decide(judgement: Judgement) -> Verdict:
         The best method by its mean, the methods that tie with it (0 is in the interval of the difference, or nothing
         can be told), and the cheapest of all of these.
     """
-    confirmed = judgement.confirmed
+    contestants = judgement.contestants
     decided_on: Literal["select", "folds"] = "folds" if judgement.record.task.folds else "select"
-    if not confirmed:
+    if not contestants:
         return Verdict(
             method=None, trial=None, ties=(), cheapest_tie=None, sentence=_unconfirmed(judgement),
             decided_on=decided_on,
         )  # fmt: skip
-    best = confirmed[0]
-    candidates = [best, *(standing for standing in confirmed if standing.name in judgement.ties)]
+    best = contestants[0]
+    candidates = [best, *(standing for standing in contestants if standing.name in judgement.ties)]
     cheapest = min(candidates, key=lambda s: (s.stored_parameters, s.name))
     fastest = _fastest(candidates, cheapest)
     return Verdict(
@@ -144,8 +144,8 @@ def _fastest(candidates: list[MethodStanding], cheapest: MethodStanding) -> Meth
 
 
 def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodStanding) -> str:
-    record, best = judgement.record, judgement.confirmed[0]
-    others = len(judgement.confirmed) > 1
+    record, best = judgement.record, judgement.contestants[0]
+    others = len(judgement.contestants) > 1
     score, name, where = judgement.validation[best.name], metric_name(record.task.metric), _deciding_rows(judgement)
     if score.low is None or score.high is None:
         parts = [f"{best.name} leads {where} with {name} {score.mean:.3f}."]
@@ -167,24 +167,32 @@ def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodSta
             parts.append(
                 f"Every other confirmed method is behind by more than seeds and rows can explain; {_priced(best)}."
             )
-    if not others:
+    if len(judgement.confirmed) == 1:
         parts.append("No other method was confirmed.")
+    parts.extend(_slow(judgement))
     majority = record.task.majority["select"][record.task.metric]
     if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
         constant = _MAJORITY[record.task.kind.removeprefix("pair_")]
         parts.append(f"It does not beat always answering {constant} ({majority:.3f}).")
     if record.task.folds:
         parts.append("The validation rows in these folds had chosen the hyperparameters.")
-    if judgement.power is not None:
-        parts.extend(_power(judgement.power, best.name, tied=judgement.power.closest in judgement.ties))
     return " ".join(parts)
 
 
 def _deciding_rows(judgement: Judgement) -> str:
-    folds, repeats = judgement.record.task.folds, len(judgement.confirmed[0].seeds)
+    folds, repeats = judgement.record.task.folds, len(judgement.contestants[0].seeds)
     if not folds:
         return "on the select rows"
     return f"on {folds} folds of train and validation" + (f", repeated {repeats} times" if repeats > 1 else "")
+
+
+def _slow(judgement: Judgement) -> Iterator[str]:
+    limit = judgement.record.spec.space.max_latency_ms
+    if judgement.too_slow and limit is not None:
+        if len(judgement.too_slow) == len(judgement.confirmed):
+            yield f"No confirmed method answers within {limit:g} ms per example, so the limit was left aside."
+        else:
+            yield f"Too slow for {limit:g} ms per example: {_listed(judgement.too_slow)}."
 
 
 def _why_not(best: MethodStanding) -> str:
@@ -193,21 +201,6 @@ def _why_not(best: MethodStanding) -> str:
     if not any(run.result.answers for run in best.confirmed):
         return "Methods cannot be told apart, since an older version ran this study and kept no answers row by row."
     return "Methods cannot be told apart on so few rows."
-
-
-def _power(power: Power, best: str, *, tied: bool) -> Iterator[str]:
-    yield f"A true difference of {power.detectable:.3f} would be seen in four studies of five like this one."
-    if not tied:
-        return
-    needed = [
-        f"{count:,} more {what}"
-        for count, what in ((power.more_seeds, "seeds"), (power.more_rows, "select rows"))
-        if count
-    ]
-    if needed:
-        yield f"About {' and '.join(needed)} would settle {best} against {power.closest}."
-    else:
-        yield f"No affordable number of seeds or rows would settle {best} against {power.closest}."
 
 
 def _priced(standing: MethodStanding) -> str:

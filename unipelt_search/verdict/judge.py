@@ -14,7 +14,7 @@ from unipelt_search.verdict.comparisons import Comparison, Ranking, compare_with
 from unipelt_search.verdict.crossed import Estimate, MethodScores, difference_estimate, mean_estimate, method_scores
 from unipelt_search.verdict.folds import finished_estimate
 from unipelt_search.verdict.intervals import shown_interval
-from unipelt_search.verdict.power import detectable_difference, difference_sources, remedy
+from unipelt_search.verdict.power import Remedy, detectable_difference, difference_sources, remedy
 from unipelt_search.verdict.row_scores import row_scores
 from unipelt_search.verdict.standings import MethodStanding, method_standings
 
@@ -39,14 +39,15 @@ class _Deciding:
             return mean_estimate(method_scores(self.scores[name]))
         return finished_estimate(self.scores[name], self.folds)
 
-    def compared(self, best: str) -> Ranking | None:
-        """Compare those that can be compared with the best."""
-        if best not in self.scores:
+    def compared(self, names: Sequence[str]) -> Ranking | None:
+        """Compare those of these, the best first, that can be compared with it."""
+        if not names or names[0] not in self.scores:
             return None
+        known = {name: self.scores[name] for name in names if name in self.scores}
         if self.folds is None:
-            return compare_with_best(self.scores)
-        leading = self.scores[best]
-        shared = {name: rows for name, rows in self.scores.items() if not np.isnan(rows - leading).all()}
+            return compare_with_best(known)
+        leading = known[names[0]]
+        shared = {name: rows for name, rows in known.items() if not np.isnan(rows - leading).all()}
         return compare_with_best(shared, folds=self.folds)
 
 
@@ -66,13 +67,20 @@ class Judgement:
     alone with its interval."""
     ties: tuple[str, ...]
     """Confirmed ones that cannot be told apart from the best, best first."""
+    too_slow: tuple[str, ...]
+    """Confirmed ones that take longer than the study allows; they are never best and never tie, unless all are."""
     power: Power | None
     """None where nothing can be compared, and with folds."""
 
     @property
     def confirmed(self) -> tuple[MethodStanding, ...]:
-        """The standings that decide, the best first."""
+        """The confirmed ones, the one with the best score first."""
         return tuple(standing for standing in self.standings if standing.confirmed)
+
+    @property
+    def contestants(self) -> tuple[MethodStanding, ...]:
+        """The confirmed ones that may win, the best first."""
+        return _contestants(self.confirmed, self.too_slow)
 
 
 def judge(record: StudyRecord) -> Judgement:
@@ -86,12 +94,15 @@ def judge(record: StudyRecord) -> Judgement:
     """
     standings, task = method_standings(record), record.task
     confirmed = [standing for standing in standings if standing.confirmed]
+    limit = record.spec.space.max_latency_ms
+    too_slow = tuple(s.name for s in confirmed if limit is not None and s.milliseconds > limit)
+    contestants = _contestants(confirmed, too_slow)
     deciding = _folded(confirmed, task) if task.folds else _crossed(confirmed, task)
-    ranking = deciding.compared(confirmed[0].name) if confirmed else None
-    differences = {s.name: _difference(s, confirmed[0], ranking) for s in confirmed}
+    ranking = deciding.compared([standing.name for standing in contestants])
+    differences = {s.name: _difference(s, contestants[0], ranking) for s in confirmed}
     told_apart = {c.method for c in ranking.comparisons if not c.tie} if ranking else set()
     if confirmed:
-        differences["majority"] = _majority_difference(task, confirmed[0], deciding, ranking)
+        differences["majority"] = _majority_difference(task, contestants[0], deciding, ranking)
     return Judgement(
         record=record,
         standings=standings,
@@ -101,9 +112,14 @@ def judge(record: StudyRecord) -> Judgement:
         },
         test={s.name: _test_interval(s, task) for s in confirmed},
         differences=differences,
-        ties=tuple(s.name for s in confirmed[1:] if s.name not in told_apart),
+        ties=tuple(s.name for s in contestants[1:] if s.name not in told_apart),
+        too_slow=too_slow,
         power=_power(ranking) if ranking else None,
     )
+
+
+def _contestants(confirmed: Sequence[MethodStanding], too_slow: Sequence[str]) -> tuple[MethodStanding, ...]:
+    return tuple(standing for standing in confirmed if standing.name not in too_slow) or tuple(confirmed)
 
 
 def _crossed(confirmed: Sequence[MethodStanding], task: TaskSummary) -> _Deciding:
@@ -175,16 +191,27 @@ def _power(ranking: Ranking) -> Power | None:
     if not ranking.comparisons or not ranking.pooled:  # with folds nothing says what more seeds or rows would bring
         return None
     closest, methods = ranking.comparisons[0], len(ranking.comparisons) + 1
-    found, scores = closest.difference, ranking.pooled[ranking.best]
-    seen = detectable_difference(found.error, found.freedom, methods=methods)
-    if not closest.tie:
-        return Power(detectable=seen, closest=closest.method, more_seeds=0, more_rows=0)
-    other = ranking.pooled[closest.method]
-    fewest = min(scores.seeds, other.seeds)
-    needed = remedy(difference_sources(scores, other), found.mean, fewest, scores.by_example.size, methods=methods)
+    scores, other = ranking.pooled[ranking.best], ranking.pooled[closest.method]
+    found = closest.difference
+    needed: Remedy | None = Remedy(0, 0)
+    if closest.tie:
+        sources, rows = difference_sources(scores, other), scores.by_example.size
+        needed = remedy(sources, found.mean, min(scores.seeds, other.seeds), rows, methods=methods)
+    detectable = detectable_difference(found.error, found.freedom, methods=methods)
+    sentence = f"A true difference of {detectable:.3f} would be seen in four studies of five like this one."
+    if closest.tie:
+        sentence += f" {_remedied(needed)} would settle {ranking.best} against {closest.method}."
     return Power(
-        detectable=seen,
+        detectable=detectable,
         closest=closest.method,
         more_seeds=needed.seeds if needed else None,
         more_rows=needed.rows if needed else None,
+        sentence=sentence,
     )
+
+
+def _remedied(needed: Remedy | None) -> str:
+    if needed is None:
+        return "No affordable number of seeds or rows"
+    counts = ((needed.seeds, "seeds"), (needed.rows, "select rows"))
+    return "About " + (" and ".join(f"{count:,} more {what}" for count, what in counts if count) or "one more seed")

@@ -1,4 +1,7 @@
-"""What confirmed runs answered to every row, in the database itself; nothing was ever written to the table before."""
+"""Answers to every row in the database itself, gates after training on shuffled labels, how sure an ablation is.
+
+Nothing was ever written to `ups_prediction` before.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table anew."""
+    """Make the table anew and add a column to three others."""
+    op.add_column("ups_gate", sa.Column("null_mean", sa.Double(), nullable=True))
+    op.add_column("ups_ablation", sa.Column("error", sa.Double(), nullable=True))
+    op.add_column("ups_run", sa.Column("prunable", sa.JSON(none_as_null=True), nullable=True))
     op.drop_table("ups_prediction")
     op.create_table(
         "ups_prediction",
@@ -27,7 +33,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Make the table of version 0001 again."""
+    """Make the table of version 0001 again and drop the columns."""
+    op.drop_column("ups_run", "prunable")
+    op.drop_column("ups_ablation", "error")
+    op.drop_column("ups_gate", "null_mean")
     op.drop_table("ups_prediction")
     op.create_table(
         "ups_prediction",

@@ -12,14 +12,14 @@ from exported_study import PAIRS, TEXTS, Trained, save_toy, train_toy
 
 from tiny import PARTS
 from unipelt_search.errors import RequestError, SavedModelError
+from unipelt_search.exporting.export import Places, export_run
+from unipelt_search.exporting.loaded_model import LoadedModel, load_saved
+from unipelt_search.exporting.saved_model import read_description
 from unipelt_search.pelt.backbone import load_backbone
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import PrefixSpec
 from unipelt_search.tasks.encode import encode_texts
 from unipelt_search.tasks.target import Prediction, Target, predictions_of
-from unipelt_search.training.export import Places, export_run
-from unipelt_search.training.loaded_model import LoadedModel, load_saved
-from unipelt_search.training.saved_model import read_description
 
 
 @pytest.fixture(scope="module")

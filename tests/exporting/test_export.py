@@ -10,9 +10,9 @@ from exported_study import Trained, save_toy, train_toy
 from safetensors.torch import load_file, save_file
 
 from unipelt_search.errors import SavedModelError
-from unipelt_search.training import export as export_module
-from unipelt_search.training.export import Places, export_run
-from unipelt_search.training.saved_model import read_description
+from unipelt_search.exporting import export as export_module
+from unipelt_search.exporting.export import Places, export_run
+from unipelt_search.exporting.saved_model import read_description
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from unipelt_search.errors import SavedModelError
-from unipelt_search.training.new_folder import check_free, new_folder
+from unipelt_search.exporting.new_folder import check_free, new_folder
 
 
 def fill(folder: Path, text: str) -> None:

@@ -11,9 +11,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tiny import tiny_backbone, tiny_model, tiny_tokenizer, tiny_trial
 from unipelt_search.errors import SavedModelError
+from unipelt_search.exporting.export import Places, export_run
+from unipelt_search.exporting.merge import check_mergeable
 from unipelt_search.pelt.backbone import make_backbone
-from unipelt_search.training.export import Places, export_run
-from unipelt_search.training.merge import check_mergeable
 
 
 @pytest.mark.parametrize(

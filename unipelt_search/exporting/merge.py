@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
 from unipelt_search.errors import SavedModelError
+from unipelt_search.exporting.sample import Sample
+from unipelt_search.exporting.saved_model import SavedTask
 from unipelt_search.pelt.backbone import Backbone, quiet_transformers
 from unipelt_search.pelt.layers import Projection, layer_parts
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import TrialSpec
-from unipelt_search.training.sample import Sample
-from unipelt_search.training.saved_model import SavedTask
 
 UNMERGEABLE = {
     "adapter": "a bottleneck adapter is a further layer, which no weight of the backbone can hold",

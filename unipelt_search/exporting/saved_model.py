@@ -22,7 +22,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from unipelt_search.errors import SavedModelError
-from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.seeds import RunSeeds
 from unipelt_search.specs.trial import TrialSpec
@@ -111,28 +110,6 @@ class SavedModel(Frozen):
     """Of the file model.safetensors."""
     software: dict[str, str]
     """The versions that the study ran with."""
-
-
-def backbone_hash(backbone: Backbone) -> str:
-    """Hash the weights that a backbone brings along; whatever is newly drawn for every run is left out.
-
-    Args:
-        backbone: The backbone.
-
-    Returns:
-        SHA-256 over names, types, shapes and numbers, 64 hexadecimal digits.
-    """
-    prefix = f"{backbone.model.base_model_prefix}."
-    unused = [name.removeprefix(prefix) for name in backbone.new_modules]
-    if backbone.family.pooler and backbone.pooling != "native":
-        unused.append(backbone.family.pooler.removeprefix(prefix))
-    digest = hashlib.sha256()
-    for name, tensor in sorted(backbone.base.state_dict().items()):
-        if any(name.startswith(f"{part}.") for part in unused):
-            continue
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> str:

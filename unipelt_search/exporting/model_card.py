@@ -9,9 +9,9 @@ from pathlib import Path
 import yaml
 from transformers.utils import cached_file
 
+from unipelt_search.exporting.saved_model import SavedModel
 from unipelt_search.pelt.backbone import resolve_model
 from unipelt_search.records.report import Interval, LeaderboardRow, ReportedGate
-from unipelt_search.training.saved_model import SavedModel
 
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 

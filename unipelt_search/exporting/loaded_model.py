@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 
 from unipelt_search.errors import BackboneError, RequestError, SavedModelError
-from unipelt_search.pelt.backbone import Backbone, load_backbone
+from unipelt_search.exporting.saved_model import SavedModel, read_description, read_weights
+from unipelt_search.pelt.backbone import Backbone, backbone_hash, load_backbone
 from unipelt_search.pelt.pack import Pack, as_stored
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import BackboneSpec
@@ -19,7 +20,6 @@ from unipelt_search.tasks.encode import EncodedSplit, encode_texts, pad_token_id
 from unipelt_search.tasks.target import Prediction, predictions_of
 from unipelt_search.training.evaluate import predict
 from unipelt_search.training.recorder import ACTIVE_ABOVE, GateRecorder
-from unipelt_search.training.saved_model import SavedModel, backbone_hash, read_description, read_weights
 
 Texts = Sequence[str] | Sequence[tuple[str, ...]]
 """One text per row, or the two of a pair."""

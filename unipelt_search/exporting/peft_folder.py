@@ -21,20 +21,20 @@ from peft import IA3Config, LoraConfig, PeftModel, PrefixTuningConfig, TaskType,
 from torch import Tensor
 
 from unipelt_search.errors import SavedModelError
-from unipelt_search.pelt.backbone import MINILM_HUB_NAME, Backbone
-from unipelt_search.pelt.layers import attention_shape, layer_parts
-from unipelt_search.pelt.pack import PREFIX_VALUES
-from unipelt_search.specs.methods import METHODS
-from unipelt_search.specs.trial import TrialSpec
-from unipelt_search.training.merge import (
+from unipelt_search.exporting.merge import (
     add_biases,
     check_native_head,
     check_plain_projections,
     scaled_modules,
     with_head,
 )
-from unipelt_search.training.sample import Sample
-from unipelt_search.training.saved_model import SavedModel
+from unipelt_search.exporting.sample import Sample
+from unipelt_search.exporting.saved_model import SavedModel
+from unipelt_search.pelt.backbone import MINILM_HUB_NAME, Backbone
+from unipelt_search.pelt.layers import attention_shape, layer_parts
+from unipelt_search.pelt.pack import PREFIX_VALUES
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.trial import TrialSpec
 
 HELD = ("lora", "ia3", "bitfit", "prefix")
 REASONS = {

@@ -13,9 +13,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tiny import tiny_backbone, tiny_trial
 from unipelt_search.errors import SavedModelError
+from unipelt_search.exporting.export import PeftForm, Places, export_run
+from unipelt_search.exporting.peft_folder import check_peft, write_peft
 from unipelt_search.specs.trial import PrefixSpec
-from unipelt_search.training.export import PeftForm, Places, export_run
-from unipelt_search.training.peft_folder import check_peft, write_peft
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 FORM = PeftForm(check_peft, write_peft)

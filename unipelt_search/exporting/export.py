@@ -13,27 +13,26 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from unipelt_search.errors import SavedModelError
-from unipelt_search.pelt.backbone import Backbone, load_backbone
+from unipelt_search.exporting.merge import check_mergeable, write_merged
+from unipelt_search.exporting.model_card import find_licence, model_card
+from unipelt_search.exporting.new_folder import check_free, new_folder
+from unipelt_search.exporting.sample import Sample
+from unipelt_search.exporting.saved_model import (
+    CARD,
+    DESCRIPTION,
+    SavedBackbone,
+    SavedModel,
+    SavedTask,
+    check_tensors,
+    write_weights,
+)
+from unipelt_search.pelt.backbone import Backbone, backbone_hash, load_backbone
 from unipelt_search.pelt.pack import Pack, as_stored
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.report import LeaderboardRow, ReportedGate
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.target import Target
 from unipelt_search.training.checkpoint import load_run
-from unipelt_search.training.merge import check_mergeable, write_merged
-from unipelt_search.training.model_card import find_licence, model_card
-from unipelt_search.training.new_folder import check_free, new_folder
-from unipelt_search.training.sample import Sample
-from unipelt_search.training.saved_model import (
-    CARD,
-    DESCRIPTION,
-    SavedBackbone,
-    SavedModel,
-    SavedTask,
-    backbone_hash,
-    check_tensors,
-    write_weights,
-)
 
 PeftWriter = Callable[[Path, Backbone, SavedModel, Mapping[str, Tensor], Sample], None]
 

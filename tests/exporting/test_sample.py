@@ -5,8 +5,8 @@ import torch
 
 from tiny import randomise, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.errors import SavedModelError
+from unipelt_search.exporting.sample import TEXTS, Sample
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.training.sample import TEXTS, Sample
 
 
 def test_a_model_that_answers_something_else_is_refused() -> None:

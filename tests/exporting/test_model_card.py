@@ -7,10 +7,10 @@ import yaml
 from made_record import gate_row
 
 from tiny import tiny_trial
+from unipelt_search.exporting.model_card import find_licence, model_card
+from unipelt_search.exporting.saved_model import SavedBackbone, SavedModel, SavedTask
 from unipelt_search.records.report import Interval, LeaderboardRow, ReportedGate
 from unipelt_search.specs.seeds import run_seeds
-from unipelt_search.training.model_card import find_licence, model_card
-from unipelt_search.training.saved_model import SavedBackbone, SavedModel, SavedTask
 
 
 def described(**task: object) -> SavedModel:

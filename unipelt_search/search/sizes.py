@@ -1,0 +1,76 @@
+"""What configurations store, known before they are trained, and how they are made to fit a limit.
+
+Every size (rank, bottleneck, prefix length) adds the same numbers per unit, whatever the others are; so a method is
+measured once on the backbone and its configurations are counted without it.
+"""
+
+from __future__ import annotations
+
+from unipelt_search.records.history import MethodSize, TaskSummary
+from unipelt_search.specs.hyperparameters import HYPERPARAMETERS
+from unipelt_search.specs.study import SpaceSpec
+from unipelt_search.specs.trial import TrialSpec
+
+_SHRINK = 0.8
+LOWEST = {parameter.name: int(parameter.low or 1) for parameter in HYPERPARAMETERS if parameter.kind == "whole"}
+
+
+def value_of(trial: TrialSpec, name: str) -> int | None:
+    """Return a configuration's size of this name, for example `lora.rank`; None where it has none."""
+    part, _, field = name.partition(".")
+    held = getattr(trial, part)
+    value: int | None = None if held is None else getattr(held, field)
+    return value
+
+
+def resized(trial: TrialSpec, name: str, value: int) -> TrialSpec:
+    """Return a configuration with another size of this name, which it must have."""
+    part, _, field = name.partition(".")
+    return trial.model_copy(update={part: getattr(trial, part).model_copy(update={field: value})})
+
+
+def stored_by(trial: TrialSpec, size: MethodSize) -> int:
+    """Return how many numbers a configuration stores, the head included, by what was measured of its method."""
+    more = {name: (value_of(trial, name) or 0) - measured for name, measured in size.sizes.items()}
+    grown = sum(units * size.per_unit[name] for name, units in more.items())
+    shared = size.shared_gates if trial.gate is not None and trial.gate.sharing == "shared" else None
+    return size.stored + grown + (shared or 0)
+
+
+def shrunk(trial: TrialSpec, size: MethodSize, limit: int) -> TrialSpec:
+    """Make a configuration's sizes smaller, all by the same factor, until it fits or can be no smaller.
+
+    Args:
+        trial: The configuration.
+        size: What was measured of its method.
+        limit: Numbers that it may store.
+
+    Returns:
+        The configuration that fits, as it is if it does, or the smallest one.
+    """
+    while stored_by(trial, size) > limit:
+        smaller = trial
+        for name in size.sizes:
+            value = value_of(trial, name) or 0
+            smaller = resized(smaller, name, max(min(value, LOWEST[name]), int(value * _SHRINK)))
+        if smaller == trial:
+            break
+        trial = smaller
+    return trial
+
+
+def within_limit(trial: TrialSpec, space: SpaceSpec, task: TaskSummary) -> TrialSpec:
+    """Return a configuration that stores no more than the study allows.
+
+    Args:
+        trial: A configuration of a method that was not left out.
+        space: The study's space.
+        task: Its task, with the measured sizes.
+
+    Returns:
+        The configuration, its sizes made smaller where that is needed.
+    """
+    size = next((size for size in task.sizes if size.method == trial.method), None)
+    if space.max_parameters is None or size is None:
+        return trial
+    return shrunk(trial, size, space.max_parameters)

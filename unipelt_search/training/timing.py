@@ -1,0 +1,55 @@
+"""How long a run would take, from a few of its steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.pelt.pack import Pack
+from unipelt_search.specs.trial import RunSpec
+from unipelt_search.tasks.encode import EncodedTask
+from unipelt_search.training.evaluate import predict
+from unipelt_search.training.train import PackTraining
+
+TIMED_STEPS, TIMED_ROWS = 3, 64
+"""Steps and tune rows from which the time of a run is estimated."""
+
+
+@dataclass(frozen=True)
+class RunTiming:
+    """What a few steps of a run took and what it trains."""
+
+    step_seconds: float
+    """Seconds of one optimizer step."""
+    row_seconds: float
+    """Seconds to score one tune row."""
+    trained_parameters: int
+    stored_parameters: int
+
+
+def time_run(run: RunSpec, backbone: Backbone, task: EncodedTask) -> RunTiming:
+    """Take a few steps of a run and throw them away.
+
+    Args:
+        run: The configuration and its seeds.
+        backbone: The frozen backbone; left as it was.
+        task: The encoded rows.
+
+    Returns:
+        Seconds per step and per scored row, and the run's parameters.
+
+    Raises:
+        BackboneError: The configuration cannot attach to the backbone.
+    """
+    with Pack(backbone, [run]) as pack:
+        training = PackTraining(pack, [run], task, TIMED_ROWS)
+        training.step()  # the first one is slower: memory is taken
+        training.train_seconds = 0.0
+        for _ in range(TIMED_STEPS):
+            training.step()
+        began = time.perf_counter()
+        predict(pack, task.tune, task.pad_token_id, training.tune_rows)
+        row_seconds = (time.perf_counter() - began) / len(training.tune_rows)
+        trained, stored, _ = pack.counts(0)
+    return RunTiming(training.train_seconds / TIMED_STEPS, row_seconds, trained, stored)
