@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from statistics import fmean
 from typing import Any, Literal
 from zlib import crc32
 
@@ -230,3 +231,40 @@ def without_answers(record: StudyRecord) -> StudyRecord:
         ]
         trials.append(trial.model_copy(update={"runs": tuple(runs)}))
     return record.model_copy(update={"trials": tuple(trials)})
+
+
+def folded(record: StudyRecord, folds: int = 5) -> StudyRecord:
+    """The same scores, decided by folds: every confirm run becomes a repeat, whose runs share out its answers."""
+
+    def runs_of(run: RunRecord) -> list[RunRecord]:
+        if run.result is None or run.phase != "confirm":
+            return [run]
+        select, test = run.result.answers
+        fold_of = np.random.default_rng(run.seed_index).permutation(len(select.labels)) % folds
+        made = []
+        for fold in range(folds):
+            rows = tuple(np.flatnonzero(fold_of == fold).tolist())
+            labels, predicted = (tuple(part[n] for n in rows) for part in (select.labels, select.predicted))
+            own = Answers(split="select", labels=labels, predicted=predicted, rows=rows)
+            right = fmean(a == b for a, b in zip(labels, predicted, strict=True))
+            changes: dict[str, Any] = {"select": scores(right), "answers": (own, test)}
+            if fold:
+                changes["ablation"] = ()
+            made.append(
+                run.model_copy(
+                    update={
+                        "id": f"{run.id}-{fold + 1}",
+                        "fold": fold + 1,
+                        "result": run.result.model_copy(update=changes),
+                    }
+                )
+            )
+        return made
+
+    trials = tuple(
+        trial.model_copy(update={"runs": tuple(made for run in trial.runs for made in runs_of(run))})
+        for trial in record.trials
+    )
+    rows = {"train": 100, "validation": 100, "test": 500, "tune": 100, "select": 200}
+    task = record.task.model_copy(update={"rows": rows, "folds": folds})
+    return record.model_copy(update={"trials": trials, "task": task})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from made_record import made_record, made_trial, whole_record, with_labels
+from made_record import folded, made_record, made_trial, whole_record, with_labels
 
 from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
 from unipelt_search.records.results import Answers, OutcomeRow
@@ -96,6 +96,7 @@ def studies() -> dict[str, StudyRecord]:
         "odd-labels": odd(),
         "regression": regression(),
         "multi-label": multi_label(),
+        "folds": folded(whole_record()),
         "one-method": made_record(lora),
         "one-run": made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5})),
         "no-gates": made_record(head, lora),

@@ -32,6 +32,7 @@ from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.specs.variants import Variant
+from unipelt_search.storage.store import StudyStore
 from unipelt_search.tasks.encode import encode_task
 from unipelt_search.tasks.load import load_task
 from unipelt_search.training import train as train_module
@@ -51,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (made / "rows.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["sentence", "kind"])
-        for number in range(240):
+        for number in range(430):
             kind = number % 3
             words = [f"w{20 * kind + draw.randrange(20)}" for _ in range(draw.randrange(4, 10))]
             table.writerow([" ".join([*words, f"n{number}"]), f"kind {kind}"])
@@ -68,7 +69,7 @@ def ask(folder: Path) -> Callable[..., StudySpec]:
     ) -> StudySpec:  # fmt: skip
         return StudySpec(
             name=name,
-            task=TaskSpec(data=str(folder / "rows.csv"), text=("sentence",), label="kind"),
+            task=TaskSpec(data=str(folder / "rows.csv"), text=("sentence",), label="kind", carve=200),
             backbone=BackboneSpec(model=str(folder / model)),
             space=SpaceSpec(methods=methods, steps=6, evaluations=2),
             budget=BudgetSpec(trials=trials, seeds=seeds),
@@ -93,7 +94,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_test_labels_choose_nothing(ask, tmp_path: Path, folder: Path, here: list[str]) -> None:
     with (folder / "rows.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))[1:]
-    parts = {"train": rows[:120], "validation": rows[120:180], "test": rows[180:]}
+    parts = {"train": rows[:120], "validation": rows[120:320], "test": rows[320:380]}
     studies = []
     for poisoned in (False, True):
         data = tmp_path / f"poisoned-{poisoned}"
@@ -104,7 +105,7 @@ def test_test_labels_choose_nothing(ask, tmp_path: Path, folder: Path, here: lis
                 table = csv.writer(file)
                 table.writerows([["sentence", "kind"], *([text, wrong.get(kind, kind)] for text, kind in part)])
         spec = ask(trials=7, seeds=2)
-        spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": str(data)})})
+        spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": str(data), "carve": None})})
         studies.append(api.run_study(spec, storage=f"sqlite:///{data}/studies.db"))
     clean, poisoned = studies
     of_test = [[run.result.test for trial in study.record.trials for run in trial.runs] for study in studies]
@@ -290,7 +291,7 @@ def test_changed_rows_are_refused(ask, url: str, here: list[str], tmp_path: Path
     rows = Path(ask().task.data).read_text(encoding="utf-8")
     data = tmp_path / "rows.csv"
     data.write_text(rows, encoding="utf-8")
-    spec = ask().model_copy(update={"task": TaskSpec(data=str(data), text=("sentence",), label="kind")})
+    spec = ask().model_copy(update={"task": ask().task.model_copy(update={"data": str(data)})})
     api.run_study(spec, storage=url)
     data.write_text(rows.replace("w1 ", "w2 "), encoding="utf-8")
     with pytest.raises(StudyExistsError, match=r"task.fingerprint: \w+ → \w+ \(the rows have changed\)"):
@@ -403,8 +404,8 @@ def test_tables_with_other_kinds_of_labels_run_and_report(
         "sentence": [f"w{20 * (n % 3) + n % 7} w{n % 60} w{n // 2 % 60} w{n}" for n in range(count)],
         "kind": [labels[n % 3] for n in range(count)],
     })  # fmt: skip
-    spec = ask(methods=("lora", "unipelt_al"), trials=2, seeds=2)
-    spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": "mine"})})
+    spec = ask(methods=("lora", "unipelt_al"), trials=2, seeds=1)
+    spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": "mine", "carve": None})})
     shown = []
     study = api.run_study(spec, storage=url, out=tmp_path / "out", watch=shown.append, frames=table)
     assert [progress.event for progress in shown if progress.event.startswith("Note: ")]
@@ -418,16 +419,77 @@ def test_tables_with_other_kinds_of_labels_run_and_report(
         result is not None and result.select is not None and set(result.select) == metrics for result in confirmed
     )
     assert set(study.record.task.majority["test"]) == metrics
+    assert report["verdict"]["decided_on"] == "folds"
+    assert all(row["validation"]["low"] is not None for row in report["leaderboard"] if row["phase"] == "confirm")
     assert render_markdown(study.report)
     assert api.run_study(spec, storage=url, frames=table).report == study.report
     with pytest.raises(StudyExistsError, match="the rows have changed"):
         api.run_study(spec, storage=url, frames=table.iloc[::-1])
 
 
+def little_data(ask, folder: Path, tmp_path: Path, **asked: int) -> StudySpec:
+    """Ask for a study of the first 100 rows: 60 to train, 20 to validate, 20 to test."""
+    with (folder / "rows.csv").open(encoding="utf-8") as file:
+        (tmp_path / "little.csv").write_text("".join(file.readlines()[:101]), encoding="utf-8")
+    spec: StudySpec = ask(methods=("head", "unipelt_al"), trials=2, **asked)
+    task = spec.task.model_copy(update={"data": str(tmp_path / "little.csv"), "carve": None})
+    return spec.model_copy(update={"task": task})
+
+
+def test_little_data_is_decided_by_folds(ask, url: str, here: list[str], folder: Path, tmp_path: Path) -> None:
+    spec = little_data(ask, folder, tmp_path)
+    plan = api.plan_study(spec, storage=url)
+    study = api.run_study(spec, storage=url, out=tmp_path / "out")
+    assert (plan.confirm_runs, plan.runs) == (10, 12) == (len(here) - 2, len(here))
+    task = load_task(spec.task, spec.seed, repeats=1)
+    assert study.record.task.rows == {"train": 60, "validation": 20, "test": 20, "tune": 20, "select": 80}
+    for trial in study.record.trials:
+        confirmed = [run for run in trial.runs if run.phase == "confirm"]
+        assert [(run.seed_index, run.fold) for run in confirmed] == [(1, fold) for fold in range(1, 6)]
+        held_out = []
+        for run, fold in zip(confirmed, task.folds, strict=True):
+            assert run.result is not None
+            select, test = run.result.answers
+            assert select.rows == fold.rows.select
+            assert select.labels == tuple(task.select.labels[row] for row in fold.rows.select)
+            assert (test.labels, test.rows) == (task.test.labels, None)
+            held_out += fold.rows.select
+        assert sorted(held_out) == list(range(80))
+    report = study.report
+    assert (report.verdict.decided_on, report.task.folds) == ("folds", 5)
+    assert "on 5 folds of train and validation: accuracy" in report.verdict.sentence
+    assert any("had chosen the hyperparameters" in notice for notice in report.notices)
+    answered = study.answers.query("trial == 0 and split == 'select'")
+    shown = next(row.validation for row in report.leaderboard if row.trial == 0)
+    assert shown.mean == pytest.approx((answered["label"] == answered["predicted"]).mean())
+    assert {row.runs for row in report.gates if row.split == "select" and row.label is None} == {5}
+    assert {row.trial for row in report.ablation} == {1}
+    assert {path.name for path in (tmp_path / "out" / "checkpoints").iterdir()} == {"trial-0", "trial-1"}
+    api.export_model("toy", tmp_path / "model", storage=url)
+    assert api.load_model(tmp_path / "model").predict(["w1 w2 w3"])
+
+    first = {run.id for trial in study.record.trials for run in trial.runs}
+    more = api.run_study(little_data(ask, folder, tmp_path, seeds=2), storage=url)
+    assert len(here) == 12 + 10
+    assert first < {run.id for trial in more.record.trials for run in trial.runs}
+    assert "repeated 2 times" in more.report.verdict.sentence
+
+
+def test_little_data_of_an_older_study_stays_halved(
+    ask, url: str, here: list[str], folder: Path, tmp_path: Path
+) -> None:
+    spec = little_data(ask, folder, tmp_path)
+    summary = load_task(spec.task, spec.seed).summary()
+    StudyStore.open(url).create_study(spec, summary, {}, "")
+    study = api.run_study(spec, storage=url)
+    assert len(here) == 2 + 2
+    assert (study.report.verdict.decided_on, study.record.task.rows["select"]) == ("select", 10)
+
+
 def test_a_table_is_planned_without_being_written(ask, url: str) -> None:
     table = pd.DataFrame({"sentence": [f"w{n} w{n // 60}" for n in range(90)], "kind": ["a", "b", "c"] * 30})
     spec = ask()
-    spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": "mine"})})
+    spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": "mine", "carve": None})})
     plan = api.plan_study(spec, storage=url, frames=table)
     assert (plan.task.name, plan.task.rows["train"]) == ("mine", 54)
 

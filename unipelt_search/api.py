@@ -126,8 +126,8 @@ def run_study(
     if out is not None and out.exists() and not out.is_dir():
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
     url = storage_url(storage)
-    task = load_task(spec.task, spec.seed, frames, redraws=spec.budget.seeds)
     found = existing_study(url, spec.name)
+    task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_question(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
@@ -236,8 +236,8 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     from unipelt_search.tasks.load import load_task
 
     check_budget(spec)
-    task = load_task(spec.task, spec.seed, frames, redraws=spec.budget.seeds)
     found = existing_study(storage_url(storage), spec.name)
+    task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_question(found, spec, task)
     ready, backbone = prepare(spec, task)
@@ -330,6 +330,11 @@ def existing_study(url: str, name: str) -> StudyRecord | None:
     record = store.load(name, details=False) if store.find(name) else None
     store.close()
     return record
+
+
+def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
+    """Return how often confirm draws rows of its own; a study of an older version goes on without folds."""
+    return spec.budget.seeds if found is None or found.task.folds or spec.task.redraw else 0
 
 
 def _check_same_question(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:

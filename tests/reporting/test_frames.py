@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from made_record import made_record, made_trial, whole_record
+from made_record import folded, made_record, made_trial, whole_record
 from made_studies import SIX, multi_label, regression
 
 from unipelt_search.errors import RequestError
@@ -72,3 +72,13 @@ def test_answers_of_other_kinds_are_numbers_and_tuples_of_names() -> None:
     empty = answers_frame(made_record(made_trial(0, "lora", 0.5)))
     assert list(empty) == list(answers_frame(whole_record()))
     assert empty.empty
+
+
+def test_answers_of_folds_say_which_rows_they_are() -> None:
+    frame = answers_frame(folded(whole_record(SIX)))
+    lora = frame[(frame["method"] == "lora") & (frame["split"] == "select")]
+    assert sorted(lora["run"].unique()) == list(range(1, 16))
+    first = lora[lora["run"] <= 5]
+    assert sorted(first["row"]) == list(range(200))
+    whole = answers_frame(whole_record(SIX)).query("method == 'lora' and run == 1 and split == 'select'")
+    assert first.sort_values("row")["predicted"].tolist() == whole["predicted"].tolist()

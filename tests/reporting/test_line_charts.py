@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from made_record import made_record, made_trial, whole_record
+from made_record import folded, made_record, made_trial, whole_record
 
 from unipelt_search.reporting.assemble import build_report
 from unipelt_search.reporting.line_charts import gate_trajectory, learning_curves
@@ -48,3 +48,8 @@ def test_a_single_epoch_is_no_trajectory() -> None:
     start = tuple(row for row in REPORT.gates if row.epoch == 0)
     assert gate_trajectory(start, 5) is None
     assert gate_trajectory(REPORT.gates, 2) is None
+
+
+def test_every_run_of_every_fold_has_a_line() -> None:
+    charts = {chart.title: chart for chart in learning_curves(build_report(folded(whole_record())))}
+    assert [line.name for line in charts["lora"].lines] == [f"run {number}" for number in range(16)]

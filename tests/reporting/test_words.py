@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+import io
+
 import pytest
+from made_record import folded, whole_record
+from rich.console import Console
 
 from unipelt_search.records.report import Difference, Interval, ParetoFront, ReportedTask, UpperBound
 from unipelt_search.reporting import words
+from unipelt_search.reporting.assemble import build_report
+from unipelt_search.reporting.markdown import render_markdown
+from unipelt_search.reporting.page import render_html
+from unipelt_search.reporting.terminal import render_terminal
 
 
 def test_numbers_as_people_read_them() -> None:
@@ -39,8 +47,11 @@ def test_sentences_about_the_task_and_the_bar() -> None:
     assert words.task_kind(ReportedTask(kind="pair_regression", labels=(), **facts)) == "pair regression"
     assert words.task_kind(ReportedTask(kind="multi_label", labels=("a", "b"), **facts)) == "multi-label, 2 labels"
     alone = UpperBound(of=("lora",), method="lora", validation=0.5, test=-0.1)
-    assert words.upper_bound(alone).endswith("rows: lora. It scores 0.500 there and −0.100 on the test rows.")
-    assert "lora (of lora, prefix)" in words.upper_bound(alone.model_copy(update={"of": ("lora", "prefix")}))
+    task = ReportedTask(kind="classification", labels=("a", "b"), **facts)
+    assert words.upper_bound(alone, task).endswith("rows: lora. It scores 0.500 there and −0.100 on the test rows.")
+    assert "lora (of lora, prefix)" in words.upper_bound(alone.model_copy(update={"of": ("lora", "prefix")}), task)
+    folded = task.model_copy(update={"folds": 5})
+    assert "chosen on the 5 folds of train and validation: lora. It" in words.upper_bound(alone, folded)
 
 
 def test_the_pareto_fronts_are_a_sentence() -> None:
@@ -48,3 +59,15 @@ def test_the_pareto_fronts_are_a_sentence() -> None:
     assert words.pareto(fronts) == (
         "Nobody beats these at their price, the cheapest first: head, lora by stored parameters; lora by time."
     )
+
+
+def test_every_form_of_a_report_names_the_folds_and_no_select_rows() -> None:
+    report = build_report(folded(whole_record()))
+    out = Console(file=io.StringIO(), width=200)
+    render_terminal(report, out)
+    for text in (render_html(report), render_markdown(report), out.file.getvalue()):  # type: ignore[attr-defined]
+        assert "5 folds of train and validation, repeated 3 times" in text
+        assert "on the 5 folds of train and validation" in text
+        assert "had chosen the hyperparameters" in text
+        assert "select rows" not in text
+    assert "select rows" in render_markdown(build_report(whole_record()))

@@ -78,6 +78,9 @@ class Fake:
     def change(self, **fields: Any) -> None:
         self.record = self.record.model_copy(update=fields)
 
+    def use_folds(self, folds: int = 5) -> None:
+        self.change(task=self.record.task.model_copy(update={"folds": folds}))
+
     def set_budget(self, **fields: Any) -> None:
         budget = self.record.spec.budget.model_copy(update=fields)
         self.change(spec=self.record.spec.model_copy(update={"budget": budget}))
@@ -94,12 +97,15 @@ class Fake:
         self.change(trials=(*self.record.trials, trial))
         return number
 
-    def add_run(self, number: int, seed_index: int, state: RunState = RunState.RUNNING) -> None:
+    def add_run(self, number: int, seed_index: int, fold: int = 0, state: RunState = RunState.RUNNING) -> None:
         trial = self.record.trials[number]
-        run = RunRecord(id=f"{number}/{seed_index}", trial=number, phase="confirm", seed_index=seed_index, state=state)
+        run = RunRecord(
+            id=f"{number}/{seed_index}/{fold}", trial=number, phase="confirm", seed_index=seed_index, fold=fold,
+            state=state,
+        )  # fmt: skip
         self._replace(trial.model_copy(update={"runs": (*trial.runs, run), "phase": "confirm"}))
 
-    def end(self, number: int, seed_index: int = 0, score: float | None = 0.5, **result: Any) -> None:
+    def end(self, number: int, seed_index: int = 0, fold: int = 0, score: float | None = 0.5, **result: Any) -> None:
         """Let a run end with a score, or fail without one."""
         trial = self.record.trials[number]
         update: dict[str, Any] = {"state": RunState.FAILED, "error": "it failed"}
@@ -108,7 +114,10 @@ class Fake:
                 "state": RunState.COMPLETE,
                 "result": make_result(score, confirm=seed_index > 0, **result),
             }
-        runs = tuple(run.model_copy(update=update) if run.seed_index == seed_index else run for run in trial.runs)
+        ended = (seed_index, fold)
+        runs = tuple(
+            run.model_copy(update=update) if (run.seed_index, run.fold) == ended else run for run in trial.runs
+        )
         changed = {"runs": runs}
         if seed_index == SEARCH_SEED_INDEX:
             changed |= {"value": score, "state": TrialState.FAILED if score is None else TrialState.COMPLETE}
@@ -119,8 +128,8 @@ class Fake:
         trials[trial.number] = trial
         self.change(trials=tuple(trials))
 
-    def apply(self, decision: plan.Decision) -> tuple[int, int] | None:
-        """Write a decision down; returns the trial and the seed index of the run that it starts."""
+    def apply(self, decision: plan.Decision) -> tuple[int, int, int] | None:
+        """Write a decision down; returns the trial, the seed index and the fold of the run that it starts."""
         self.change(
             phase=decision.phase,
             dropped=(*self.record.dropped, *decision.dropped),
@@ -128,15 +137,15 @@ class Fake:
         )
         match decision.step:
             case plan.StartTrial(spec, phase, origin, variant):
-                return self.add_trial(spec, phase, origin, variant), SEARCH_SEED_INDEX
-            case plan.StartRun(trial, seed_index):
-                self.add_run(trial, seed_index)
-                return trial, seed_index
+                return self.add_trial(spec, phase, origin, variant), SEARCH_SEED_INDEX, 0
+            case plan.StartRun(trial, seed_index, fold):
+                self.add_run(trial, seed_index, fold)
+                return trial, seed_index, fold
             case plan.Resume(run):
                 trial = self.record.trials[run.trial]
                 runs = tuple(r.model_copy(update={"state": RunState.RUNNING}) if r == run else r for r in trial.runs)
                 self._replace(trial.model_copy(update={"runs": runs}))
-                return run.trial, run.seed_index
+                return run.trial, run.seed_index, run.fold
         return None
 
     def play(
@@ -153,8 +162,8 @@ class Fake:
                 self.change(wall_seconds=spent)
                 return decisions
             spent += seconds
-            number, seed_index = started
-            self.end(number, seed_index, score(self.record.trials[number].spec, seed_index), seconds=seconds)
+            number, seed_index, fold = started
+            self.end(number, seed_index, fold, score(self.record.trials[number].spec, seed_index), seconds=seconds)
         raise AssertionError("the plan has no end")
 
 

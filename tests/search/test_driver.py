@@ -510,3 +510,21 @@ def test_a_run_that_hangs_fails_and_the_study_goes_on(store, create, result, tmp
     work(driver, result)
     driver.conclude()
     assert store.load("toy").state is StudyState.COMPLETE
+
+
+def test_with_folds_every_confirm_run_has_a_fold_and_seeds_of_its_own(store, spec, task, result, tmp_path) -> None:
+    asked = spec(trials=3, seeds=2)
+    store.create_study(asked, task.model_copy(update={"folds": 5}), {}, "")
+    driver = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    done = work(driver, result, limit=3 + 17)
+    again = Driver(store, "toy", workers=1, checkpoints=tmp_path)  # goes on with the third of the second repeat
+    done += work(again, result)
+    again.conclude()
+    assert [assignment.run.draw for assignment in done] == [0] * 3 + list(range(1, 6)) * 3 + list(range(6, 11)) * 3
+    assert len({assignment.run.seeds for assignment in done}) == 11
+    assert done[3].run.seeds == run_seeds(0, 1, 1)
+    assert done[4].label.endswith("(confirm, seed 1, fold 2)")
+    assert [a.checkpoint is not None for a in done[3:18]] == [True, *[False] * 4] * 3
+    assert [a.run.ablation for a in done] == [a.checkpoint is not None for a in done]
+    runs = [(run.seed_index, run.fold) for run in store.load("toy").trials[0].runs]
+    assert runs == [(0, 0), *((repeat, fold) for repeat in (1, 2) for fold in range(1, 6))]

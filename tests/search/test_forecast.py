@@ -74,3 +74,18 @@ def test_steps_are_what_a_limit_allows(limit: float | None, steps: int) -> None:
         search = plan.seconds - sum(method.confirm_seconds for method in plan.methods)
         assert plan.seconds <= 0.9 * 480
         assert search <= 0.9 * 0.65 * 480
+
+
+def test_with_folds_every_seed_is_five_runs_on_a_fifth_of_the_rows() -> None:
+    record = made_record()
+    space = SpaceSpec(methods=tuple(TIMINGS), steps=100, evaluations=2, tune_rows=150)
+    spec = record.spec.model_copy(update={"space": space, "budget": BudgetSpec(trials=5, seeds=2)})
+    rows = {"train": 100, "validation": 150, "tune": 150, "select": 250, "test": 500}
+    task = record.task.model_copy(update={"folds": 5, "rows": rows})
+    plan = forecast(spec, task, TIMINGS, Capacity("cpu", 1, 1.0, 0.0), 6, ())
+    head, apl = plan.methods
+    assert (plan.confirm_runs, plan.runs) == (20, 25)
+    assert head.run_seconds == pytest.approx(13)
+    # 50 rows of a fold and 500 test rows per run; gates need two more passes, the ablation 22 passes of one run.
+    assert head.confirm_seconds == pytest.approx(10 * (13 + 5.5))
+    assert apl.confirm_seconds == pytest.approx(10 * (24.5 + 5.5 + 1) + 22 * 0.5)

@@ -304,8 +304,65 @@ def test_a_round_with_variants_that_does_not_fit_is_not_begun(fake, all_plausibl
     assert "allowed 1 of 2 screen rounds" in study.record.notices[0]
 
 
-def test_a_gated_finalist_gets_a_smaller_sibling_once_its_first_run_says_what_can_go(fake, all_plausible) -> None:
+def confirmed(study, decisions) -> list[tuple[str, int, int]]:
+    return [(named(study, run.trial), run.seed_index, run.fold) for run in steps_of(decisions, StartRun)]
+
+
+def test_with_folds_a_finalist_runs_on_every_fold_of_a_repeat_before_the_next_one(fake, all_plausible) -> None:
     study = fake(trials=3, seeds=2)
+    study.use_folds()
+    order = [(name, seed, fold) for seed in (1, 2) for name in ("lora", "unipelt_apl", "head") for fold in range(1, 6)]
+    assert confirmed(study, study.play(score)) == order
+
+
+def test_a_grown_budget_adds_whole_repeats(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=1)
+    study.use_folds()
+    study.play(score)
+    study.set_budget(seeds=2)
+    study.change(phase="screen")
+    assert [run[1:] for run in confirmed(study, study.play(score))] == [(2, fold) for fold in range(1, 6)] * 3
+
+
+def test_interrupted_folds_are_gone_on_with(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=1)
+    study.use_folds()
+    study.play(score)
+    first = study.record.trials[1]
+    study.change(
+        trials=tuple(t.model_copy(update={"runs": t.runs[:3]}) if t == first else t for t in study.record.trials)
+    )
+    assert confirmed(study, study.play(score)) == [("lora", 1, fold) for fold in (3, 4, 5)]
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(75.0, 5), (125.0, 5), (135.0, 10), (225.0, 10), (235.0, 20)])
+def test_a_repeat_of_folds_is_begun_only_where_all_of_it_fits(fake, all_plausible, limit: float, expected: int) -> None:
+    # The search ends at 30 s, a finalist's repeat takes 50 s, and a later one that of both methods, 100 s.
+    study = fake(methods=("lora", "unipelt_apl"), trials=3, seeds=9, time_seconds=limit)
+    study.use_folds()
+    assert len(confirmed(study, study.play(score))) == expected
+
+
+def test_the_first_finalist_is_confirmed_while_there_is_any_time(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=2, time_seconds=45.0)
+    study.use_folds()
+    assert confirmed(study, study.play(score)) == [("lora", 1, fold) for fold in range(1, 6)]
+    assert study.record.notices[-1] == "The time limit of 45 s left no time to confirm unipelt_apl, head."
+
+
+def test_a_time_limit_names_repeats(fake, all_plausible) -> None:
+    study = fake(trials=3, seeds=9, time_seconds=250.0)
+    study.use_folds()
+    assert len(confirmed(study, study.play(score))) == 15
+    assert study.record.notices[-1] == "The time limit of 250 s allowed 1 of 9 repeats of 5 folds of each finalist."
+
+
+@pytest.mark.parametrize("folds", [0, 5])
+def test_a_gated_finalist_gets_a_smaller_sibling_once_its_first_run_says_what_can_go(
+    fake, all_plausible, folds: int
+) -> None:
+    study = fake(trials=3, seeds=2)
+    study.use_folds(folds)
     spec = study.record.spec
     study.change(spec=spec.model_copy(update={"space": spec.space.model_copy(update={"prune_gates": True})}))
 
@@ -316,13 +373,13 @@ def test_a_gated_finalist_gets_a_smaller_sibling_once_its_first_run_says_what_ca
     decisions = []
     while not isinstance((decision := next_step(study.record, Clock())).step, Finish):
         decisions.append(decision)
-        number, seed_index = study.apply(decision)
-        study.end(number, seed_index, result(None, seed_index))
+        number, seed_index, fold = study.apply(decision)
+        study.end(number, seed_index, fold, result(None, seed_index))
         trial = study.record.trials[number]
-        if trial.method == "unipelt_apl" and seed_index == 1 and trial.origin != plan.PRUNED:
+        if trial.method == "unipelt_apl" and (seed_index, fold) == (1, min(folds, 1)) and trial.origin != plan.PRUNED:
             runs = tuple(
                 run.model_copy(update={"result": run.result.model_copy(update={"prunable": prunable})})
-                if run.seed_index == 1 else run
+                if (run.seed_index, run.fold) == (1, min(folds, 1)) else run
                 for run in trial.runs
             )  # fmt: skip
             study._replace(trial.model_copy(update={"runs": runs}))
@@ -331,8 +388,9 @@ def test_a_gated_finalist_gets_a_smaller_sibling_once_its_first_run_says_what_ca
     assert started[3].spec.without == prunable
     assert started[3].spec.model_copy(update={"without": ()}) == started[2].spec
     assert started[3].phase == "tune"
-    confirmed = [(step.trial, step.seed_index) for step in steps_of(decisions, StartRun)]
-    assert sorted(confirmed) == [(trial, seed) for trial in range(4) for seed in (1, 2)]
+    runs = [(step.trial, step.seed_index, step.fold) for step in steps_of(decisions, StartRun)]
+    of_each = [(seed, fold) for seed in (1, 2) for fold in (range(1, 6) if folds else (0,))]
+    assert sorted(runs) == [(trial, *run) for trial in range(4) for run in of_each]
 
 
 def test_without_prune_gates_nothing_is_pruned(fake, all_plausible) -> None:

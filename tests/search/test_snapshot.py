@@ -38,3 +38,9 @@ def test_the_time_limit_bounds_the_estimate(fake) -> None:
     study.end(study.add_trial(published("head", study.record.spec.space, 320)[0], "screen"))
     assert snapshot(study.record, Clock(seconds=20.0), [], "").seconds_left == 10.0
     assert snapshot(study.record, Clock(seconds=50.0), [], "").seconds_left == 0.0
+
+
+def test_every_seed_is_as_many_runs_as_there_are_folds(fake) -> None:
+    study = fake(trials=9, seeds=2)
+    study.use_folds()
+    assert snapshot(study.record, Clock(), [], "").runs_asked == 9 + 3 * 2 * 5

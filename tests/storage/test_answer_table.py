@@ -38,3 +38,10 @@ def test_a_changed_byte_is_found() -> None:
     row.content = row.content[:40] + bytes([row.content[40] ^ 1]) + row.content[41:]
     with pytest.raises(StorageError, match="those of run run on select are damaged"):
         stored_answers(row)
+
+
+def test_answers_of_a_fold_say_which_rows_they_are() -> None:
+    answers = Answers(split="select", labels=(0, 1), predicted=(1, 1), rows=(7, 2))
+    row = answer_row("run", answers)
+    assert stored_answers(row) == answers
+    assert parquet.read_table(BytesIO(row.content)).to_pydict()["row"] == [7, 2]

@@ -58,3 +58,15 @@ def test_a_confirm_run_needs_its_trial_and_a_new_seed(
     with pytest.raises(StorageError, match="has one of index 2"):
         store.add_run(study, 0, "confirm", 2)
     assert [run.seed_index for run in store.load("first").trials[0].runs] == [0, 2]
+
+
+def test_every_fold_of_a_seed_has_a_run(
+    store: StudyStore, create: Callable[..., str], trial_spec: Callable[..., TrialSpec]
+) -> None:
+    study = create()
+    store.add_trial(study, trial_spec(), "screen", "published")
+    for fold in (2, 1):
+        store.add_run(study, 0, "confirm", 1, fold)
+    with pytest.raises(StorageError, match="has one of index 1, fold 2"):
+        store.add_run(study, 0, "confirm", 1, 2)
+    assert [(run.seed_index, run.fold) for run in store.load("first").trials[0].runs] == [(0, 0), (1, 1), (1, 2)]

@@ -108,7 +108,9 @@ def test_a_metric_that_does_not_fit_is_refused() -> None:
 def test_every_confirm_run_may_have_training_rows_of_its_own() -> None:
     raw = RawData("x", {"train": numbers(200), "validation": numbers(40), "test": numbers(20)})
     spec = SPEC.model_copy(update={"allow_overlap": True, "train_size": 20, "redraw": True})
-    plain, task = (build_task(raw, spec.model_copy(update={"redraw": again}), 1, redraws=3) for again in (False, True))
+    plain, task = (
+        build_task(raw, spec.model_copy(update={"redraw": again}), 1, repeats=3 * again) for again in (False, True)
+    )
     assert plain.redrawn == ()
     assert (task.train, task.tune, task.select, task.test) == (plain.train, plain.tune, plain.select, plain.test)
     drawn = [task.train, *(draw.train for draw in task.redrawn)]
@@ -118,7 +120,7 @@ def test_every_confirm_run_may_have_training_rows_of_its_own() -> None:
         labels = task.target.array(draw.train.labels)
         assert (draw.target.mean, draw.target.sd) == pytest.approx((labels.mean(), labels.std()))
     assert any("Every confirm run draws its own 20 of 200 training rows" in notice for notice in task.notices)
-    assert build_task(raw, spec, 1, redraws=5).redrawn[:3] == task.redrawn  # more seeds later change none
+    assert build_task(raw, spec, 1, repeats=5).redrawn[:3] == task.redrawn  # more seeds later change none
 
 
 @pytest.mark.parametrize("size", [None, 200])
@@ -126,4 +128,34 @@ def test_there_must_be_other_rows_to_draw(size: int | None) -> None:
     raw = RawData("x", {"train": numbers(200), "validation": numbers(40), "test": numbers(20)})
     spec = SPEC.model_copy(update={"allow_overlap": True, "train_size": size, "redraw": True})
     with pytest.raises(DataError, match="task.redraw needs a --train-size below the number of training rows, 200"):
-        build_task(raw, spec, 1, redraws=3)
+        build_task(raw, spec, 1, repeats=3)
+
+
+def test_with_little_data_confirm_runs_have_folds_and_targets_of_their_own() -> None:
+    raw = RawData("x", {"train": numbers(100)})
+    halved, task = (build_task(raw, SPEC, 1, repeats=repeats) for repeats in (0, 2))
+    assert (halved.folds, len(task.folds)) == ((), 10)
+    assert (len(task.train), len(task.tune), len(task.select), len(task.test)) == (60, 20, 80, 20)
+    assert task.select.texts == task.train.texts + task.tune.texts
+    for fold in task.folds:
+        own = np.array(task.select.labels, dtype=float)[list(fold.rows.train)]
+        assert (fold.target.mean, fold.target.sd) == (pytest.approx(own.mean()), pytest.approx(own.std()))
+    summary = task.summary()
+    assert (summary.folds, halved.summary().folds) == (5, 0)
+    assert summary.rows == {"train": 60, "validation": 20, "test": 20, "tune": 20, "select": 80}
+    assert set(summary.majority["select"]) == {"spearman", "pearson", "r2"}
+    assert build_task(raw, SPEC, 1, repeats=3).fingerprint == task.fingerprint != halved.fingerprint
+    assert any(
+        "Validation has 20 rows, fewer than 200: confirm runs are scored on 5 folds of the 80 train and validation "
+        "rows, each trained on 57 rows of the other folds. The validation rows had chosen the hyperparameters."
+        in notice
+        for notice in task.notices
+    )
+
+
+def test_weights_are_those_of_a_folds_training_rows() -> None:
+    raw = RawData("x", {"train": rows(*["a"] * 40, *["b"] * 20)})
+    task = build_task(raw, SPEC.model_copy(update={"class_weights": "balanced"}), 1, repeats=1)
+    for fold in task.folds:
+        counts = np.bincount([task.select.labels[row] for row in fold.rows.train])
+        assert fold.target.weights == pytest.approx(counts.sum() / (2 * counts))

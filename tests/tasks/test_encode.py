@@ -9,7 +9,10 @@ from transformers import PreTrainedTokenizerFast
 
 from tiny import tiny_tokenizer
 from unipelt_search.errors import BackboneError
+from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.build import build_task
 from unipelt_search.tasks.encode import CHARACTERS_PER_TOKEN, EncodedTask, encode_task, encode_texts, pad_token_id
+from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.target import Target
 from unipelt_search.tasks.task import Draw, Split, Task
 
@@ -114,3 +117,25 @@ def test_redrawn_training_rows_are_encoded_and_take_the_place_of_the_search_rows
     redrawn = encoded.of_draw(1)
     assert (redrawn.target, len(redrawn.train), list(redrawn.train.labels)) == (target, 1, [1])
     assert (redrawn.tune, redrawn.select, redrawn.test) == (encoded.tune, encoded.select, encoded.test)
+
+
+@pytest.mark.parametrize("texts", [1, 2])
+def test_a_fold_has_the_rows_that_it_names(texts: int) -> None:
+    words = [tuple(f"w{number} w{place}" for place in range(texts)) for number in range(40)]
+    labels = tuple(str(number % 2) for number in range(40))
+    parts = {"train": slice(25), "validation": slice(25, 40), "test": slice(1)}
+    raw = RawData("x", {name: Rows(tuple(words[part]), labels[part]) for name, part in parts.items()})
+    made = build_task(raw, TaskSpec(data="x", text=("t", "u")[:texts], label="l", allow_overlap=True), 1, repeats=2)
+    tokenizer = tiny_tokenizer()
+    if texts == 2:
+        tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    encoded = encode_task(made, tokenizer, 16)
+    assert encoded.of_draw(0).select_rows is None
+    for number, fold in enumerate(made.folds, start=1):
+        own = encoded.of_draw(number)
+        assert (own.target, own.select_rows, own.test) == (fold.target, fold.rows.select, encoded.test)
+        for split, rows in ((own.train, fold.rows.train), (own.tune, fold.rows.tune), (own.select, fold.rows.select)):
+            assert [int(row[1]) - FIRST for row in split.input_ids] == list(rows)
+            assert split.labels.tolist() == [row % 2 for row in rows]
+            types = split.token_type_ids and [np.bincount(row).tolist() for row in split.token_type_ids]
+            assert types == (None if texts == 1 else [[4, 3]] * len(rows))

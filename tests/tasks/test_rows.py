@@ -58,3 +58,11 @@ def test_an_empty_label_is_a_row_without_labels_where_rows_have_sets_of_them() -
     assert make_rows(asked, alone, places, "x").labels == ("a", "", "b")
     with pytest.raises(DataError, match="column 'text' is empty at row 1"):
         make_rows(asked, {**alone, "text": ["", "y", "z"]}, places, "x")
+
+
+def test_rows_follow_others_and_share_a_text_whatever_their_blanks() -> None:
+    first, second = Rows((("x  y",),), ("a",), ("line 1",)), Rows((("x y ",), ("z",)), ("b", "c"), ("line 2", "line 3"))
+    both = first.followed_by(second)
+    assert (both.labels, both.places) == (("a", "b", "c"), ("line 1", "line 2", "line 3"))
+    assert both.plain_texts() == [("x y",), ("x y",), ("z",)]
+    assert Rows((("x",),), ("a",)).followed_by(second).places == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -7,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold
 
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
-from unipelt_search.tasks.split import RawSplits, choose_test, split_rows, strata_of, stratified_take
+from unipelt_search.tasks.split import FOLDS, RawSplits, choose_test, split_rows, strata_of, stratified_take
 
 
 def rows(name: str, *counts: int) -> Rows:
@@ -158,3 +160,79 @@ def test_strata_are_classes_tenths_and_sets_of_labels() -> None:
     assert strata_of(sets, "multi_label") == ["a|b"] * 6 + ["c", "", "d"]
     assert strata_of(sets, "multi_label", 3) == ["a"] * 6 + ["c", "", "d"]
     assert strata_of((), "regression") == ()
+
+
+def folded(labels: str, size: int, repeats: int = 2, seed: int = 3, texts: list[str] | None = None) -> RawSplits:
+    """Split so many training rows of these labels; the other ones are validation."""
+    own = texts or [f"row {number}" for number in range(len(labels))]
+    parts = [
+        Rows(tuple((text,) for text in own[part]), tuple(labels[part])) for part in (slice(size), slice(size, None))
+    ]
+    raw = RawData("x", {"train": parts[0], "validation": parts[1], "test": rows("t", 2, 2)})
+    return split_rows(raw, TaskSpec(data="x", text=("t",), label="l"), seed, repeats=repeats)
+
+
+@given(st.lists(st.sampled_from("aaaaaabbbcd"), min_size=12, max_size=90), st.floats(0.1, 0.9), st.integers(0, 2**62))
+def test_folds_hold_every_row_once_and_no_run_trains_or_stops_on_its_own(
+    labels: list[str], share: float, seed: int
+) -> None:
+    size = min(max(round(share * len(labels)), 1), len(labels) - 2)
+    got = folded("".join(labels), size, seed=seed)
+    assert got.select == got.train.followed_by(got.tune)
+    assert got.validation == (got.tune,)
+    assert len(got.folds) == 2 * FOLDS
+    for repeat in (got.folds[:FOLDS], got.folds[FOLDS:]):
+        assert sorted(row for fold in repeat for row in fold.select) == list(range(len(labels)))
+        sizes = [len(fold.select) for fold in repeat]
+        assert max(sizes) - min(sizes) <= 1
+        assert min(sizes) >= 2
+        # Any stratified folds share out a class alike, those of scikit-learn too.
+        codes = np.unique(labels, return_inverse=True)[1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of classes with fewer rows than folds
+            theirs = list(StratifiedKFold(FOLDS).split(codes, codes))
+        for label in set(labels):
+            ours = sorted(sum(labels[row] == label for row in fold.select) for fold in repeat)
+            assert ours == sorted(sum(labels[row] == label for row in held_out) for _, held_out in theirs)
+    for fold in got.folds:
+        assert sorted((*fold.train, *fold.tune, *fold.select)) == list(range(len(labels)))
+        others = len(labels) - len(fold.select)
+        assert len(fold.tune) >= 0.1 * others
+        assert len(fold.train) == size or (len(fold.train) < size and len(fold.tune) < 0.1 * others + 1)
+        known = {labels[row] for row in (*fold.train, *fold.tune)}
+        assert {labels[row] for row in fold.train} == known or len(fold.train) < len(known)
+
+
+def test_every_repeat_deals_anew_and_more_of_them_change_none() -> None:
+    labels = "aab" * 30
+    two, three, other = folded(labels, 60), folded(labels, 60, repeats=3), folded(labels, 60, seed=4)
+    assert three.folds[: 2 * FOLDS] == two.folds
+    assert len({fold.select for fold in (*three.folds, *other.folds)}) == 5 * FOLDS
+
+
+def test_rows_with_the_same_text_lie_in_one_fold() -> None:
+    texts = [f"row {number % 40}" + " " * (number // 40) + "x" for number in range(60)]
+    got = folded("ab" * 30, 40, texts=texts)
+    for fold in got.folds:
+        held_out = {texts[row].split()[1] for row in fold.select}
+        assert held_out.isdisjoint(texts[row].split()[1] for row in (*fold.train, *fold.tune))
+
+
+def test_numbers_are_dealt_by_their_tenths() -> None:
+    numbers = Rows(tuple((f"{n}",) for n in range(100)), tuple(f"{n}.5" for n in range(100)))
+    raw = RawData("x", {"train": numbers.take(range(0, 100, 2)), "validation": numbers.take(range(1, 100, 2)),
+                        "test": numbers})  # fmt: skip
+    got = split_rows(raw, TaskSpec(data="x", text=("t",), label="l"), 1, "regression", repeats=1)
+    for fold in got.folds:
+        assert {float(got.select.labels[row]) // 10 for row in fold.select} == set(range(10))
+
+
+@pytest.mark.parametrize("repeats", [0, 2])
+def test_enough_validation_rows_too_few_texts_and_redraw_need_no_folds(repeats: int) -> None:
+    assert not folded("ab" * 150, 100, repeats).folds
+    assert bool(folded("ab" * 149, 100, repeats).folds) == bool(repeats)
+    assert not folded("ab" * 30, 40, repeats, texts=[f"row {number % 9}" for number in range(60)]).folds
+    task = TaskSpec(data="x", text=("t",), label="l", train_size=8, redraw=True)
+    redrawn = split_rows(RawData("x", {"train": rows("x", 60, 60)}), task, 1, repeats=repeats)
+    assert (len(redrawn.redrawn), redrawn.folds) == (repeats, ())
+    assert len(redrawn.validation) == 2

@@ -14,7 +14,9 @@ from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.tasks.encode import EncodedDraw
 from unipelt_search.tasks.metrics import metrics_for, score_all
+from unipelt_search.tasks.split import FoldRows
 from unipelt_search.tasks.target import PlainKind, Target
+from unipelt_search.tasks.task import Fold
 from unipelt_search.training import train as train_module
 from unipelt_search.training.checkpoint import load_run
 from unipelt_search.training.evaluate import predict
@@ -218,3 +220,26 @@ def test_a_run_in_micro_batches_equals_the_run_in_whole_batches(method: str) -> 
         assert other.value == one.value
     assert (parts.select, parts.test) == (whole.select, whole.test)
     assert parts.costs.examples_trained == whole.costs.examples_trained
+
+
+def test_a_run_of_a_fold_never_sees_the_labels_that_it_is_scored_on() -> None:
+    task = tiny_task(train=20, other=20)
+    both = task.train.followed_by(task.tune)
+    rows = FoldRows(train=tuple(range(0, 24)), tune=tuple(range(24, 32)), select=(39, 32, 35))
+    target = replace(task.target, weights=(1.0, 2.0, 1.0))
+    task = replace(task, select=both, folds=(Fold(target, rows),))
+    poisoned = replace(both, labels=both.labels.copy())
+    poisoned.labels[list(rows.select)] = (both.labels[list(rows.select)] + 1) % 3
+    run = tiny_run(tiny_trial("unipelt_al"), confirm=True, ablation=True, draw=1)
+    found = [train([run], tiny_backbone(), each)[0] for each in (task, replace(task, select=poisoned))]
+    ours, other = (result for result in found if isinstance(result, RunResult))
+    answers, test = ours.answers
+    assert (answers.rows, answers.labels) == (rows.select, tuple(both.labels[list(rows.select)].tolist()))
+    assert test.rows is None
+    assert other.answers[0].predicted == answers.predicted
+    assert other.answers[0].labels != answers.labels
+    assert [row.value for row in other.evaluations] == [row.value for row in ours.evaluations]
+    assert {row.n for row in ours.gates if row.split == "select" and row.label is None} == {3}
+    assert {row.n for row in ours.gates if row.split == "tune"} == {8}
+    assert ours.costs.examples_trained == 24
+    assert ours.select == score_all(target, task.target.array(answers.labels), task.target.array(answers.predicted))

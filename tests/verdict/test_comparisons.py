@@ -82,3 +82,15 @@ def test_a_single_method_has_no_rival_and_none_is_refused() -> None:
     assert (ranking.best, ranking.comparisons, ranking.ties) == ("lora", (), ())
     with pytest.raises(ValueError, match="at least one method"):
         compare_with_best({})
+
+
+def test_a_repeat_that_a_method_lacks_is_left_out_of_its_comparison_alone() -> None:
+    folds = np.stack([random.permutation(np.arange(400) % 5) for _ in range(4)])
+    scores = {name: rows.copy() for name, rows in SCORES.items()}
+    scores["bitfit"][1] = np.nan
+    ranking, whole = (compare_with_best(given, folds=folds) for given in (scores, SCORES))
+    there = [0, 2, 3]
+    assert ranking.means["bitfit"] == folded_estimate(SCORES["bitfit"][there], folds[there])
+    difference = folded_estimate((SCORES["bitfit"] - SCORES["lora"])[there], folds[there])
+    assert {c.method: c.difference for c in ranking.comparisons}["bitfit"] == difference
+    assert ranking.comparisons[0] == whole.comparisons[0]

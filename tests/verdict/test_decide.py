@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_record import made_record, made_trial, whole_record, without_answers
+from made_record import folded, made_record, made_trial, whole_record, without_answers
 
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import Verdict
@@ -186,3 +186,18 @@ def test_a_variant_wins_and_ties_under_its_own_name() -> None:
     assert verdict.sentence.startswith("mine is best")
     other = verdict_of(made_record(near, made_trial(0, "lora", 0.9, {1: 0.79, 2: 0.81, 3: 0.81}, variant="mine")))
     assert (other.method, other.variant, other.ties) == ("lora", None, ("mine",))
+
+
+def test_folds_are_named_and_what_their_rows_had_chosen() -> None:
+    verdict = verdict_of(folded(whole_record()))
+    assert (verdict.method, verdict.decided_on, verdict.power) == ("lora", "folds", None)
+    assert verdict.sentence.startswith(
+        "lora is best on 5 folds of train and validation, repeated 3 times: accuracy 0.880"
+    )
+    assert "over 15 runs and 200 rows)." in verdict.sentence
+    assert verdict.sentence.endswith("The validation rows in these folds had chosen the hyperparameters.")
+    assert "select" not in verdict.sentence
+    once = verdict_of(folded(made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5}))))
+    assert once.sentence.startswith("lora is best on 5 folds of train and validation: accuracy 0.800")
+    assert "Every other confirmed method is behind" in once.sentence
+    assert verdict_of(folded(made_record(made_trial(0, "lora", 0.8)))).decided_on == "folds"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unipelt_search.verdict.folds import folded_estimate
+from unipelt_search.verdict.folds import finished_estimate, folded_estimate
 
 
 def made_folds(random: np.random.Generator, repeats: int, folds: int, size: int) -> np.ndarray:
@@ -65,3 +65,14 @@ def test_it_covers_the_truth_where_runs_and_examples_differ() -> None:
 def test_what_are_no_folds_is_refused(scores: np.ndarray, folds: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         folded_estimate(scores, folds)
+
+
+def test_only_the_repeats_that_are_there_are_estimated() -> None:
+    draw = np.random.default_rng(3)
+    folds = made_folds(draw, 3, 4, 6)
+    scores = draw.normal(size=(3, 24))
+    gone = scores.copy()
+    gone[1] = np.nan
+    assert finished_estimate(gone, folds) == folded_estimate(scores[[0, 2]], folds[[0, 2]])
+    with pytest.raises(ValueError, match=r"got \(0, 24\) and \(0, 24\)"):
+        finished_estimate(np.full((3, 24), np.nan), folds)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_record import made_record, made_trial, whole_record, with_labels, without_answers
+from made_record import folded, made_record, made_trial, whole_record, with_labels, without_answers
 from made_studies import multi_label, regression
 
 from unipelt_search.records.history import StudyRecord
@@ -10,7 +10,9 @@ from unipelt_search.records.results import Answers
 from unipelt_search.verdict.comparisons import compare_with_best
 from unipelt_search.verdict.crossed import mean_estimate, method_scores
 from unipelt_search.verdict.decide import decide
+from unipelt_search.verdict.folds import folded_estimate
 from unipelt_search.verdict.judge import Judgement, judge
+from unipelt_search.verdict.row_scores import joined_folds
 
 
 def right(record: StudyRecord, number: int, split: str = "select") -> np.ndarray:
@@ -125,6 +127,105 @@ def test_power_names_the_closest_and_what_would_settle_it() -> None:
     assert clear is not None
     assert (clear.closest, clear.more_seeds, clear.more_rows) == ("head", 0, 0)
     assert judge(made_record(made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.81}))).power is None
+
+
+def fold_scores(record: StudyRecord, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each row was answered rightly, and by the run of which fold, (repeats, rows): row by row."""
+    right, folds = np.full((2, 3, 200), -1.0)
+    for run in record.trials[number].runs:
+        if run.fold and run.result is not None:
+            answers = run.result.answers[0]
+            for row, label, predicted in zip(answers.rows or (), answers.labels, answers.predicted, strict=True):
+                right[run.seed_index - 1, row] = label == predicted
+                folds[run.seed_index - 1, row] = run.fold - 1
+    assert right.min() >= 0
+    return right, folds.astype(int)
+
+
+def test_with_folds_the_intervals_are_nested() -> None:
+    record = folded(whole_record())
+    judgement = judge(record)
+    assert [s.name for s in judgement.confirmed] == [s.name for s in judge(whole_record()).confirmed]
+    lora, folds = fold_scores(record, 2)
+    own = folded_estimate(lora, folds)
+    found = judgement.validation["lora"]
+    assert (found.mean, found.low, found.high) == pytest.approx((own.mean, own.low, own.high))
+    assert found.sd == pytest.approx(lora.mean(axis=1).std(ddof=1))
+    names = {trial.name: trial.number for trial in record.trials if trial.name in judgement.validation}
+    ranking = compare_with_best({name: fold_scores(record, n)[0] for name, n in names.items()}, folds=folds)
+    for comparison in ranking.comparisons:
+        difference = judgement.differences[comparison.method]
+        expected = (comparison.difference.mean, comparison.low, comparison.high)
+        assert (difference.mean, difference.low, difference.high) == pytest.approx(expected)
+    assert judgement.ties == ranking.ties
+    labels = np.array(joined_folds([run.result.answers[0] for run in record.trials[2].runs[1:6] if run.result]).labels)
+    gap = folded_estimate((labels == 0) - lora, folds)
+    majority = judgement.differences["majority"]
+    assert (majority.low, majority.high) == pytest.approx((gap.low, gap.high))
+    assert judgement.power is None
+
+
+def test_with_folds_every_run_is_a_seed_on_the_test_rows() -> None:
+    record = folded(whole_record())
+    test = judge(record).test["lora"]
+    estimate = mean_estimate(method_scores(right(record, 2, "test")))
+    assert (test.low, test.high) == pytest.approx((estimate.low, estimate.high), abs=1e-9)
+
+
+def without_run(record: StudyRecord, number: int, seed_index: int, fold: int) -> StudyRecord:
+    """The study with one confirm run that failed."""
+    trial = record.trials[number]
+    runs = [
+        run.model_copy(update={"result": None}) if (run.seed_index, run.fold) == (seed_index, fold) else run
+        for run in trial.runs
+    ]
+    trials = list(record.trials)
+    trials[number] = trial.model_copy(update={"runs": tuple(runs)})
+    return record.model_copy(update={"trials": tuple(trials)})
+
+
+def test_methods_are_compared_over_the_repeats_that_both_have() -> None:
+    whole = folded(whole_record())
+    record = without_run(whole, 1, 2, 4)
+    bitfit, folds = fold_scores(whole, 1)
+    lora, _ = fold_scores(whole, 2)
+    found = judge(record)
+    compared = folded_estimate((bitfit - lora)[[0, 2]], folds[[0, 2]])
+    assert found.differences["bitfit"].mean == pytest.approx(compared.mean)
+    assert found.validation["bitfit"].mean == pytest.approx(bitfit[[0, 2]].mean())
+    assert found.differences["head"] == judge(whole).differences["head"]
+    for seed_index in (1, 3):
+        record = without_run(record, 1, seed_index, 1)
+    assert "bitfit" not in judge(record).validation  # no repeat is whole: not confirmed
+    for seed_index in (2, 3):
+        record = without_run(record, 0, seed_index, 1)
+    record = without_run(record, 2, 1, 2)  # head has repeat 1, lora 2 and 3
+    found = judge(record)
+    assert (found.confirmed[0].name, found.differences["head"].low) == ("lora", None)
+    assert "head" in found.ties
+
+
+def test_one_repeat_has_intervals() -> None:
+    judgement = judge(folded(made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5}))))
+    assert judgement.ties == ()
+    assert judgement.validation["lora"].sd is None
+    assert judgement.validation["lora"].low is not None
+    assert judgement.differences["head"].high is not None
+
+
+@pytest.mark.parametrize("record", [regression(), multi_label()])
+def test_folds_of_every_kind_of_task_are_judged(record: StudyRecord) -> None:
+    judgement = judge(folded(record))
+    whole = judge(record)
+    assert [s.score for s in judgement.confirmed] == pytest.approx([s.score for s in whole.confirmed])
+    assert all(interval.low is not None for interval in (*judgement.validation.values(), *judgement.test.values()))
+    assert all(difference.low is not None for difference in judgement.differences.values())
+
+
+def test_folds_whose_answers_were_not_kept_tie() -> None:
+    judgement = judge(without_answers(folded(whole_record())))
+    assert judgement.ties == tuple(standing.name for standing in judgement.confirmed[1:])
+    assert all(interval.low is None for interval in judgement.validation.values())
 
 
 def test_a_method_that_is_too_slow_neither_wins_nor_ties() -> None:

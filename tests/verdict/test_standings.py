@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from made_record import made_record, made_trial, whole_record
+import numpy as np
+import pytest
+from made_record import folded, made_record, made_trial, whole_record, without_answers
 
-from unipelt_search.records.history import TrialState
+from unipelt_search.records.history import RunState, TrialState
 from unipelt_search.verdict.standings import method_standings
 
 
@@ -39,3 +41,31 @@ def test_a_variant_stands_for_itself_beside_its_method() -> None:
     assert [(standing.name, standing.method) for standing in standings] == [
         ("mine", "lora"), ("lora", "lora"), ("other", "lora"),
     ]  # fmt: skip
+
+
+def test_a_repeat_of_folds_counts_as_one_seed_once_all_of_it_has_finished() -> None:
+    whole = whole_record()
+    record = folded(whole)
+    standings = {standing.name: standing for standing in method_standings(record)}
+    lora = standings["lora"]
+    assert [len(lora.confirmed), len(lora.seeds)] == [15, 3]
+    # All rows of a repeat together give the score that one run had on them.
+    assert lora.score == pytest.approx(method_standings(whole)[0].score)
+    answers = next(run.result.answers[0] for run in whole.trials[2].runs if run.seed_index == 1 and run.result)
+    assert lora.seeds[0].answers == answers
+    assert lora.seeds[0].folds is not None
+    assert np.bincount(lora.seeds[0].folds).tolist() == [40] * 5
+    trial = record.trials[2]
+    failed = trial.runs[-1].model_copy(update={"state": RunState.FAILED, "result": None})
+    record = record.model_copy(
+        update={"trials": (*record.trials[:2], trial.model_copy(update={"runs": (*trial.runs[:-1], failed)}))}
+    )
+    lora = next(standing for standing in method_standings(record) if standing.name == "lora")
+    assert [run.seed_index for run in lora.confirmed] == [1] * 5 + [2] * 5
+
+
+def test_without_answers_a_repeat_has_the_mean_of_its_folds() -> None:
+    record = folded(whole_record())
+    lora = next(standing for standing in method_standings(without_answers(record)) if standing.name == "lora")
+    assert lora.score == pytest.approx(0.88)
+    assert all(seed.answers is None for seed in lora.seeds)

@@ -19,10 +19,11 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         console: Where to.
     """
     rows = plan.task.rows
+    decides = f"{rows['select']} select" if not plan.task.folds else f"{plan.task.folds} folds of {rows['select']}"
     outputs = f"{len(plan.task.labels)} labels" if plan.task.labels else "numbers"
     console.print(
         f"{plan.study}: {escape(plan.task.name)} ({outputs}; {rows['train']} train, "
-        f"{rows['tune']} tune, {rows['select']} select, {rows['test']} test rows), "
+        f"{rows['tune']} tune, {decides}, {rows['test']} test rows), "
         f"{escape(plan.backbone)} on {plan.device}, {plan.workers} at a time",
         highlight=False,
     )

@@ -99,9 +99,9 @@ def _scores(saved: SavedModel, row: LeaderboardRow | None) -> str:
     runs = f"{row.runs} {'run' if row.runs == 1 else 'runs with different seeds'}"
     lines = [
         "## Scores",
-        f"Mean {saved.task.metric} over {runs}, with its 95 % interval. The weights here are those of the first seed.",
+        f"Mean {saved.task.metric} over {runs}, with its 95 % interval. The weights here are those of the first run.",
         "| rows | score | interval |\n|---|---|---|\n"
-        + _score_line("select (decided the study's verdict)", row.validation),
+        + _score_line("validation (decided the study's verdict)", row.validation),
     ]
     if row.test is not None:
         lines[-1] += "\n" + _score_line("test (chose nothing)", row.test)

@@ -74,7 +74,8 @@ class TaskSummary(Frozen):
     labels: tuple[str, ...]
     """In the order of their numbers; none for regression."""
     rows: dict[str, int]
-    """Rows of `train`, `validation`, `test`, and of validation's two parts, `tune` and `select`."""
+    """Rows of `train`, `validation`, `test`, and of validation's two parts, `tune` and `select`; with folds `tune` is
+    all of validation, and `select` train and validation together."""
     metric: str
     direction: str
     """`maximize` or `minimize`."""
@@ -89,6 +90,8 @@ class TaskSummary(Frozen):
     """Of every method, where the study limits them."""
     truncated_share: float | None = None
     """Share of all rows that were longer than the limit of tokens and were cut; None where nobody counted."""
+    folds: int = 0
+    """Folds of train and validation that decide, in place of select rows; 0 where there are none."""
 
 
 class RunRecord(Frozen):
@@ -100,6 +103,7 @@ class RunRecord(Frozen):
     phase: Phase
     seed_index: int
     fold: int = 0
+    """The fold that a confirm run is scored on, counted from 1; 0 where folds do not decide."""
     state: RunState
     attempt: int = 0
     """How often it was started."""

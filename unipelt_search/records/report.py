@@ -89,7 +89,7 @@ class LeaderboardRow(Competitor):
     runs: int
     config: dict[str, bool | str | int | float | None]
     validation: Interval
-    """On the select rows where confirmed, else on the tune rows of the best trial."""
+    """On the deciding rows where confirmed, with folds the sd over repeats; else on the tune rows of the best trial."""
     test: Interval | None
     difference_to_best: Difference | None
     trained_parameters: int | None
@@ -173,7 +173,7 @@ class CurvePoint(Frozen):
 
     trial: int
     run: int
-    """The run's seed index."""
+    """The run's seed index; with folds its number: 0 for the search run, then repeat by repeat."""
     epoch: float
     train_loss: float | None
     validation: float
@@ -205,6 +205,8 @@ class ReportedTask(Frozen):
     fingerprint: str
     truncated_share: float | None = None
     """Share of all rows that were longer than the limit of tokens and were cut."""
+    folds: int = 0
+    """Folds of train and validation that decide; 0 where the select rows do."""
 
 
 class TrialCounts(Frozen):

@@ -96,6 +96,8 @@ class Answers(Frozen):
     """What is true."""
     predicted: tuple[Label, ...]
     """What the run answered."""
+    rows: tuple[int, ...] | None = None
+    """With folds, which of the rows of train and then validation these are; None is the whole split."""
 
 
 class Costs(Frozen):

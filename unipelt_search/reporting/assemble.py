@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from statistics import fmean
 
@@ -23,6 +23,7 @@ from unipelt_search.records.report import (
 from unipelt_search.reporting.pooled_gates import pool_gates
 from unipelt_search.reporting.pooled_outcomes import pool_outcomes
 from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.seeds import run_number
 from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.decide import decide
 from unipelt_search.verdict.judge import Judgement, judge
@@ -69,14 +70,7 @@ def build_report(record: StudyRecord) -> StudyReport:
             if run.result is not None
             for row in run.result.ablation
         ),
-        curves=tuple(
-            CurvePoint(
-                trial=trial.number, run=run.seed_index, epoch=row.epoch, train_loss=row.train_loss, validation=row.value
-            )
-            for trial, run in runs
-            if run.result is not None
-            for row in run.result.evaluations
-        ),
+        curves=tuple(_curves(record)),
         outcomes=tuple(pool_outcomes(record, judgement.standings)),
         dropped=record.dropped,
         notices=tuple(dict.fromkeys((*record.task.notices, *record.notices))),
@@ -96,6 +90,16 @@ def build_report(record: StudyRecord) -> StudyReport:
 def render_json(report: StudyReport) -> str:
     """Render a report as report.json: schema 1, finite numbers only, one trailing newline."""
     return report.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+def _curves(record: StudyRecord) -> Iterator[CurvePoint]:
+    for trial in record.trials:
+        for run in trial.runs:
+            number = run_number(run.seed_index, run.fold, record.task.folds)
+            for row in run.result.evaluations if run.result is not None else ():
+                yield CurvePoint(
+                    trial=trial.number, run=number, epoch=row.epoch, train_loss=row.train_loss, validation=row.value
+                )
 
 
 def _leaderboard(judgement: Judgement) -> tuple[LeaderboardRow, ...]:

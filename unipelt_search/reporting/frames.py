@@ -18,6 +18,7 @@ from unipelt_search.records.report import (
     StudyReport,
 )
 from unipelt_search.records.results import Label
+from unipelt_search.specs.seeds import run_number
 
 By = Literal["layer", "label", "epoch"]
 _ANSWER_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
@@ -51,7 +52,7 @@ def gates_frame(report: StudyReport, by: By = "layer", trial: int | None = None)
 
     Args:
         report: The report.
-        by: `layer` and `label` are of the final weights on the select rows; `epoch` is how the gates moved on the
+        by: `layer` and `label` are of the final weights on the deciding rows; `epoch` is how the gates moved on the
             tune rows while training. Where nothing was confirmed, `layer` is the last of these.
         trial: Only this trial.
 
@@ -124,8 +125,9 @@ def answers_frame(record: StudyRecord) -> pd.DataFrame:
         record: The study with its details.
 
     Returns:
-        One row per confirmed run × split × row of it, counted from 0 in the split's order; ``label`` and ``predicted``
-        are names, numbers for regression, and tuples of names for sets of labels.
+        One row per confirmed run × split × row of it, counted from 0 in the split's order, with folds in that of train
+        and then validation; ``label`` and ``predicted`` are names, numbers for regression, and tuples of names for sets
+        of labels.
     """
     tables = [
         pd.DataFrame(
@@ -133,9 +135,9 @@ def answers_frame(record: StudyRecord) -> pd.DataFrame:
                 "method": trial.method,
                 "variant": trial.variant,
                 "trial": trial.number,
-                "run": run.seed_index,
+                "run": run_number(run.seed_index, run.fold, record.task.folds),
                 "split": answers.split,
-                "row": range(len(answers.labels)),
+                "row": range(len(answers.labels)) if answers.rows is None else answers.rows,
                 "label": _named(answers.labels, record.task.labels),
                 "predicted": _named(answers.predicted, record.task.labels),
             }
@@ -158,7 +160,7 @@ def _named(labels: Sequence[Label], names: Sequence[str]) -> list[str | float | 
 
 
 def final_gates(rows: Sequence[ReportedGate]) -> list[ReportedGate]:
-    """Choose the overall rows of the final weights: on select rows, else each trial's last on tune rows.
+    """Choose the overall rows of the final weights: on deciding rows, else each trial's last on tune rows.
 
     Args:
         rows: A report's gate rows; either every trial in them is confirmed or none is.

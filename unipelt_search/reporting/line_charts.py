@@ -52,9 +52,10 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
     """
     runs: dict[int, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     shown = {row.trial: row.name for row in report.leaderboard if row.trial is not None}
+    counted = "run" if report.task.folds else "seed"
     for point in report.curves:
         if point.trial in shown:
-            runs[point.trial][f"seed {point.run}"].append((point.epoch, point.validation))
+            runs[point.trial][f"{counted} {point.run}"].append((point.epoch, point.validation))
     values = [value for lines in runs.values() for line in lines.values() for _, value in line]
     if not values:
         return []

@@ -65,11 +65,11 @@ def _leaderboard(report: StudyReport, metric: str) -> Iterator[str]:
         numbers=range(1, 7),
     )
     yield (
-        "Scores are on the select rows unless a row says tune; ± is half of the 95 % interval over seeds and rows; "
-        "those of the differences hold all at once."
+        f"Scores are on {words.deciding_rows(report.task)} unless a row says tune; ± is half of the 95 % interval over "
+        "seeds and rows; those of the differences hold all at once."
     )
     if report.upper_bound.of:
-        yield words.upper_bound(report.upper_bound)
+        yield words.upper_bound(report.upper_bound, report.task)
     if report.pareto:
         yield words.pareto(report.pareto)
 

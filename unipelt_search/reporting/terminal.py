@@ -31,7 +31,7 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     console.print()
     console.print(_leaderboard(report))
     if report.upper_bound.of:
-        console.print(words.upper_bound(report.upper_bound), highlight=False)
+        console.print(words.upper_bound(report.upper_bound, report.task), highlight=False)
     gates = gates_frame(report)
     if not gates.empty:
         console.print()

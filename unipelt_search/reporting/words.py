@@ -106,12 +106,17 @@ def rows_used(row: LeaderboardRow) -> str:
     return " (tune)" if row.phase in {"screen", "tune"} else ""
 
 
-def upper_bound(given: UpperBound) -> str:
+def deciding_rows(task: ReportedTask) -> str:
+    """Name the rows that decide."""
+    return f"the {task.folds} folds of train and validation" if task.folds else "the select rows"
+
+
+def upper_bound(given: UpperBound, task: ReportedTask) -> str:
     """Say in a sentence which bar UniPELT has to beat; there must be one."""
     others = f" (of {', '.join(given.of)})" if given.of and len(given.of) > 1 else ""
     return (
-        f"The bar for UniPELT is the best single method, chosen on the select rows: {given.method}{others}. It scores "
-        f"{score(given.validation)} there and {score(given.test)} on the test rows."
+        f"The bar for UniPELT is the best single method, chosen on {deciding_rows(task)}: {given.method}{others}. It "
+        f"scores {score(given.validation)} there and {score(given.test)} on the test rows."
     )
 
 

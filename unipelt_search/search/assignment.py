@@ -9,7 +9,7 @@ from unipelt_search.records.history import EarlierAttempts, RunRecord, StudyReco
 from unipelt_search.search.checkpoint_folders import run_folder
 from unipelt_search.search.plan import PRUNED
 from unipelt_search.specs.methods import METHODS
-from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.seeds import run_number, run_seeds
 from unipelt_search.specs.trial import RunSpec
 
 
@@ -45,23 +45,24 @@ def make_assignment(
     Returns:
         The assignment.
     """
-    trial = study.trials[run.trial]
-    first_confirm = run.phase == "confirm" and run.seed_index == 1
-    gated, space = first_confirm and METHODS[trial.method].gated, study.spec.space
+    trial, task, space = study.trials[run.trial], study.spec.task, study.spec.space
+    number = run_number(run.seed_index, run.fold, study.task.folds)
+    first = number == 1
+    gated = first and METHODS[trial.method].gated
     return Assignment(
         run_id=run.id,
         attempt=attempt,
         run=RunSpec(
             trial=trial.spec,
-            seeds=run_seeds(study.spec.seed, run.seed_index),
+            seeds=run_seeds(study.spec.seed, run.seed_index, run.fold),
             confirm=run.phase == "confirm",
-            draw=run.seed_index if study.spec.task.redraw else 0,
+            draw=number if task.redraw or study.task.folds else 0,
             gate_null=gated and space.gate_null,
             prune=gated and space.prune_gates and trial.origin != PRUNED,
-            ablation=first_confirm,
+            ablation=first,
         ),
         label=_label(trial, run),
-        checkpoint=checkpoints / f"trial-{trial.number}" if checkpoints and first_confirm else None,
+        checkpoint=checkpoints / f"trial-{trial.number}" if checkpoints and first else None,
         progress=run_folder(checkpoints, run.id, earlier.checkpoint) if checkpoints else None,
         micro_batch=-(-trial.spec.training.batch_size // 2**earlier.failed) if earlier.failed else None,
     )
@@ -69,4 +70,5 @@ def make_assignment(
 
 def _label(trial: TrialRecord, run: RunRecord) -> str:
     seed = f", seed {run.seed_index}" if run.phase == "confirm" else ""
-    return f"trial {trial.number} {trial.name} ({run.phase}{seed})"
+    fold = f", fold {run.fold}" if run.fold else ""
+    return f"trial {trial.number} {trial.name} ({run.phase}{seed}{fold})"

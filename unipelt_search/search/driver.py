@@ -162,8 +162,8 @@ class Driver:
                             self._record.id, spec, phase, origin, variant=variant, number=number
                         )
                         return self._start(run)
-                    case StartRun(trial, seed_index):
-                        return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index))
+                    case StartRun(trial, seed_index, fold):
+                        return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index, fold))
                     case Resume(run):
                         return self._start(run)
             except StudyChangedError:

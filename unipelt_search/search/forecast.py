@@ -64,7 +64,7 @@ def forecast(
     screen = sum(method.screen_trials * method.run_seconds for method in methods)
     tune = tune_trials * fmean(method.run_seconds for method in tuned) if tuned else 0.0
     seconds = (screen + tune + sum(method.confirm_seconds for method in methods)) / capacity.workers
-    confirm_runs = spec.budget.seeds * len(methods)
+    confirm_runs = spec.budget.seeds * max(task.folds, 1) * len(methods)
     return StudyPlan(
         study=spec.name,
         task=task,
@@ -138,13 +138,15 @@ def _planned(
     method, steps = METHODS[trial.method], trial.training.steps
     tune_rows = min(task.rows["tune"], spec.space.tune_rows)
     evaluated = min(trial.training.evaluations, steps) * tune_rows
-    scored = task.rows["select"] + task.rows["test"]
+    folds = max(task.folds, 1)
+    select_rows = round(task.rows["select"] / folds)
+    scored = select_rows + task.rows["test"]
     if method.gated:  # the gates before the first step and with the final weights take passes of their own
         evaluated += tune_rows
-        scored += 2 * task.rows["select"]
+        scored += 2 * select_rows
     submodules = len(method.submodules)
     passes = submodules * (layers + 1) + 1 if submodules else 0
-    ablation = passes * min(task.rows["select"], ABLATION_ROWS) * timing.row_seconds
+    ablation = passes * min(select_rows, ABLATION_ROWS) * timing.row_seconds
     run_seconds = steps * timing.step_seconds + evaluated * timing.row_seconds
     return PlannedMethod(
         method=method.name,
@@ -153,5 +155,5 @@ def _planned(
         trained_parameters=timing.trained_parameters,
         stored_parameters=timing.stored_parameters,
         run_seconds=run_seconds,
-        confirm_seconds=spec.budget.seeds * (run_seconds + scored * timing.row_seconds) + ablation,
+        confirm_seconds=spec.budget.seeds * folds * (run_seconds + scored * timing.row_seconds) + ablation,
     )

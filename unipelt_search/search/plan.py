@@ -2,7 +2,8 @@
 
 Three phases, one after another: `screen` (every method's published settings, in rounds, and each of the user's own
 configurations in the first of them), `tune` (the remaining trials, for the methods that are still plausible) and
-`confirm` (every method's best configuration and every configuration of the user's again, over the same fresh seeds).
+`confirm` (every method's best configuration and every configuration of the user's again, over the same fresh seeds,
+and with little data over all folds of as many repeats).
 Nothing here touches a database, a worker or the time of day.
 """
 
@@ -47,6 +48,8 @@ class StartRun:
 
     trial: int
     seed_index: int
+    fold: int = 0
+    """From 1 where folds decide."""
 
 
 @dataclass(frozen=True)
@@ -293,25 +296,35 @@ def _tune(record: StudyRecord, clock: Clock) -> _Answer:
 def _confirm(record: StudyRecord, clock: Clock) -> _Answer:
     chosen = finalists(record)
     seeds = record.spec.budget.seeds
+    folds = tuple(range(1, record.task.folds + 1)) or (0,)
     smaller = next((step for trial in chosen if (step := _smaller_sibling(record, trial)) is not None), None)
     if smaller is not None and _fits(record, clock, (smaller.spec.method,), confirm=True):
         return _Answer(smaller)
     for seed in range(1, seeds + 1):
-        missing = [trial for trial in chosen if all(run.seed_index != seed for run in trial.runs)]
+        asked = [(trial, fold) for trial in chosen for fold in folds]
+        missing = [(trial, fold) for trial, fold in asked if not _has_run(trial, seed, fold)]
         if not missing:
             continue
+        trial, fold = missing[0]
         # The first seed goes as far down the order as the time allows, the last runs ending a little after it: a study
         # with a verdict is worth more than its last minute. A later seed is for all finalists or for none, so that the
-        # methods are compared over the same seeds.
-        if seed == 1:
+        # methods are compared over the same seeds. Folds count only together, so that a finalist's first repeat is
+        # begun only where all of it fits, but for the very first one's.
+        if seed == 1 and (fold == 0 or len(missing) == len(asked)):
             fits = _is_before_the_end(record, clock)
         else:
-            begun = len(missing) < len(chosen)
-            fits = begun or _fits(record, clock, tuple(trial.method for trial in missing), confirm=True)
+            begun = fold > 1 if seed == 1 else len(missing) < len(asked)
+            together = [trial] * len(folds) if seed == 1 else [other for other, _ in missing]
+            fits = begun or _fits(record, clock, tuple(other.method for other in together), confirm=True)
         if not fits:
-            return _Answer(None, notice=f"{_limit(record)} {_unconfirmed(seed, seeds, missing)}")
-        return _Answer(StartRun(missing[0].number, seed))
+            names = list(dict.fromkeys(trial.name for trial, _ in missing))
+            return _Answer(None, notice=f"{_limit(record)} {_unconfirmed(seed, seeds, names, record.task.folds)}")
+        return _Answer(StartRun(trial.number, seed, fold))
     return _Answer(None)
+
+
+def _has_run(trial: TrialRecord, seed: int, fold: int) -> bool:
+    return any((run.seed_index, run.fold) == (seed, fold) for run in trial.runs)
 
 
 def _smaller_sibling(record: StudyRecord, trial: TrialRecord) -> StartTrial | None:
@@ -333,10 +346,10 @@ _PHASE_STEPS: dict[Phase, Callable[[StudyRecord, Clock], _Answer]] = {
 }
 
 
-def _unconfirmed(seed: int, seeds: int, missing: list[TrialRecord]) -> str:
+def _unconfirmed(seed: int, seeds: int, missing: list[str], folds: int) -> str:
     if seed == 1:
-        return f"left no time to confirm {', '.join(trial.name for trial in missing)}."
-    return f"allowed {seed - 1} of {seeds} seeds of each finalist."
+        return f"left no time to confirm {', '.join(missing)}."
+    return f"allowed {seed - 1} of {seeds} {f'repeats of {folds} folds' if folds else 'seeds'} of each finalist."
 
 
 def _limit(record: StudyRecord) -> str:

@@ -28,7 +28,7 @@ def snapshot(record: StudyRecord, clock: Clock, running: Sequence[str], event: s
     asked = len(record.trials) if confirming else max(record.spec.budget.trials, len(record.trials))
     contestants = len(active_methods(record)) + len(record.spec.space.configurations)
     finalist_count = len(finalists(record)) if confirming else contestants
-    runs_asked = max(asked + finalist_count * record.spec.budget.seeds, len(runs))
+    runs_asked = max(asked + finalist_count * record.spec.budget.seeds * max(record.task.folds, 1), len(runs))
     return StudyProgress(
         study=record.spec.name,
         metric=record.task.metric,

@@ -5,9 +5,9 @@ which runs happen to start, on the worker, or on the number of workers::
 
     study seed ─┬─ "data"                     which rows are drawn and how splits are carved
                 ├─ "proposal", trial number   what the sampler proposes for that trial
-                └─ "run", seed index ─┬─ "init"     the initial values of trained tensors
-                                      ├─ "order"    the order of the training rows
-                                      └─ "dropout"  the dropout masks
+                └─ "run", seed index [, fold] ─┬─ "init"     the initial values of trained tensors
+                                               ├─ "order"    the order of the training rows
+                                               └─ "dropout"  the dropout masks
 
 Seed index 0 is used by every run of the screen and tune phases (all configurations meet the same luck),
 indices 1, 2, … by the confirm phase, so that no confirmed score was seen while choosing.
@@ -55,18 +55,34 @@ def proposal_seed(study_seed: int, trial_number: int) -> int:
     return derive_seed(study_seed, "proposal", trial_number)
 
 
-def run_seeds(study_seed: int, seed_index: int) -> RunSeeds:
-    """Return the seeds of the runs with one seed index.
+def run_seeds(study_seed: int, seed_index: int, fold: int = 0) -> RunSeeds:
+    """Return the seeds of the runs with one seed index and one fold.
 
     Args:
         study_seed: The study's seed.
         seed_index: 0 in the screen and tune phases, 1 and up in the confirm phase.
+        fold: From 1 where folds decide, else 0.
 
     Returns:
         The three seeds.
     """
+    path = ("run", seed_index, fold) if fold else ("run", seed_index)
     return RunSeeds(
-        init=derive_seed(study_seed, "run", seed_index, "init"),
-        order=derive_seed(study_seed, "run", seed_index, "order"),
-        dropout=derive_seed(study_seed, "run", seed_index, "dropout"),
+        init=derive_seed(study_seed, *path, "init"),
+        order=derive_seed(study_seed, *path, "order"),
+        dropout=derive_seed(study_seed, *path, "dropout"),
     )
+
+
+def run_number(seed_index: int, fold: int, folds: int) -> int:
+    """Count a trial's runs.
+
+    Args:
+        seed_index: The run's seed index; with folds, its repeat.
+        fold: Its fold from 1, or 0.
+        folds: Folds of a repeat, or 0.
+
+    Returns:
+        0 for the search run; 1, 2, … for the confirm runs, repeat by repeat.
+    """
+    return (seed_index - 1) * folds + fold if fold else seed_index

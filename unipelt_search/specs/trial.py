@@ -186,7 +186,7 @@ class RunSpec(Frozen):
     confirm: bool = False
     """Score the select and test rows and keep gate statistics in full; else only the tune rows are scored."""
     draw: int = Field(default=0, ge=0)
-    """Which training rows: 0 is the search's, n those that confirm run n has of its own."""
+    """Which rows: 0 is the search's, n those that confirm run n has of its own, to train on or all of them."""
     gate_null: bool = False
     """Also train on shuffled labels, and keep what the gates are then."""
     prune: bool = False

@@ -14,6 +14,8 @@ from unipelt_search.records.results import Answers, Label
 from unipelt_search.storage.tables import PredictionRow
 
 _COLUMNS = ("label", "predicted")
+_ROW = "row"
+"""Only where folds decide."""
 
 
 def answer_row(run_id: str, answers: Answers) -> PredictionRow:
@@ -26,9 +28,13 @@ def answer_row(run_id: str, answers: Answers) -> PredictionRow:
     Returns:
         The row, with the content's hash.
     """
-    columns = [_column(values) for values in (answers.labels, answers.predicted)]
+    columns = {
+        name: _column(values) for name, values in zip(_COLUMNS, (answers.labels, answers.predicted), strict=True)
+    }
+    if answers.rows is not None:
+        columns[_ROW] = _column(answers.rows)
     file = BytesIO()
-    parquet.write_table(pa.table(columns, names=_COLUMNS), file, compression="zstd")
+    parquet.write_table(pa.table(columns), file, compression="zstd")
     content = file.getvalue()
     return PredictionRow(run_id=run_id, split=answers.split, content=content, sha256=sha256(content).hexdigest())
 
@@ -52,7 +58,8 @@ def stored_answers(row: PredictionRow) -> Answers:
         )
     table = parquet.read_table(BytesIO(row.content))
     labels, predicted = (table.column(name).to_pylist() for name in _COLUMNS)
-    return Answers.model_validate({"split": row.split, "labels": labels, "predicted": predicted})
+    rows = table.column(_ROW).to_pylist() if _ROW in table.column_names else None
+    return Answers.model_validate({"split": row.split, "labels": labels, "predicted": predicted, "rows": rows})
 
 
 def _column(values: Sequence[Label]) -> pa.Array:

@@ -130,16 +130,18 @@ def insert_trial(
     return trial, _insert_run(session, trial, phase, SEARCH_SEED_INDEX)
 
 
-def insert_run(session: Session, study_id: str, number: int, phase: Phase, seed_index: int) -> RunRow:
+def insert_run(session: Session, study_id: str, number: int, phase: Phase, seed_index: int, fold: int) -> RunRow:
     """Add a waiting run to a trial and raise the trial's phase."""
     study_or_raise(session, study_id)
     trial = session.scalar(select(TrialRow).filter_by(study_id=study_id, number=number))
     if trial is None:
         raise StorageError(f"A run must belong to a trial of the study; there is no trial {number}.")
-    if session.scalar(select(RunRow.id).filter_by(trial_id=trial.id, seed_index=seed_index, fold=0)) is not None:
-        raise StudyChangedError(f"A trial has one run per seed index; trial {number} has one of index {seed_index}.")
+    if session.scalar(select(RunRow.id).filter_by(trial_id=trial.id, seed_index=seed_index, fold=fold)) is not None:
+        raise StudyChangedError(
+            f"A trial has one run per seed index and fold; trial {number} has one of index {seed_index}, fold {fold}."
+        )
     trial.phase = max(trial.phase, phase, key=PHASES.index)
-    return _insert_run(session, trial, phase, seed_index)
+    return _insert_run(session, trial, phase, seed_index, fold)
 
 
 def start_run(session: Session, run_id: str, owner: str, lease_seconds: float) -> int:
@@ -221,10 +223,10 @@ def move_run(run: RunRow, state: RunState) -> None:
     run.state = next_state(f"Run {run.id}", RUN_TRANSITIONS, run.state, state)
 
 
-def _insert_run(session: Session, trial: TrialRow, phase: Phase, seed_index: int) -> RunRow:
+def _insert_run(session: Session, trial: TrialRow, phase: Phase, seed_index: int, fold: int = 0) -> RunRow:
     # The defaults of columns are filled in when the row is written, and the caller reads them at once.
     run = RunRow(
-        id=uuid4().hex, trial_id=trial.id, phase=phase, seed_index=seed_index, fold=0, attempt=0,
+        id=uuid4().hex, trial_id=trial.id, phase=phase, seed_index=seed_index, fold=fold, attempt=0,
         state=RunState.WAITING,
     )  # fmt: skip
     session.add(run)

@@ -281,7 +281,7 @@ class StudyStore:
                 session.get_one(TrialRow, trial.id).optuna_trial_id = optuna_trial_id
         return run_record(run, trial.number)
 
-    def add_run(self, study_id: str, trial: int, phase: Phase, seed_index: int) -> RunRecord:
+    def add_run(self, study_id: str, trial: int, phase: Phase, seed_index: int, fold: int = 0) -> RunRecord:
         """Add a waiting run to a trial; the trial's phase becomes the furthest of its runs'.
 
         Args:
@@ -289,16 +289,17 @@ class StudyStore:
             trial: The trial's number.
             phase: The run's phase.
             seed_index: 1 or more; 0 is the trial's search run.
+            fold: From 1 where folds decide.
 
         Returns:
             The run.
 
         Raises:
-            StudyChangedError: The trial has a run of that seed index.
+            StudyChangedError: The trial has a run of that seed index and fold.
             StorageError: There is no such trial, or the database refused.
         """
         with self._database.session(write=True, step="run.add") as session:
-            run = row_writer.insert_run(session, study_id, trial, phase, seed_index)
+            run = row_writer.insert_run(session, study_id, trial, phase, seed_index, fold)
         return run_record(run, trial)
 
     def start_run(self, run_id: str, owner: str, lease_seconds: float = LEASE_SECONDS) -> int:

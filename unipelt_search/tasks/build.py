@@ -8,18 +8,18 @@ from unipelt_search.tasks.check import check_overlap, decide_kind, find_notices,
 from unipelt_search.tasks.metrics import choose_metric
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import choose_test, split_rows
-from unipelt_search.tasks.target import make_target
-from unipelt_search.tasks.task import Draw, Split, Task, fingerprint_of
+from unipelt_search.tasks.target import Target, make_target
+from unipelt_search.tasks.task import Draw, Fold, Split, Task, fingerprint_of
 
 
-def build_task(raw: RawData, spec: TaskSpec, seed: int, *, redraws: int = 0) -> Task:
+def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> Task:
     """Build a task from what was read.
 
     Args:
         raw: What was read.
         spec: What a label is, how many rows to carve and draw, and the metric.
         seed: The data seed.
-        redraws: How often the training rows are drawn anew, with `spec.redraw`.
+        repeats: How often the confirm phase draws rows of its own, where it does: as for `split_rows`.
 
     Returns:
         The task.
@@ -33,11 +33,12 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, redraws: int = 0) -> 
             f"task.class_weights must be none for regression, which has no classes; got {spec.class_weights!r}."
         )
     labels = order_labels(raw, kind)
-    rows = split_rows(raw, spec, seed, kind, redraws=redraws if spec.redraw else 0)
-    target, *targets = (
-        make_target(kind, labels, part.labels, balanced=spec.class_weights == "balanced")
-        for part in (rows.train, *rows.redrawn)
-    )
+    rows = split_rows(raw, spec, seed, kind, repeats=repeats)
+
+    def target_of(train: Rows) -> Target:
+        return make_target(kind, labels, train.labels, balanced=spec.class_weights == "balanced")
+
+    target = target_of(rows.train)
     metric, metric_notices = choose_metric(spec.metric, raw.name, target)
     if not spec.allow_overlap:
         check_overlap(rows)
@@ -51,7 +52,8 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, redraws: int = 0) -> 
         target=target,
         metric=metric,
         **splits,
-        redrawn=tuple(Draw(own, numbered(part)) for own, part in zip(targets, rows.redrawn, strict=True)),
+        redrawn=tuple(Draw(target_of(part), numbered(part)) for part in rows.redrawn),
+        folds=tuple(Fold(target_of(rows.select.take(fold.train)), fold) for fold in rows.folds),
         fingerprint=fingerprint_of(target, splits),
         notices=(*raw.notices, *kind_notices, *metric_notices, *rows.notices, *find_notices(rows, target)),
     )

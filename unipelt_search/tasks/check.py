@@ -11,12 +11,11 @@ from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows, listed
 from unipelt_search.tasks.spelling import look_alikes
-from unipelt_search.tasks.split import RawSplits
+from unipelt_search.tasks.split import FEW_VALIDATION_ROWS, FOLDS, RawSplits
 from unipelt_search.tasks.target import SEPARATOR, PlainKind, Target, has_sets, names_of, number_of
 
 FEW_ROWS = 5
 """A class with fewer training rows is called rare."""
-FEW_VALIDATION_ROWS = 200
 MOST_OVERLAP = 0.1
 """Share of the validation or test rows that may be among the training rows without being asked for."""
 INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
@@ -144,7 +143,7 @@ def find_notices(splits: RawSplits, target: Target) -> tuple[str, ...]:
         count, rows = _count_overlap(splits.train, parts)
         if count:
             notices.append(f"{count} of {rows} {name} texts ({count / rows:.1%}) are among the training texts too.")
-    notices.append(_few_validation_rows(len(splits.tune) + len(splits.select)))
+    notices.append(_few_validation_rows(splits))
     return tuple(notice for notice in notices if notice)
 
 
@@ -196,31 +195,33 @@ def _label_counts(train: Rows, target: Target) -> Counter[str]:
 
 def _two_labels(train: Rows) -> str:
     seen = defaultdict(set)
-    for texts, label in zip(_normalised(train), train.labels, strict=True):
+    for texts, label in zip(train.plain_texts(), train.labels, strict=True):
         seen[texts].add(label)
     count = sum(len(labels) > 1 for labels in seen.values())
     return f"{count} training texts stand there with two or more labels." if count else ""
 
 
 def _scored(splits: RawSplits) -> tuple[tuple[str, tuple[Rows, ...]], ...]:
-    return ("validation", (splits.tune, splits.select)), ("test", (splits.test,))
+    return ("validation", splits.validation), ("test", (splits.test,))
 
 
 def _count_overlap(train: Rows, parts: tuple[Rows, ...]) -> tuple[int, int]:
     """Count the rows whose text, or both texts of a pair, are among the training rows; and all rows."""
-    known = set(_normalised(train))
-    texts = [row for part in parts for row in _normalised(part)]
+    known = set(train.plain_texts())
+    texts = [row for part in parts for row in part.plain_texts()]
     return sum(row in known for row in texts), len(texts)
 
 
-def _few_validation_rows(rows: int) -> str:
+def _few_validation_rows(splits: RawSplits) -> str:
+    rows = sum(map(len, splits.validation))
     if rows >= FEW_VALIDATION_ROWS:
         return ""
+    few = f"Validation has {rows} rows, fewer than {FEW_VALIDATION_ROWS}"
+    if not splits.folds:
+        return f"{few}: they are halved all the same, and intervals will be wide."
+    sizes = sorted(len(fold.train) for fold in splits.folds)
+    trained = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
     return (
-        f"Validation has {rows} rows, fewer than {FEW_VALIDATION_ROWS}: they are halved all the same, and intervals "
-        "will be wide."
+        f"{few}: confirm runs are scored on {FOLDS} folds of the {len(splits.select)} train and validation rows, each "
+        f"trained on {trained} rows of the other folds. The validation rows had chosen the hyperparameters."
     )
-
-
-def _normalised(rows: Rows) -> list[tuple[str, ...]]:
-    return [tuple(" ".join(text.split()) for text in texts) for texts in rows.texts]

@@ -72,13 +72,13 @@ SAME_START = 5
 """Of sentences that begin with the same words, as templates do, one is kept: this many words are compared."""
 
 
-def demo_task(seed: int, spec: TaskSpec = DEMO_SPEC, *, redraws: int = 0) -> Task:
+def demo_task(seed: int, spec: TaskSpec = DEMO_SPEC, *, repeats: int = 0) -> Task:
     """Make the demo's task.
 
     Args:
         seed: The study's seed; it chooses the rows.
         spec: Columns, metric and number of training rows.
-        redraws: How many confirm runs draw training rows of their own, with `spec.redraw`.
+        repeats: How many seeds the confirm phase has; where it draws rows of its own, there are so many draws.
 
     Returns:
         The task: 200 rows to train, 200 to tune, 200 to select and 400 to test, balanced.
@@ -104,7 +104,7 @@ def demo_task(seed: int, spec: TaskSpec = DEMO_SPEC, *, redraws: int = 0) -> Tas
     for split, count in (("train", TRAIN_ROWS), ("validation", VALIDATION_ROWS), ("test", TEST_ROWS)):
         drawn, rest = stratified_take(pool.labels, count, derive_seed(seed, "demo", split))
         splits[split], pool = pool.take(drawn), pool.take(rest)
-    return build_task(RawData(DEMO, splits), spec, seed, redraws=redraws)
+    return build_task(RawData(DEMO, splits), spec, seed, repeats=repeats)
 
 
 def read_sentences() -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from unipelt_search.errors import BackboneError
 from unipelt_search.tasks.target import Target
-from unipelt_search.tasks.task import Split, Task
+from unipelt_search.tasks.task import Fold, Split, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 CHARACTERS_PER_TOKEN = 64
 """A text is cut to this many characters per allowed token first: some tokenizers are quadratic in a long word."""
 BATCH_ROWS = 1000
-SPLITS = ("train", "tune", "select", "test")
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,22 @@ class EncodedSplit:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.labels)
+
+    def take(self, numbers: Sequence[int]) -> EncodedSplit:
+        """Return the rows with these numbers, counted from 0, in this order."""
+        types = self.token_type_ids
+        return EncodedSplit(
+            tuple(self.input_ids[n] for n in numbers),
+            None if types is None else tuple(types[n] for n in numbers),
+            self.labels[list(numbers)],
+        )
+
+    def followed_by(self, others: EncodedSplit) -> EncodedSplit:
+        """Return these rows and then others of the same tokenizer."""
+        types = None
+        if self.token_type_ids is not None and others.token_type_ids is not None:
+            types = self.token_type_ids + others.token_type_ids
+        return EncodedSplit(self.input_ids + others.input_ids, types, np.concatenate([self.labels, others.labels]))
 
 
 @dataclass(frozen=True)
@@ -61,11 +76,21 @@ class EncodedTask:
     """Share of all rows that were longer than allowed and were cut."""
     redrawn: tuple[EncodedDraw, ...] = ()
     """Training rows of the confirm runs 1, 2, … where each has its own."""
+    folds: tuple[Fold, ...] = ()
+    """What the confirm runs 1, 2, … do with the select rows, where folds decide."""
+    select_rows: tuple[int, ...] | None = None
+    """Of one fold: the numbers of its rows among those of all folds."""
 
     def of_draw(self, number: int) -> EncodedTask:
-        """Return the task with other training rows: 0 is those that it has, 1 the first of `redrawn`."""
+        """Return the task with other rows: 0 is those that it has, 1 the first of `redrawn` or of `folds`."""
         if number == 0:
             return self
+        if self.folds:
+            fold = self.folds[number - 1]
+            train, tune, select = map(self.select.take, (fold.rows.train, fold.rows.tune, fold.rows.select))
+            return replace(
+                self, target=fold.target, train=train, tune=tune, select=select, select_rows=fold.rows.select
+            )
         draw = self.redrawn[number - 1]
         return replace(self, target=draw.target, train=draw.train)
 
@@ -96,18 +121,26 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
             f"max_length must leave room for one token of every text; got {max_length}, of which {special} are special "
             f"tokens. Allow at least {special + texts}."
         )
-    encoded = {name: _encode_split(getattr(task, name), task.target, tokenizer, max_length) for name in SPLITS}
+    # With folds the select rows are those of train and validation, which no one needs to tokenize twice.
+    names = ("train", "tune", "test") if task.folds else ("train", "tune", "select", "test")
+    encoded = {name: _encode_split(getattr(task, name), task.target, tokenizer, max_length) for name in names}
     splits = {name: split for name, (split, _) in encoded.items()}
     rows = sum(len(split) for split in splits.values())
+    if task.folds:
+        splits["select"] = splits["train"].followed_by(splits["tune"])
     return EncodedTask(
         target=task.target,
         metric=task.metric,
         pad_token_id=pad_token_id(tokenizer),
-        **splits,
+        train=splits["train"],
+        tune=splits["tune"],
+        select=splits["select"],
+        test=splits["test"],
         redrawn=tuple(
             EncodedDraw(draw.target, _encode_split(draw.train, draw.target, tokenizer, max_length)[0])
             for draw in task.redrawn
         ),
+        folds=task.folds,
         truncated_share=sum(cut for _, cut in encoded.values()) / rows,
     )
 

@@ -12,14 +12,14 @@ from unipelt_search.tasks.read import read_data
 from unipelt_search.tasks.task import Task
 
 
-def load_task(spec: TaskSpec, seed: int, frames: Frames | None = None, *, redraws: int = 0) -> Task:
+def load_task(spec: TaskSpec, seed: int, frames: Frames | None = None, *, repeats: int = 0) -> Task:
     """Read a dataset and make it a task.
 
     Args:
         spec: Where it is, which columns, how many rows, which metric.
         seed: The study's seed; the data seed is derived from it.
         frames: The data itself, a table or one per split; the spec's `data` is only its name then.
-        redraws: How many confirm runs draw training rows of their own, with `spec.redraw`.
+        repeats: How many seeds the confirm phase has; where it draws rows of its own, there are so many draws.
 
     Returns:
         The task, the same one for the same data, spec and seed.
@@ -29,7 +29,7 @@ def load_task(spec: TaskSpec, seed: int, frames: Frames | None = None, *, redraw
     """
     check_question(spec)
     if frames is not None:
-        return build_task(read_frames(frames, spec), spec, data_seed(seed), redraws=redraws)
+        return build_task(read_frames(frames, spec), spec, data_seed(seed), repeats=repeats)
     if spec.data == DEMO:
-        return demo_task(seed, spec, redraws=redraws)
-    return build_task(read_data(spec), spec, data_seed(seed), redraws=redraws)
+        return demo_task(seed, spec, repeats=repeats)
+    return build_task(read_data(spec), spec, data_seed(seed), repeats=repeats)

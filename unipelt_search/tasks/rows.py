@@ -37,6 +37,15 @@ class Rows:
         places = tuple(self.places[n] for n in kept) if self.places else ()
         return Rows(tuple(self.texts[n] for n in kept), tuple(self.labels[n] for n in kept), places)
 
+    def followed_by(self, others: Rows) -> Rows:
+        """Return these rows and then others."""
+        places = self.places + others.places if self.places and others.places else ()
+        return Rows(self.texts + others.texts, self.labels + others.labels, places)
+
+    def plain_texts(self) -> list[tuple[str, ...]]:
+        """Return what two rows must share to have the same text: white space counts as one blank."""
+        return [tuple(" ".join(text.split()) for text in texts) for texts in self.texts]
+
 
 @dataclass(frozen=True)
 class RawData:

@@ -1,14 +1,16 @@
 """Who trains, who chooses, who decides, who is scored once: splits, stratified and seeded, no row lost.
 
 Order: the validation split may become the test split, missing splits are carved out of train, then ``train_size`` draws
-from what is left of it, then validation is halved into tune and select.
+from what is left of it, then validation is halved into tune and select. Where that would leave too few rows, all of
+validation tunes, and confirm runs are scored on folds of train and validation together.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 
@@ -27,6 +29,24 @@ BINS = 10
 """Parts of equal size into which numbers are cut, so that splits have alike ones."""
 RARE_SET = 5
 """A set of labels that fewer rows have is represented by its rarest label."""
+FEW_VALIDATION_ROWS = 200
+"""Fewer are not halved: folds decide."""
+FOLDS = 5
+FEWEST_TEXTS = 2 * FOLDS
+"""With fewer different texts a fold could have a single row, which has no spread."""
+STOPPING_SHARE = 0.1
+"""At least so much of the rows outside of a fold is not trained on: it chooses the checkpoint."""
+
+
+@dataclass(frozen=True)
+class FoldRows:
+    """What one confirm run does with the rows of train and validation, which are numbered from 0 in this order."""
+
+    train: tuple[int, ...]
+    tune: tuple[int, ...]
+    """What chooses the checkpoint."""
+    select: tuple[int, ...]
+    """The fold: what the run is scored on."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +58,18 @@ class RawSplits:
     train: Rows
     tune: Rows
     select: Rows
+    """With folds the rows of train and then those of validation."""
     test: Rows
     notices: tuple[str, ...]
     redrawn: tuple[Rows, ...] = ()
     """Other draws of as many training rows."""
+    folds: tuple[FoldRows, ...] = ()
+    """Repeat by repeat."""
+
+    @property
+    def validation(self) -> tuple[Rows, ...]:
+        """The rows of the validation split."""
+        return (self.tune,) if self.folds else (self.tune, self.select)
 
 
 def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
@@ -121,16 +149,17 @@ def strata_of(labels: Sequence[str], kind: PlainKind, most: int | None = None) -
 
 
 def split_rows(
-    raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "classification", *, redraws: int = 0
+    raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "classification", *, repeats: int = 0
 ) -> RawSplits:
-    """Carve the splits that are missing, draw the training rows, and halve the validation rows.
+    """Carve the splits that are missing, draw the training rows, and halve the validation rows or make folds.
 
     Args:
         raw: What was read.
         spec: How many rows to carve and to draw.
         seed: The data seed.
         kind: What a label is.
-        redraws: How often the training rows are drawn anew, with `spec.redraw`.
+        repeats: How often the training rows are drawn anew, with `spec.redraw`; else, with few validation rows, how
+            often train and validation are dealt into folds. With 0 there are neither.
 
     Returns:
         The rows by job, with notices on what was carved.
@@ -147,7 +176,8 @@ def split_rows(
                 f"--train-size must be at most the number of training rows, {len(whole)}; got {spec.train_size}."
             )
         strata = strata_of(whole.labels, kind, spec.train_size)
-        seeds = [derive_seed(seed, "train_size", *path) for path in ((), *((n,) for n in range(1, redraws + 1)))]
+        redraws = range(1, repeats + 1) if spec.redraw else ()
+        seeds = [derive_seed(seed, "train_size", *path) for path in ((), *((n,) for n in redraws))]
         draws = [stratified_take(strata, spec.train_size, draw, every_class=True)[0] for draw in seeds]
         train, *others = map(whole.take, draws)
         redrawn = tuple(others)
@@ -163,6 +193,11 @@ def split_rows(
             f"Validation must have at least 2 rows, one to choose settings and one to decide; got {len(validation)}. "
             "Give more rows."
         )
+    both = train.followed_by(validation)
+    few = len(validation) < FEW_VALIDATION_ROWS and len(set(both.plain_texts())) >= FEWEST_TEXTS
+    if repeats and few and not spec.redraw:
+        folds = tuple(fold for n in range(1, repeats + 1) for fold in _folds(both, len(train), seed, n, kind))
+        return RawSplits(whole, train, validation, both, test, tuple(notices), folds=folds)
     strata = strata_of(validation.labels, kind)
     tune, select = stratified_take(strata, len(validation) // 2, derive_seed(seed, "halve"))
     return RawSplits(whole, train, validation.take(tune), validation.take(select), test, tuple(notices), redrawn)
@@ -201,6 +236,31 @@ def _take_out(train: Rows, count: int, seed: int, kind: PlainKind) -> tuple[Rows
         )
     stay, out = stratified_take(strata_of(train.labels, kind), len(train) - count, seed, every_class=True)
     return train.take(stay), train.take(out)
+
+
+def _folds(rows: Rows, size: int, seed: int, repeat: int, kind: PlainKind) -> Iterator[FoldRows]:
+    """Deal rows into folds; of those outside of each, `size` are trained on where that leaves enough for stopping."""
+    fold_of = _deal(rows.plain_texts(), strata_of(rows.labels, kind), derive_seed(seed, "folds", repeat))
+    for fold in range(FOLDS):
+        others = np.flatnonzero(fold_of != fold)
+        count = min(size, len(others) - ceil(STOPPING_SHARE * len(others)))
+        strata = strata_of([rows.labels[number] for number in others], kind, count)
+        drawn, rest = stratified_take(strata, count, derive_seed(seed, "folds", repeat, fold), every_class=True)
+        held_out = np.flatnonzero(fold_of == fold)
+        yield FoldRows(*(tuple(part.tolist()) for part in (others[drawn], others[rest], held_out)))
+
+
+def _deal(texts: Sequence[tuple[str, ...]], strata: Sequence[str], seed: int) -> np.ndarray:
+    """Deal rows into folds, class by class; rows with the same text into the same one: ``(n,)`` of fold numbers."""
+    first: dict[tuple[str, ...], int] = {}
+    for row, text in enumerate(texts):
+        first.setdefault(text, row)
+    place = {text: number for number, text in enumerate(first)}
+    _, classes = np.unique(np.asarray([strata[row] for row in first.values()], dtype=object), return_inverse=True)
+    shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(len(first))
+    dealt = np.empty(len(first), dtype=np.int64)
+    dealt[shuffled[np.argsort(classes[shuffled], kind="stable")]] = np.arange(len(first)) % FOLDS
+    return dealt[[place[text] for text in texts]]
 
 
 def _quotas(sizes: np.ndarray, count: int, random: np.random.Generator, *, every_class: bool) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.results import Label
 from unipelt_search.tasks.metrics import score_all
+from unipelt_search.tasks.split import FOLDS, FoldRows
 from unipelt_search.tasks.target import Target
 
 DIRECTION = "maximize"
@@ -40,6 +41,15 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """The rows of one confirm run, where folds decide."""
+
+    target: Target
+    """With the mean, the sd and the class weights of its training rows."""
+    rows: FoldRows
+
+
+@dataclass(frozen=True)
 class Task:
     """A labelled dataset, ready to be encoded."""
 
@@ -52,7 +62,7 @@ class Task:
     tune: Split
     """What chooses checkpoints and hyperparameters."""
     select: Split
-    """What decides the verdict."""
+    """What decides the verdict: a half of the validation split, or with folds all rows of train and validation."""
     test: Split
     """Scored once, chooses nothing."""
     fingerprint: str
@@ -61,6 +71,8 @@ class Task:
     """What the user should know about the data, one sentence each."""
     redrawn: tuple[Draw, ...] = ()
     """Training rows of the confirm runs 1, 2, … where each has its own."""
+    folds: tuple[Fold, ...] = ()
+    """What the confirm runs 1, 2, … do with the select rows, repeat by repeat, where there is little data."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -83,7 +95,7 @@ class Task:
         """
         rows = {
             "train": len(self.train),
-            "validation": len(self.tune) + len(self.select),
+            "validation": len(self.tune) + (0 if self.folds else len(self.select)),
             "test": len(self.test),
             "tune": len(self.tune),
             "select": len(self.select),
@@ -105,6 +117,7 @@ class Task:
             majority_answer=self.target.listed(answer[None])[0],
             notices=self.notices,
             truncated_share=truncated_share,
+            folds=FOLDS if self.folds else 0,
         )
 
 

@@ -86,7 +86,7 @@ def train_events(
 def train(
     runs: Sequence[RunSpec], backbone: Backbone, task: EncodedTask, *, tune_rows: int = TUNE_ROWS
 ) -> list[RunResult | DivergedError]:
-    """Train several runs: those with the same training rows as one pack, those that must be alone each in its own.
+    """Train several runs: those with the same rows as one pack, those that must be alone each in its own.
 
     Args:
         runs: What to train.
@@ -330,7 +330,8 @@ class PackTraining:
     def _answers(self, target: Target, answers: Mapping[Scored, np.ndarray]) -> Iterator[Answers]:
         for split, predicted in answers.items():
             labels = target.listed(self._labels(split))
-            yield Answers(split=split, labels=labels, predicted=target.listed(predicted))
+            rows = self.task.select_rows if split == "select" else None
+            yield Answers(split=split, labels=labels, predicted=target.listed(predicted), rows=rows)
 
     def _recorder(self, split: EncodedSplit, *, contributions: bool = False) -> GateRecorder:
         return GateRecorder(self.pack.slots, len(split), contributions=contributions)

@@ -10,7 +10,7 @@ from unipelt_search.verdict.standings import method_standings
 
 
 def choose_run(record: StudyRecord, *, trial: int | None = None, cheapest: bool = False) -> RunRecord:
-    """Choose the run whose weights are exported: of one trial, the confirmed run with the lowest seed index.
+    """Choose the run whose weights are exported: of one trial, the first confirmed run.
 
     Args:
         record: The study.
@@ -25,7 +25,7 @@ def choose_run(record: StudyRecord, *, trial: int | None = None, cheapest: bool 
     """
     if trial is not None and cheapest:
         raise SavedModelError("--trial and --cheapest name two trials; give one of them.")
-    kept = {run.trial: run for run in sorted(_kept_runs(record), key=lambda run: -run.seed_index)}
+    kept = {run.trial: run for run in sorted(_kept_runs(record), key=lambda run: (-run.seed_index, -run.fold))}
     known = ", ".join(f"{number} ({record.trials[number].method})" for number in sorted(kept)) or "none"
     if trial is None:
         verdict = decide(judge(record))

@@ -20,7 +20,7 @@ from unipelt_search.verdict.crossed import (
     method_scores,
     pool_luck,
 )
-from unipelt_search.verdict.folds import folded_estimate
+from unipelt_search.verdict.folds import finished_estimate
 
 # Gauss-Legendre nodes for the studentised range: its quantiles are then good to four digits.
 _NODES = 48
@@ -74,14 +74,16 @@ def compare_with_best(
     Args:
         scores: By method ``(S, n)``, one row per seed, one column per example, the same examples for all; at least one
             method. Of equal means the one named first is better, so name the cheaper one first.
-        folds: With repeated k-fold, ``(R, n)`` as `folded_estimate` takes them; the rows of `scores` are repeats then.
+        folds: With repeated k-fold, ``(R, n)`` as `folded_estimate` takes them; the rows of `scores` are repeats then,
+            those that a method lacks NaN. Every method must share a repeat with the best.
         maximize: False where a lower score is better.
 
     Returns:
         The ranking.
 
     Raises:
-        ValueError: With no method, or scores that `method_scores`, `difference_estimate` or `folded_estimate` refuses.
+        ValueError: With no method, or scores that `method_scores`, `difference_estimate` or `finished_estimate`
+            refuses.
 
     Source:
         Games and Howell, "Pairwise Multiple Comparison Procedures with Unequal N's and/or Variances", Journal of
@@ -91,7 +93,7 @@ def compare_with_best(
         raise ValueError("There must be at least one method to rank; got none.")
     sign = -1 if maximize else 1
     # Rounded, since sums of floats differ in the last digits where the means are equal.
-    order = sorted(scores, key=lambda method: sign * round(float(np.mean(scores[method])), 12))
+    order = sorted(scores, key=lambda method: sign * round(float(np.nanmean(scores[method])), 12))
     best, others = order[0], order[1:]
     pooled: dict[str, MethodScores] = {}
     if folds is None:
@@ -100,8 +102,8 @@ def compare_with_best(
         pooled = condensed if len(order) == 1 else dict(zip(order, pool_luck(list(condensed.values())), strict=True))
         differences = {method: difference_estimate(pooled[method], pooled[best]) for method in others}
     else:
-        means = {method: folded_estimate(scores[method], folds) for method in order}
-        differences = {method: folded_estimate(scores[method] - scores[best], folds) for method in others}
+        means = {method: finished_estimate(scores[method], folds) for method in order}
+        differences = {method: finished_estimate(scores[method] - scores[best], folds) for method in others}
     compared = tuple(_compared(method, differences[method], len(order)) for method in others)
     return Ranking(best, means, compared, pooled)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import sqrt
+from typing import Literal
 
 from unipelt_search.records.history import StudyRecord, TrialState
 from unipelt_search.records.report import Verdict
@@ -41,9 +42,11 @@ def decide(judgement: Judgement) -> Verdict:
         can be told), and the cheapest of all of these.
     """
     contestants = judgement.contestants
+    decided_on: Literal["select", "folds"] = "folds" if judgement.record.task.folds else "select"
     if not contestants:
         return Verdict(
-            method=None, trial=None, ties=(), cheapest_tie=None, sentence=_unconfirmed(judgement), decided_on="select",
+            method=None, trial=None, ties=(), cheapest_tie=None, sentence=_unconfirmed(judgement),
+            decided_on=decided_on,
         )  # fmt: skip
     best = contestants[0]
     candidates = [best, *(standing for standing in contestants if standing.name in judgement.ties)]
@@ -57,7 +60,7 @@ def decide(judgement: Judgement) -> Verdict:
         cheapest_tie=cheapest.name,
         fastest_tie=fastest.name,
         sentence=_sentence(judgement, cheapest, fastest),
-        decided_on="select",
+        decided_on=decided_on,
         power=judgement.power,
     )
 
@@ -143,17 +146,17 @@ def _fastest(candidates: list[MethodStanding], cheapest: MethodStanding) -> Meth
 def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodStanding) -> str:
     record, best = judgement.record, judgement.contestants[0]
     others = len(judgement.contestants) > 1
-    score, name = judgement.validation[best.name], metric_name(record.task.metric)
+    score, name, where = judgement.validation[best.name], metric_name(record.task.metric), _deciding_rows(judgement)
     if score.low is None or score.high is None:
-        parts = [f"{best.name} leads on the select rows with {name} {score.mean:.3f}."]
+        parts = [f"{best.name} leads {where} with {name} {score.mean:.3f}."]
         if others:
             parts.append(_why_not(best))
     else:
         spread = (
-            f"95 % interval {score.low:.3f} to {score.high:.3f} over {len(best.confirmed)} seeds and "
-            f"{record.task.rows['select']} rows"
+            f"95 % interval {score.low:.3f} to {score.high:.3f} over {len(best.confirmed)} "
+            f"{'runs' if record.task.folds else 'seeds'} and {record.task.rows['select']} rows"
         )
-        parts = [f"{best.name} is best on the select rows: {name} {score.mean:.3f} ({spread})."]
+        parts = [f"{best.name} is best {where}: {name} {score.mean:.3f} ({spread})."]
         if judgement.ties:
             fast = "" if fastest is cheapest else f", the fastest {fastest.name}"
             parts.append(
@@ -171,7 +174,16 @@ def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodSta
     if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
         constant = _MAJORITY[record.task.kind.removeprefix("pair_")]
         parts.append(f"It does not beat always answering {constant} ({majority:.3f}).")
+    if record.task.folds:
+        parts.append("The validation rows in these folds had chosen the hyperparameters.")
     return " ".join(parts)
+
+
+def _deciding_rows(judgement: Judgement) -> str:
+    folds, repeats = judgement.record.task.folds, len(judgement.contestants[0].seeds)
+    if not folds:
+        return "on the select rows"
+    return f"on {folds} folds of train and validation" + (f", repeated {repeats} times" if repeats > 1 else "")
 
 
 def _slow(judgement: Judgement) -> Iterator[str]:

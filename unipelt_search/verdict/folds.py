@@ -32,7 +32,7 @@ def folded_estimate(scores: np.ndarray, folds: np.ndarray) -> Estimate:
         corrected resampled t (Machine Learning 2003) is up to twice as wide here: see docs/verdict.md.
     """
     scores, folds = np.asarray(scores, dtype=np.float64), np.asarray(folds)
-    if scores.ndim != 2 or scores.shape != folds.shape or not np.isfinite(scores).all():
+    if scores.ndim != 2 or not scores.size or scores.shape != folds.shape or not np.isfinite(scores).all():
         raise ValueError(
             f"Scores and folds must both be (repeats, examples), the scores finite; got {scores.shape} and "
             f"{folds.shape}."
@@ -47,6 +47,23 @@ def folded_estimate(scores: np.ndarray, folds: np.ndarray) -> Estimate:
         parts.append((between / (repeats * count), repeats * (count - 1.0)))
     total = examples + max(0.0, luck)
     return with_interval(float(scores.mean()), sqrt(total), degrees_of_freedom(total, parts, correction=0))
+
+
+def finished_estimate(scores: np.ndarray, folds: np.ndarray) -> Estimate:
+    """Estimate a mean as `folded_estimate` does from those repeats that are there.
+
+    Args:
+        scores: ``(R, n)``, a repeat that is missing is a row of NaN.
+        folds: ``(R, n)``.
+
+    Returns:
+        The mean with its standard error and 95 % interval.
+
+    Raises:
+        ValueError: When no repeat is there, or `folded_estimate` refuses.
+    """
+    there = ~np.isnan(scores).all(axis=1)
+    return folded_estimate(scores[there], folds[there])
 
 
 def _by_fold(scores: np.ndarray, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

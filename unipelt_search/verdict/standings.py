@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import inf
 from statistics import fmean
+from typing import Literal
 
-from unipelt_search.records.history import RunRecord, StudyRecord, TrialRecord, TrialState
-from unipelt_search.records.results import RunResult
+import numpy as np
+
+from unipelt_search.records.history import RunRecord, StudyRecord, TaskSummary, TrialRecord, TrialState
+from unipelt_search.records.results import Answers, RunResult
+from unipelt_search.verdict.row_scores import fold_of_rows, joined_folds, row_scores
 
 
 @dataclass(frozen=True)
@@ -16,10 +23,27 @@ class ConfirmedRun:
 
     seed_index: int
     select: float
-    """The study's metric on the select rows."""
+    """The study's metric on the select rows, or on those of its fold."""
     test: float
     """The study's metric on the test rows."""
     result: RunResult
+
+    def answers(self, split: Literal["select", "test"]) -> Answers | None:
+        """Return what the run answered; None where that was not kept."""
+        return next((answers for answers in self.result.answers if answers.split == split), None)
+
+
+@dataclass(frozen=True, eq=False)
+class SeedScores:
+    """What a method scored with one seed: one run, or a run for each fold of a repeat."""
+
+    seed_index: int
+    mean: float
+    """The study's metric on all deciding rows; the mean over the folds where answers were not kept."""
+    answers: Answers | None
+    """To all deciding rows."""
+    folds: np.ndarray | None
+    """``(n,)``, which fold held out which row, from 0."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +54,9 @@ class MethodStanding:
     tune: float
     """The trial's tune score."""
     confirmed: tuple[ConfirmedRun, ...]
-    """By seed index; empty where the trial was not confirmed."""
+    """By seed index and fold; empty where the trial was not confirmed."""
+    seeds: tuple[SeedScores, ...]
+    """By seed index."""
 
     @property
     def method(self) -> str:
@@ -44,8 +70,8 @@ class MethodStanding:
 
     @property
     def score(self) -> float:
-        """Mean select score where confirmed, else the tune score."""
-        return fmean(run.select for run in self.confirmed) if self.confirmed else self.tune
+        """Mean score on the deciding rows where confirmed, else the tune score."""
+        return fmean(seed.mean for seed in self.seeds) if self.seeds else self.tune
 
     @property
     def results(self) -> tuple[RunResult, ...]:
@@ -67,31 +93,55 @@ class MethodStanding:
         return fmean(times) if times else inf
 
 
-def confirmed_runs(trial: TrialRecord, metric: str) -> tuple[ConfirmedRun, ...]:
-    """List a trial's finished confirm runs, by seed index.
+def confirmed_runs(trial: TrialRecord, task: TaskSummary) -> tuple[ConfirmedRun, ...]:
+    """List a trial's finished confirm runs, by seed index and fold.
 
     Args:
         trial: The trial.
-        metric: The study's metric.
+        task: The study's task.
 
     Returns:
-        The runs that have select and test scores.
+        The runs that have select and test scores; with folds, those of repeats of which all runs have.
     """
 
     def read(run: RunRecord) -> ConfirmedRun | None:
         if run.phase != "confirm" or run.result is None or run.result.select is None or run.result.test is None:
             return None
-        return ConfirmedRun(run.seed_index, run.result.select[metric], run.result.test[metric], run.result)
+        return ConfirmedRun(run.seed_index, run.result.select[task.metric], run.result.test[task.metric], run.result)
 
-    found = [confirmed for confirmed in map(read, trial.runs) if confirmed is not None]
-    return tuple(sorted(found, key=lambda run: run.seed_index))
+    in_order = sorted(trial.runs, key=lambda run: (run.seed_index, run.fold))
+    found = [confirmed for confirmed in map(read, in_order) if confirmed is not None]
+    finished = Counter(run.seed_index for run in found)
+    return tuple(run for run in found if finished[run.seed_index] >= task.folds)
+
+
+def seed_scores(runs: Sequence[ConfirmedRun], task: TaskSummary) -> tuple[SeedScores, ...]:
+    """Put runs of the same seed together.
+
+    Args:
+        runs: What `confirmed_runs` returns.
+        task: The study's task.
+
+    Returns:
+        One entry per seed, by seed index.
+    """
+    return tuple(_of_seed(index, list(of_seed), task) for index, of_seed in groupby(runs, lambda run: run.seed_index))
+
+
+def _of_seed(index: int, runs: list[ConfirmedRun], task: TaskSummary) -> SeedScores:
+    answers = [answers for run in runs if (answers := run.answers("select")) is not None]
+    mean = fmean(run.select for run in runs)
+    if not task.folds or len(answers) < len(runs):
+        return SeedScores(index, mean, answers[0] if not task.folds and answers else None, None)
+    whole = joined_folds(answers)
+    return SeedScores(index, float(row_scores(task, [whole]).mean()), whole, fold_of_rows(answers))
 
 
 def method_standings(record: StudyRecord) -> tuple[MethodStanding, ...]:
     """Choose the trial that stands for each method and for each variant, and order them.
 
     A method is represented by its trial with the most confirmed runs, then the best score. Confirmed methods come
-    first, best mean on the select rows first; the others follow by tune score. Fewer stored parameters, then the
+    first, best mean on the deciding rows first; the others follow by tune score. Fewer stored parameters, then the
     name, break ties.
 
     Args:
@@ -105,7 +155,8 @@ def method_standings(record: StudyRecord) -> tuple[MethodStanding, ...]:
     for trial in record.trials:
         if trial.state is not TrialState.COMPLETE or trial.value is None:
             continue
-        standing = MethodStanding(trial, trial.value, confirmed_runs(trial, record.task.metric))
+        confirmed = confirmed_runs(trial, record.task)
+        standing = MethodStanding(trial, trial.value, confirmed, seed_scores(confirmed, record.task))
         held = chosen.get(trial.name)
         if held is None or _merit(standing, sign) < _merit(held, sign):
             chosen[trial.name] = standing
