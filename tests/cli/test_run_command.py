@@ -215,8 +215,9 @@ def test_an_interrupted_study_says_how_to_go_on(api: FakeApi, capsys: pytest.Cap
 
 def test_an_interruption_that_reaches_the_command_says_so_too(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     api.after = [fail(KeyboardInterrupt())]
-    assert main(FLAGS) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "Interrupted. Go on with: unipelt-search resume d-1"
+    assert main([*FLAGS, "--out", "my reports"]) == 130
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "Interrupted. Go on with: unipelt-search resume d-1 --out 'my reports'"
 
 
 def test_sigterm_is_an_interruption_too(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,6 +160,7 @@ def without_password(command: str) -> str:
 def _search(spec: StudySpec, *, storage: str | None, out: Path | None, quiet: bool, as_json: bool) -> None:
     from unipelt_search import api
 
+    resume_command = _resume_command(spec.name, storage, out)
     out = out or Path("studies") / spec.name
     errors = Console(stderr=True)
     command = without_password(shlex.join([PROGRAM, *sys.argv[1:]]))
@@ -181,11 +182,14 @@ def _search(spec: StudySpec, *, storage: str | None, out: Path | None, quiet: bo
             errors.out(f"Wrote {out / 'report.html'} and report.json", highlight=False)
         return
     # Before the first snapshot there is no study yet that could be resumed.
-    again = f" Go on with: {_resume_command(spec.name, storage)}" if begun or study else ""
+    again = f" Go on with: {resume_command}" if begun or study else ""
     errors.out(f"Interrupted.{again}", highlight=False)
     raise typer.Exit(INTERRUPTED)
 
 
-def _resume_command(name: str, storage: str | None) -> str:
-    words = [PROGRAM, "resume", name, *(["--storage", storage] if storage else [])]
+def _resume_command(name: str, storage: str | None, out: Path | None) -> str:
+    given = {"--storage": storage, "--out": out}
+    words = [PROGRAM, "resume", name]
+    for option, value in given.items():
+        words += [option, str(value)] if value else []
     return without_password(shlex.join(words))
