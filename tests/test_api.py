@@ -10,22 +10,22 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from in_process import train_in_process
 
 import tiny
 from unipelt_search import api
 from unipelt_search.errors import BackboneError, NoUsableTrialError, RequestError, StudyExistsError, StudyNotFoundError
 from unipelt_search.pelt.backbone import load_backbone
 from unipelt_search.records.history import RunState, StudyState
-from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.records.progress import StudyProgress
+from unipelt_search.records.results import RunResult
 from unipelt_search.reporting.markdown import render_markdown
 from unipelt_search.search import executor
-from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED
 from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.seeds import run_seeds
@@ -36,7 +36,7 @@ from unipelt_search.storage.store import StudyStore
 from unipelt_search.tasks.encode import encode_task
 from unipelt_search.tasks.load import load_task
 from unipelt_search.training import train as train_module
-from unipelt_search.training.train import train, train_events
+from unipelt_search.training.train import train
 
 METHODS = ("head", "lora", "unipelt_al")
 
@@ -64,10 +64,11 @@ def ask(folder: Path) -> Callable[..., StudySpec]:
     """Ask for a small study; keywords change its parts."""
 
     def make(
-        model: str = "model", methods: tuple[str, ...] = METHODS, seed: int = 0, trials: int = 4, seeds: int = 1
-    ) -> StudySpec:
+        model: str = "model", methods: tuple[str, ...] = METHODS, seed: int = 0, trials: int = 4, seeds: int = 1,
+        name: str = "toy",
+    ) -> StudySpec:  # fmt: skip
         return StudySpec(
-            name="toy",
+            name=name,
             task=TaskSpec(data=str(folder / "rows.csv"), text=("sentence",), label="kind", carve=200),
             backbone=BackboneSpec(model=str(folder / model)),
             space=SpaceSpec(methods=methods, steps=6, evaluations=2),
@@ -87,26 +88,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Train in this process instead of on Ray; returns the labels of the runs, as they begin."""
-    begun: list[str] = []
-
-    @contextmanager
-    def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
-        yield Capacity("cpu", 1, 1.0, 0.0)
-
-    def execute(driver, capacity, task, backbone, tune_rows) -> bool:
-        loaded = load_backbone(backbone, task.target.outputs, "cpu")
-        while (assignment := driver.next_run()) is not FINISHED:
-            begun.append(assignment.label)
-            for event in train_events(
-                assignment.run, loaded, task, checkpoint=assignment.checkpoint, tune_rows=tune_rows
-            ):
-                tell = driver.on_evaluation if isinstance(event, EvaluationRow) else driver.on_result
-                tell(assignment.run_id, assignment.attempt, event)
-        return True
-
-    monkeypatch.setattr(executor, "open_ray", open_ray)
-    monkeypatch.setattr(executor, "execute", execute)
-    return begun
+    return train_in_process(monkeypatch)
 
 
 def test_test_labels_choose_nothing(ask, tmp_path: Path, folder: Path, here: list[str]) -> None:
@@ -240,6 +222,52 @@ def test_an_interrupted_study_goes_on(ask, url: str, here: list[str], monkeypatc
     assert study.record.state is StudyState.COMPLETE
     assert study.record.trials[0].runs[0].attempt == 2
     assert len(study.record.trials) == 4
+
+
+def evaluated(progress: StudyProgress, label: str) -> bool:
+    return progress.event.startswith(f"{label}: ")
+
+
+def test_a_run_broken_off_goes_on_from_its_last_evaluation(ask, url: str, here: list[str], tmp_path: Path) -> None:
+    undisturbed = api.run_study(ask(), storage=f"sqlite:///{tmp_path}/calm.db", out=tmp_path / "calm")
+    seen: list[StudyProgress] = []
+
+    def break_off(progress: StudyProgress) -> None:
+        seen.append(progress)
+        if evaluated(progress, "trial 1 lora (screen)"):
+            raise KeyboardInterrupt
+
+    study = api.run_study(ask(), storage=url, out=tmp_path / "out", watch=break_off)
+    assert study.interrupted
+    (kept,) = (tmp_path / "out" / "checkpoints" / "running").iterdir()
+    assert kept.name == study.record.trials[1].runs[0].id
+    shown: list[StudyProgress] = []
+    study = api.run_study(ask(), storage=url, out=tmp_path / "elsewhere", watch=shown.append)
+    assert sum(evaluated(progress, "trial 1 lora (screen)") for progress in shown) == 1, "of two evaluations"
+    assert answers(study) == answers(undisturbed)
+    assert not kept.parent.exists()
+
+
+def test_deleting_a_study_takes_the_checkpoints_of_its_runs_with_it(
+    ask, url: str, here: list[str], tmp_path: Path
+) -> None:
+    def break_off(progress: StudyProgress) -> None:
+        if evaluated(progress, "trial 0 head (screen)"):
+            raise KeyboardInterrupt
+
+    api.run_study(ask(), storage=url, out=tmp_path / "out", watch=break_off)
+    assert (tmp_path / "out" / "checkpoints" / "running").is_dir()
+    api.delete_study("toy", storage=url)
+    assert not (tmp_path / "out" / "checkpoints" / "running").exists()
+
+
+def test_the_room_for_checkpoints_is_told_before_the_first_run(ask, url: str, here: list[str], tmp_path: Path) -> None:
+    shown: list[StudyProgress] = []
+    api.run_study(ask(methods=("head",), trials=1), storage=url, out=tmp_path / "out", watch=shown.append)
+    events = [progress.event for progress in shown]
+    told = events.index(f"While they train, runs keep up to 3 MB of checkpoints below {tmp_path}/out/checkpoints.")
+    assert told < events.index("trial 0 head (screen) began")
+    assert api.plan_study(ask(name="other"), storage=url).checkpoint_bytes > 2 * 3_000_000
 
 
 def test_another_question_is_refused_with_its_differences(ask, url: str, here: list[str]) -> None:
@@ -499,3 +527,52 @@ def test_a_study_runs_on_ray(ask, url: str, tmp_path: Path, capfd: pytest.Captur
             assert run.result is not None
             ours, theirs = (r.model_dump(include={"tune", "select", "test", "gates"}) for r in (run.result, alone))
             assert ours == theirs
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(240)
+def test_runs_whose_workers_are_killed_go_on_in_new_ones(
+    ask, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNIPELT_FAILPOINTS", f"checkpoint.rename.after=kill@3;log={tmp_path}/fired")
+    spec = ask(methods=("head", "unipelt_al"), trials=2)
+    spec = spec.model_copy(update={"machine": MachineSpec(concurrency=1)})
+    study = api.run_study(spec, storage=url, out=tmp_path / "out")
+    assert (tmp_path / "fired").read_text().count("kill") == 2
+    runs = [(run, trial) for trial in study.record.trials for run in trial.runs]
+    assert sorted(run.attempt for run, _ in runs) == [1, 1, 2, 2]
+    assert len([notice for notice in study.record.notices if "half of the rows at a time" in notice]) == 2
+    assert not (tmp_path / "out" / "checkpoints" / "running").exists()
+
+    task = load_task(spec.task, spec.seed)
+    backbone = load_backbone(spec.backbone, len(task.labels), "cpu")
+    encoded = encode_task(task, backbone.tokenizer, backbone.max_length)
+    for run, trial in runs:
+        confirm = run.phase == "confirm"
+        asked = RunSpec(trial=trial.spec, seeds=run_seeds(spec.seed, run.seed_index), confirm=confirm)
+        (alone,) = train([asked], backbone, encoded)
+        assert isinstance(alone, RunResult)
+        assert run.result is not None
+        assert (run.result.tune, run.result.test) == (alone.tune, alone.test)
+        for ours, theirs in zip(run.result.evaluations, alone.evaluations, strict=True):
+            assert ours.train_loss == pytest.approx(theirs.train_loss, abs=1e-4)
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(240)
+def test_a_run_that_hangs_is_ended_and_the_study_goes_on(
+    ask, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNIPELT_FAILPOINTS", f"checkpoint.rename.after=delay:9999@4;log={tmp_path}/fired")
+    spec = ask(methods=("head", "unipelt_al"), trials=2)
+    spec = spec.model_copy(update={"machine": MachineSpec(concurrency=1, silence_seconds=10)})
+    study = api.run_study(spec, storage=url, out=tmp_path / "out")
+    assert (tmp_path / "fired").read_text() == "checkpoint.rename.after delay\n"
+    assert study.record.state is StudyState.COMPLETE
+    errors = [run.error for trial in study.record.trials for run in trial.runs]
+    assert errors[0] is None
+    assert len(errors) == 3
+    assert [error for error in errors if error] == [
+        "timeout: a run must give a sign every 10 s (machine.silence_seconds); this one hangs, or needs longer."
+    ]
+    assert study.record.trials[1].runs[0].attempt == 1

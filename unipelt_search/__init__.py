@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from unipelt_search.reporting.opened_study import Study
     from unipelt_search.specs.load_study import load_study
     from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
+    from unipelt_search.specs.suite import SuiteSpec, load_suite
+    from unipelt_search.suites import run_suite, suite_report
 
 __version__ = "0.1.0"
 
@@ -36,15 +38,19 @@ __all__ = [
     "SpaceSpec",
     "Study",
     "StudySpec",
+    "SuiteSpec",
     "TaskSpec",
     "delete_study",
     "export_model",
     "list_studies",
     "load_model",
     "load_study",
+    "load_suite",
     "open_study",
     "plan_study",
     "run_study",
+    "run_suite",
+    "suite_report",
 ]
 
 _HOMES = {
@@ -57,6 +63,10 @@ _HOMES = {
     "plan_study": "api",
     "run_study": "api",
     "load_study": "specs.load_study",
+    "SuiteSpec": "specs.suite",
+    "load_suite": "specs.suite",
+    "run_suite": "suites",
+    "suite_report": "suites",
 }
 
 

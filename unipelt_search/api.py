@@ -68,7 +68,7 @@ def list_studies(*, storage: str | None = None) -> list[StudyLine]:
 
 
 def delete_study(name: str, *, storage: str | None = None) -> None:
-    """Delete a study with all that the database holds of it.
+    """Delete a study with all that the database holds of it, and the checkpoints of runs that are not finished.
 
     Args:
         name: Its name.
@@ -77,7 +77,14 @@ def delete_study(name: str, *, storage: str | None = None) -> None:
     Raises:
         StudyNotFoundError: There is none of that name.
     """
-    StudyStore.open(storage_url(storage), create=False).delete_study(name)
+    from unipelt_search.search.checkpoint_folders import remove_run_folder
+
+    store = StudyStore.open(storage_url(storage), create=False)
+    study_id = store.find(name)
+    checkpoints = store.leases.checkpoints(study_id) if study_id else ()
+    store.delete_study(name)
+    for checkpoint in checkpoints:
+        remove_run_folder(Path(checkpoint).parent)
 
 
 def run_study(
@@ -96,7 +103,8 @@ def run_study(
     Args:
         spec: What is asked; its budget may be larger than that of a study that exists.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
-        out: Folder for report.html, report.json and the finalists' checkpoints; None writes none of them.
+        out: Folder for report.html, report.json, the finalists' weights, and the states of the runs that train, from
+            which they go on; None writes none of them.
         command: The command line that asked, for the report.
         watch: Is shown how far the study is whenever something happens.
         frames: The data itself, a table or one per split; `spec.task.data` is only its name then.
@@ -118,7 +126,7 @@ def run_study(
     if out is not None and out.exists() and not out.is_dir():
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
     url = storage_url(storage)
-    found = _existing_study(url, spec.name)
+    found = existing_study(url, spec.name)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_question(found, spec, task)
@@ -127,8 +135,9 @@ def run_study(
     ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
         ready = ready.fast_enough(backbone).within_time(backbone)
+    kept_bytes = ready.checkpoint_bytes(backbone) if out is not None else 0
     del backbone  # the workers load their own
-    interrupted = _search(ready, url, found, out=out, command=command, watch=watch, began=began)
+    interrupted = _search(ready, url, found, out=out, kept_bytes=kept_bytes, command=command, watch=watch, began=began)
     return _deliver(url, spec.name, out, interrupted=interrupted)
 
 
@@ -227,7 +236,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     from unipelt_search.tasks.load import load_task
 
     check_budget(spec)
-    found = _existing_study(storage_url(storage), spec.name)
+    found = existing_study(storage_url(storage), spec.name)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_question(found, spec, task)
@@ -241,11 +250,13 @@ def _search(
     found: StudyRecord | None,
     *,
     out: Path | None,
+    kept_bytes: int,
     command: str,
     watch: Watch | None,
     began: float,
 ) -> bool:
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
+    from unipelt_search.search.checkpoint_folders import room_sentence
     from unipelt_search.search.driver import Driver
     from unipelt_search.search.executor import execute, open_ray
 
@@ -265,11 +276,15 @@ def _search(
             store.add_notice(study_id, sentence)
         store.add_seconds(study_id, time.monotonic() - began)
         checkpoints = out / "checkpoints" if out is not None else None
-        driver = Driver(store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints)
+        driver = Driver(
+            store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints, machine=spec.machine
+        )
         with driver:
             if found is None:
                 for notice in dict.fromkeys((*driver.record.task.notices, *driver.record.notices)):
                     driver.tell(f"Note: {notice}")
+            if checkpoints is not None:
+                driver.tell(room_sentence(checkpoints, kept_bytes * capacity.workers))
             try:
                 finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
             except KeyboardInterrupt:
@@ -299,7 +314,16 @@ def _existing_store(url: str) -> StudyStore | None:
         return None
 
 
-def _existing_study(url: str, name: str) -> StudyRecord | None:
+def existing_study(url: str, name: str) -> StudyRecord | None:
+    """Return a study without its details; None where there is none of that name, or no database.
+
+    Args:
+        url: The database's SQLAlchemy URL.
+        name: The study's name.
+
+    Returns:
+        The record, without evaluations, gates, ablations and answers.
+    """
     store = _existing_store(url)
     if store is None:
         return None

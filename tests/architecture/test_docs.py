@@ -13,10 +13,13 @@ from pydantic import BaseModel
 
 from unipelt_search.cli.app import app
 from unipelt_search.records.report import StudyReport
+from unipelt_search.reporting.suite_tables import replace_results
+from unipelt_search.search.plan import check_budget
 from unipelt_search.specs.hyperparameters import HYPERPARAMETERS, LEARNING_RATES
 from unipelt_search.specs.load_study import load_study
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.suite import PublishedScores, SourceSpec, SuiteSpec, SuiteTask, load_suite
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("*/**/*.md")] if not path.is_relative_to(ROOT / ".venv")
@@ -103,6 +106,19 @@ def test_every_key_of_a_study_file_is_documented() -> None:
     assert [name for name in sorted(model_fields(StudySpec)) if f"{name}:" not in page] == []
 
 
+def test_every_key_of_a_suite_file_is_documented() -> None:
+    section = sections("docs/cli.md")["suite"]
+    here = [name for kind in (SuiteSpec, SuiteTask, SourceSpec, PublishedScores) for name in kind.model_fields]
+    assert [name for name in here if f"{name}:" not in section] == []
+
+
+def test_the_documented_suite_is_one(tmp_path: Path) -> None:
+    (yaml,) = re.findall(r"^```yaml\n(.*?)^```", sections("docs/cli.md")["suite"], re.MULTILINE | re.DOTALL)
+    (tmp_path / "suite.yaml").write_text(yaml, encoding="utf-8")
+    suite = load_suite(tmp_path / "suite.yaml")
+    assert [study.name for study in suite.studies()] == ["glue-cola-100", "glue-cola-500"]
+
+
 def test_every_environment_variable_is_documented() -> None:
     names = re.findall(r'environ\.get\("(\w+)"', (ROOT / "unipelt_search" / "settings.py").read_text(encoding="utf-8"))
     assert names
@@ -121,3 +137,15 @@ def test_every_shipped_study_parses_and_has_its_page(study: Path) -> None:
     assert spec.name == study.parent.name
     assert f"studies/{spec.name}/study.yaml" in (study.parent / "README.md").read_text(encoding="utf-8")
     assert f"({spec.name}/README.md)" in text_of("studies/README.md")
+
+
+@pytest.mark.parametrize("suite", sorted(ROOT.glob("studies/*/suite.yaml")), ids=lambda path: path.parent.name)
+def test_every_shipped_suite_parses_and_has_its_page(suite: Path) -> None:
+    name = suite.parent.name
+    spec = load_suite(suite)
+    for study in spec.studies():
+        check_budget(study)
+    page = (suite.parent / "README.md").read_text(encoding="utf-8")
+    assert f"studies/{name}/suite.yaml" in page
+    assert replace_results(page, "the results", "README.md").count("the results") == 1
+    assert f"({name}/README.md)" in text_of("studies/README.md")

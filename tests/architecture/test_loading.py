@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from unipelt_search.storage.store import StudyStore
+
 PACKAGE = Path(__file__).parents[2] / "unipelt_search"
 HEAVY = ("torch", "transformers", "ray", "datasets")
 LIGHT_PACKAGES = ("specs", "records", "storage", "verdict", "reporting")
@@ -36,6 +38,16 @@ def test_help_loads_neither_heavy_libraries_nor_the_database() -> None:
 def test_reading_commands_load_no_heavy_library(words: tuple[str, ...], tmp_path: Path) -> None:
     storage = () if words == ("methods",) else ("--storage", f"sqlite:///{tmp_path}/s.db")
     assert loaded_by(call(*words, *storage), HEAVY) == []
+
+
+def test_the_tables_of_a_suite_are_written_without_a_heavy_library(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- results -->\n<!-- end of results -->\n", encoding="utf-8")
+    url = f"sqlite:///{tmp_path}/s.db"
+    StudyStore.open(url).close()
+    suite = PACKAGE.parent / "studies" / "glue_low_resource" / "suite.yaml"
+    assert loaded_by(call("suite", str(suite), "--report", str(page), "--storage", url), HEAVY) == []
+    assert "0 of 840 runs are confirmed" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("package", LIGHT_PACKAGES)

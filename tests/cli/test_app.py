@@ -8,7 +8,7 @@ import pytest
 from unipelt_search import __version__
 from unipelt_search.cli.app import app, main
 
-COMMANDS = ["demo", "run", "resume", "report", "gates", "studies", "methods", "export", "predict", "delete"]
+COMMANDS = ["demo", "run", "resume", "suite", "report", "gates", "studies", "methods", "export", "predict", "delete"]
 
 
 def test_the_commands_are_the_published_ones() -> None:

@@ -29,6 +29,7 @@ def test_the_plan_names_rows_methods_runs_and_time() -> None:
     plan = StudyPlan(
         study="questions", task=made_record().task, backbone="[minilm]", device="cpu", workers=2, steps=150, 
         batch_size=16, methods=(method,), tune_trials=3, confirm_runs=3, runs=8, seconds=3700,
+        checkpoint_bytes=12_400_000,
         left_out=(DroppedMethod(method="bitfit", phase="screen", reason="It has no [biases]."),),
         notices=("A notice.",),
     )  # fmt: skip
@@ -38,7 +39,7 @@ def test_the_plan_names_rows_methods_runs_and_time() -> None:
     for words in (
         "questions: questions (3 labels; 100 train, 200 tune, 200 select, 500 test rows), [minilm] on cpu, 2 at a time",
         "3 more trials to tune, 3 runs to confirm; a run has at most 150 steps of 16 rows.",
-        "8 runs in all: about 1 h 01 min",
+        "8 runs in all: about 1 h 01 min. While they train, their checkpoints take up to 12 MB below --out.",
         "Left out: bitfit. It has no [biases].",
         "Note: A notice.",
         "Nothing was started or written.",

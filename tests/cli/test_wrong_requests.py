@@ -20,6 +20,13 @@ ROWS = "text,label,stars\n" + "".join(
     f"w{i % 60} w{(7 * i) % 60} n{i},{'yes' if i % 2 else 'no'},{i}\n" for i in range(60)
 )
 STUDY = "task: {data: good.csv, text: [text], label: label}\nbackbone: {model: model}\n"
+SUITE = """name: s
+backbone: {model: model}
+space: {methods: [head]}
+budget: {trials: 1}
+sizes: [10]
+tasks: [{name: t, label: label, hub: {data: o/n, text: [text]}, local: {data: leak, text: [text], test: validation}}]
+"""
 DATA = ["--text", "text", "--label", "label", "--model", "model"]
 NO_DATABASE = "must name a study database that is there"
 NO_MODEL = "its config.json says something else"
@@ -87,6 +94,8 @@ def here(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "no-train/test.csv": ROWS,
         "strangers/train.csv": ROWS,
         "strangers/test.csv": ROWS.replace(",no,", ",never seen,"),
+        "suite.yaml": SUITE,
+        "suite-typo.yaml": SUITE.replace("sizes:", "size:"),
         "notes.db": "this is no database\n" * 100,
         "a-file": "",
     }
@@ -207,6 +216,19 @@ REQUESTS: dict[str, tuple[Sequence[str], str]] = {
     "unknown key of a configuration": (["run", "variant.yaml"], "Did you mean 'rank'?"),
     "unknown method of a configuration": (["run", "variant-method.yaml"], "Did you mean 'lora'?"),
     "methods no list": (["run", "kind.yaml"], "--methods: must be a list"),
+    # suites
+    "no suite file": (["suite"], "Missing argument 'SUITE.yaml'"),
+    "suite file that is not there": (["suite", "nothing.yaml"], "A suite file must be readable"),
+    "unknown key of a suite": (["suite", "suite-typo.yaml"], "Did you mean 'sizes'?"),
+    "unknown task of a suite": (["suite", "suite.yaml", "--tasks", "x"], "--tasks must name tasks of the suite"),
+    "unknown size of a suite": (["suite", "suite.yaml", "--sizes", "11"], "got 11, there are: 10"),
+    "suite without local copies": (["suite", "suite.yaml", "--data-root", "model"], "none for t (leak)"),
+    "suite of a hub that is off": (["suite", "suite.yaml", "--quiet"], "HF_HUB_OFFLINE"),
+    "suite without a validation split": (["suite", "suite.yaml", "--quiet", "--data-root", "."],
+                                         "needs a validation split; leak has: train, test"),
+    "report of no page": (["suite", "suite.yaml", "--report", "nothing.md"], "a page that is there"),
+    "report of a suite without a database": (["suite", "suite.yaml", "--report", "a-file", "--storage", "sqlite:///no.db"],
+                                         NO_DATABASE),
     # machine and places
     "too many cores": ([*GOOD, "--cpus-per-trial", "1000"], "--cpus-per-trial must fit"),
     "negative cores": ([*GOOD, "--cpus-per-trial", "-1"], "must be greater than 0"),

@@ -58,6 +58,12 @@ def model(folder: Path, counts: _Counts) -> bool:
 
 
 @part
+def checkpoints(folder: Path, counts: _Counts) -> bool:
+    """Damage the checkpoints of runs that train, and interrupt such runs."""
+    return _pytest("tests/training/test_checkpoint.py", folder, counts)
+
+
+@part
 def writers(folder: Path, counts: _Counts) -> bool:
     """Let many processes write at once."""
     _add(counts, trials=PROCESSES * TRIALS, **write_at_once(folder, PROCESSES, TRIALS))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from faults.invariants import check_acknowledged, check_complete, check_file, check_mirror
+from faults.invariants import check_acknowledged, check_complete, check_file, check_mirror, check_no_step_twice
 from faults.processes import start
 from faults.simulated_study import NAME, simulate
 
@@ -70,13 +70,14 @@ def kill_again_and_again(folder: Path, seed: int, *, limit: int) -> Crashed:
     assert check_complete(store, acknowledged) == reference, f"seed {seed}: another leaderboard"
     check_mirror(store)
     check_file(url)
+    check_no_step_twice(acknowledged)
     runs = [run for trial in store.load(NAME, details=False).trials for run in trial.runs]
     store.close()
     return Crashed(kills, sum(run.attempt for run in runs), len(runs))
 
 
 def _wait_for_news(driver: BaseProcess, acknowledged: Path) -> None:
-    """Wait until the driver has begun or ended one more run, or has ended itself."""
+    """Wait until the driver has begun, gone on with or ended one more run, or has ended itself."""
     before = acknowledged.stat().st_size if acknowledged.exists() else 0
     while driver.is_alive() and (not acknowledged.exists() or acknowledged.stat().st_size == before):
         driver.join(0.005)

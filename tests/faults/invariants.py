@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import optuna
-from faults.simulated_study import FAILS, METHODS, NAME
+from faults.simulated_study import FAILS, METHODS, NAME, kept_folder
 from sqlalchemy import make_url
 
 from unipelt_search.records.history import RunState, StudyRecord, StudyState
@@ -36,6 +36,13 @@ def check_acknowledged(record: StudyRecord, acknowledged: Path) -> None:
         assert indices == list(range(len(indices)))
 
 
+def check_no_step_twice(acknowledged: Path) -> None:
+    """What a run had kept before its driver was killed is not done again."""
+    lines = acknowledged.read_text(encoding="utf-8").splitlines() if acknowledged.exists() else []
+    steps = Counter((run_id, what) for what, run_id, *_ in map(str.split, lines) if what.startswith("step-"))
+    assert {step: count for step, count in steps.items() if count > 1} == {}, "a kept step was done twice"
+
+
 def check_complete(store: StudyStore, acknowledged: Path) -> str:
     """Check everything of a study that has ended; returns the hash of its leaderboard and of all that it rests on."""
     record = store.load(NAME)
@@ -47,6 +54,7 @@ def check_complete(store: StudyStore, acknowledged: Path) -> str:
     assert failed == [FAILS]
     assert sum(run.state is RunState.COMPLETE for run in runs) == len(runs) - 1
     assert store.leases.owners(record.id) == frozenset()
+    assert not (kept_folder(acknowledged) / "running").exists(), "a finished run has left its state"
     rows = [
         (trial.number, trial.method, trial.spec.content_hash(), trial.phase, trial.state, trial.value,
          [(run.seed_index, run.result) for run in trial.runs])

@@ -4,6 +4,7 @@
 
 It loads neither torch nor pandas nor Ray, so that a crash test takes about a second. Whatever the driver has
 acknowledged is written to a file of its own, which outlives a kill and is compared with the database afterwards.
+The state of a run is an empty folder per step; a run goes on behind the last one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from unipelt_search import failpoints
 from unipelt_search.errors import NoUsableTrialError, StudyExistsError, UnipeltError
 from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
-from unipelt_search.search.driver import FINISHED, Assignment, Driver
+from unipelt_search.search.assignment import Assignment
+from unipelt_search.search.driver import FINISHED, Driver
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import LoraSpec, RunSpec, TrainingSpec, TrialSpec
@@ -31,6 +33,8 @@ ABSENT = "prefix"
 TRIALS, SEEDS = 7, 2
 FAILS = ("bitfit", 1)
 """The method and the confirm seed of the one run that always fails."""
+HUNGRY = ("lora", 1)
+"""The method and the confirm seed of the one run that runs out of memory when it takes whole batches."""
 STEPS = 2
 STEP_SECONDS = 0.02
 FAILED = 7
@@ -105,7 +109,8 @@ def simulate(
         store.set_state(study, StudyState.RUNNING)
         store.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason="It cannot be attached."))
         store.add_notice(study, f"{ABSENT} was left out.")
-        with Driver(store, name, workers=workers, lease_seconds=lease_seconds) as driver:
+        kept = kept_folder(acknowledged)
+        with Driver(store, name, workers=workers, lease_seconds=lease_seconds, checkpoints=kept) as driver:
             if _work(driver, acknowledged, workers, step_seconds, interrupt_after):
                 driver.conclude()
             else:
@@ -116,6 +121,11 @@ def simulate(
         sys.exit(3 if isinstance(error, NoUsableTrialError) else FAILED)
     finally:
         failpoints.arm("")
+
+
+def kept_folder(acknowledged: Path) -> Path:
+    """Return where the runs of a study keep their states."""
+    return acknowledged.with_name(f"kept-{acknowledged.name}")
 
 
 def delete(url: str, *, faults: str = "") -> None:
@@ -158,22 +168,45 @@ def _work(driver: Driver, acknowledged: Path, workers: int, step_seconds: float,
             if started == interrupt_after:
                 return False
             started += 1
-            busy[assignment.run_id] = (assignment, 0)
+            busy[assignment.run_id] = (assignment, _steps_kept(assignment))
             _tell(acknowledged, "began", assignment)
         time.sleep(step_seconds)
         for run_id, (assignment, step) in list(busy.items()):
             if step < STEPS:
                 busy[run_id] = (assignment, step + 1)
-                driver.on_evaluation(run_id, assignment.attempt, _evaluation(assignment.run, step))
+                kept = _keep(assignment, step)
+                _tell(acknowledged, f"step-{step}", assignment)
+                driver.on_evaluation(
+                    run_id, assignment.attempt, _evaluation(assignment.run, step), checkpoint=str(kept)
+                )
                 continue
             del busy[run_id]
             _end(driver, assignment, acknowledged)
     return True
 
 
+def _steps_kept(assignment: Assignment) -> int:
+    """Return how many steps of a run its attempts so far have kept."""
+    folder = assignment.progress
+    return len({path.name.partition("-")[2] for path in folder.iterdir()}) if folder and folder.is_dir() else 0
+
+
+def _keep(assignment: Assignment, step: int) -> Path:
+    assert assignment.progress is not None
+    folder = assignment.progress / f"{assignment.attempt:04d}-{step:09d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _end(driver: Driver, assignment: Assignment, acknowledged: Path) -> None:
-    run = assignment.run
-    fails = run.confirm and run.trial.method == FAILS[0] and run.seeds == run_seeds(driver.record.spec.seed, FAILS[1])
+    run, seed = assignment.run, driver.record.spec.seed
+    fails, hungry = (
+        run.confirm and run.trial.method == method and run.seeds == run_seeds(seed, index)
+        for method, index in (FAILS, HUNGRY)
+    )
+    if hungry and assignment.micro_batch is None:
+        driver.on_error(assignment.run_id, assignment.attempt, "No memory.", memory=True)
+        return
     if fails:
         driver.on_error(assignment.run_id, assignment.attempt, "The loss is no number.")
     else:

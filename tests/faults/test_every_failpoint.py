@@ -11,7 +11,7 @@ import pytest
 from faults.crash import undisturbed
 from faults.invariants import check_acknowledged, check_complete, check_file, check_mirror
 from faults.processes import run
-from faults.simulated_study import FAILED, NAME, delete, simulate
+from faults.simulated_study import FAILED, NAME, delete, kept_folder, simulate
 
 from unipelt_search.records.history import RunState
 from unipelt_search.storage.store import StudyStore
@@ -115,6 +115,7 @@ def test_a_fault_happens_and_the_study_recovers(
         if store.find(NAME):
             store.delete_study(NAME)
         acknowledged.unlink()
+        shutil.rmtree(kept_folder(acknowledged), ignore_errors=True)
     simulate(url, acknowledged, step_seconds=0.0, **SMALL)
     assert check_complete(store, acknowledged) == reference
     check_mirror(store)

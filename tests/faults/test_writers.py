@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,19 @@ def test_drivers_share_a_study_while_some_are_killed(tmp_path: Path) -> None:
     share(tmp_path, drivers=3, trials=9, kills=5)
 
 
+def stop(pid: int, database: Path) -> None:
+    """Stop a process at a moment at which it holds no lock, which would last as long as the stop."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(database, timeout=0.2)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+            return
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
+
+
 def test_a_stopped_driver_loses_its_run_and_drops_its_answer(tmp_path: Path) -> None:
     url, told = f"sqlite:///{tmp_path}/s.db", tmp_path / "told"
     named = {"trials": 4, "seeds": 1, "lease_seconds": 0.3}
@@ -33,9 +48,11 @@ def test_a_stopped_driver_loses_its_run_and_drops_its_answer(tmp_path: Path) -> 
     while not told.exists() or "began" not in told.read_text():
         slow.join(0.01)
     assert slow.pid is not None
-    os.kill(slow.pid, signal.SIGSTOP)  # a laptop that sleeps
-    simulate(url, told, step_seconds=0.0, **named)
-    os.kill(slow.pid, signal.SIGCONT)
+    try:
+        stop(slow.pid, tmp_path / "s.db")  # a laptop that sleeps
+        simulate(url, told, step_seconds=0.0, **named)
+    finally:
+        os.kill(slow.pid, signal.SIGCONT)
     slow.join()
     assert slow.exitcode == 0
     store = StudyStore.open(url)

@@ -48,3 +48,15 @@ def test_pooled_vectors_and_a_rate_of_zero() -> None:
     x = torch.randn(4, 10)
     assert torch.equal(dropped(x, keys_of(1, rate=0.0)), x)
     assert dropped(x, keys_of(1)).shape == x.shape
+
+
+def test_rows_in_a_pass_of_their_own_are_dropped_as_in_the_whole_batch() -> None:
+    seeds, rates = (1, 2), torch.tensor([0.3, 0.5])
+    whole = DropoutKeys.of_step(seeds, [4, 4], rates)
+    part = DropoutKeys.of_step(seeds, [4, 4], rates, first_row=3)
+    x = torch.ones(2, 5, 6, 40)  # two slots of five rows
+    dropped_whole = whole.drop(x.flatten(0, 1), site_key("a")).view(x.shape)
+    dropped_part = part.drop(x[:, 3:].flatten(0, 1), site_key("a")).view(2, 2, 6, 40)
+    assert torch.equal(dropped_part, dropped_whole[:, 3:])
+    own = part.drop(x[:, 3:].flatten(0, 1), site_key("a"), torch.zeros(2))
+    assert torch.equal(own, torch.ones(4, 6, 40))

@@ -12,8 +12,10 @@ from sqlalchemy import update
 from unipelt_search.errors import NoUsableTrialError
 from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.records.results import EvaluationRow
+from unipelt_search.search.assignment import Assignment
 from unipelt_search.search.driver import EQUAL_FAILURES, FINISHED, Driver
 from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.study import MachineSpec
 from unipelt_search.specs.variants import Variant
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.storage.tables import AttemptRow
@@ -387,3 +389,142 @@ def test_with_folds_every_confirm_run_has_a_fold_and_seeds_of_its_own(store, spe
     assert [a.run.ablation for a in done] == [a.checkpoint is not None for a in done]
     runs = [(run.seed_index, run.fold) for run in store.load("toy").trials[0].runs]
     assert runs == [(0, 0), *((repeat, fold) for repeat in (1, 2) for fold in range(1, 6))]
+
+
+ROW = EvaluationRow(step=5, epoch=1.0, train_loss=0.5, value=0.5, seconds=10.0)
+
+
+def keep(assignment: Assignment, step: int = 5) -> Path:
+    """Write down a state, as a worker does."""
+    folder = assignment.progress / f"{assignment.attempt:04d}-{step:09d}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_run_goes_on_from_where_its_newest_state_is_wherever_the_study_writes_now(store, create, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    first = Driver(store, "toy", workers=1, checkpoints=tmp_path / "a")
+    run = first.next_run()
+    assert run.progress == tmp_path / "a" / "running" / run.run_id
+    kept = keep(run)
+    first.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(kept))
+    first.interrupt()
+    for attempt in (2, 3):  # the second attempt ends before it has written anything
+        driver = Driver(store, "toy", workers=1, checkpoints=tmp_path / "b")
+        again = driver.next_run()
+        assert (again.run_id, again.attempt, again.progress) == (run.run_id, attempt, kept.parent)
+        driver.interrupt()
+    assert Driver(store, "toy", workers=1).next_run().progress is None
+
+
+def test_a_finished_or_failed_run_leaves_no_state(store, create, result, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    driver = Driver(store, "toy", workers=2, checkpoints=tmp_path)
+    done, failed = driver.next_run(), driver.next_run()
+    keep(done)
+    keep(failed)
+    driver.on_result(done.run_id, done.attempt, result(0.5))
+    assert not done.progress.exists()
+    driver.on_error(failed.run_id, failed.attempt, "the loss is no number")
+    assert not (tmp_path / "running").exists()
+
+
+def test_states_that_a_dead_driver_left_of_finished_runs_are_removed(store, create, result, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    first = Driver(store, "toy", workers=2, checkpoints=tmp_path)
+    done, under_way = first.next_run(), first.next_run()
+    first.on_result(done.run_id, done.attempt, result(0.5))
+    keep(done)
+    keep(under_way)
+    expire_leases(store)
+    driver = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    assert (done.progress.exists(), under_way.progress.exists()) == (False, True)
+    keep(done)  # by a worker that was held up
+    work(driver, result)
+    driver.conclude()
+    assert not (tmp_path / "running").exists()
+
+
+def test_a_run_that_another_driver_has_taken_keeps_its_state(store, create, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    slow = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    run = slow.next_run()
+    kept = keep(run)
+    slow.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(kept))
+    expire_leases(store)
+    other = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    assert other.next_run().progress == kept.parent
+    slow.on_error(run.run_id, run.attempt, "no memory", memory=True)
+    assert kept.exists()
+
+
+def test_the_first_state_that_cannot_be_kept_becomes_a_notice(store, create, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    shown = []
+    driver = Driver(store, "toy", workers=1, watch=shown.append, checkpoints=tmp_path)
+    run = driver.next_run()
+    for step, problem in ((5, "No room for 12.0 MB."), (6, "No room for 12.1 MB.")):
+        driver.on_evaluation(run.run_id, run.attempt, ROW.model_copy(update={"step": step}), problem=problem)
+    assert store.load("toy").notices == ("No room for 12.0 MB.",)
+    assert [progress.event for progress in shown].count("No room for 12.0 MB.") == 1
+
+
+def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, create, result, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    shown = []
+    driver = Driver(store, "toy", workers=1, watch=shown.append, checkpoints=tmp_path)
+    run = driver.next_run()
+    kept = keep(run)
+    driver.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(kept))
+    driver.on_error(run.run_id, run.attempt, "CUDA out of memory", memory=True)
+    again = driver.next_run()
+    assert shown[-1].event == "trial 0 head (screen) goes on"
+    assert (again.run_id, again.attempt, again.micro_batch, again.progress) == (run.run_id, 2, 8, kept.parent)
+    sentence = (
+        "trial 0 head (screen) is done again with half of the rows at a time, which changes nothing but rounding: "
+        "CUDA out of memory"
+    )
+    assert store.load("toy").notices == (sentence,)
+    assert sentence in {progress.event for progress in shown}
+    driver.on_result(again.run_id, again.attempt, result(0.5))
+    assert store.load("toy").trials[0].value == 0.5
+
+
+def test_a_second_want_of_memory_fails_the_run_even_under_another_driver(store, create, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    first = Driver(store, "toy", workers=1)
+    run = first.next_run()
+    first.on_error(run.run_id, run.attempt, "CUDA out of memory", memory=True)
+    first.next_run()
+    first.interrupt()
+    driver = Driver(store, "toy", workers=1)
+    again = driver.next_run()
+    assert (again.attempt, again.micro_batch) == (3, 8)
+    driver.on_error(again.run_id, again.attempt, "CUDA out of memory, again", memory=True)
+    failed = store.load("toy").trials[0].runs[0]
+    assert (failed.state, failed.error) == (RunState.FAILED, "CUDA out of memory, again")
+
+
+def test_a_run_that_hangs_fails_and_the_study_goes_on(store, create, result, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    clock, machine = Time(), MachineSpec(silence_seconds=20.0)
+    driver = Driver(store, "toy", workers=2, checkpoints=tmp_path, machine=machine, now=clock)
+    hangs, works = driver.next_run(), driver.next_run()
+    for run in (hangs, works):
+        driver.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(keep(run)))
+    clock.now = 15.0
+    driver.on_evaluation(works.run_id, works.attempt, ROW.model_copy(update={"step": 6}))
+    assert driver.fail_overdue() == []
+    clock.now = 25.0
+    assert driver.fail_overdue() == [hangs]
+    assert driver.fail_overdue() == []
+    failed = store.load("toy").trials[0].runs[0]
+    assert failed.state is RunState.FAILED
+    assert failed.error.startswith("timeout: ")
+    assert not hangs.progress.exists()
+    driver.on_result(hangs.run_id, hangs.attempt, result(0.9))
+    assert store.load("toy").trials[0].value is None, "a late answer is dropped"
+    driver.on_result(works.run_id, works.attempt, result(0.5))
+    work(driver, result)
+    driver.conclude()
+    assert store.load("toy").state is StudyState.COMPLETE

@@ -9,14 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ray.exceptions import OutOfMemoryError
+from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.tune.search import Searcher
 
 from unipelt_search.errors import MachineError, RequestError, StorageError
 from unipelt_search.records.results import EvaluationRow
 from unipelt_search.search import executor
+from unipelt_search.search.assignment import Assignment
 from unipelt_search.search.capacity import Capacity
-from unipelt_search.search.driver import FINISHED, Assignment
+from unipelt_search.search.driver import FINISHED
 from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, MachineSpec, SpaceSpec
@@ -29,6 +30,7 @@ class FakeDriver:
     def __init__(self, *answers) -> None:
         self.answers, self.heard = list(answers), []
         self.given_back: list[int] = []
+        self.overdue: list[Assignment] = []
 
     def next_run(self):
         answer = self.answers.pop(0)
@@ -40,29 +42,36 @@ class FakeDriver:
         assert "ran out of memory" in sentence
         self.given_back.append(workers)
 
-    def on_evaluation(self, *given) -> None:
-        self.heard.append(("evaluation", *given))
+    def fail_overdue(self) -> list[Assignment]:
+        return self.overdue
+
+    def on_evaluation(self, *given, **named) -> None:
+        self.heard.append(("evaluation", *given, named))
 
     def on_result(self, *given) -> None:
         self.heard.append(("result", *given))
 
-    def on_error(self, *given) -> None:
-        self.heard.append(("error", *given))
+    def on_error(self, *given, memory: bool) -> None:
+        self.heard.append(("error", *given, memory))
 
 
 @pytest.fixture
 def assignment(tmp_path: Path) -> Assignment:
     run = RunSpec(trial=published("lora", SpaceSpec(), 100)[0], seeds=run_seeds(0, 0))
-    return Assignment(run_id="r1", attempt=2, run=run, label="trial 0 lora (screen)", checkpoint=tmp_path / "weights")
+    return Assignment(
+        run_id="r1", attempt=2, run=run, label="trial 0 lora (screen)", checkpoint=tmp_path / "weights",
+        progress=tmp_path / "running" / "r1", micro_batch=8,
+    )  # fmt: skip
 
 
-def test_assignments_become_configurations(assignment) -> None:
+def test_assignments_become_configurations(assignment, tmp_path: Path) -> None:
     bridge = executor._Bridge(FakeDriver(assignment, None, FINISHED))
     searcher = executor._Assigner(bridge)
     config = searcher.suggest("t1")
     assert (config["run_id"], config["attempt"]) == ("r1", 2)
     assert RunSpec.model_validate_json(config["run"]) == assignment.run
     assert Path(config["checkpoint"]).is_absolute()
+    assert (config["progress"], config["micro_batch"]) == (str(tmp_path / "running" / "r1"), 8)
     assert searcher.suggest("t2") is None
     assert searcher.suggest("t3") == Searcher.FINISHED
 
@@ -73,14 +82,35 @@ def test_answers_reach_the_driver(result) -> None:
     trial = SimpleNamespace(config=CONFIG, get_pickled_error=lambda: None)
     row = EvaluationRow(step=1, epoch=0.1, train_loss=None, value=0.5, seconds=1.0)
     done = result(0.5)
-    listener.on_trial_result(0, [], trial, {"kind": "evaluation", "record": row.model_dump_json()})
+    kept = {"checkpoint": "/kept/1", "problem": None}
+    listener.on_trial_result(0, [], trial, {"kind": "evaluation", "record": row.model_dump_json(), **kept})
     listener.on_trial_result(0, [], trial, {"kind": "result", "record": done.model_dump_json()})
-    listener.on_trial_result(0, [], trial, {"kind": "error", "message": "no memory"})
+    listener.on_trial_result(0, [], trial, {"kind": "error", "message": "no memory", "memory": True})
     listener.on_trial_error(0, [], trial)
     assert driver.heard[:3] == [
-        ("evaluation", "r1", 2, row), ("result", "r1", 2, done), ("error", "r1", 2, "no memory"),
+        ("evaluation", "r1", 2, row, kept), ("result", "r1", 2, done), ("error", "r1", 2, "no memory", True),
     ]  # fmt: skip
     assert driver.heard[3][3].startswith("The worker process ended while it trained this run")
+    assert driver.heard[3][4], "a worker that was killed is taken for want of memory"
+    fault = RayTaskError("step", "", ValueError("a fault of ours"))
+    listener.on_trial_error(0, [], SimpleNamespace(config=CONFIG, get_pickled_error=lambda: fault))
+    assert driver.heard[4] == ("error", "r1", 2, "ValueError: a fault of ours", False)
+
+
+def test_only_the_worker_of_an_overdue_run_is_ended(assignment, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(executor.ray, "kill", ended.append)
+    driver = FakeDriver()
+    trials = [
+        SimpleNamespace(config={"run_id": run, "attempt": attempt}, temporary_state=SimpleNamespace(ray_actor=actor))
+        for run, attempt, actor in (("r1", 1, "old"), ("r1", 2, "hangs"), ("r2", 2, "works"), ("r1", 2, None))
+    ]
+    listener = executor._Listener(executor._Bridge(driver))
+    listener.on_step_begin(0, trials)
+    assert ended == []
+    driver.overdue = [assignment]
+    listener.on_step_begin(1, trials)
+    assert ended == ["hangs"]
 
 
 def test_a_worker_that_ends_with_the_study_has_not_failed() -> None:

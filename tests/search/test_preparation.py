@@ -7,13 +7,19 @@ import pytest
 
 import tiny
 from unipelt_search.errors import BackboneError, MachineError, RequestError
+from unipelt_search.records.results import RunResult
 from unipelt_search.search import preparation
 from unipelt_search.search.preparation import prepare
+from unipelt_search.search.space import largest, published
 from unipelt_search.specs.methods import DEFAULT_METHODS
+from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
+from unipelt_search.specs.trial import RunSpec
 from unipelt_search.specs.variants import Variant
 from unipelt_search.tasks.load import load_task
+from unipelt_search.training.checkpoint import RunCheckpoints
 from unipelt_search.training.timing import RunTiming
+from unipelt_search.training.train import train_events
 
 
 @pytest.fixture
@@ -126,3 +132,20 @@ def test_what_is_far_too_slow_is_left_out(asked: StudySpec, monkeypatch: pytest.
     assert limited(3.0).dropped == ()  # rough timing: the verdict looks again
     with pytest.raises(RequestError, match=r"in reach of a method; got 0.1, and the fastest, head, took 1.00 ms"):
         limited(0.1)
+
+
+# On so narrow a model the largest LoRA and adapters cannot be attached: there the published settings are the most.
+@pytest.mark.parametrize("method", ["head", "lora", "unipelt_pl", "prefix", "fine_tuning"])
+def test_no_run_keeps_more_than_was_estimated(asked: StudySpec, method: str, tmp_path: Path) -> None:
+    space = SpaceSpec(methods=(method,), steps=4, evaluations=4)
+    ready, backbone = prepare(changed(asked, space=space), load_task(asked.task, 0))
+    trial = largest(method, space, 36) if method == "prefix" else published(method, space, 36)[0]
+    run = RunSpec(trial=trial, seeds=run_seeds(0, 1), confirm=True)
+    *_, result = train_events(run, backbone, ready.encoded, progress=RunCheckpoints(tmp_path / "kept", "r", 1))
+    sizes = [path.stat().st_size for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    estimate = ready.checkpoint_bytes(backbone)
+    assert len(sizes) == 4
+    assert 3 * sum(sizes) / 2 <= estimate, "two are there, and a third one while it is written"
+    assert isinstance(result, RunResult)
+    assert estimate <= 3 * (16 * 1.1 * result.costs.trained_parameters + 1.2 * 2**20), "and not much more"
+    assert ready.plan(backbone).checkpoint_bytes == estimate

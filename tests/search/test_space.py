@@ -3,10 +3,11 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from unipelt_search.search.space import configured, parameters_of, published, steps_for, suggest
+from unipelt_search.search.space import configured, largest, parameters_of, published, steps_for, suggest
 from unipelt_search.specs.hyperparameters import LEARNING_RATES
 from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
 from unipelt_search.specs.study import SpaceSpec
+from unipelt_search.specs.trial import config_of
 from unipelt_search.specs.variants import Variant
 
 SPACE = SpaceSpec(batch_size=16)
@@ -99,3 +100,13 @@ def test_a_users_configuration_is_completed_with_the_published_settings() -> Non
     shifted = Variant.model_validate({"name": "shifted", "method": "prefix", "prefix": {"position_shift": True}})
     base = published("prefix", SPACE, 400)[0]
     assert configured(shifted, SPACE, 400).prefix == base.prefix.model_copy(update={"position_shift": True})
+
+
+@pytest.mark.parametrize("method", TRAINED_METHODS)
+def test_no_draw_trains_more_units_than_the_largest_configuration(method: str) -> None:
+    units = ("lora.rank", "adapter.bottleneck", "parallel_adapter.bottleneck", "prefix.length", "prefix.mlp")
+    most = config_of(largest(method, SPACE, 100))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(50):
+        drawn = config_of(suggest(study.ask(), method, SPACE, 100))
+        assert all((drawn[name] or 0) <= most[name] for name in units if name in drawn)

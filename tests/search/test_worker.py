@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import torch
 
 import tiny
 from unipelt_search.errors import DivergedError
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search import worker
-from unipelt_search.search.worker import RunWorker, one_line
+from unipelt_search.search.worker import RunWorker, is_out_of_memory, one_line
 from unipelt_search.specs.study import BackboneSpec
+from unipelt_search.training import train
 
 
 @pytest.fixture
@@ -38,9 +41,12 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator:
     return build
 
 
-def config(method: str, checkpoint: str | None = None, **training) -> dict:
+def config(method: str, attempt: int = 1, progress: Path | None = None, **training) -> dict:
     run = tiny.tiny_run(tiny.tiny_trial(method, **training))
-    return {"run_id": "r", "attempt": 1, "run": run.model_dump_json(), "checkpoint": checkpoint}
+    return {
+        "run_id": "r", "attempt": attempt, "run": run.model_dump_json(), "checkpoint": None,
+        "progress": str(progress) if progress else None, "micro_batch": None,
+    }  # fmt: skip
 
 
 def drain(made: RunWorker) -> list[dict]:
@@ -90,10 +96,65 @@ def test_a_failing_run_is_an_answer_and_the_next_one_trains(make, monkeypatch: p
     with monkeypatch.context() as patch:
         patch.setattr(worker, "train_events", diverge)
         assert made.step() == {
-            "kind": "error", "message": "The loss is no finite number after 3 steps.", "done": True,
+            "kind": "error", "message": "The loss is no finite number after 3 steps.", "memory": False, "done": True,
         }  # fmt: skip
     made.reset_config(config("lora"))
     assert drain(made)[-1]["kind"] == "result"
+
+
+def test_a_run_goes_on_in_another_worker_and_says_where_its_state_is(make, tmp_path: Path) -> None:
+    undisturbed = drain(make("lora"))
+    first = make("lora")
+    first.reset_config(config("lora", progress=tmp_path))
+    answer = first.step()
+    assert (answer["checkpoint"], answer["problem"]) == (str(tmp_path / "0001-000000003"), None)
+    assert undisturbed[0]["checkpoint"] is None
+    first.cleanup()
+    second = make("head")
+    second.reset_config(config("lora", attempt=2, progress=tmp_path))
+    answers = drain(second)
+    assert [a["kind"] for a in answers] == ["evaluation", "result"]
+    assert answers[0]["checkpoint"] == str(tmp_path / "0002-000000006")
+    went_on, whole = (RunResult.model_validate_json(a[-1]["record"]) for a in (answers, undisturbed))
+    assert (went_on.tune, went_on.gates, went_on.steps) == (whole.tune, whole.gates, whole.steps)
+
+
+def test_a_state_that_cannot_be_kept_is_told_with_the_evaluation(make, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = make("lora")
+    made.reset_config(config("lora", progress=tmp_path / "file" / "r"))
+    answers = drain(made)
+    assert all(a["checkpoint"] is None and "could not be written" in a["problem"] for a in answers[:-1])
+    assert answers[-1]["kind"] == "result"
+
+
+@pytest.mark.parametrize(
+    ("error", "want"),
+    [
+        (MemoryError(), True),
+        (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("The size of tensor a (3) must match"), False),
+        (DivergedError("the loss must be finite"), False),
+    ],
+)
+def test_want_of_memory_is_told_from_other_faults(error: Exception, want: bool) -> None:
+    assert is_out_of_memory(error) == want
+
+
+def test_torchs_own_words_for_want_of_memory_are_known() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+
+
+def test_a_run_without_memory_says_so_and_lets_go_of_what_it_had(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make("lora")
+    made.step()
+    monkeypatch.setattr(train.Objective, "__call__", lambda *given: torch.empty(2**60, dtype=torch.uint8))
+    answer = made.step()
+    assert (answer["kind"], answer["memory"], answer["done"]) == ("error", True, True)
+    assert sum(len(module._forward_hooks) for module in made._backbone.model.modules()) == 0
 
 
 def test_foreign_errors_keep_their_type_and_stay_short() -> None:

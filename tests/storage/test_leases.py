@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import select, update
 
 from unipelt_search.errors import RunLostError, StorageError, StudyChangedError
-from unipelt_search.records.history import RunState, StudyState
+from unipelt_search.records.history import EarlierAttempts, RunState, StudyState
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.database import database_now
 from unipelt_search.storage.owners import new_owner
 from unipelt_search.storage.store import StudyStore
-from unipelt_search.storage.tables import AttemptRow
+from unipelt_search.storage.tables import AttemptRow, EvaluationTableRow
 
 
 @pytest.fixture
@@ -131,3 +131,62 @@ def test_a_trial_gets_the_number_that_was_expected_or_none(
     store.add_run(study, 0, "confirm", 1)
     with pytest.raises(StudyChangedError, match="has one of index 1"):
         store.add_run(study, 0, "confirm", 1)
+
+
+def attempts(store: StudyStore, run_id: str) -> list[tuple[object, ...]]:
+    with store._database.session() as session:
+        rows = session.scalars(select(AttemptRow).filter_by(run_id=run_id).order_by(AttemptRow.number)).all()
+        return [(row.state, row.error, row.checkpoint_path, row.checkpoint_step) for row in rows]
+
+
+def evaluated(store: StudyStore, run_id: str) -> list[int]:
+    with store._database.session() as session:
+        return sorted(session.scalars(select(EvaluationTableRow.step).filter_by(run_id=run_id)))
+
+
+def test_an_attempt_goes_on_from_the_checkpoint_of_the_one_before_and_keeps_the_evaluations_up_to_it(
+    store: StudyStore, study: str, waiting: list[str], run_result: Callable[..., RunResult]
+) -> None:
+    run, (first, second, third) = waiting[0], run_result().evaluations
+    attempt = store.start_run(run, "me")
+    store.record_evaluation(run, attempt, first, "/kept/1")
+    store.record_evaluation(run, attempt, second, "/kept/2")
+    store.record_evaluation(run, attempt, third)  # its state could not be kept
+    store.leases.leave(study, "me")
+    assert evaluated(store, run) == [first.step, second.step]
+    store.start_run(run, "you")
+    store.leases.leave(study, "you")
+    assert evaluated(store, run) == [first.step, second.step]
+    assert attempts(store, run) == [("interrupted", None, "/kept/2", second.step)] * 2
+    assert store.leases.earlier_attempts(run) == EarlierAttempts(failed=0, checkpoint="/kept/2")
+    assert store.leases.checkpoints(study) == {"/kept/2"}
+    store.finish_run(run, store.start_run(run, "me"), run_result())
+    assert evaluated(store, run) == [first.step, second.step, third.step]
+    assert store.leases.checkpoints(study) == frozenset()
+
+
+def test_without_a_checkpoint_an_interrupted_run_keeps_no_evaluation(
+    store: StudyStore, study: str, waiting: list[str], run_result: Callable[..., RunResult]
+) -> None:
+    attempt = store.start_run(waiting[0], "me")
+    for row in run_result().evaluations:
+        store.record_evaluation(waiting[0], attempt, row)
+    store.leases.leave(study, "me")
+    assert evaluated(store, waiting[0]) == []
+
+
+def test_a_failed_attempt_that_is_worth_another_one_leaves_the_run_waiting(
+    store: StudyStore, study: str, waiting: list[str], run_result: Callable[..., RunResult]
+) -> None:
+    run = waiting[0]
+    attempt = store.start_run(run, "me")
+    store.record_evaluation(run, attempt, run_result().evaluations[1], "/kept/2")
+    store.leases.retry(study, run, attempt, "no memory\x00", "It is done again.")
+    assert states(store)[0] is RunState.WAITING
+    assert attempts(store, run) == [("failed", "no memory\\x00", "/kept/2", 80)]
+    assert store.leases.earlier_attempts(run) == EarlierAttempts(failed=1, checkpoint="/kept/2")
+    with pytest.raises(RunLostError):
+        store.leases.retry(study, run, attempt, "no memory", "And again.")
+    assert store.load("first").notices == ("It is done again.",)
+    store.finish_run(run, store.start_run(run, "me"), run_result())
+    assert store.load("first").trials[0].runs[0].error is None

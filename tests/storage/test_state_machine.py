@@ -35,6 +35,7 @@ class ModelRun:
     expired: bool = False
     value: float | None = None
     evaluations: int = 0
+    failed: int = 0
 
 
 @dataclass
@@ -102,7 +103,7 @@ def machine_over(
             if self.expect(allowed, lambda: store.start_run(run_id, owner)) and run:
                 run.state, run.owner, run.expired, run.attempt = RunState.RUNNING, owner, False, run.attempt + 1
 
-        @rule(run_id=runs, late=st.integers(0, 1), how=st.sampled_from(["evaluation", "finish", "fail"]))
+        @rule(run_id=runs, late=st.integers(0, 1), how=st.sampled_from(["evaluation", "finish", "fail", "retry"]))
         def write(self, run_id: str, late: int, how: str) -> None:
             run = self.model.runs.get(run_id)
             attempt = run.attempt - late if run else 1
@@ -110,6 +111,7 @@ def machine_over(
                 "evaluation": lambda: store.record_evaluation(run_id, attempt, result().evaluations[0]),
                 "finish": lambda: store.finish_run(run_id, attempt, result(0.5)),
                 "fail": lambda: store.fail_run(run_id, attempt, "no memory"),
+                "retry": lambda: store.leases.retry(self.study, run_id, attempt, "no memory", "again"),
             }
             allowed = run is not None and run.state is RunState.RUNNING and not late
             if self.expect(allowed, calls[how]) and run:
@@ -117,6 +119,9 @@ def machine_over(
                     run.evaluations = 1
                 elif how == "finish":
                     run.state, run.value = RunState.COMPLETE, 0.5
+                elif how == "retry":
+                    run.failed += 1
+                    self.release([run])
                 else:
                     run.state = RunState.FAILED
 
@@ -180,6 +185,8 @@ def machine_over(
                 assert (stored.trial, stored.seed_index) == (run.trial, run.seed_index)
                 assert (stored.state, stored.attempt) == (run.state, run.attempt)
                 assert (stored.result.tune if stored.result else None) == run.value
+                failed = run.failed + (run.state is RunState.FAILED)
+                assert store.leases.earlier_attempts(run_id).failed == failed
                 if run.seed_index == 0:
                     ended = {RunState.COMPLETE: TrialState.COMPLETE, RunState.FAILED: TrialState.FAILED}
                     state = ended.get(run.state, TrialState.RUNNING)

@@ -92,6 +92,24 @@ def test_a_hub_dataset_is_read_with_its_label_names(hub: dict[tuple[str, str | N
     assert left_out == {"test": "its labels are not public"}
 
 
+def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | None], Any]) -> None:
+    whole = table(1, 0, 1, 0)
+    texts = ["text 0", " ", "text 2", None]
+    hub["o/n", None] = datasets.DatasetDict(train=whole.remove_columns("text").add_column("text", texts))
+    rows, left_out = read_hub("o/n", SPEC)
+    assert (rows["train"].texts, rows["train"].labels) == ((("text 0",), ("text 2",)), ("good", "good"))
+    assert rows["train"].places == ("row 1 of split train of o/n", "row 3 of split train of o/n")
+    assert left_out == {"train, row 2, 4": "a text is empty"}
+
+
+def test_a_parquet_file_keeps_what_stands_for_withheld_labels(tmp_path: Path) -> None:
+    for split, labels in (("train", [1, 0]), ("test", [-1, -1])):
+        table(*labels).to_parquet(tmp_path / f"{split}.parquet")
+    assert read_parquet(tmp_path / "test.parquet", SPEC).labels == ("-1", "-1")
+    raw = read_data(SPEC.model_copy(update={"data": str(tmp_path)}))
+    assert {name: rows.labels for name, rows in raw.splits.items()} == {"train": ("good", "bad")}
+
+
 def test_faults_of_a_hub_dataset_are_named(hub: dict[tuple[str, str | None], Any]) -> None:
     hub["o/n", None] = ValueError("Config name is missing.\nPick one of: ['a', 'b']")
     with pytest.raises(DataError, match=r"Pick one of: \['a', 'b'\].*written o/n:CONFIGURATION"):

@@ -85,6 +85,13 @@ def test_weights_are_those_of_the_drawn_rows_and_numbers_have_none() -> None:
         build_task(RawData("x", {"train": numbers(50)}), spec, 1)
 
 
+def test_a_test_split_that_is_not_used_decides_nothing() -> None:
+    raw = RawData("x", {"train": rows(*"ab" * 20), "validation": rows("a", "b"), "test": rows("0.5", "c")})
+    task = build_task(raw, SPEC.model_copy(update={"test": "validation", "allow_overlap": True}), 1)
+    assert (task.labels, task.test.labels, len(task.train)) == (("a", "b"), (0, 1), 32)
+    assert task.notices[0] == "The validation split of x is the test split; its own test split is not used."
+
+
 def test_overlap_is_refused_unless_it_is_allowed() -> None:
     raw = RawData("x", {"train": rows(*"ab" * 20), "validation": rows(*"ab" * 10), "test": rows("a", "b")})
     with pytest.raises(DataError, match=r"At most 10% of the validation rows .* got 20 of 20"):

@@ -69,6 +69,34 @@ def test_a_wrong_folder_is_refused(tmp_path: Path, names: tuple[str, ...], messa
         read(fill(tmp_path / "mine", *names))
 
 
+def test_a_split_whose_labels_are_withheld_counts_as_absent(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "mine", "train.csv", "dev.csv")
+    (folder / "test.csv").write_text("text,label\nx,-1\ny,-1\n")
+    raw = read(folder)
+    assert set(raw.splits) == {"train", "validation"}
+    assert raw.notices == ("Ignored in mine: test.csv; its labels are not public.",)
+    (folder / "test.csv").write_text("text,label\nx,-1\ny,0\n")
+    assert read(folder).splits["test"].labels == ("-1", "0")
+    (folder / "train.csv").write_text("text,label\nx,-1\ny,-1\n")  # for the check of the labels to refuse
+    assert read(folder).splits["train"].labels == ("-1", "-1")
+
+
+def test_of_two_development_sets_the_matched_one_is_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("validation_matched", "validation_mismatched")
+    raw = read(fill(tmp_path / "mnli", "train.csv", *(f"{name}.csv" for name in names)))
+    assert set(raw.splits) == {"train", "validation"}
+    assert raw.notices == ("Ignored in mnli: validation_mismatched.csv; the name says no split.",)
+    answer = dict.fromkeys(("train", *names), ROWS)
+    withheld = {"test_matched": "its labels are not public"}
+    monkeypatch.setattr(read_module, "read_hub", lambda name, spec: (answer, withheld))
+    raw = read("nyu-mll/glue:mnli")
+    assert set(raw.splits) == {"train", "validation"}
+    assert raw.notices == (
+        "Ignored in nyu-mll/glue:mnli: split test_matched; its labels are not public.",
+        "Ignored in nyu-mll/glue:mnli: split validation_mismatched; the name says no split.",
+    )
+
+
 def test_a_wrong_path_is_refused_with_what_is_near(tmp_path: Path) -> None:
     folder = fill(tmp_path / "mine", "train.csv", "notes.txt")
     with pytest.raises(DataError, match=r"is not there\. .*mine has: notes.txt, train.csv\. Did you mean 'train.csv'"):

@@ -22,3 +22,9 @@ def test_a_peak_that_has_passed_is_seen_and_a_new_meter_starts_lower() -> None:
         gc.enable()
     assert peak > start + 100
     assert later < peak - 100
+
+
+def test_a_peak_of_another_process_counts() -> None:
+    meter = PeakMemory(torch.device("cpu"))
+    meter.remember(1e7)
+    assert meter.megabytes() == 1e7

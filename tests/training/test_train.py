@@ -229,3 +229,17 @@ def test_a_run_of_a_fold_never_sees_the_labels_that_it_is_scored_on() -> None:
     assert {row.n for row in ours.gates if row.split == "tune"} == {8}
     assert ours.costs.examples_trained == 24
     assert ours.select == score_all(target, task.target.array(answers.labels), task.target.array(answers.predicted))
+
+
+@pytest.mark.parametrize("method", ["lora", "unipelt_apl", "fine_tuning"])
+def test_a_run_in_micro_batches_equals_the_run_in_whole_batches(method: str) -> None:
+    trial = tiny_trial(method, steps=12, batch_size=8, evaluations=3, dropout=0.2, learning_rate=1e-3)
+    *_, whole = train_events(tiny_run(trial, confirm=True), tiny_backbone(), tiny_task())
+    *_, parts = train_events(tiny_run(trial, confirm=True), tiny_backbone(), tiny_task(), micro_batch=4)
+    assert isinstance(whole, RunResult)
+    assert isinstance(parts, RunResult)
+    for one, other in zip(whole.evaluations, parts.evaluations, strict=True):
+        assert other.train_loss == pytest.approx(one.train_loss, abs=1e-4)
+        assert other.value == one.value
+    assert (parts.select, parts.test) == (whole.select, whole.test)
+    assert parts.costs.examples_trained == whole.costs.examples_trained

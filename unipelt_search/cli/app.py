@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from unipelt_search import __version__
-from unipelt_search.cli import delete_command, export_commands, read_commands, run_command
+from unipelt_search.cli import delete_command, export_commands, read_commands, run_command, suite_command
 from unipelt_search.cli.doctor import doctor_line
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM
 from unipelt_search.errors import MachineError, NoUsableTrialError, RequestError, StorageError, UnipeltError
@@ -32,6 +32,7 @@ for command in (
     run_command.demo,
     run_command.run,
     run_command.resume,
+    suite_command.suite,
     read_commands.report,
     read_commands.gates,
     read_commands.studies,

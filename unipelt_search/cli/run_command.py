@@ -152,12 +152,17 @@ def demo(
         _search(spec, storage=storage, out=out, quiet=quiet, as_json=as_json)
 
 
+def without_password(command: str) -> str:
+    """Return a command line without the passwords of its database URLs."""
+    return _PASSWORD.sub(r"\1:***@", command)
+
+
 def _search(spec: StudySpec, *, storage: str | None, out: Path | None, quiet: bool, as_json: bool) -> None:
     from unipelt_search import api
 
     out = out or Path("studies") / spec.name
     errors = Console(stderr=True)
-    command = _PASSWORD.sub(r"\1:***@", shlex.join([PROGRAM, *sys.argv[1:]]))
+    command = without_password(shlex.join([PROGRAM, *sys.argv[1:]]))
     study = None
     begun = False
     # SIGTERM announces that the machine is taken away; it ends a study as Ctrl-C does.
@@ -183,4 +188,4 @@ def _search(spec: StudySpec, *, storage: str | None, out: Path | None, quiet: bo
 
 def _resume_command(name: str, storage: str | None) -> str:
     words = [PROGRAM, "resume", name, *(["--storage", storage] if storage else [])]
-    return _PASSWORD.sub(r"\1:***@", shlex.join(words))
+    return without_password(shlex.join(words))

@@ -14,7 +14,7 @@ from unipelt_search.pelt.applicability import bias_modules
 from unipelt_search.pelt.attention import PrefixSite, Splice
 from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.bitfit import SlotBias
-from unipelt_search.pelt.dropout import hashed_dropout, site_key
+from unipelt_search.pelt.dropout import site_key
 from unipelt_search.pelt.gate import GateWeights, SlotGate
 from unipelt_search.pelt.head import POOLED, Head, SlotLinear, SlotNorm
 from unipelt_search.pelt.ia3 import SlotIa3
@@ -36,7 +36,7 @@ class DropoutSite:
     def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Drop features of ``(S·B, T, D)`` while training."""
         dropout = self.holder.now.dropout
-        return output if dropout is None else hashed_dropout(output, dropout.keys, self.key, dropout.rates)
+        return output if dropout is None else dropout.drop(output, self.key)
 
 
 class AttentionReader:

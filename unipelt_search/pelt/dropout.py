@@ -33,21 +33,28 @@ class DropoutKeys:
     """``(S,)`` int32, a hash of each run's dropout seed and step."""
     rates: Tensor
     """``(S,)``, the share of features dropped at the backbone's sites."""
+    first_row: int = 0
+    """Where in the batch the rows of this pass begin."""
 
     @classmethod
-    def of_step(cls, seeds: Sequence[int], steps: Sequence[int], rates: Tensor) -> DropoutKeys:
+    def of_step(cls, seeds: Sequence[int], steps: Sequence[int], rates: Tensor, *, first_row: int = 0) -> DropoutKeys:
         """Key one step.
 
         Args:
             seeds: Each run's dropout seed.
             steps: Each run's own step, counted from 0.
             rates: ``(S,)``, each run's dropout rate at the backbone's sites.
+            first_row: Where in the batch the rows of the pass begin.
 
         Returns:
             The keys, on the device of the rates.
         """
         keys = [derive_seed(seed, step) % 2**32 - 2**31 for seed, step in zip(seeds, steps, strict=True)]
-        return cls(torch.tensor(keys, dtype=torch.int32, device=rates.device), rates)
+        return cls(torch.tensor(keys, dtype=torch.int32, device=rates.device), rates, first_row)
+
+    def drop(self, x: Tensor, site: int, rates: Tensor | None = None) -> Tensor:
+        """Drop features of ``(S·B, T, D)`` or ``(S·B, D)`` at a site, at its own rates ``(S,)`` or the step's."""
+        return hashed_dropout(x, self.keys, site, self.rates if rates is None else rates, first_row=self.first_row)
 
 
 def _mix(x: Tensor) -> Tensor:
@@ -59,7 +66,7 @@ def _mix(x: Tensor) -> Tensor:
     return x
 
 
-def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor) -> Tensor:
+def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor, *, first_row: int = 0) -> Tensor:
     """Drop features and scale the kept ones by 1 / (1 - rate).
 
     Args:
@@ -67,6 +74,7 @@ def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor) -> Tensor:
         keys: ``(S,)`` int32, as in `DropoutKeys`.
         site: The site's key (`site_key`).
         rates: ``(S,)`` in [0, 1), each slot's rate.
+        first_row: Where in the batch the rows begin.
 
     Returns:
         The same shape as ``x``.
@@ -75,7 +83,9 @@ def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor) -> Tensor:
     rows, features = x.shape[0] // slots, x.shape[-1]
     positions = x.shape[1] if x.dim() == 3 else 1
     count = {"dtype": torch.int32, "device": x.device}
-    place = (torch.arange(rows, **count) * _ROW)[:, None] + (torch.arange(positions, **count) * _POSITION)[None, :]
+    place = (torch.arange(first_row, first_row + rows, **count) * _ROW)[:, None] + (
+        torch.arange(positions, **count) * _POSITION
+    )[None, :]
     start = _mix((keys ^ site)[:, None, None] + place[None])  # (S, B, T)
     bits = _mix(start[..., None] + torch.arange(features, **count) * _FEATURE)  # (S, B, T, D)
     # A uniform int32 lies below the threshold with probability `rate`.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unipelt_search.pelt.dropout import hashed_dropout, site_key
+from unipelt_search.pelt.dropout import site_key
 from unipelt_search.pelt.families import Family
 from unipelt_search.pelt.slots import StateHolder, add_per_slot, normal, ones, slot_matmul, slot_parameter, zeros
 
@@ -48,7 +48,7 @@ class SlotLinear(nn.Module):
         """Map ``(S·B, in)`` or ``(S·B, T, in)`` to the same with ``out`` features."""
         dropout = self.holder.now.dropout
         if dropout is not None:
-            x = hashed_dropout(x, dropout.keys, self.site, dropout.rates)
+            x = dropout.drop(x, self.site)
         result = slot_matmul(x, self.weight)
         return result if self.bias is None else add_per_slot(result, self.bias)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from unipelt_search.pelt.dropout import hashed_dropout, site_key
+from unipelt_search.pelt.dropout import site_key
 from unipelt_search.pelt.slots import (
     ForwardState,
     StateHolder,
@@ -80,7 +80,7 @@ class SlotLora(nn.Module):
     def update(self, x: Tensor, state: ForwardState, *, gated: bool = True) -> Tensor:
         """Compute ``f · B A x``: ``(S·B, T, in)`` → ``(S·B, T, out)``; ungated, f is alpha / rank or nothing."""
         if state.dropout is not None and self.drops:
-            x = hashed_dropout(x, state.dropout.keys, self.site, self.rates)
+            x = state.dropout.drop(x, self.site, self.rates)
         hidden = slot_matmul(x, self.down)  # (S·B, T, rank)
         factor = state.factor(self.offset, self.slope, self.layer, self.gate) if gated else self.offset
         return slot_matmul(scale_rows(hidden, factor), self.up)

@@ -123,6 +123,7 @@ class Pack(nn.Module):
         inputs: dict[str, Tensor],
         *,
         steps: Sequence[int] | None = None,
+        first_row: int = 0,
         recorder: Recorder | None = None,
         removed: frozenset[tuple[str, int | None]] = frozenset(),
     ) -> Tensor:
@@ -131,6 +132,7 @@ class Pack(nn.Module):
         Args:
             inputs: `input_ids` and `attention_mask` ``(S·B, T)``, slot-major, perhaps `token_type_ids`.
             steps: Each slot's own training step, which keys its dropout; None switches dropout off.
+            first_row: Where in each slot's batch its rows begin, which keys its dropout too.
             recorder: Who wants to see the gates.
             removed: (submodule, layer) pairs that act as if absent; layer None is all layers.
 
@@ -142,7 +144,7 @@ class Pack(nn.Module):
         """
         dropout = None
         if steps is not None and bool((self.rates > 0).any() or self._drops_elsewhere):
-            dropout = DropoutKeys.of_step(self.dropout_seeds, steps, self.rates)
+            dropout = DropoutKeys.of_step(self.dropout_seeds, steps, self.rates, first_row=first_row)
         tokens = inputs["attention_mask"].to(torch.float32)
         prefix = self.parts["prefix"].materialise() if "prefix" in self.parts else None
         state = ForwardState(self.slots, tokens, dropout, recorder, removed, prefix=prefix)

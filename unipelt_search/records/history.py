@@ -111,6 +111,15 @@ class RunRecord(Frozen):
     result: RunResult | None = None
 
 
+class EarlierAttempts(Frozen):
+    """What the attempts of a run have left for the next one."""
+
+    failed: int
+    """How many failed, each for want of memory."""
+    checkpoint: str | None
+    """Folder of the newest state that was kept; it may be gone."""
+
+
 class TrialRecord(Frozen):
     """One configuration tried in a study."""
 

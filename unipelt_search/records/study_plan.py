@@ -41,5 +41,7 @@ class StudyPlan(Frozen):
     """Runs of all phases."""
     seconds: float
     """Estimated wall-clock seconds, early stopping left out."""
+    checkpoint_bytes: int = 0
+    """What the checkpoints of the runs that train take on the disk at most, at a time."""
     left_out: tuple[DroppedMethod, ...]
     notices: tuple[str, ...]

@@ -27,11 +27,11 @@ def render_markdown(report: StudyReport) -> str:
     """
     metric, task = metric_name(report.task.metric), report.task
     parts = [
-        f"# {_plain(report.study.name)}",
-        f"**{_plain(report.verdict.sentence)}**",
-        *([_plain(report.verdict.power.sentence)] if report.verdict.power else []),
-        f"Task {_plain(task.name)} ({words.task_kind(task)}), backbone {_plain(report.study.backbone)}, metric "
-        f"{_plain(metric)}.",
+        f"# {plain_text(report.study.name)}",
+        f"**{plain_text(report.verdict.sentence)}**",
+        *([plain_text(report.verdict.power.sentence)] if report.verdict.power else []),
+        f"Task {plain_text(task.name)} ({words.task_kind(task)}), backbone {plain_text(report.study.backbone)}, metric "
+        f"{plain_text(metric)}.",
         *_leaderboard(report, metric),
         *_labels(report),
         *_gates(report),
@@ -48,7 +48,7 @@ def _leaderboard(report: StudyReport, metric: str) -> Iterator[str]:
     marks: dict[str | None, str] = {report.verdict.name: " (best)"}
     marks.update(dict.fromkeys(report.verdict.ties, " (tie)"))
     yield "## Leaderboard"
-    yield _table(
+    yield markdown_table(
         ("method", metric, "test", "difference to the best", "runs", "stored parameters", "ms per example"),
         (
             (
@@ -80,7 +80,7 @@ def _labels(report: StudyReport) -> Iterator[str]:
         return
     yield f"## Labels of {tables.method}"
     yield f"On the test rows, {tables.runs} confirmed runs together; the lowest F1 first."
-    yield _table(
+    yield markdown_table(
         ("label", "F1", "precision", "recall", "rows"),
         (
             (
@@ -100,8 +100,8 @@ def _gates(report: StudyReport) -> Iterator[str]:
     for (trial, method), rows in gates_frame(report).groupby(["trial", "method"], sort=False):
         pivot = rows.pivot_table(index="layer", columns="gate", values="mean", sort=False).sort_index()
         body = ([str(layer), *(f"{value:.3f}" for value in values)] for layer, values in pivot.iterrows())
-        yield f"## Gates of {_plain(str(method))}, trial {trial}"
-        yield _table(("layer", *map(str, pivot.columns)), body, numbers=range(1, len(pivot.columns) + 1))
+        yield f"## Gates of {plain_text(str(method))}, trial {trial}"
+        yield markdown_table(("layer", *map(str, pivot.columns)), body, numbers=range(1, len(pivot.columns) + 1))
 
 
 def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
@@ -109,14 +109,17 @@ def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
     if whole:
         yield "## Without a submodule"
         body = (
-            (_plain(row.name), row.submodule, words.score(row.value), words.drop(row), words.role(row)) for row in whole
+            (plain_text(row.name), row.submodule, words.score(row.value), words.drop(row), words.role(row))
+            for row in whole
         )
-        yield _table(("method", "without", metric, "change", "the submodule"), body, numbers=(2, 3))
+        yield markdown_table(("method", "without", metric, "change", "the submodule"), body, numbers=(2, 3))
 
 
 def _notices(report: StudyReport) -> Iterator[str]:
-    lines = [f"- {drop.method} was dropped in the {drop.phase} phase. {_plain(drop.reason)}" for drop in report.dropped]
-    lines += [f"- {_plain(notice)}" for notice in report.notices]
+    lines = [
+        f"- {drop.method} was dropped in the {drop.phase} phase. {plain_text(drop.reason)}" for drop in report.dropped
+    ]
+    lines += [f"- {plain_text(notice)}" for notice in report.notices]
     if lines:
         yield "## What to know"
         yield "\n".join(lines)
@@ -127,11 +130,21 @@ def _settings(report: StudyReport) -> Iterator[str]:
     if rows:
         yield "## Settings"
         header = ("setting", *(f"{row.name}, trial {row.trial}" for row in rows))
-        yield _table(header, ((name, *values) for name, values in settings), numbers=range(1, len(header)))
+        yield markdown_table(header, ((name, *values) for name, values in settings), numbers=range(1, len(header)))
 
 
-def _table(header: Sequence[str], body: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
-    lines = ["| " + " | ".join(map(_plain, cells)) + " |" for cells in (header, *body)]
+def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
+    """Write a table.
+
+    Args:
+        header: One text per column.
+        body: One text per column in every row; a user's texts among them are plain text.
+        numbers: The columns, counted from 0, that are set to the right.
+
+    Returns:
+        The table, without a line break at its end.
+    """
+    lines = ["| " + " | ".join(map(plain_text, cells)) + " |" for cells in (header, *body)]
     right = set(numbers)
     lines.insert(1, "|" + "|".join("---:" if column in right else "---" for column in range(len(header))) + "|")
     return "\n".join(lines)
@@ -142,6 +155,6 @@ def _code(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-def _plain(text: str) -> str:
-    """Keep a user's text from being read as Markdown or HTML."""
+def plain_text(text: str) -> str:
+    """Keep a user's text from being read as Markdown or HTML; it becomes one line."""
     return " ".join(_SPECIAL.sub(r"\\\g<0>", text).split())

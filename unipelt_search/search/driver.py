@@ -13,19 +13,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
 from unipelt_search.errors import NoUsableTrialError, RunLostError, StorageError, StudyChangedError
-from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialRecord, TrialState
+from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.search.assignment import Assignment, make_assignment
+from unipelt_search.search.checkpoint_folders import remove_finished, remove_run_folder
 from unipelt_search.search.heartbeat import Heartbeat
 from unipelt_search.search.plan import (
-    PRUNED,
     Clock,
     Decision,
     Finish,
@@ -35,10 +35,9 @@ from unipelt_search.search.plan import (
     Wait,
     next_step,
 )
+from unipelt_search.search.run_times import RunTimes
 from unipelt_search.search.snapshot import snapshot
-from unipelt_search.specs.methods import METHODS
-from unipelt_search.specs.seeds import run_number, run_seeds
-from unipelt_search.specs.trial import RunSpec
+from unipelt_search.specs.study import MachineSpec
 from unipelt_search.storage.leases import LEASE_SECONDS
 from unipelt_search.storage.owners import new_owner, shown_owner
 from unipelt_search.storage.store import StudyStore
@@ -61,19 +60,6 @@ class Ended(Enum):
 FINISHED: Final = Ended.FINISHED
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """One attempt of one run, for a worker."""
-
-    run_id: str
-    attempt: int
-    run: RunSpec
-    label: str
-    """For the progress line, for example ``trial 4 lora (tune)``."""
-    checkpoint: Path | None
-    """Where the run's weights are to be written, if anywhere."""
-
-
 class Driver:
     """Drives one study from its rows in the database; inside `with`, its leases are renewed.
 
@@ -88,6 +74,7 @@ class Driver:
         workers: int,
         watch: Watch | None = None,
         checkpoints: Path | None = None,
+        machine: MachineSpec | None = None,
         now: Callable[[], float] = time.monotonic,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
@@ -98,7 +85,9 @@ class Driver:
             name: A study that exists.
             workers: Runs at a time.
             watch: Is shown every snapshot.
-            checkpoints: Folder for the weights of each finalist's first confirm run.
+            checkpoints: Folder for the weights of each finalist's first confirm run, and for the states of the runs
+                that train; None keeps neither.
+            machine: How long a run may take and be silent; None sets no limit of its own.
             now: A clock in seconds.
             lease_seconds: How long a run stays with a driver that gives no sign of life.
         """
@@ -109,13 +98,15 @@ class Driver:
         self._counted = self._looked = now()
         self._share = 1.0
         self._running: dict[str, Assignment] = {}
-        self._began: dict[str, float] = {}
-        self._run_seconds: dict[str, float] = {}
+        limits = machine or MachineSpec()
+        self._times = RunTimes(now, limits.run_seconds, limits.silence_seconds)
         self._failures: list[str] = []
+        self._noted_problem = False
         self._record = store.load(name, details=False)
         store.leases.release_dead(self._record.id)
         store.repair_mirror(self._record.id)
         self._reload()
+        remove_finished(checkpoints, self._record)
 
     def __enter__(self) -> Self:
         """Begin to renew the leases, and say who else works on the study."""
@@ -178,23 +169,36 @@ class Driver:
             except StudyChangedError:
                 self._reload()
 
-    def on_evaluation(self, run_id: str, attempt: int, row: EvaluationRow) -> None:
+    def on_evaluation(
+        self,
+        run_id: str,
+        attempt: int,
+        row: EvaluationRow,
+        *,
+        checkpoint: str | None = None,
+        problem: str | None = None,
+    ) -> None:
         """Keep an evaluation of a running run.
 
         Args:
             run_id: The run.
             attempt: Its attempt.
             row: What was measured.
+            checkpoint: Where the run's state was kept behind it, if anywhere.
+            problem: Why it could not be kept; the first one becomes a notice.
         """
         if not self._holds(run_id, attempt):
             return
         try:
-            self._store.record_evaluation(run_id, attempt, row)
+            self._store.record_evaluation(run_id, attempt, row, checkpoint)
         except RunLostError:
             self._lose(run_id)
             return
-        self._began[run_id] = self._now() - row.seconds  # leaves out how long a cold worker took to start
+        self._times.hear(run_id, row.seconds)
         self._publish(f"{self._running[run_id].label}: {row.value:.3f} at step {row.step}")
+        if problem is not None and not self._noted_problem:
+            self._noted_problem = True
+            self._note(problem)
 
     def on_result(self, run_id: str, attempt: int, result: RunResult) -> None:
         """Keep the result of a run.
@@ -212,31 +216,50 @@ class Driver:
             self._lose(run_id)
             return
         self._failures.clear()
-        self._run_seconds[run_id] = self._now() - self._began[run_id]
-        label = self._running.pop(run_id).label
+        self._times.finish(run_id)
+        label = self._drop(run_id)
         self._reload()
         score = result.select[self._record.task.metric] if result.select else result.tune
         self._publish(f"{label} scored {score:.3f}")
 
-    def on_error(self, run_id: str, attempt: int, message: str) -> None:
+    def on_error(self, run_id: str, attempt: int, message: str, *, memory: bool = False) -> None:
         """Keep the failure of a run; the study goes on.
 
         Args:
             run_id: The run.
             attempt: Its attempt.
             message: The cause, one line.
+            memory: Whether want of memory is the cause, for which a run is done again once, with half of the rows at
+                a time.
         """
         if not self._holds(run_id, attempt):
             return  # its worker died after it had answered
+        assignment = self._running[run_id]
+        again = memory and assignment.micro_batch is None
+        event = f"{assignment.label} failed: {message}"
         try:
-            self._store.fail_run(run_id, attempt, message)
+            if again:
+                why = "is done again with half of the rows at a time, which changes nothing but rounding"
+                event = f"{assignment.label} {why}: {message}"
+                self._store.leases.retry(self._record.id, run_id, attempt, message, event)
+                self._running.pop(run_id)
+            else:
+                self._store.fail_run(run_id, attempt, message)
+                self._failures.append(message)
+                self._drop(run_id)
         except RunLostError:
             self._lose(run_id)
             return
-        self._failures.append(message)
-        label = self._running.pop(run_id).label
         self._reload()
-        self._publish(f"{label} failed: {message}")
+        self._publish(event)
+
+    def fail_overdue(self) -> list[Assignment]:
+        """Let runs fail that take too long or give no sign; returns them, because their workers must be ended."""
+        late = self._times.overdue(self._running)
+        assignments = [self._running[run_id] for run_id in late]
+        for assignment in assignments:
+            self.on_error(assignment.run_id, assignment.attempt, late[assignment.run_id])
+        return assignments
 
     def tell(self, sentence: str) -> None:
         """Show a sentence to whoever watches, beside how far the study is."""
@@ -261,9 +284,7 @@ class Driver:
         self._reload()
         if self._record.state is not StudyState.RUNNING:
             self._store.set_state(self._record.id, StudyState.RUNNING)
-        self._store.add_notice(self._record.id, sentence)
-        self._reload()
-        self._publish(sentence)
+        self._note(sentence)
 
     def conclude(self) -> None:
         """Set the state in which the study ends after its last run.
@@ -293,11 +314,25 @@ class Driver:
             self._store.set_state(self._record.id, state)
         self._store.repair_mirror(self._record.id)
         self._reload()
+        remove_finished(self._checkpoints, self._record)
         self._publish(event)
 
     def _holds(self, run_id: str, attempt: int) -> bool:
         assignment = self._running.get(run_id)
         return assignment is not None and assignment.attempt == attempt
+
+    def _drop(self, run_id: str) -> str:
+        """Forget a run that has ended, with what it had kept to go on; returns its label."""
+        assignment = self._running.pop(run_id)
+        if assignment.progress is not None:
+            remove_run_folder(assignment.progress)
+        return assignment.label
+
+    def _note(self, sentence: str) -> None:
+        """Add a notice to the study, and show it."""
+        self._store.add_notice(self._record.id, sentence)
+        self._reload()
+        self._publish(sentence)
 
     def _lose(self, run_id: str) -> None:
         label = self._running.pop(run_id).label
@@ -328,35 +363,19 @@ class Driver:
     def _start(self, run: RunRecord) -> Assignment:
         attempt = self._store.start_run(run.id, self._owner, self._lease_seconds)
         self._reload()
-        trial, task = self._record.trials[run.trial], self._record.task
-        number = run_number(run.seed_index, run.fold, task.folds)
-        gated = number == 1 and METHODS[trial.method].gated
-        assignment = Assignment(
-            run_id=run.id,
-            attempt=attempt,
-            run=RunSpec(
-                trial=trial.spec,
-                seeds=run_seeds(self._record.spec.seed, run.seed_index, run.fold),
-                confirm=run.phase == "confirm",
-                draw=number if self._record.spec.task.redraw or task.folds else 0,
-                gate_null=gated and self._record.spec.space.gate_null,
-                prune=gated and self._record.spec.space.prune_gates and trial.origin != PRUNED,
-                ablation=number == 1,
-            ),
-            label=_label(trial, run),
-            checkpoint=self._checkpoints / f"trial-{trial.number}" if self._checkpoints and number == 1 else None,
-        )
+        earlier = self._store.leases.earlier_attempts(run.id)
+        assignment = make_assignment(self._record, run, attempt, earlier, self._checkpoints)
         self._running[run.id] = assignment
         self._share = self._share_of_time()
-        self._began[run.id] = self._now()
-        self._publish(f"{assignment.label} began")
+        self._times.begin(run.id)
+        self._publish(f"{assignment.label} {'goes on' if earlier.checkpoint and assignment.progress else 'began'}")
         return assignment
 
     def _clock(self) -> Clock:
         return Clock(
             seconds=self._record.wall_seconds + self._now() - self._counted,
             workers=self._workers,
-            run_seconds=self._run_seconds,
+            run_seconds=self._times.finished,
         )
 
     def _reload(self) -> None:
@@ -375,9 +394,3 @@ class Driver:
         if self._watch is not None:
             running = [assignment.label for assignment in self._running.values()]
             self._watch(snapshot(self._record, self._clock(), running, event))
-
-
-def _label(trial: TrialRecord, run: RunRecord) -> str:
-    seed = f", seed {run.seed_index}" if run.phase == "confirm" else ""
-    fold = f", fold {run.fold}" if run.fold else ""
-    return f"trial {trial.number} {trial.name} ({run.phase}{seed}{fold})"

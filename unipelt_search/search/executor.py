@@ -198,7 +198,18 @@ class _Bridge:
             "attempt": assignment.attempt,
             "run": assignment.run.model_dump_json(),
             "checkpoint": str(assignment.checkpoint.resolve()) if assignment.checkpoint else None,
+            "progress": str(assignment.progress) if assignment.progress else None,
+            "micro_batch": assignment.micro_batch,
         }
+
+    def end_overdue(self, trials: list[Trial]) -> None:
+        """End the workers of runs that take too long; others are started in their place."""
+        late = self._guard(self._driver.fail_overdue) or []
+        ended = {(assignment.run_id, assignment.attempt) for assignment in late}
+        for trial in trials if ended else ():
+            actor = trial.temporary_state.ray_actor
+            if actor is not None and (trial.config["run_id"], trial.config["attempt"]) in ended:
+                ray.kill(actor)
 
     def answer(self, config: dict[str, Any], result: dict[str, Any]) -> None:
         self._guard(lambda: self._answer(config["run_id"], config["attempt"], result))
@@ -207,18 +218,21 @@ class _Bridge:
         if self.interrupted:
             return  # a scheduler's SIGTERM reaches the workers too; their runs are released, not failed
         message = "The worker process ended while it trained this run: it ran out of memory, or was killed."
+        killed = not isinstance(error, RayTaskError)
         if isinstance(error, RayTaskError):
             message = one_line(error.cause)
-        self._guard(lambda: self._driver.on_error(config["run_id"], config["attempt"], message))
+        self._guard(lambda: self._driver.on_error(config["run_id"], config["attempt"], message, memory=killed))
 
     def _answer(self, run_id: str, attempt: int, result: dict[str, Any]) -> None:
         match result["kind"]:
             case "evaluation":
-                self._driver.on_evaluation(run_id, attempt, EvaluationRow.model_validate_json(result["record"]))
+                row = EvaluationRow.model_validate_json(result["record"])
+                kept, problem = result["checkpoint"], result["problem"]
+                self._driver.on_evaluation(run_id, attempt, row, checkpoint=kept, problem=problem)
             case "result":
                 self._driver.on_result(run_id, attempt, RunResult.model_validate_json(result["record"]))
             case "error":
-                self._driver.on_error(run_id, attempt, result["message"])
+                self._driver.on_error(run_id, attempt, result["message"], memory=result["memory"])
 
     def _guard(self, call: Callable[[], _Answer]) -> _Answer | None:
         if self.error is not None:
@@ -258,6 +272,7 @@ class _Listener(tune.Callback):  # type: ignore[misc]  # ray's classes are untyp
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self._bridge.leave_if_needed()
+        self._bridge.end_overdue(trials)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any

@@ -17,13 +17,14 @@ from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
 from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.search.sizes import LOWEST, resized, shrunk, stored_by, value_of, within_limit
-from unipelt_search.search.space import configured, published, steps_for
-from unipelt_search.specs.methods import DEFAULT_METHODS
+from unipelt_search.search.space import configured, largest, published, steps_for
+from unipelt_search.specs.methods import DEFAULT_METHODS, METHODS
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
 from unipelt_search.specs.study import SpaceSpec, StudySpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask, encode_task
 from unipelt_search.tasks.task import Task
+from unipelt_search.training.checkpoint import checkpoint_bytes
 from unipelt_search.training.timing import RunTiming, time_run
 
 _CUT_SHARE_WORTH_A_NOTICE = 0.05
@@ -57,7 +58,23 @@ class Prepared:
         capacity, timings = self._measure(backbone)
         ready = self._with_steps(backbone, capacity, timings)
         plan = forecast(ready.spec, self.summary, timings, capacity, _layers(backbone), self.dropped)
-        return plan.model_copy(update={"notices": (*plan.notices, *ready.notices)})
+        kept = self.checkpoint_bytes(backbone) * capacity.workers
+        return plan.model_copy(update={"notices": (*plan.notices, *ready.notices), "checkpoint_bytes": kept})
+
+    def checkpoint_bytes(self, backbone: Backbone) -> int:
+        """Estimate what the checkpoints of a run take on the disk at a time at most; nothing is trained for it.
+
+        Args:
+            backbone: The study's.
+
+        Returns:
+            Bytes.
+        """
+        gates = 4 * _layers(backbone) * (self.summary.rows["tune"] + self.summary.rows["select"])
+        rows, space = self.summary.rows["train"], self.spec.space
+        trials = [largest(method, space, rows) for method in space.methods]
+        trials += _first_trials(self.spec, rows).values()
+        return max(checkpoint_bytes(_trained(backbone, trial), gates if trial.gate else 0) for trial in trials)
 
     def within_time(self, backbone: Backbone) -> Prepared:
         """Shorten the runs where the time limit asks for it, rather than leave out trials and seeds.
@@ -221,6 +238,18 @@ def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:
     """Return the published settings of every method, and the user's own configurations by their names."""
     trials = {method: published(method, spec.space, rows)[0] for method in spec.space.methods}
     return trials | {given.name: configured(given, spec.space, rows) for given in spec.space.configurations}
+
+
+def _trained(backbone: Backbone, trial: TrialSpec) -> int:
+    """Count what a configuration trains; one that cannot attach trains nothing."""
+    every = sum(parameter.numel() for parameter in backbone.model.parameters())
+    if METHODS[trial.method].trains == "backbone":
+        return every  # no copy of the backbone is made to count a few unused parts less
+    try:
+        with Pack(backbone, [RunSpec(trial=trial, seeds=run_seeds(0, SEARCH_SEED_INDEX))]) as pack:
+            return pack.counts(0)[0]
+    except BackboneError:
+        return 0
 
 
 def _layers(backbone: Backbone) -> int:

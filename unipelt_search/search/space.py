@@ -52,6 +52,24 @@ def published(method: str, space: SpaceSpec, rows: int) -> tuple[TrialSpec, ...]
     return tuple(_configuration(method, {"training.learning_rate": rate}, space, rows) for rate in rates)
 
 
+def largest(method: str, space: SpaceSpec, rows: int) -> TrialSpec:
+    """Return the configuration of a method that trains the most of what its space allows.
+
+    Args:
+        method: A trained method.
+        space: What every run shares.
+        rows: Training rows.
+
+    Returns:
+        Its published settings, with every number of units at its highest.
+    """
+    chosen: dict[str, Value] = {"training.learning_rate": LEARNING_RATES[method][0]}
+    for parameter in space_of(method):
+        if parameter.kind == "whole" and parameter.high is not None:
+            chosen[parameter.name] = int(parameter.high)
+    return _configuration(method, chosen, space, rows)
+
+
 def configured(variant: Variant, space: SpaceSpec, rows: int) -> TrialSpec:
     """Complete a configuration that the user gave with its method's published settings.
 

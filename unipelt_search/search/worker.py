@@ -20,9 +20,12 @@ from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedTask
+from unipelt_search.training.checkpoint import RunCheckpoints
 from unipelt_search.training.train import train_events
 
 _LONGEST_MESSAGE = 500
+_NO_MEMORY = ("can't allocate memory", "_STATUS_ALLOC_FAILED")
+"""Of torch's allocator for the CPU, which raises no class of its own, and of CUDA's libraries."""
 
 
 class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are untyped
@@ -41,7 +44,8 @@ class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are unty
         """Load once what every run shares.
 
         Args:
-            config: The first run: `run`, a `RunSpec` as JSON, and `checkpoint`, a folder or None.
+            config: The first run, as an assignment has it: `run_id`, `attempt`, `run`, a `RunSpec` as JSON,
+                `checkpoint` and `progress`, each a folder or None, and `micro_batch`.
             task: The encoded task.
             backbone: Which backbone; local folders absolute, since Ray moves the working directory.
             device: `cpu` or `cuda`.
@@ -55,6 +59,7 @@ class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are unty
         self._task, self._tune_rows = task, tune_rows
         self._backbone = load_backbone(backbone, task.target.outputs, device)
         self._events: Iterator[EvaluationRow | RunResult] | None = None
+        self._progress: RunCheckpoints | None = None
         self._config = config
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -74,13 +79,16 @@ class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are unty
         """Train up to the run's next event.
 
         Returns:
-            `kind` (`evaluation`, `result` or `error`), and the record as JSON or the error as one line.
+            `kind` (`evaluation`, `result` or `error`), and the record as JSON or the error as one line. With an
+            evaluation `checkpoint`, where the run's state was kept, or `problem`, why it was not; with an error
+            `memory`, whether want of memory is its cause.
         """
         try:
             return self._next_event()
         except Exception as error:  # noqa: BLE001 - a run's fault is an answer; raised, it would cost the warm process
-            self._release()
-            return {"kind": "error", "message": one_line(error), "done": True}
+            answer = {"kind": "error", "message": one_line(error), "memory": is_out_of_memory(error), "done": True}
+        self._release()  # behind the handler, whose error holds on to what the step had in memory
+        return answer
 
     def cleanup(self) -> None:
         """Let go of a run that was not finished."""
@@ -88,19 +96,33 @@ class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are unty
 
     def _next_event(self) -> dict[str, Any]:
         if self._events is None:
-            checkpoint = self._config["checkpoint"]
-            self._events = train_events(
-                RunSpec.model_validate_json(self._config["run"]),
-                self._backbone,
-                self._task,
-                checkpoint=Path(checkpoint) if checkpoint else None,
-                tune_rows=self._tune_rows,
-            )
+            self._events = self._begin()
         event = next(self._events)
         if isinstance(event, EvaluationRow):
-            return {"kind": "evaluation", "record": event.model_dump_json()}
+            kept = self._progress
+            newest = kept.newest if kept and not kept.problem else None
+            return {
+                "kind": "evaluation",
+                "record": event.model_dump_json(),
+                "checkpoint": str(newest) if newest else None,
+                "problem": kept.problem if kept else None,
+            }
         self._release()
         return {"kind": "result", "record": event.model_dump_json(), "done": True}
+
+    def _begin(self) -> Iterator[EvaluationRow | RunResult]:
+        config = self._config
+        checkpoint, folder = (Path(config[name]) if config[name] else None for name in ("checkpoint", "progress"))
+        self._progress = RunCheckpoints(folder, config["run_id"], config["attempt"]) if folder else None
+        return train_events(
+            RunSpec.model_validate_json(config["run"]),
+            self._backbone,
+            self._task,
+            checkpoint=checkpoint,
+            tune_rows=self._tune_rows,
+            progress=self._progress,
+            micro_batch=config["micro_batch"],
+        )
 
     def _release(self) -> None:
         self._events = None  # closes the generator, which takes the run's hooks off the backbone
@@ -120,3 +142,10 @@ def one_line(error: BaseException) -> str:
     """
     text = " ".join(str(error).split())[:_LONGEST_MESSAGE]
     return text if isinstance(error, UnipeltError) else f"{type(error).__name__}: {text}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether want of memory is the cause, on a CPU or a GPU."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)

@@ -43,6 +43,8 @@ class TaskSpec(Frozen):
     """Whether every confirm run draws `train_size` training rows anew, so that the verdict covers their choice too."""
     carve: int | None = Field(default=None, ge=1)
     """Make this many further training rows the validation split (the paper's protocol)."""
+    test: Literal["test", "validation"] = "test"
+    """Which of the data's splits is the test split; with `validation` the data's own test split is not used."""
     max_length: int = Field(default=128, ge=4, le=8192)
     """Tokens of an example at most; longer ones are cut."""
 
@@ -120,6 +122,11 @@ class MachineSpec(Frozen):
     """Cores of a run."""
     gpus_per_trial: float | None = Field(default=None, ge=0)
     """GPUs of a run, a fraction allowed; None is 1 on a GPU machine."""
+    run_seconds: float | None = Field(default=None, gt=0)
+    """Seconds after which a run that has not ended fails; None is no limit."""
+    silence_seconds: float | None = Field(default=None, gt=0)
+    """Seconds without an evaluation or its end after which a run fails; None is 200 times the longest such time of the
+    study's runs so far, at least an hour."""
     address: str | None = None
     """A Ray cluster to join; None starts Ray on this machine alone."""
 

@@ -1,7 +1,8 @@
 """Who works on what, and for how long: the leases of running runs, by the database's own clock.
 
     start_run ──> leased ──renew──> leased ──> finished or failed
-                    └── expired, or its owner is provably dead ──> waiting again, with the next attempt's number
+                    ├── expired, or its owner is provably dead ──> waiting again, with the next attempt's number
+                    └── failed in a way that is worth another attempt ──> waiting again
 
 A lease that has expired is not lost yet: its attempt may write until somebody takes the run away.
 """
@@ -10,14 +11,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from unipelt_search.records.history import RunState, StudyState
+from unipelt_search.records.history import EarlierAttempts, RunState, StudyState
 from unipelt_search.storage.database import Database, database_now
 from unipelt_search.storage.owners import is_dead
-from unipelt_search.storage.row_writer import end_attempt, move_run, study_or_raise
-from unipelt_search.storage.tables import AttemptRow, AttemptState, EvaluationTableRow, RunRow, TrialRow
+from unipelt_search.storage.row_writer import insert_notice, let_wait, running_or_raise, storable, study_or_raise
+from unipelt_search.storage.tables import AttemptRow, AttemptState, RunRow, TrialRow
 from unipelt_search.storage.transitions import STUDY_TRANSITIONS, next_state
 
 LEASE_SECONDS = 60.0
@@ -86,7 +87,7 @@ class Leases:
             study_or_raise(session, study_id)
             lost = [held for held in _held(session, study_id, lock=True) if _is_lost(session, held[1])]
             for run, _ in lost:
-                _release(session, run)
+                let_wait(session, run, AttemptState.INTERRUPTED, None)
             return len(lost)
 
     def leave(self, study_id: str, owner: str) -> int:
@@ -107,10 +108,67 @@ class Leases:
             held = _held(session, study_id, lock=True)
             mine = [run for run, attempt in held if attempt.owner == owner]
             for run in mine:
-                _release(session, run)
+                let_wait(session, run, AttemptState.INTERRUPTED, None)
             if study.state == StudyState.RUNNING and len(mine) == len(held):
                 study.state = next_state(f"Study {study.name!r}", STUDY_TRANSITIONS, study.state, StudyState.STOPPED)
             return len(mine)
+
+    def retry(self, study_id: str, run_id: str, attempt: int, error: str, notice: str) -> None:
+        """Let a run wait again whose attempt has failed, and say so in the report.
+
+        Args:
+            study_id: The study's id.
+            run_id: The run's id.
+            attempt: The number that `start_run` returned.
+            error: What went wrong.
+            notice: A sentence for the report.
+
+        Raises:
+            RunLostError: The run is not running in this attempt.
+            StorageError: There is no such run, or the database refused.
+        """
+        with self._database.session(write=True, step="run.retry") as session:
+            insert_notice(session, study_id, notice)  # first, because it locks the study, as all do first
+            let_wait(session, running_or_raise(session, run_id, attempt), AttemptState.FAILED, storable(error))
+
+    def earlier_attempts(self, run_id: str) -> EarlierAttempts:
+        """Tell what the attempts of a run have left for the next one.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            How many failed, and the newest checkpoint.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        of_run = AttemptRow.run_id == run_id
+        with self._database.session() as session:
+            failed = session.scalar(select(func.count()).where(of_run, AttemptRow.state == AttemptState.FAILED)) or 0
+            newest = select(AttemptRow.checkpoint_path).where(of_run).order_by(AttemptRow.number.desc()).limit(1)
+            return EarlierAttempts(failed=failed, checkpoint=session.scalar(newest))
+
+    def checkpoints(self, study_id: str) -> frozenset[str]:
+        """List where the states of a study's unfinished runs were kept.
+
+        Args:
+            study_id: The study's id.
+
+        Returns:
+            The folders; they may be gone.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        query = (
+            select(AttemptRow.checkpoint_path)
+            .join(RunRow, RunRow.id == AttemptRow.run_id)
+            .join(TrialRow, TrialRow.id == RunRow.trial_id)
+            .where(TrialRow.study_id == study_id, RunRow.state.in_([RunState.WAITING, RunState.RUNNING]))
+        )
+        with self._database.session() as session:
+            return frozenset(path for path in session.scalars(query) if path is not None)
 
 
 def _held(session: Session, study_id: str, *, lock: bool) -> list[tuple[RunRow, AttemptRow]]:
@@ -129,9 +187,3 @@ def _held(session: Session, study_id: str, *, lock: bool) -> list[tuple[RunRow, 
 def _is_lost(session: Session, attempt: AttemptRow) -> bool:
     expires = attempt.lease_expires
     return expires is None or expires < database_now(session) or is_dead(attempt.owner)
-
-
-def _release(session: Session, run: RunRow) -> None:
-    session.execute(delete(EvaluationTableRow).where(EvaluationTableRow.run_id == run.id))
-    move_run(run, RunState.WAITING)
-    end_attempt(session, run, AttemptState.INTERRUPTED, None)

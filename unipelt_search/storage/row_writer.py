@@ -154,8 +154,21 @@ def start_run(session: Session, run_id: str, owner: str, lease_seconds: float) -
     attempt = {"run_id": run_id, "number": run.attempt, "owner": storable(owner)[:255]}
     now = database_now(session)
     lease = now + timedelta(seconds=lease_seconds)
-    session.add(AttemptRow(**attempt, state=AttemptState.RUNNING, started=now, lease_expires=lease))
+    row = AttemptRow(**attempt, state=AttemptState.RUNNING, started=now, lease_expires=lease)
+    if run.attempt > 1:  # it goes on where the one before has left it
+        before = _attempt(session, run, run.attempt - 1)
+        row.checkpoint_path, row.checkpoint_step = before.checkpoint_path, before.checkpoint_step
+    session.add(row)
     return run.attempt
+
+
+def let_wait(session: Session, run: RunRow, state: AttemptState, error: str | None) -> None:
+    """End the attempt of a running run, which waits for another one; of its evaluations stay those it goes on from."""
+    kept = _attempt(session, run, run.attempt).checkpoint_step
+    of_run = EvaluationTableRow.run_id == run.id
+    session.execute(delete(EvaluationTableRow).where(of_run, EvaluationTableRow.step > (-1 if kept is None else kept)))
+    move_run(run, RunState.WAITING)
+    end_attempt(session, run, state, error)
 
 
 def complete_run(session: Session, run: RunRow, result: RunResult) -> TrialRow:
@@ -185,9 +198,12 @@ def fail_run(session: Session, run: RunRow, error: str) -> TrialRow:
     return _end_run(session, run, RunState.FAILED, AttemptState.FAILED, run.error)
 
 
-def record_evaluation(session: Session, run: RunRow, row: EvaluationRow) -> None:
-    """Add an evaluation of a running run, or replace the one of the same step."""
+def record_evaluation(session: Session, run: RunRow, row: EvaluationRow, checkpoint: str | None) -> None:
+    """Add an evaluation of a running run, or replace the one of the same step, and say where its state was kept."""
     session.merge(EvaluationTableRow(**_evaluation(run, row)))
+    if checkpoint is not None:
+        attempt = _attempt(session, run, run.attempt)
+        attempt.checkpoint_path, attempt.checkpoint_step = checkpoint, row.step
 
 
 def is_search_run(run: RunRow) -> bool:
@@ -238,5 +254,9 @@ def _end_run(session: Session, run: RunRow, state: RunState, attempt: AttemptSta
 
 def end_attempt(session: Session, run: RunRow, state: AttemptState, error: str | None) -> None:
     """End the latest attempt of a run."""
-    row = session.scalars(select(AttemptRow).filter_by(run_id=run.id, number=run.attempt)).one()
+    row = _attempt(session, run, run.attempt)
     row.state, row.error, row.ended = state, error, database_now(session)
+
+
+def _attempt(session: Session, run: RunRow, number: int) -> AttemptRow:
+    return session.scalars(select(AttemptRow).filter_by(run_id=run.id, number=number)).one()

@@ -320,20 +320,21 @@ class StudyStore:
         with self._database.session(write=True, step="run.start") as session:
             return row_writer.start_run(session, run_id, owner, lease_seconds)
 
-    def record_evaluation(self, run_id: str, attempt: int, row: EvaluationRow) -> None:
+    def record_evaluation(self, run_id: str, attempt: int, row: EvaluationRow, checkpoint: str | None = None) -> None:
         """Store one evaluation of a running run; the same step twice is stored once.
 
         Args:
             run_id: The run's id.
             attempt: The number that `start_run` returned.
             row: The evaluation.
+            checkpoint: The folder that holds the run's state behind it; None where none was written.
 
         Raises:
             RunLostError: The run is not running in this attempt.
             StorageError: There is no such run, or the database refused.
         """
         with self._database.session(write=True, step="run.evaluation") as session:
-            row_writer.record_evaluation(session, running_or_raise(session, run_id, attempt), row)
+            row_writer.record_evaluation(session, running_or_raise(session, run_id, attempt), row, checkpoint)
 
     def finish_run(self, run_id: str, attempt: int, result: RunResult) -> None:
         """Store a run's result; its search run gives the trial its value.

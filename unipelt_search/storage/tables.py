@@ -53,7 +53,7 @@ class AttemptState(StrEnum):
     COMPLETE = "complete"
     """The run's result is this attempt's."""
     FAILED = "failed"
-    """The run's error is this attempt's."""
+    """It ended with an error, which is the run's unless another attempt followed."""
     INTERRUPTED = "interrupted"
     """It was taken away from its owner; whatever the owner still writes is refused."""
 
@@ -201,7 +201,9 @@ class AttemptRow(Row):
     ended: Mapped[datetime | None]
     error: Mapped[str | None]
     checkpoint_path: Mapped[str | None]
+    """The newest state of the run that was kept, by this attempt or one before it."""
     checkpoint_step: Mapped[int | None]
+    """Optimizer steps done there."""
 
 
 class EvaluationTableRow(Row):

@@ -10,7 +10,7 @@ from unipelt_search.records.history import RunState, StudyState
 
 RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.WAITING: frozenset({RunState.RUNNING}),
-    # Back to waiting: its owner was interrupted.
+    # Back to waiting: its owner was interrupted, or its attempt failed and is worth another one.
     RunState.RUNNING: frozenset({RunState.COMPLETE, RunState.FAILED, RunState.WAITING}),
     RunState.COMPLETE: frozenset(),
     RunState.FAILED: frozenset(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from huggingface_hub import HfApi, errors
 from unipelt_search.errors import DataError
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import Rows, check_columns, make_rows
+from unipelt_search.tasks.rows import WITHHELD, Rows, are_withheld, check_columns, listed, make_rows
 
 HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
 HUB_SECONDS = 10.0
@@ -42,7 +44,8 @@ def read_parquet(path: Path, spec: TaskSpec) -> Rows:
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path.name} must be a Parquet file; it cannot be read: {_shown(error)}.") from error
     columns = {name: table.column(name).to_pylist() for name in {*spec.text, spec.label}}
-    return _arrow_rows(spec, columns, datasets.Features.from_arrow_schema(schema), path.name)
+    numbers = range(1, table.num_rows + 1)
+    return _arrow_rows(spec, columns, numbers, datasets.Features.from_arrow_schema(schema), path.name)
 
 
 def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]]:
@@ -53,7 +56,8 @@ def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]
         spec: Which columns are read.
 
     Returns:
-        The rows of every split that has labels, by the split's own name; and of the others, why they are left out.
+        The rows of every split that has labels, by the split's own name; and what is left out, splits or rows of one,
+        with the reason.
 
     Raises:
         DataError: There is no such dataset, the hub cannot be reached, or a column is missing.
@@ -98,27 +102,33 @@ def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[d
         source = f"split {split} of {name}"
         check_columns(spec, table.column_names, source)
         columns = {column: table[column][:] for column in {*spec.text, spec.label}}
-        if all(
-            cell in (-1, None) for cell in columns[spec.label]
-        ):  # how benchmarks publish a split whose labels they keep
-            left_out[split] = "its labels are not public"
-        else:
-            rows[split] = _arrow_rows(spec, columns, table.features, source)
+        if are_withheld(columns[spec.label]):
+            left_out[split] = WITHHELD
+            continue
+        texts = zip(*(columns[column] for column in spec.text), strict=True)
+        filled = [all(text is not None and str(text).strip() for text in row) for row in texts]
+        # In a file of the user's such a row is a fault to correct; here nobody can, and QQP has two of them.
+        if empty := [number for number, whole in enumerate(filled, start=1) if not whole]:
+            left_out[f"{split}, row {listed(empty)}"] = "a text is empty"
+            columns = {name: list(compress(cells, filled)) for name, cells in columns.items()}
+        numbers = [number for number, whole in enumerate(filled, start=1) if whole]
+        rows[split] = _arrow_rows(spec, columns, numbers, table.features, source)
     return rows, left_out
 
 
-def _arrow_rows(spec: TaskSpec, columns: dict[str, list[Any]], features: datasets.Features, source: str) -> Rows:
+def _arrow_rows(
+    spec: TaskSpec, columns: dict[str, list[Any]], numbers: Sequence[int], features: datasets.Features, source: str
+) -> Rows:
     label = features.get(spec.label)
     if isinstance(label, datasets.List) and isinstance(label.feature, datasets.ClassLabel):
         names = label.feature.names
         named = [None if cell is None else [names[number] for number in cell] for cell in columns[spec.label]]
         columns = {**columns, spec.label: named}
-    if isinstance(label, datasets.ClassLabel):
+    if isinstance(label, datasets.ClassLabel) and not are_withheld(columns[spec.label]):
         names = label.names
         named = [None if number is None or number < 0 else names[number] for number in columns[spec.label]]
         columns = {**columns, spec.label: named}
-    places = [f"row {number}" for number in range(1, len(columns[spec.label]) + 1)]
-    return make_rows(spec, columns, places, source)
+    return make_rows(spec, columns, [f"row {number}" for number in numbers], source)
 
 
 def _load(data: str, name: str, configuration: str | None) -> datasets.DatasetDict:

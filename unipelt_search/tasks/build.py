@@ -7,7 +7,7 @@ from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.check import check_overlap, decide_kind, find_notices, order_labels
 from unipelt_search.tasks.metrics import choose_metric
 from unipelt_search.tasks.rows import RawData, Rows
-from unipelt_search.tasks.split import split_rows
+from unipelt_search.tasks.split import choose_test, split_rows
 from unipelt_search.tasks.target import Target, make_target
 from unipelt_search.tasks.task import Draw, Fold, Split, Task, fingerprint_of
 
@@ -27,7 +27,7 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> 
     Raises:
         DataError: The labels or the number of rows do not allow it, or too many rows are in train and in another split.
     """
-    raw, kind, kind_notices = decide_kind(raw, spec)
+    raw, kind, kind_notices = decide_kind(choose_test(raw, spec), spec)
     if kind == "regression" and spec.class_weights != "none":
         raise DataError(
             f"task.class_weights must be none for regression, which has no classes; got {spec.class_weights!r}."

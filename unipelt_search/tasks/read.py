@@ -11,7 +11,7 @@ from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.arrow_data import HUB_NAME, is_hub_folder, read_hub, read_hub_folder, read_parquet
 from unipelt_search.tasks.content import check_content, refuse_special
-from unipelt_search.tasks.rows import RawData, Rows, listed
+from unipelt_search.tasks.rows import WITHHELD, RawData, Rows, are_withheld, listed
 from unipelt_search.tasks.text_files import read_csv, read_json_lines
 
 READERS: dict[str, Callable[[Path, TaskSpec], Rows]] = {
@@ -79,7 +79,7 @@ def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in READERS:
             continue
-        split = SPLIT_NAMES.get(path.stem.lower())
+        split = _split_of(path.stem)
         if split is None:
             others.append(path)
         elif split in files:
@@ -101,9 +101,17 @@ def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
             f"A folder must have a train file (train with one of {', '.join(READERS)}); {folder} has none. "
             f"{_near(folder)} To use a single file, give its path."
         )
-    ignored = f"Ignored in {folder.name}: {listed(path.name for path in others)}; the name says no split."
-    splits = {split: _read_file(files[split], spec) for split in sorted(files, key=list(SPLIT_NAMES).index)}
-    return RawData(folder.resolve().name, splits, (ignored,) if others else ())
+    notices = []
+    if others:
+        notices.append(f"Ignored in {folder.name}: {listed(path.name for path in others)}; the name says no split.")
+    splits: dict[str, Rows] = {}
+    for split in sorted(files, key=list(SPLIT_NAMES).index):
+        rows = _read_file(files[split], spec)
+        if split != "train" and are_withheld(rows.labels):
+            notices.append(f"Ignored in {folder.name}: {files[split].name}; {WITHHELD}.")
+        else:
+            splits[split] = rows
+    return RawData(folder.resolve().name, splits, tuple(notices))
 
 
 def _read_file(path: Path, spec: TaskSpec) -> Rows:
@@ -120,7 +128,7 @@ def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, str]
     Args:
         name: What to call the dataset.
         rows: The splits by their own names.
-        left_out: Why others are left out, by their own names.
+        left_out: What is left out, a split or rows of one, with the reason.
 
     Returns:
         The dataset, with a notice for every split that is not used.
@@ -131,7 +139,7 @@ def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, str]
     left_out = dict(left_out)
     splits: dict[str, Rows] = {}
     for own_name, found in rows.items():
-        split = SPLIT_NAMES.get(own_name.lower())
+        split = _split_of(own_name)
         if split is None or split in splits:
             left_out[own_name] = "the name says no split" if split is None else f"there is another {split} split"
         else:
@@ -140,6 +148,11 @@ def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, str]
         raise DataError(f"A dataset must have a split `train` with labels; {name} has: {listed([*rows, *left_out])}.")
     notices = tuple(f"Ignored in {name}: split {split}; {reason}." for split, reason in left_out.items())
     return RawData(name, splits, notices)
+
+
+def _split_of(name: str) -> str | None:
+    """Say which split a name means; MNLI has two of each, of which GLUE scores the matched one."""
+    return SPLIT_NAMES.get(name.lower().removesuffix("_matched"))
 
 
 def _looks_like_a_path(path: Path, data: str) -> bool:

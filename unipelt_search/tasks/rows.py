@@ -10,6 +10,8 @@ from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.target import SEPARATOR, has_sets
 
+WITHHELD = "its labels are not public"
+"""Why a split without labels is left out."""
 SHOWN = 5
 """Names or numbers that a message lists before it says how many more there are."""
 
@@ -53,6 +55,11 @@ class RawData:
     splits: Mapping[str, Rows]
     """`train`, and `validation` and `test` where the source has them."""
     notices: tuple[str, ...] = ()
+
+
+def are_withheld(labels: Iterable[object]) -> bool:
+    """Tell whether labels are what benchmarks publish in their place: -1, or nothing, in every row."""
+    return all(label in (-1, None, "-1", "-1.0") for label in labels)
 
 
 def listed(things: Iterable[object]) -> str:

@@ -1,15 +1,15 @@
 """Who trains, who chooses, who decides, who is scored once: splits, stratified and seeded, no row lost.
 
-Order: missing splits are carved out of train, then ``train_size`` draws from what is left of it, then validation is
-halved into tune and select. Where that would leave too few rows, all of validation tunes, and confirm runs are scored
-on folds of train and validation together.
+Order: the validation split may become the test split, missing splits are carved out of train, then ``train_size`` draws
+from what is left of it, then validation is halved into tune and select. Where that would leave too few rows, all of
+validation tunes, and confirm runs are scored on folds of train and validation together.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -70,6 +70,32 @@ class RawSplits:
     def validation(self) -> tuple[Rows, ...]:
         """The rows of the validation split."""
         return (self.tune,) if self.folds else (self.tune, self.select)
+
+
+def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
+    """Make the validation split the test split, where the user wants that.
+
+    Args:
+        raw: What was read.
+        spec: The user's word.
+
+    Returns:
+        The splits by the jobs that they will have, with a notice where that changes them.
+
+    Raises:
+        DataError: There is no validation split.
+    """
+    if spec.test == "test":
+        return raw
+    if "validation" not in raw.splits:
+        raise DataError(
+            f"task.test: validation needs a validation split; {raw.name} has: {', '.join(raw.splits)}. Leave it out, "
+            "or add that split."
+        )
+    unused = "; its own test split is not used" if "test" in raw.splits else ""
+    notice = f"The validation split of {raw.name} is the test split{unused}."
+    splits = {"train": raw.splits["train"], "test": raw.splits["validation"]}
+    return replace(raw, splits=splits, notices=(*raw.notices, notice))
 
 
 def stratified_take(

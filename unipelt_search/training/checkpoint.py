@@ -1,19 +1,66 @@
-"""A run's weights on disk: safetensors and a JSON description, complete or absent."""
+"""What a run keeps on disk: its weights when it has ended, and its state at every evaluation while it trains.
+
+A state is a folder of its own, complete or absent; the newest one and the one before it are kept:
+
+    <run>/<attempt>-<step>/tensors.safetensors   trained tensors, AdamW's moments, the best weights, the first gates
+                           manifest.json         all else that a run knows, and how to recognise every byte of both
+
+One that is damaged, or another run's, is found and never used.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from unipelt_search.errors import DivergedError
+from unipelt_search.failpoints import reach
+from unipelt_search.pelt.pack import Pack
+from unipelt_search.records.results import EvaluationRow, GateRow
+from unipelt_search.specs.frozen import Frozen
+from unipelt_search.specs.trial import RunSpec
+from unipelt_search.tasks.target import Target
+from unipelt_search.training.optimizer import SlotAdamW
+from unipelt_search.training.recorder import GateKey
+
 WEIGHTS, DESCRIPTION = "model.safetensors", "run.json"
+TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
+KEPT = 2
+"""Checkpoints of a run that trains; a third one is there while it is written."""
+COPIES = 4
+"""Times that a checkpoint holds what is trained: now, AdamW's two moments, and at the best evaluation."""
+_ROOM = 2**20
+"""Bytes for the names of tensors, the curve and the gates' statistics."""
+_NAME = re.compile(r"(\d{4,})-(\d{9,})")
+_HALF = ".half-"
+
+
+def checkpoint_bytes(trained: int, gates: int) -> int:
+    """Estimate what the checkpoints of a run take on the disk at a time at most.
+
+    Args:
+        trained: Numbers that are trained.
+        gates: Gates that are kept of the time before the first step, one per example, layer and name.
+
+    Returns:
+        Bytes.
+    """
+    return (KEPT + 1) * (4 * COPIES * trained + 8 * gates + _ROOM)
 
 
 def save_run(folder: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -46,3 +93,288 @@ def load_run(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         The weights by name, and the description.
     """
     return load_file(folder / WEIGHTS), json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+
+
+@dataclass
+class Slot:
+    """One run's progress."""
+
+    run: RunSpec
+    batches: Iterator[np.ndarray]
+    evaluate_at: frozenset[int]
+    target: Target
+    """With the threshold of the best evaluation, where rows have several labels."""
+    step: int = 0
+    examples: int = 0
+    losses: list[float] = field(default_factory=list)
+    evaluations: list[EvaluationRow] = field(default_factory=list)
+    gates: list[GateRow] = field(default_factory=list)
+    initial_tune: dict[GateKey, np.ndarray] = field(default_factory=dict)
+    initial_select: dict[GateKey, np.ndarray] = field(default_factory=dict)
+    best: EvaluationRow | None = None
+    best_weights: list[Tensor] = field(default_factory=list)
+    waiting: int = 0
+    """Evaluations since the best one."""
+    active: bool = True
+    diverged: DivergedError | None = None
+
+    def is_done(self) -> bool:
+        """Tell whether the run ends behind the evaluation that it has just had."""
+        training = self.run.trial.training
+        return self.step >= training.steps or self.waiting >= training.patience
+
+
+class Spent(Frozen):
+    """What a run has cost so far."""
+
+    train_seconds: float
+    positions: int
+    """Token positions in training batches."""
+    tokens: int
+    peak_memory_mb: float
+
+
+class _State(Frozen):
+    """A run behind an evaluation, its tensors aside. Whatever is random follows from its seeds and its step."""
+
+    step: int
+    examples: int
+    waiting: int
+    best: EvaluationRow
+    threshold: float
+    evaluations: tuple[EvaluationRow, ...]
+    gates: tuple[GateRow, ...]
+    spent: Spent
+
+
+class _Manifest(Frozen):
+    """manifest.json, its own hash aside."""
+
+    format: Literal[1] = 1
+    run: str
+    attempt: int
+    content: str
+    """Hash of the run's configuration and seeds."""
+    tensors_bytes: int
+    tensors_sha256: str
+    state: _State
+
+    def text(self) -> str:
+        """Return the file's content: the manifest behind its own SHA-256."""
+        body = self.model_dump_json()
+        return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A checkpoint that is there."""
+
+    attempt: int
+    step: int
+    folder: Path
+
+
+class _DamagedError(Exception):
+    """A checkpoint is not what this run has written."""
+
+
+class RunCheckpoints:
+    """The checkpoints of one run that trains alone; written by one attempt, left for the next one."""
+
+    def __init__(self, folder: Path, run_id: str, attempt: int) -> None:
+        """Name the place; nothing is read or written yet.
+
+        Args:
+            folder: The run's own folder.
+            run_id: Which run.
+            attempt: Which attempt of it writes.
+        """
+        self._folder, self._run_id, self._attempt = folder, run_id, attempt
+        self.newest: Path | None = None
+        """The last one that was written, or from which the run went on."""
+        self.problem: str | None = None
+        """Why the last one could not be written."""
+
+    def save(self, slot: Slot, pack: Pack, optimizer: SlotAdamW, spent: Spent) -> None:
+        """Keep the run's state behind an evaluation, and of those before it the newest.
+
+        Where that cannot be done, what is there stays, and `problem` says why.
+
+        Args:
+            slot: The run.
+            pack: Its weights.
+            optimizer: Its moments.
+            spent: What it has cost.
+        """
+        state, tensors = _state_of(slot, spent), _tensors_of(slot, pack, optimizer)
+        half = None
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            half = Path(tempfile.mkdtemp(prefix=_HALF, dir=self._folder))
+            self.newest, self.problem = self._write(half, slot.run, state, tensors), None
+            for old in self._kept()[:-KEPT]:
+                shutil.rmtree(old.folder, ignore_errors=True)
+        except (OSError, SafetensorError) as error:
+            needed = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
+            self.problem = (
+                f"A checkpoint of {needed:,.1f} MB could not be written below {self._folder.parent} "
+                f"({' '.join(str(error).split())[:200]}). Runs go on without it; one that is interrupted begins at the "
+                "last that was written. Make room there."
+            )
+        finally:
+            if half is not None:
+                shutil.rmtree(half, ignore_errors=True)
+
+    def load(self, slot: Slot, pack: Pack, optimizer: SlotAdamW) -> Spent | None:
+        """Put a run where the newest checkpoint that is whole and its own has it; others are thrown away.
+
+        Args:
+            slot: The run, as it begins.
+            pack: Takes its weights.
+            optimizer: Takes its moments.
+
+        Returns:
+            What it has cost so far; None where it must begin at its beginning.
+        """
+        for half in self._folder.glob(f"{_HALF}*"):
+            shutil.rmtree(half, ignore_errors=True)
+        for kept in reversed(self._kept()):
+            try:
+                state, tensors = self._read(kept, slot.run)
+                _check_tensors(tensors, pack, best=state.waiting > 0)
+            except (_DamagedError, OSError, SafetensorError, TypeError, ValueError):
+                shutil.rmtree(kept.folder, ignore_errors=True)
+                continue
+            self.newest = kept.folder
+            _put(slot, state, tensors, pack, optimizer)
+            return state.spent
+        return None
+
+    def _kept(self) -> list[_Kept]:
+        """List what is there, the newest last: a later attempt has begun at what an earlier one had left."""
+        try:
+            names = [(path, _NAME.fullmatch(path.name)) for path in self._folder.iterdir()]
+        except OSError:  # nothing was written yet, or it cannot be read
+            return []
+        found = [_Kept(int(name[1]), int(name[2]), path) for path, name in names if name]
+        return sorted(found, key=lambda kept: (kept.attempt, kept.step))
+
+    def _write(self, half: Path, run: RunSpec, state: _State, tensors: Mapping[str, Tensor]) -> Path:
+        reach("checkpoint.tensors.before")
+        save_file(dict(tensors), half / TENSORS)
+        manifest = _Manifest(
+            run=self._run_id,
+            attempt=self._attempt,
+            content=run.content_hash(),
+            tensors_bytes=(half / TENSORS).stat().st_size,
+            tensors_sha256=_hash_of(half / TENSORS),
+            state=state,
+        )
+        reach("checkpoint.manifest.before")
+        (half / MANIFEST).write_text(manifest.text(), encoding="utf-8")
+        for path in (half / TENSORS, half / MANIFEST, half):
+            _make_durable(path)
+        folder = self._folder / _name(self._attempt, state.step)
+        reach("checkpoint.rename.before")
+        os.replace(half, folder)
+        _make_durable(self._folder)
+        reach("checkpoint.rename.after")
+        return folder
+
+    def _read(self, kept: _Kept, run: RunSpec) -> tuple[_State, dict[str, Tensor]]:
+        text = (kept.folder / MANIFEST).read_text(encoding="utf-8")
+        manifest = _Manifest.model_validate(dict(json.loads(text)).get("manifest"))
+        path, name = kept.folder / TENSORS, _name(manifest.attempt, manifest.state.step)
+        if (text, name, manifest.run) != (manifest.text(), kept.folder.name, self._run_id):
+            raise _DamagedError
+        if manifest.content != run.content_hash() or path.stat().st_size != manifest.tensors_bytes:
+            raise _DamagedError
+        if _hash_of(path) != manifest.tensors_sha256:
+            raise _DamagedError
+        return manifest.state, load_file(path)
+
+
+def _state_of(slot: Slot, spent: Spent) -> _State:
+    if slot.best is None:
+        raise RuntimeError("behind an evaluation there is a best one")
+    return _State(
+        step=slot.step,
+        examples=slot.examples,
+        waiting=slot.waiting,
+        best=slot.best,
+        threshold=slot.target.threshold,
+        evaluations=tuple(slot.evaluations),
+        gates=tuple(slot.gates),
+        spent=spent,
+    )
+
+
+def _tensors_of(slot: Slot, pack: Pack, optimizer: SlotAdamW) -> dict[str, Tensor]:
+    """Name everything that a run consists of: `<group>/<tensor>`, gates `<group>/<layer>/<gate>`."""
+    first, second = optimizer.moments(0)
+    weights = [trained.by_slot(trained.parameter.detach())[0] for trained in pack.trained()]
+    groups = {"weights": weights, "first": first, "second": second}
+    if slot.waiting:  # else the present weights are the best
+        groups["best"] = slot.best_weights
+    tensors = {
+        f"{group}/{trained.name}": values.contiguous().cpu()
+        for group, members in groups.items()
+        for trained, values in zip(pack.trained(), members, strict=True)
+    }
+    for group, gates in (("initial_tune", slot.initial_tune), ("initial_select", slot.initial_select)):
+        tensors |= {f"{group}/{layer}/{gate}": torch.from_numpy(values) for (layer, gate), values in gates.items()}
+    return tensors
+
+
+def _check_tensors(tensors: Mapping[str, Tensor], pack: Pack, *, best: bool) -> None:
+    """Refuse tensors that do not fit the pack, as those of another version."""
+    shapes = {trained.name: trained.by_slot(trained.parameter)[0].shape for trained in pack.trained()}
+    for group in ("weights", "first", "second", *(("best",) if best else ())):
+        found = {name: tensor.shape for name, tensor in _group(tensors, group).items()}
+        if found != shapes:
+            raise _DamagedError
+
+
+def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    start = f"{group}/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _gates(tensors: Mapping[str, Tensor], group: str) -> dict[GateKey, np.ndarray]:
+    keys = ((name.partition("/"), tensor) for name, tensor in _group(tensors, group).items())
+    return {(int(layer), gate): tensor.numpy().copy() for (layer, _, gate), tensor in keys}
+
+
+def _put(slot: Slot, state: _State, tensors: Mapping[str, Tensor], pack: Pack, optimizer: SlotAdamW) -> None:
+    names = [trained.name for trained in pack.trained()]
+    weights, first, second, best = (
+        [tensors[f"{group}/{name}"] for name in names]
+        for group in ("weights", "first", "second", "best" if state.waiting else "weights")
+    )
+    pack.restore(0, weights)
+    optimizer.go_on(0, state.step, first, second)
+    next(islice(slot.batches, state.step - 1, None))  # those that were trained on
+    slot.step, slot.examples, slot.waiting = state.step, state.examples, state.waiting
+    slot.evaluations, slot.gates = list(state.evaluations), list(state.gates)
+    slot.best, slot.best_weights = state.best, [tensor.to(pack.backbone.device, copy=True) for tensor in best]
+    slot.target = replace(slot.target, threshold=state.threshold)
+    slot.initial_tune, slot.initial_select = _gates(tensors, "initial_tune"), _gates(tensors, "initial_select")
+    slot.active = not slot.is_done()
+
+
+def _name(attempt: int, step: int) -> str:
+    return f"{attempt:04d}-{step:09d}"
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_durable(path: Path) -> None:
+    """Let a file, or a folder's names, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -19,7 +19,7 @@ class PeakMemory:
 
     def __init__(self, device: torch.device) -> None:
         """Begin to measure."""
-        self._device, self._sampled, self._resets = device, 0.0, False
+        self._device, self._sampled, self._earlier, self._resets = device, 0.0, 0.0, False
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:
@@ -33,12 +33,16 @@ class PeakMemory:
         """Take the present resident memory into account."""
         self._sampled = max(self._sampled, psutil.Process().memory_info().rss / 2**20)
 
+    def remember(self, megabytes: float) -> None:
+        """Take a peak of the same run in another process into account, in MiB."""
+        self._earlier = megabytes
+
     def megabytes(self) -> float:
         """Return the peak so far, in MiB."""
         if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device) / 2**20
+            return max(self._earlier, torch.cuda.max_memory_allocated(self._device) / 2**20)
         self.sample()
         if not self._resets:
-            return self._sampled
+            return max(self._earlier, self._sampled)
         marks = (line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
-        return max(self._sampled, *(int(mark.split()[1]) / 1024 for mark in marks))
+        return max(self._earlier, self._sampled, *(int(mark.split()[1]) / 1024 for mark in marks))

@@ -93,6 +93,29 @@ class SlotAdamW:
             values.sub_(size.view(one) * mean / (square.sqrt() / root.view(one)).add_(EPSILON))
             tensor.parameter.grad = None
 
+    def moments(self, slot: int) -> tuple[list[Tensor], list[Tensor]]:
+        """View one slot's first and second moments, in the order of the tensors."""
+        first, second = (
+            [tensor.by_slot(moment)[slot] for tensor, moment in zip(self.tensors, moments, strict=True)]
+            for moments in (self._first, self._second)
+        )
+        return first, second
+
+    @torch.no_grad()
+    def go_on(self, slot: int, step: int, first: Sequence[Tensor], second: Sequence[Tensor]) -> None:
+        """Put one slot where it was.
+
+        Args:
+            slot: Which one.
+            step: Steps that it has taken.
+            first: Its first moments, in the order of the tensors.
+            second: Its second moments.
+        """
+        self.steps[slot] = step
+        for own, kept in zip(self.moments(slot), (first, second), strict=True):
+            for moment, values in zip(own, kept, strict=True):
+                moment.copy_(values)
+
     def _clipping(self, taking: Tensor) -> Tensor:
         """Return what each slot's gradient is multiplied with, ``(S,)``, and clear those of slots that rest."""
         total = torch.zeros(len(self.trainings), device=taking.device)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from torch import Tensor
 
 from unipelt_search.errors import DivergedError
 from unipelt_search.pelt.applicability import must_be_alone
@@ -20,14 +20,14 @@ from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.tasks.target import Target
-from unipelt_search.training.batches import lengths_of, make_batch, training_batches
-from unipelt_search.training.checkpoint import save_run
+from unipelt_search.training.batches import lengths_of, training_batches
+from unipelt_search.training.checkpoint import RunCheckpoints, Slot, Spent, save_run
 from unipelt_search.training.costs import PeakMemory
 from unipelt_search.training.evaluate import ablate, outcome_rows, predict, prunable_parts, spread_rows
 from unipelt_search.training.gate_null import beside_null, shuffled
 from unipelt_search.training.objective import Objective
 from unipelt_search.training.optimizer import SlotAdamW
-from unipelt_search.training.recorder import GateKey, GateRecorder, gate_rows
+from unipelt_search.training.recorder import GateRecorder, gate_rows
 
 Event = EvaluationRow | RunResult
 Scored = Literal["select", "test"]
@@ -36,9 +36,16 @@ TUNE_ROWS = 500
 
 
 def train_events(
-    run: RunSpec, backbone: Backbone, task: EncodedTask, *, checkpoint: Path | None = None, tune_rows: int = TUNE_ROWS
+    run: RunSpec,
+    backbone: Backbone,
+    task: EncodedTask,
+    *,
+    checkpoint: Path | None = None,
+    tune_rows: int = TUNE_ROWS,
+    progress: RunCheckpoints | None = None,
+    micro_batch: int | None = None,
 ) -> Iterator[Event]:
-    """Train one run.
+    """Train one run, or go on with it.
 
     Args:
         run: The configuration, its seeds, and what to measure at the end.
@@ -46,9 +53,13 @@ def train_events(
         task: The encoded rows.
         checkpoint: A folder for the best weights; None writes none.
         tune_rows: Tune rows that an evaluation scores at most.
+        progress: Keeps the run's state at every evaluation; where an earlier attempt has left one, the run goes on
+            from there to the result of a run that nothing disturbed. None keeps none.
+        micro_batch: Rows that a training pass takes at most, to save memory: the gradient of a step is added up over
+            several. None takes a step's rows at once.
 
     Yields:
-        An `EvaluationRow` at every evaluation, and at last one `RunResult`.
+        An `EvaluationRow` at every evaluation to come, and at last one `RunResult`, which has those before it too.
 
     Raises:
         DivergedError: The loss became no finite number.
@@ -56,7 +67,7 @@ def train_events(
     """
     task, finished = task.of_draw(run.draw), None
     with Pack(backbone, [run]) as pack:
-        for _, event in PackTraining(pack, [run], task, tune_rows).events(checkpoint):
+        for _, event in PackTraining(pack, [run], task, tune_rows, micro_batch).events(checkpoint, progress):
             if isinstance(event, DivergedError):
                 raise event
             if isinstance(event, RunResult) and run.gate_null:
@@ -64,9 +75,12 @@ def train_events(
             else:
                 yield event
     if finished is not None:
-        plain = run.model_copy(update={"gate_null": False, "ablation": False, "draw": 0})
-        (null,) = train([plain], backbone, shuffled(task, run.seeds.order), tune_rows=tune_rows)
-        yield finished if isinstance(null, DivergedError) else beside_null(finished, null)
+        plain = run.model_copy(update={"gate_null": False, "prune": False, "ablation": False, "draw": 0})
+        mixed = shuffled(task, run.seeds.order)
+        with suppress(DivergedError):  # then there is no null
+            *_, null = train_events(plain, backbone, mixed, tune_rows=tune_rows, micro_batch=micro_batch)
+            finished = beside_null(finished, null) if isinstance(null, RunResult) else finished
+        yield finished
 
 
 def train(
@@ -95,48 +109,26 @@ def train(
         members = [runs[i] for i in group]
         with Pack(backbone, members) as pack:
             rows = task.of_draw(members[0].draw)
-            for slot, event in PackTraining(pack, members, rows, tune_rows).events(None):
+            for slot, event in PackTraining(pack, members, rows, tune_rows).events(None, None):
                 if not isinstance(event, EvaluationRow):
                     results[group[slot]] = event
     return [results[i] for i in range(len(runs))]
 
 
-@dataclass
-class _Slot:
-    """One run's progress."""
-
-    run: RunSpec
-    batches: Iterator[np.ndarray]
-    evaluate_at: frozenset[int]
-    target: Target
-    """With the threshold of the best evaluation, where rows have several labels."""
-    step: int = 0
-    examples: int = 0
-    losses: list[float] = field(default_factory=list)
-    evaluations: list[EvaluationRow] = field(default_factory=list)
-    gates: list[GateRow] = field(default_factory=list)
-    initial_tune: dict[GateKey, np.ndarray] = field(default_factory=dict)
-    initial_select: dict[GateKey, np.ndarray] = field(default_factory=dict)
-    best: EvaluationRow | None = None
-    best_weights: list[Tensor] = field(default_factory=list)
-    waiting: int = 0
-    """Evaluations since the best one."""
-    active: bool = True
-    diverged: DivergedError | None = None
-
-
 class PackTraining:
     """Trains the runs of one attached pack."""
 
-    def __init__(self, pack: Pack, runs: Sequence[RunSpec], task: EncodedTask, tune_rows: int) -> None:
-        self.pack, self.task = pack, task
+    def __init__(
+        self, pack: Pack, runs: Sequence[RunSpec], task: EncodedTask, tune_rows: int, micro_batch: int | None = None
+    ) -> None:
+        self.pack, self.task, self.micro_batch = pack, task, micro_batch
         self.device = pack.backbone.device
         self.tune_rows = spread_rows(len(task.tune), tune_rows)
         self.objective = Objective(task.target, self.device)
         self.optimizer = SlotAdamW(pack.trained(), [run.trial.training for run in runs])
         lengths = lengths_of(task.train)
         self.slots = [
-            _Slot(
+            Slot(
                 run,
                 training_batches(lengths, run.trial.training.batch_size, run.seeds.order),
                 _evaluation_steps(run),
@@ -149,9 +141,12 @@ class PackTraining:
         self.train_seconds, self.positions, self.tokens = 0.0, 0, 0
         self.began = time.perf_counter()
 
-    def events(self, checkpoint: Path | None) -> Iterator[tuple[int, Event | DivergedError]]:
-        """Train to the end; yields (slot, event)."""
-        self._record_initial_gates()
+    def events(
+        self, checkpoint: Path | None, progress: RunCheckpoints | None
+    ) -> Iterator[tuple[int, Event | DivergedError]]:
+        """Train to the end; yields (slot, event). Only a run that is alone has a progress."""
+        if progress is None or not self._go_on(progress):
+            self._record_initial_gates()
         while any(slot.active for slot in self.slots):
             self.step()
             for number, slot in enumerate(self.slots):
@@ -161,6 +156,8 @@ class PackTraining:
             due = [n for n, slot in enumerate(self.slots) if slot.active and slot.step in slot.evaluate_at]
             if due:
                 for number, row in self._evaluate(due):
+                    if progress is not None and isinstance(row, EvaluationRow):
+                        self._keep(progress)
                     yield number, row
         yield from self._finish(checkpoint)
 
@@ -180,31 +177,50 @@ class PackTraining:
                 if slot.run.trial.gate:
                     slot.initial_select = recorder.gates(number)
 
+    def _keep(self, progress: RunCheckpoints) -> None:
+        """Write down where the only run is."""
+        spent = Spent(
+            train_seconds=self.train_seconds,
+            positions=self.positions,
+            tokens=self.tokens,
+            peak_memory_mb=self.memory.megabytes(),
+        )
+        progress.save(self.slots[0], self.pack, self.optimizer, spent)
+
+    def _go_on(self, progress: RunCheckpoints) -> bool:
+        """Put the only run where an earlier attempt has left it; tells whether there was one."""
+        slot = self.slots[0]
+        spent = progress.load(slot, self.pack, self.optimizer)
+        if spent is None:
+            return False
+        self.train_seconds, self.positions, self.tokens = spent.train_seconds, spent.positions, spent.tokens
+        self.memory = PeakMemory(self.device)  # reading the checkpoint took memory that training does not
+        self.memory.remember(spent.peak_memory_mb)
+        self.began -= slot.evaluations[-1].seconds
+        return True
+
     def step(self) -> None:
         """Take one optimizer step with every active slot."""
         began = time.perf_counter()
         nothing = np.empty(0, dtype=np.int64)
         rows = [next(slot.batches) if slot.active else nothing for slot in self.slots]
-        batch = make_batch(self.task.train, rows, self.task.pad_token_id, self.device)
-        logits = self.pack(batch.inputs, steps=[slot.step for slot in self.slots])  # (S, B, outputs)
-        by_slot = (self.objective(logits, batch.labels) * batch.weights).sum(1)  # (S,)
-        values = by_slot.detach().tolist()
-        for slot, value in zip(self.slots, values, strict=True):
+        steps = [slot.step for slot in self.slots]
+        passed = self.objective.descend(self.pack, self.task, rows, steps, self.micro_batch)
+        for slot, value in zip(self.slots, passed.losses, strict=True):
             if slot.active and not np.isfinite(value):
                 slot.diverged = DivergedError(
                     f"the training loss must be a finite number; got {value} at step {slot.step}"
                 )
-        by_slot.sum().backward()
         taking = [slot.active and slot.diverged is None for slot in self.slots]
         self.optimizer.step(taking)
-        for slot, taken, value, numbers in zip(self.slots, taking, values, rows, strict=True):
+        for slot, taken, value, numbers in zip(self.slots, taking, passed.losses, rows, strict=True):
             if taken:
                 slot.step += 1
                 slot.examples += len(numbers)
                 slot.losses.append(value)
         self.train_seconds += time.perf_counter() - began
-        self.positions += batch.positions
-        self.tokens += batch.tokens
+        self.positions += passed.positions
+        self.tokens += passed.tokens
 
     def _evaluate(self, due: Sequence[int]) -> Iterator[tuple[int, EvaluationRow | DivergedError]]:
         """Score the tune rows for the slots whose turn it is, and keep the best weights."""
@@ -214,7 +230,6 @@ class PackTraining:
         self.memory.sample()
         for number in due:
             slot = self.slots[number]
-            training = slot.run.trial.training
             target = self.task.target.fitted(logits[number], labels)
             try:
                 scores = score_all(target, labels, target.decide(logits[number]))
@@ -238,8 +253,7 @@ class PackTraining:
                 slot.target = target
             else:
                 slot.waiting += 1
-            if slot.step >= training.steps or slot.waiting >= training.patience:
-                slot.active = False
+            slot.active = not slot.is_done()
             yield number, row
 
     def _finish(self, checkpoint: Path | None) -> Iterator[tuple[int, RunResult]]:
@@ -337,10 +351,10 @@ class PackTraining:
             names=self.task.labels if split == "select" else (),
         )
 
-    def _epoch(self, slot: _Slot) -> float:
+    def _epoch(self, slot: Slot) -> float:
         return round(slot.examples / len(self.task.train), 4)
 
-    def _description(self, slot: _Slot) -> dict[str, object]:
+    def _description(self, slot: Slot) -> dict[str, object]:
         return {
             "run": slot.run.model_dump(mode="json"),
             "backbone": self.pack.backbone.name,

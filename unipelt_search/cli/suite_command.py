@@ -1,0 +1,143 @@
+"""The command `suite`: many studies that differ in task and number of training rows."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from unipelt_search.cli import options
+from unipelt_search.cli.durations import spoken_duration
+from unipelt_search.cli.live_view import watch_study
+from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM, without_password
+from unipelt_search.cli.study_request import build_spec
+from unipelt_search.errors import NoUsableTrialError, RequestError
+from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.suite import SuiteSpec, load_suite
+
+
+def suite(
+    suite_file: Annotated[Path, typer.Argument(metavar="SUITE.yaml", help="The suite as a file.")],
+    data_root: Annotated[
+        Path | None,
+        typer.Option("--data-root", metavar="DIR", help="Folder with local copies of the data. Default: the hub's."),
+    ] = None,
+    tasks: Annotated[
+        str | None, typer.Option("--tasks", metavar="a,b,c", help="Only these tasks of the suite. Default: all.")
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option("--sizes", metavar="N,M", help="Only these numbers of training rows. Default: all.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE", help="Train nothing; write the tables between the marking lines of this page."
+        ),
+    ] = None,
+    storage: options.Storage = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder for each study's report and weights. Default: neither."),
+    ] = None,
+    concurrency: options.Concurrency = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check every study and estimate how long it takes; start nothing.")
+    ] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run a suite of studies, or go on with it, and print its tables. What is complete is not run again.
+
+    Examples:
+
+        unipelt-search suite studies/glue_low_resource/suite.yaml --tasks cola,mrpc --sizes 100
+
+        unipelt-search suite studies/glue_low_resource/suite.yaml --report studies/glue_low_resource/README.md
+    """
+    if report is not None and dry_run:
+        raise RequestError("--report writes what is there and --dry-run plans what is not; give one of them.")
+    asked = load_suite(suite_file).narrowed(_names(tasks), _numbers(sizes))
+    if report is not None:
+        _write_report(asked, report, storage)
+        return
+    studies = tuple(build_spec(spec.model_dump(), {"concurrency": concurrency}) for spec in asked.studies(data_root))
+    if dry_run:
+        _plan(studies, storage)
+    else:
+        _run(asked, studies, storage=storage, out=out, quiet=quiet)
+
+
+def _run(
+    asked: SuiteSpec, studies: tuple[StudySpec, ...], *, storage: str | None, out: Path | None, quiet: bool
+) -> None:
+    from unipelt_search import suites
+
+    errors = Console(stderr=True)
+    command = without_password(shlex.join([PROGRAM, *sys.argv[1:]]))
+
+    def tell(sentence: str) -> None:
+        if not quiet:
+            errors.out(sentence, highlight=False)
+
+    finished, failed = False, None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as in `run`
+    # In a file of progress one line per study is enough; a terminal shows the study that runs, too.
+    calm = quiet or not errors.is_terminal
+    with watch_study(errors, quiet=calm, as_json=False) as show, suppress(KeyboardInterrupt):
+        try:
+            finished = suites.run_suite(studies, storage=storage, out=out, command=command, watch=show, tell=tell)
+        except NoUsableTrialError as error:
+            finished, failed = True, error
+    if not finished:
+        errors.out(f"Interrupted. Go on with: {command}", highlight=False)
+        raise typer.Exit(INTERRUPTED)
+    sys.stdout.write(suites.suite_report(asked, storage=storage))
+    if failed is not None:
+        raise failed
+
+
+def _plan(studies: tuple[StudySpec, ...], storage: str | None) -> None:
+    """Print a line for every study that is not complete, and each notice once."""
+    from unipelt_search import api, suites
+
+    seconds, notices = 0.0, dict[str, None]()
+    for spec in studies:
+        if suites.is_complete(spec, storage=storage):
+            typer.echo(f"{spec.name}: complete already")
+            continue
+        plan = api.plan_study(spec, storage=storage)
+        rows = ", ".join(f"{plan.task.rows[split]} {split}" for split in ("train", "tune", "select", "test"))
+        typer.echo(f"{spec.name}: {rows} rows; {plan.runs} runs, about {spoken_duration(plan.seconds)}")
+        seconds += plan.seconds
+        notices.update(dict.fromkeys((*plan.task.notices, *plan.notices)))
+    for notice in notices:
+        typer.echo(f"Note: {notice}")
+    typer.echo(f"About {spoken_duration(seconds)} in all. Nothing was started or written.")
+
+
+def _write_report(asked: SuiteSpec, path: Path, storage: str | None) -> None:
+    from unipelt_search import suites
+    from unipelt_search.reporting.suite_tables import replace_results
+
+    try:
+        page = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"--report must name a page that is there; got {str(path)!r}: {error.strerror}.") from error
+    path.write_text(replace_results(page, suites.suite_report(asked, storage=storage), str(path)), encoding="utf-8")
+    typer.echo(f"Wrote {path}", err=True)
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _numbers(text: str | None) -> list[int]:
+    names = _names(text)
+    if not all(name.isdecimal() for name in names):
+        raise RequestError(f"--sizes must be numbers of training rows with commas between them; got {text!r}.")
+    return [int(name) for name in names]

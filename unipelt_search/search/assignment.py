@@ -1,0 +1,73 @@
+"""What a worker is asked to do: one attempt of one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unipelt_search.records.history import EarlierAttempts, RunRecord, StudyRecord, TrialRecord
+from unipelt_search.search.checkpoint_folders import run_folder
+from unipelt_search.search.plan import PRUNED
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.seeds import run_number, run_seeds
+from unipelt_search.specs.trial import RunSpec
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One attempt of one run, for a worker."""
+
+    run_id: str
+    attempt: int
+    run: RunSpec
+    label: str
+    """For the progress line, for example ``trial 4 lora (tune)``."""
+    checkpoint: Path | None
+    """Where the run's weights are to be written, if anywhere."""
+    progress: Path | None = None
+    """The run's folder for its state at every evaluation, from which it goes on; None keeps none."""
+    micro_batch: int | None = None
+    """Rows of a training pass at most; None is the whole batch of a step."""
+
+
+def make_assignment(
+    study: StudyRecord, run: RunRecord, attempt: int, earlier: EarlierAttempts, checkpoints: Path | None
+) -> Assignment:
+    """Say what a run's attempt has to do.
+
+    Args:
+        study: The study.
+        run: The run.
+        attempt: The attempt's number.
+        earlier: What the attempts before it have left.
+        checkpoints: The study's folder for checkpoints, if any.
+
+    Returns:
+        The assignment.
+    """
+    trial = study.trials[run.trial]
+    number = run_number(run.seed_index, run.fold, study.task.folds)
+    gated, space = number == 1 and METHODS[trial.method].gated, study.spec.space
+    return Assignment(
+        run_id=run.id,
+        attempt=attempt,
+        run=RunSpec(
+            trial=trial.spec,
+            seeds=run_seeds(study.spec.seed, run.seed_index, run.fold),
+            confirm=run.phase == "confirm",
+            draw=number if study.spec.task.redraw or study.task.folds else 0,
+            gate_null=gated and space.gate_null,
+            prune=gated and space.prune_gates and trial.origin != PRUNED,
+            ablation=number == 1,
+        ),
+        label=_label(trial, run),
+        checkpoint=checkpoints / f"trial-{trial.number}" if checkpoints and number == 1 else None,
+        progress=run_folder(checkpoints, run.id, earlier.checkpoint) if checkpoints else None,
+        micro_batch=-(-trial.spec.training.batch_size // 2**earlier.failed) if earlier.failed else None,
+    )
+
+
+def _label(trial: TrialRecord, run: RunRecord) -> str:
+    seed = f", seed {run.seed_index}" if run.phase == "confirm" else ""
+    fold = f", fold {run.fold}" if run.fold else ""
+    return f"trial {trial.number} {trial.name} ({run.phase}{seed}{fold})"

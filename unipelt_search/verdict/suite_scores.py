@@ -1,0 +1,245 @@
+"""What a suite's studies found, side by side: test scores, upper bounds and averages. Pure functions of records.
+
+A score is a mean over confirm runs. Averages over tasks are taken run by run: the first runs of all tasks, the second
+ones, and so on; their spread is that of the published averages. Only test scores are shown; what chooses among methods
+is their score on the select rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean, stdev
+
+import numpy as np
+from scipy.stats import rankdata
+
+from unipelt_search.errors import StudyExistsError
+from unipelt_search.records.history import StudyRecord, StudyState
+from unipelt_search.records.report import Verdict
+from unipelt_search.specs.methods import METHODS
+from unipelt_search.specs.question import spec_differences
+from unipelt_search.specs.suite import SuiteSpec, SuiteTask
+from unipelt_search.verdict.decide import decide
+from unipelt_search.verdict.judge import judge
+from unipelt_search.verdict.standings import MethodStanding
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Test scores of confirm runs, by seed index; at least one."""
+
+    by_seed: Mapping[int, float]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the runs."""
+        return fmean(self.by_seed.values())
+
+    @property
+    def sd(self) -> float | None:
+        """Standard deviation over the runs; None with one."""
+        return stdev(self.by_seed.values()) if len(self.by_seed) > 1 else None
+
+
+@dataclass(frozen=True)
+class StudyScores:
+    """What the tables need of one study."""
+
+    name: str
+    state: StudyState
+    backbone: str
+    metric: str
+    copy_note: str | None
+    """How its rows differ from the original ones, where they are from a local copy; None where they are the hub's."""
+    test: Mapping[str, Scores]
+    """By method, or configuration of the user's; those that were confirmed."""
+    select: Mapping[str, float]
+    """Mean on the select rows, of the same ones."""
+    majority: float
+    """Test score of the answer that needs no text."""
+    verdict: Verdict
+
+    def confirmed_runs(self, method: str) -> int:
+        """Return how many confirm runs of a method have finished."""
+        return len(self.test[method].by_seed) if method in self.test else 0
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The best of some methods on a task, chosen on the select rows."""
+
+    method: str
+    test: Scores
+
+
+@dataclass(frozen=True)
+class SuiteScores:
+    """What there is of a suite so far."""
+
+    suite: SuiteSpec
+    studies: Mapping[tuple[str, int], StudyScores]
+    """By task and number of training rows; those that the database has."""
+
+    @cached_property
+    def runs_asked(self) -> int:
+        """Confirm runs of the whole suite."""
+        suite = self.suite
+        return len(suite.tasks) * len(suite.sizes) * len(suite.contestants) * suite.budget.seeds
+
+    @cached_property
+    def runs_confirmed(self) -> int:
+        """Confirm runs that have finished, of those."""
+        return sum(study.confirmed_runs(method) for study in self.studies.values() for method in self.suite.contestants)
+
+    def scores(self, size: int, method: str, task: str) -> Scores | None:
+        """Return the test scores of a method on a task; None while it is not confirmed."""
+        study = self.studies.get((task, size))
+        return study.test.get(method) if study else None
+
+    def shared_tasks(self, size: int) -> tuple[str, ...]:
+        """Return the tasks on which every method is confirmed, over which averages are taken."""
+        return tuple(
+            task.name
+            for task in self.suite.tasks
+            if all(self.scores(size, method, task.name) for method in self.suite.contestants)
+        )
+
+    def average(self, size: int, method: str) -> Scores | None:
+        """Average a method's test scores over the shared tasks, run by run; None without such tasks."""
+        return mean_scores([self.scores(size, method, task) for task in self.shared_tasks(size)])
+
+    def published_average(self, size: int, method: str) -> float | None:
+        """Average a method's published scores over the shared tasks, or all of them where none is shared yet."""
+        tasks = self.shared_tasks(size) or tuple(task.name for task in self.suite.tasks)
+        return _mean([self.suite.published_score(size, method, task) for task in tasks])
+
+    def bound(self, size: int, methods: Iterable[str], task: str) -> Bound | None:
+        """Choose the best of some methods on the select rows; None while none of them is confirmed."""
+        study = self.studies.get((task, size))
+        known = [method for method in methods if study and method in study.select]
+        if study is None or not known:
+            return None
+        best = max(known, key=lambda method: study.select[method])  # the first of equal ones
+        return Bound(best, study.test[best])
+
+    def average_bound(self, size: int, methods: Iterable[str]) -> Scores | None:
+        """Average the test scores of the bounds over the shared tasks, run by run."""
+        chosen = tuple(methods)
+        bounds = [self.bound(size, chosen, task) for task in self.shared_tasks(size)]
+        return mean_scores([bound.test if bound else None for bound in bounds])
+
+    def published_bound(self, size: int, methods: Iterable[str], task: str) -> float | None:
+        """Return the largest published score of some methods: chosen on the test rows, as the paper's Table 2 does."""
+        scores = [self.suite.published_score(size, method, task) for method in methods]
+        return max((score for score in scores if score is not None), default=None)
+
+    def published_average_bound(self, size: int, methods: Iterable[str]) -> float | None:
+        """Average the published bounds over the same tasks as `published_average`."""
+        chosen = tuple(methods)
+        tasks = self.shared_tasks(size) or tuple(task.name for task in self.suite.tasks)
+        return _mean([self.published_bound(size, chosen, task) for task in tasks])
+
+    def rank_correlation(self, size: int) -> tuple[float, int] | None:
+        """Compare the order of our averages with that of the published ones.
+
+        Args:
+            size: Training rows.
+
+        Returns:
+            Spearman's rank correlation, and the number of methods that both have; None with fewer than three of them,
+            or where all averages of one side are equal.
+        """
+        pairs = [
+            (round(ours.mean, 9), published)  # equal ones stay equal
+            for method in self.suite.contestants
+            if (ours := self.average(size, method)) and (published := self.published_average(size, method)) is not None
+        ]
+        if len(pairs) < 3 or any(len(set(side)) == 1 for side in zip(*pairs, strict=True)):
+            return None
+        ranks = np.array([rankdata(side) for side in zip(*pairs, strict=True)])
+        return float(np.corrcoef(ranks)[0, 1]), len(pairs)
+
+
+def suite_scores(suite: SuiteSpec, records: Iterable[StudyRecord]) -> SuiteScores:
+    """Read the scores of a suite's studies.
+
+    Args:
+        suite: What is asked.
+        records: The studies of these names that there are, with their details; each is looked at once.
+
+    Returns:
+        The scores.
+
+    Raises:
+        StudyExistsError: A study of that name asks something else than the suite.
+    """
+    places = {suite.study_name(task.name, size): (task, size) for task in suite.tasks for size in suite.sizes}
+    found = {}
+    for record in records:
+        task, size = places[record.spec.name]
+        _check_same_question(suite, task, size, record)
+        found[task.name, size] = _study_scores(record, task)
+    return SuiteScores(suite, found)
+
+
+def gated_methods(suite: SuiteSpec) -> dict[str, tuple[str, ...]]:
+    """List the suite's gated methods, each with those single methods of the suite that it unites."""
+    united = {
+        method: tuple(name for name in METHODS[method].submodules if name in suite.space.methods)
+        for method in suite.space.methods
+        if METHODS[method].gated
+    }
+    return {method: singles for method, singles in united.items() if singles}
+
+
+def mean_scores(parts: Iterable[Scores | None]) -> Scores | None:
+    """Average scores run by run, over the runs that all have; None where one is missing or no run is shared."""
+    known = list(parts)
+    whole = [part for part in known if part is not None]
+    if not known or len(whole) < len(known):
+        return None
+    shared = set.intersection(*(set(part.by_seed) for part in whole))
+    return Scores({seed: fmean(part.by_seed[seed] for part in whole) for seed in sorted(shared)}) if shared else None
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
+
+
+def _check_same_question(suite: SuiteSpec, task: SuiteTask, size: int, record: StudyRecord) -> None:
+    asked = suite.study(task, size, record.spec.task.data)
+    if asked.space.steps is None:  # where a time limit was given, the study chose them for itself
+        asked = asked.model_copy(update={"space": asked.space.model_copy(update={"steps": record.spec.space.steps})})
+    differences = spec_differences(record.spec, asked)
+    if differences:
+        name = record.spec.name
+        raise StudyExistsError(
+            f"A suite's studies must ask what the suite asks; {name!r} exists and differs in {'; '.join(differences)}. "
+            f"Choose another --storage, or delete it: unipelt-search delete {name}."
+        )
+
+
+def _study_scores(record: StudyRecord, task: SuiteTask) -> StudyScores:
+    judgement = judge(record)
+    source = task.source_of(record.spec.task.data)
+    return StudyScores(
+        name=record.spec.name,
+        state=record.state,
+        backbone=record.spec.backbone.model,
+        metric=record.task.metric,
+        copy_note=None if source is task.hub else source.note,
+        test={standing.name: _test_scores(standing) for standing in judgement.confirmed},
+        select={standing.name: standing.score for standing in judgement.confirmed},
+        majority=record.task.majority["test"][record.task.metric],
+        verdict=decide(judgement),
+    )
+
+
+def _test_scores(standing: MethodStanding) -> Scores:
+    by_seed: dict[int, list[float]] = {}
+    for run in standing.confirmed:  # with folds a seed has several runs
+        by_seed.setdefault(run.seed_index, []).append(run.test)
+    return Scores({seed_index: fmean(scores) for seed_index, scores in by_seed.items()})
