@@ -99,9 +99,9 @@ class Fake:
 
     def add_run(self, number: int, seed_index: int, fold: int = 0, state: RunState = RunState.RUNNING) -> None:
         trial = self.record.trials[number]
+        run_id = f"{number}/{seed_index}/{fold}" if fold else f"{number}/{seed_index}"
         run = RunRecord(
-            id=f"{number}/{seed_index}/{fold}", trial=number, phase="confirm", seed_index=seed_index, fold=fold,
-            state=state,
+            id=run_id, trial=number, phase="confirm", seed_index=seed_index, fold=fold, state=state
         )  # fmt: skip
         self._replace(trial.model_copy(update={"runs": (*trial.runs, run), "phase": "confirm"}))
 

@@ -48,3 +48,20 @@ def test_without_a_folder_nothing_is_kept(study: StudyRecord) -> None:
 def test_a_run_that_wanted_memory_takes_half_of_the_rows_at_a_time(study: StudyRecord, failed: int, rows: int) -> None:
     earlier = EarlierAttempts(failed=failed, checkpoint=None)
     assert make_assignment(study, study.trials[0].runs[0], 2, earlier, None).micro_batch == rows
+
+
+def test_with_folds_every_run_has_rows_and_seeds_of_its_own_and_the_first_is_kept(fake, tmp_path: Path) -> None:
+    made = fake()
+    made.use_folds()
+    made.add_trial(published("lora", SpaceSpec(), 100)[0], "screen")
+    made.end(0)
+    for run in ((1, 1), (1, 2), (2, 1)):
+        made.add_run(0, *run)
+    runs = made.record.trials[0].runs
+    search, *confirm = (make_assignment(made.record, run, 1, FIRST, tmp_path) for run in runs)
+    assert [a.run.draw for a in (search, *confirm)] == [0, 1, 2, 6]
+    assert [a.run.seeds for a in confirm] == [
+        run_seeds(made.record.spec.seed, *run) for run in ((1, 1), (1, 2), (2, 1))
+    ]
+    assert [a.checkpoint is not None for a in confirm] == [a.run.ablation for a in confirm] == [True, False, False]
+    assert confirm[1].label == "trial 0 lora (confirm, seed 1, fold 2)"

@@ -3,6 +3,7 @@ from __future__ import annotations
 from statistics import fmean, stdev
 
 import pytest
+from made_record import folded
 from made_suite import made_records, made_study, made_suite
 from scipy.stats import spearmanr
 
@@ -107,3 +108,12 @@ def test_a_study_that_asks_something_else_is_refused() -> None:
         suite_scores(other, records)
     grown = made_suite(budget=BudgetSpec(trials=4, seeds=5))
     assert suite_scores(grown, records).runs_asked == 80
+
+
+def test_the_folds_of_a_seed_are_one_score() -> None:
+    suite = made_suite()
+    whole = suite_scores(suite, made_records(suite)).scores(20, "lora", "films")
+    of_folds = suite_scores(suite, [folded(record) for record in made_records(suite)]).scores(20, "lora", "films")
+    assert whole is not None
+    assert of_folds is not None
+    assert of_folds.by_seed == pytest.approx(whole.by_seed)

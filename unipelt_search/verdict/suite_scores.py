@@ -239,4 +239,7 @@ def _study_scores(record: StudyRecord, task: SuiteTask) -> StudyScores:
 
 
 def _test_scores(standing: MethodStanding) -> Scores:
-    return Scores({run.seed_index: run.test for run in standing.confirmed})
+    by_seed: dict[int, list[float]] = {}
+    for run in standing.confirmed:  # with folds a seed has several runs
+        by_seed.setdefault(run.seed_index, []).append(run.test)
+    return Scores({seed_index: fmean(scores) for seed_index, scores in by_seed.items()})
