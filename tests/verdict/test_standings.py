@@ -69,3 +69,14 @@ def test_without_answers_a_repeat_has_the_mean_of_its_folds() -> None:
     lora = next(standing for standing in method_standings(without_answers(record)) if standing.name == "lora")
     assert lora.score == pytest.approx(0.88)
     assert all(seed.answers is None for seed in lora.seeds)
+
+
+def test_a_run_that_was_held_up_does_not_make_its_method_slow() -> None:
+    trial = made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.8, 3: 0.8})
+    runs = []
+    for run, time in zip(trial.runs, (None, 15.2, 6.8, 6.9), strict=True):
+        assert run.result is not None
+        costs = run.result.costs.model_copy(update={"predict_ms_per_example": time})
+        runs.append(run.model_copy(update={"result": run.result.model_copy(update={"costs": costs})}))
+    (standing,) = method_standings(made_record(trial.model_copy(update={"runs": tuple(runs)})))
+    assert standing.milliseconds == 6.9

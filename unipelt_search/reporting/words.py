@@ -23,7 +23,7 @@ def score(value: float | None) -> str:
 _ROLES = {
     "carries": "carries the result",
     "helps": "helps",
-    "idle": "idle, as far as these rows show",
+    "idle": "idle",
     "hurts": "hurts",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import inf
-from statistics import fmean
+from statistics import fmean, median
 from typing import Literal
 
 import numpy as np
@@ -87,10 +87,10 @@ class MethodStanding:
 
     @property
     def milliseconds(self) -> float:
-        """Mean time per select row; infinite where it was not measured."""
+        """Median time per select row over the runs, which one that was held up does not move; infinite without any."""
         measured = [result.costs.predict_ms_per_example for result in self.results]
         times = [time for time in measured if time is not None]
-        return fmean(times) if times else inf
+        return median(times) if times else inf
 
 
 def confirmed_runs(trial: TrialRecord, task: TaskSummary) -> tuple[ConfirmedRun, ...]:
