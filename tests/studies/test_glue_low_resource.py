@@ -51,7 +51,7 @@ def published(name: str) -> datasets.DatasetDict:
 
 
 def loaded(study: StudySpec) -> Task:
-    return load_task(study.task, study.seed, redraws=study.budget.seeds)
+    return load_task(study.task, study.seed, repeats=study.budget.seeds)
 
 
 @pytest.mark.parametrize("study", SUITE.narrowed(sizes=[100]).studies(), ids=lambda study: study.name)
