@@ -1,8 +1,10 @@
-"""What holds for every test: no network, one thread, no settings of whoever runs them."""
+"""What holds for every test: no network, one thread, the same examples, no settings of whoever runs them."""
 
 from __future__ import annotations
 
 import os
+
+from hypothesis import settings
 
 # Before anything imports torch or the hub's client: both read these only once.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -11,3 +13,6 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 os.environ.pop("UNIPELT_STORAGE", None)
+# A change is judged by the same examples every time; HYPOTHESIS_PROFILE=default looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

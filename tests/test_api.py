@@ -529,6 +529,7 @@ def test_a_study_runs_on_ray(ask, url: str, tmp_path: Path, capfd: pytest.Captur
             assert ours == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(240)
 def test_runs_whose_workers_are_killed_go_on_in_new_ones(
@@ -558,6 +559,7 @@ def test_runs_whose_workers_are_killed_go_on_in_new_ones(
             assert ours.train_loss == pytest.approx(theirs.train_loss, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(240)
 def test_a_run_that_hangs_is_ended_and_the_study_goes_on(

@@ -25,7 +25,7 @@ def test_every_public_name_is_documented(name: str) -> None:
 @pytest.mark.ray
 @pytest.mark.timeout(300)
 def test_the_examples_run_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_toy(tmp_path, rows=240, hidden_size=64)
+    save_toy(tmp_path, rows=1100, hidden_size=64)
     rows = pd.read_csv(tmp_path / "rows.csv").rename(columns={"sentence": "review", "kind": "stars"})
     rows[["review", "stars"]].to_csv(tmp_path / "reviews.csv", index=False)
     monkeypatch.chdir(tmp_path)

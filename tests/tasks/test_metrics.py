@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
@@ -72,6 +72,7 @@ def test_constant_numbers_have_no_correlation(labels: list[float], predicted: li
 
 
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=8))
+@example([(0.0, 0.0), (2.9778291104755345e-151, 2824.0)])
 def test_scores_of_numbers_are_always_finite(pairs: list[tuple[float, float]]) -> None:
     labels, predicted = (np.array(side) for side in zip(*pairs, strict=True))
     assert all(np.isfinite(value) for value in score_all(NUMBERS, labels, predicted).values())

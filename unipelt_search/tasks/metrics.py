@@ -87,7 +87,7 @@ def score_all(target: Target, labels: np.ndarray, predicted: np.ndarray) -> dict
         return {
             "spearman": _correlation(rankdata(labels), rankdata(predicted)),
             "pearson": _correlation(labels, predicted),
-            "r2": float(r2_score(labels, predicted)) if np.ptp(labels) > 0 else 0.0,
+            "r2": _r2(labels, predicted),
         }
     if target.kind == "multi_label":
         return {
@@ -106,6 +106,15 @@ def score_all(target: Target, labels: np.ndarray, predicted: np.ndarray) -> dict
         own, found = labels == target.positive, predicted == target.positive
         scores["f1"] = float(f1_score(own, found, zero_division=0))
     return scores
+
+
+def _r2(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Return R2, 0 where the labels are alike or so nearly that the quotient is no finite number."""
+    if np.ptp(labels) == 0:
+        return 0.0
+    with np.errstate(over="ignore"):
+        value = float(r2_score(labels, predicted))
+    return value if np.isfinite(value) else 0.0
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
