@@ -268,3 +268,16 @@ def folded(record: StudyRecord, folds: int = 5) -> StudyRecord:
     rows = {"train": 100, "validation": 100, "test": 500, "tune": 100, "select": 200}
     task = record.task.model_copy(update={"rows": rows, "folds": folds})
     return record.model_copy(update={"trials": trials, "task": task})
+
+
+def with_latency(record: StudyRecord, milliseconds: Mapping[str, float], other: float = 4.0) -> StudyRecord:
+    """The record whose runs took these times per example, by method."""
+    trials = []
+    for trial in record.trials:
+        time, runs = milliseconds.get(trial.method, other), []
+        for run in trial.runs:
+            assert run.result is not None
+            costs = run.result.costs.model_copy(update={"predict_ms_per_example": time})
+            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"costs": costs})}))
+        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
+    return record.model_copy(update={"trials": tuple(trials)})

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from unipelt_search.storage.store import StudyStore
 
 PACKAGE = Path(__file__).parents[2] / "unipelt_search"
@@ -32,12 +30,10 @@ def test_help_loads_neither_heavy_libraries_nor_the_database() -> None:
     assert loaded_by(call("run", "--help"), (*HEAVY, "sqlalchemy", "optuna", "pandas", "numpy")) == []
 
 
-@pytest.mark.parametrize(
-    "words", [("studies",), ("report", "absent"), ("gates", "absent"), ("delete", "absent"), ("methods",)], ids=" ".join
-)
-def test_reading_commands_load_no_heavy_library(words: tuple[str, ...], tmp_path: Path) -> None:
-    storage = () if words == ("methods",) else ("--storage", f"sqlite:///{tmp_path}/s.db")
-    assert loaded_by(call(*words, *storage), HEAVY) == []
+def test_reading_commands_load_no_heavy_library(tmp_path: Path) -> None:
+    storage = ("--storage", f"sqlite:///{tmp_path}/s.db")
+    commands = [(*words, *storage) for words in (("studies",), ("report", "a"), ("gates", "a"), ("delete", "a"))]
+    assert loaded_by("\n".join(call(*words) for words in (*commands, ("methods",))), HEAVY) == []
 
 
 def test_the_tables_of_a_suite_are_written_without_a_heavy_library(tmp_path: Path) -> None:
@@ -50,9 +46,13 @@ def test_the_tables_of_a_suite_are_written_without_a_heavy_library(tmp_path: Pat
     assert "0 of 840 runs are confirmed" in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("package", LIGHT_PACKAGES)
-def test_light_packages_load_no_heavy_library(package: str) -> None:
-    modules = [f"unipelt_search.{package}.{path.stem}" for path in sorted((PACKAGE / package).glob("[!_]*.py"))]
+def test_light_packages_load_no_heavy_library() -> None:
+    modules = [
+        f"unipelt_search.{package}.{path.stem}"
+        for package in LIGHT_PACKAGES
+        for path in sorted((PACKAGE / package).glob("[!_]*.py"))
+    ]
+    assert len(modules) > 40
     assert loaded_by("".join(f"import {module}\n" for module in modules), HEAVY) == []
 
 

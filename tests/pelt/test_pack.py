@@ -172,10 +172,16 @@ def test_what_is_left_out_of_a_layer_acts_as_if_removed_and_is_not_stored() -> N
 
 
 def test_a_submodule_may_be_left_out_of_every_layer() -> None:
-    trial = tiny_trial("unipelt_ap").model_copy(update={"without": (("prefix", 0), ("prefix", 1))})
-    with Pack(tiny_backbone(), [tiny_run(trial)]) as pack:
-        assert not any("prefix" in name for name in pack.stored(0))
-        assert pack(tiny_inputs([5])).shape == (1, 1, 3)
+    gone = (("prefix", 0), ("prefix", 1))
+    plain = tiny_trial("unipelt_ap").model_copy(update={"without": gone})
+    shifted = plain.model_copy(update={"prefix": PrefixSpec(position_shift=True)})
+    answers = []
+    for trial in (plain, shifted):
+        with Pack(tiny_backbone(), [tiny_run(trial)]) as pack:
+            assert not any("prefix" in name for name in pack.stored(0))
+            randomise(pack)
+            answers.append(pack(tiny_inputs([5])))
+    assert torch.equal(*answers)  # without a prefix nothing is shifted
 
 
 def test_left_out_submodules_must_be_of_layers_that_there_are() -> None:

@@ -7,7 +7,7 @@ from unipelt_search.records.history import RunState
 from unipelt_search.search import plan
 from unipelt_search.search.plan import Clock, Finish, Resume, StartRun, StartTrial, Wait, check_budget, next_step
 from unipelt_search.search.space import configured, published
-from unipelt_search.specs.variants import Variant
+from unipelt_search.specs.variants import PRUNED, Variant
 
 BASE = {"head": 0.5, "lora": 0.7, "unipelt_apl": 0.6}
 
@@ -127,14 +127,14 @@ def test_failed_trials_are_no_finalists_and_failed_confirm_runs_are_not_repeated
     assert [(study.record.trials[run.trial].method, run.seed_index) for run in runs] == [
         ("lora", 1), ("unipelt_apl", 1), ("lora", 2), ("unipelt_apl", 2),
     ]  # fmt: skip
-    assert decisions[-1].step == Finish("complete")
+    assert decisions[-1].step == Finish()
 
 
 def test_a_study_without_any_usable_trial_ends(fake) -> None:
     study = fake(trials=9)
     decisions = study.play(lambda spec, seed_index: None)
     assert {step.phase for step in steps_of(decisions, StartTrial)} == {"screen"}
-    assert decisions[-1].step == Finish("complete")
+    assert decisions[-1].step == Finish()
 
 
 def test_phases_do_not_overlap(fake, all_plausible) -> None:
@@ -192,7 +192,7 @@ def test_time_keeps_a_third_for_confirm(fake, all_plausible) -> None:
     assert study.record.wall_seconds <= 1000
     confirm = steps_of(decisions, StartRun)
     assert len(confirm) % 3 == 0  # later seeds for all finalists or for none
-    assert decisions[-1].step == Finish("time")
+    assert decisions[-1].step == Finish()
     assert study.record.notices == (
         "The time limit of 1000 s allowed 64 of 100 trials.",
         "The time limit of 1000 s allowed 11 of 100 seeds of each finalist.",
@@ -376,7 +376,7 @@ def test_a_gated_finalist_gets_a_smaller_sibling_once_its_first_run_says_what_ca
         number, seed_index, fold = study.apply(decision)
         study.end(number, seed_index, fold, result(None, seed_index))
         trial = study.record.trials[number]
-        if trial.method == "unipelt_apl" and (seed_index, fold) == (1, min(folds, 1)) and trial.origin != plan.PRUNED:
+        if trial.method == "unipelt_apl" and (seed_index, fold) == (1, min(folds, 1)) and trial.origin != PRUNED:
             runs = tuple(
                 run.model_copy(update={"result": run.result.model_copy(update={"prunable": prunable})})
                 if (run.seed_index, run.fold) == (1, min(folds, 1)) else run
@@ -384,7 +384,7 @@ def test_a_gated_finalist_gets_a_smaller_sibling_once_its_first_run_says_what_ca
             )  # fmt: skip
             study._replace(trial.model_copy(update={"runs": runs}))
     started = steps_of(decisions, StartTrial)
-    assert [(step.origin, step.variant) for step in started][3:] == [(plan.PRUNED, "unipelt_apl-pruned")]
+    assert [(step.origin, step.variant) for step in started][3:] == [(PRUNED, "unipelt_apl-pruned")]
     assert started[3].spec.without == prunable
     assert started[3].spec.model_copy(update={"without": ()}) == started[2].spec
     assert started[3].phase == "tune"

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiny import tiny_backbone
 from unipelt_search.records.history import MethodSize
-from unipelt_search.search.preparation import _count, _measure_size
 from unipelt_search.search.sizes import LOWEST, resized, shrunk, stored_by, value_of, within_limit
 from unipelt_search.search.space import published
 from unipelt_search.specs.study import SpaceSpec
@@ -42,23 +40,3 @@ def test_without_a_limit_or_a_measured_size_a_configuration_stays(task) -> None:
     assert within_limit(TRIAL, SpaceSpec(), sized) is TRIAL
     assert within_limit(TRIAL, limited, task) is TRIAL
     assert within_limit(TRIAL, limited, sized) == shrunk(TRIAL, SIZE, 700)
-
-
-@pytest.mark.parametrize(
-    "method", ["head", "bitfit", "lora", "ia3", "parallel_adapter", "prefix", "unipelt_apl", "fine_tuning"]
-)
-def test_the_measured_sizes_count_as_a_pack_does(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    backbone = tiny_backbone()
-    small = {"adapter.bottleneck": 12, "parallel_adapter.bottleneck": 12}
-    trial = published(method, SpaceSpec(), 100)[0]
-    for name, value in small.items():
-        trial = resized(trial, name, value) if value_of(trial, name) else trial
-    monkeypatch.setattr("unipelt_search.search.preparation.published", lambda *given: (trial,))
-    size = _measure_size(backbone, method, SpaceSpec(), 100)
-    assert stored_by(trial, size) == _count(backbone, trial)
-    other = trial
-    for name in size.sizes:
-        other = resized(other, name, 3)
-    if other.gate:
-        other = other.model_copy(update={"gate": other.gate.model_copy(update={"sharing": "shared"})})
-    assert stored_by(other, size) == _count(backbone, other)

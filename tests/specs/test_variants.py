@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import TrainingSpec
-from unipelt_search.specs.variants import TrainingChanges, Variant
+from unipelt_search.specs.variants import TrainingChanges, Variant, pruned_name
 
 
 def test_every_training_setting_can_be_changed() -> None:
@@ -35,3 +35,9 @@ def test_a_wrong_value_is_refused_at_its_place(given: dict[str, object], place: 
 def test_names_are_unique() -> None:
     with pytest.raises(ValidationError, match="a name of its own; got 'a' 2 times"):
         SpaceSpec(configurations=(Variant(name="a", method="lora"), Variant(name="a", method="head")))
+
+
+def test_a_name_is_not_that_of_a_smaller_sibling() -> None:
+    assert pruned_name("lora") == "lora-pruned"
+    with pytest.raises(ValidationError, match=r"must not end as those of smaller siblings do; got 'mine-pruned'"):
+        Variant(name="mine-pruned", method="lora")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_record import folded, made_record, made_trial, whole_record, without_answers
+from made_record import folded, made_record, made_trial, whole_record, with_latency, without_answers
 
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import Verdict
@@ -69,16 +69,7 @@ def test_what_would_settle_a_tie_is_said() -> None:
 
 def test_the_fastest_of_the_ties_is_named_where_it_is_another_one() -> None:
     record = whole_record()
-    trials = []
-    for trial in record.trials:
-        time = {"lora": 4.0, "adapter": 3.9, "unipelt_apl": 3.0, "head": 1.0}.get(trial.method, 4.0)
-        runs = []
-        for run in trial.runs:
-            assert run.result is not None
-            costs = run.result.costs.model_copy(update={"predict_ms_per_example": time})
-            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"costs": costs})}))
-        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
-    verdict = verdict_of(record.model_copy(update={"trials": tuple(trials)}))
+    verdict = verdict_of(with_latency(record, {"lora": 4.0, "adapter": 3.9, "unipelt_apl": 3.0, "head": 1.0}))
     assert (verdict.cheapest_tie, verdict.fastest_tie) == ("lora", "unipelt_apl")
     assert "lora with 76,038 stored parameters, the fastest unipelt_apl." in verdict.sentence
     assert verdict_of(record).fastest_tie == "lora"  # all take the same time

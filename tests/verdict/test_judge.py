@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_record import folded, made_record, made_trial, whole_record, with_labels, without_answers
+from made_record import folded, made_record, made_trial, whole_record, with_labels, with_latency, without_answers
 from made_studies import multi_label, regression
 
 from unipelt_search.records.history import StudyRecord
@@ -229,21 +229,12 @@ def test_folds_whose_answers_were_not_kept_tie() -> None:
 
 
 def test_a_method_that_is_too_slow_neither_wins_nor_ties() -> None:
-    record = whole_record()
-    trials = []
-    for trial in record.trials:
-        time = 9.0 if trial.method in {"lora", "unipelt_apl"} else 4.0
-        runs = []
-        for run in trial.runs:
-            assert run.result is not None
-            costs = run.result.costs.model_copy(update={"predict_ms_per_example": time})
-            runs.append(run.model_copy(update={"result": run.result.model_copy(update={"costs": costs})}))
-        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
+    record = with_latency(whole_record(), {"lora": 9.0, "unipelt_apl": 9.0})
 
     def limited(milliseconds: float) -> Judgement:
         space = record.spec.space.model_copy(update={"max_latency_ms": milliseconds})
         spec = record.spec.model_copy(update={"space": space})
-        return judge(record.model_copy(update={"trials": tuple(trials), "spec": spec}))
+        return judge(record.model_copy(update={"spec": spec}))
 
     fast = limited(5.0)
     assert (fast.contestants[0].name, fast.confirmed[0].name) == ("adapter", "lora")

@@ -99,13 +99,13 @@ class Pack(nn.Module):
         self.backbone = backbone
         self.holder = StateHolder()
         self.register_buffer("rates", torch.tensor([t.training.dropout for t in self.trials]), persistent=False)
-        shifts = [trial.prefix.shift if trial.prefix else 0 for trial in self.trials]
-        self.longest_shift = max(shifts)
-        self.register_buffer("shifts", torch.tensor(shifts), persistent=False)
         attacher = Attacher(backbone, model, self.trials, self.seeds, self.holder)
         self.layers = attacher.layers
         self._attached = attacher.attach()
         self.parts = self._attached.parts
+        shifts = [t.prefix.shift if t.prefix and "prefix" in self.parts else 0 for t in self.trials]
+        self.longest_shift = max(shifts)
+        self.register_buffer("shifts", torch.tensor(shifts), persistent=False)
         if self._attached.head is None:
             raise RuntimeError("attaching must make a head")
         self._logits = self._attached.head

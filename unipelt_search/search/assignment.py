@@ -7,10 +7,10 @@ from pathlib import Path
 
 from unipelt_search.records.history import EarlierAttempts, RunRecord, StudyRecord, TrialRecord
 from unipelt_search.search.checkpoint_folders import run_folder
-from unipelt_search.search.plan import PRUNED
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.seeds import run_number, run_seeds
 from unipelt_search.specs.trial import RunSpec
+from unipelt_search.specs.variants import PRUNED
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from statistics import fmean
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.search.capacity import Capacity
-from unipelt_search.search.plan import CONFIRM_SHARE, PRUNED, screen_rounds
+from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
 from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import FEWEST_STEPS, configured, published, steps_for
 from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.specs.variants import pruned_name
 from unipelt_search.training.evaluate import ABLATION_ROWS
 from unipelt_search.training.timing import RunTiming
 
@@ -57,7 +58,7 @@ def forecast(
     methods = (*tuned, *fixed)
     if spec.space.prune_gates:  # a smaller sibling of each gated finalist, tried once and confirmed
         methods += tuple(
-            method.model_copy(update={"variant": f"{method.variant or method.method}-{PRUNED}", "screen_trials": 1})
+            method.model_copy(update={"variant": pruned_name(method.variant or method.method), "screen_trials": 1})
             for method in methods
             if METHODS[method.method].gated
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Final, Literal
+from typing import Literal
 
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import DroppedMethod, RunRecord, RunState, StudyRecord, TrialRecord, TrialState
@@ -22,11 +22,10 @@ from unipelt_search.search.space import configured, published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
+from unipelt_search.specs.variants import PRUNED, pruned_name
 from unipelt_search.verdict.decide import plausible_methods
 
 SCREEN_ROUNDS = 3
-PRUNED: Final = "pruned"
-"""Where a finalist's smaller sibling comes from."""
 CONFIRM_SHARE = 0.35
 """Share of the time limit that is kept for the confirm phase."""
 
@@ -67,8 +66,6 @@ class Wait:
 @dataclass(frozen=True)
 class Finish:
     """Nothing is left to do."""
-
-    reason: Literal["complete", "time"]
 
 
 Step = StartTrial | StartRun | Resume | Wait | Finish
@@ -167,7 +164,7 @@ def next_step(record: StudyRecord, clock: Clock) -> Decision:
             return Decision(Wait(), phase, tuple(dropped), tuple(notices))
         if answer.notice is not None:
             notices.append(answer.notice)
-    return Decision(Finish("time" if notices else "complete"), "confirm", tuple(dropped), tuple(notices))
+    return Decision(Finish(), "confirm", tuple(dropped), tuple(notices))
 
 
 def active_methods(record: StudyRecord) -> tuple[str, ...]:
@@ -329,7 +326,7 @@ def _has_run(trial: TrialRecord, seed: int, fold: int) -> bool:
 
 def _smaller_sibling(record: StudyRecord, trial: TrialRecord) -> StartTrial | None:
     """Return the trial of a finalist without what its first confirmed run can do without, unless there is one."""
-    name = f"{trial.name}-{PRUNED}"
+    name = pruned_name(trial.name)
     if not record.spec.space.prune_gates or trial.origin == PRUNED or any(t.name == name for t in record.trials):
         return None
     results = [run.result for run in trial.runs if run.seed_index == 1 and run.result is not None]

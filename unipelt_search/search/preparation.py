@@ -11,16 +11,16 @@ from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.pelt.applicability import check_trial
 from unipelt_search.pelt.backbone import Backbone, load_backbone
 from unipelt_search.pelt.layers import layer_parts
-from unipelt_search.pelt.pack import Pack
-from unipelt_search.records.history import DroppedMethod, MethodSize, TaskSummary
+from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
 from unipelt_search.search.forecast import forecast, steps_within
-from unipelt_search.search.sizes import LOWEST, resized, shrunk, stored_by, value_of, within_limit
+from unipelt_search.search.measured_sizes import measure_sizes, trained_by
+from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, largest, published, steps_for
-from unipelt_search.specs.methods import DEFAULT_METHODS, METHODS
+from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
-from unipelt_search.specs.study import SpaceSpec, StudySpec
+from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask, encode_task
 from unipelt_search.tasks.task import Task
@@ -74,7 +74,7 @@ class Prepared:
         rows, space = self.summary.rows["train"], self.spec.space
         trials = [largest(method, space, rows) for method in space.methods]
         trials += _first_trials(self.spec, rows).values()
-        return max(checkpoint_bytes(_trained(backbone, trial), gates if trial.gate else 0) for trial in trials)
+        return max(checkpoint_bytes(trained_by(backbone, trial), gates if trial.gate else 0) for trial in trials)
 
     def within_time(self, backbone: Backbone) -> Prepared:
         """Shorten the runs where the time limit asks for it, rather than leave out trials and seeds.
@@ -190,7 +190,7 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
             dropped.append(DroppedMethod(method=name, phase="screen", reason=str(error)))
     if len(dropped) == len(spec.space.methods):
         raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
-    sizes, too_large = _sizes(spec, backbone, len(task.train), {drop.method for drop in dropped})
+    sizes, too_large = measure_sizes(spec.space, backbone, len(task.train), {drop.method for drop in dropped})
     dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
     notices = [f"{drop.method} was left out: {drop.reason}" for drop in dropped]
@@ -200,93 +200,11 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
     return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
 
 
-def _sizes(
-    spec: StudySpec, backbone: Backbone, rows: int, absent: set[str]
-) -> tuple[tuple[MethodSize, ...], list[DroppedMethod]]:
-    """Measure every method where the study limits what is stored; also return those that no size makes fit."""
-    space, limit = spec.space, spec.space.max_parameters
-    if limit is None:
-        return (), []
-    for given in space.configurations:
-        stored = _count(backbone, configured(given, space, rows))
-        if stored > limit:
-            raise RequestError(
-                f"space.configurations: {given.name!r} must store at most --max-parameters numbers, {limit:,}; it "
-                f"stores {stored:,}. Give it smaller sizes, or allow more."
-            )
-    sizes = [_measure_size(backbone, method, space, rows) for method in space.methods if method not in absent]
-    smallest = {size.method: stored_by(shrunk(published(size.method, space, rows)[0], size, 1), size) for size in sizes}
-    dropped = [
-        DroppedMethod(
-            method=method,
-            phase="screen",
-            reason=f"Its smallest sizes store {stored:,} numbers, more than --max-parameters, {limit:,}.",
-        )
-        for method, stored in smallest.items()
-        if stored > limit
-    ]
-    if len(dropped) == len(sizes) and not space.configurations:
-        method = min(smallest, key=lambda name: smallest[name])
-        raise RequestError(
-            f"--max-parameters must leave room for a method; got {limit:,}, and the smallest, {method}, stores "
-            f"{smallest[method]:,} numbers. Allow more, or ask for other methods."
-        )
-    return tuple(sizes), dropped
-
-
 def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:
     """Return the published settings of every method, and the user's own configurations by their names."""
     trials = {method: published(method, spec.space, rows)[0] for method in spec.space.methods}
     return trials | {given.name: configured(given, spec.space, rows) for given in spec.space.configurations}
 
 
-def _trained(backbone: Backbone, trial: TrialSpec) -> int:
-    """Count what a configuration trains; one that cannot attach trains nothing."""
-    every = sum(parameter.numel() for parameter in backbone.model.parameters())
-    if METHODS[trial.method].trains == "backbone":
-        return every  # no copy of the backbone is made to count a few unused parts less
-    try:
-        with Pack(backbone, [RunSpec(trial=trial, seeds=run_seeds(0, SEARCH_SEED_INDEX))]) as pack:
-            return pack.counts(0)[0]
-    except BackboneError:
-        return 0
-
-
 def _layers(backbone: Backbone) -> int:
     return len(layer_parts(backbone.base, backbone.family))
-
-
-def _measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -> MethodSize:
-    """Count what a method stores on a backbone, and what a unit more of each of its sizes would add.
-
-    Args:
-        backbone: The backbone; left as it was.
-        method: A trained method.
-        space: What every run shares.
-        rows: Training rows.
-
-    Returns:
-        The counts.
-
-    Raises:
-        BackboneError: The method cannot attach to the backbone.
-    """
-    trial = published(method, space, rows)[0]
-    stored = _count(backbone, trial)
-    sizes = {name: value for name in LOWEST if (value := value_of(trial, name)) is not None}
-    shared = None
-    if trial.gate is not None:
-        gates = trial.gate.model_copy(update={"sharing": "shared"})
-        shared = _count(backbone, trial.model_copy(update={"gate": gates})) - stored
-    return MethodSize(
-        method=method,
-        stored=stored,
-        sizes=sizes,
-        per_unit={name: stored - _count(backbone, resized(trial, name, value - 1)) for name, value in sizes.items()},
-        shared_gates=shared,
-    )
-
-
-def _count(backbone: Backbone, trial: TrialSpec) -> int:
-    with Pack(backbone, [RunSpec(trial=trial, seeds=run_seeds(0, SEARCH_SEED_INDEX))]) as pack:
-        return pack.counts(0)[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -29,6 +29,8 @@ from unipelt_search.specs.trial import (
     parts_of,
 )
 
+PRUNED: Final = "pruned"
+"""Where a finalist's smaller sibling comes from, and what its name ends with."""
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -70,6 +72,8 @@ class Variant(Frozen):
             )
         if name in METHODS:
             raise ValueError(f"a configuration's name must not be a method's; got {name!r}")
+        if name.endswith(pruned_name("")):
+            raise ValueError(f"a configuration's name must not end as those of smaller siblings do; got {name!r}")
         return name
 
     @field_validator("method")
@@ -88,3 +92,8 @@ class Variant(Frozen):
             if getattr(self, part) is not None and part not in needed:
                 raise ValueError(f"method {self.method} takes no {part} settings; got some, leave them out")
         return self
+
+
+def pruned_name(name: str) -> str:
+    """Return what the smaller sibling of a finalist competes as."""
+    return f"{name}-{PRUNED}"

@@ -16,8 +16,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -28,15 +28,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from unipelt_search.errors import DivergedError
 from unipelt_search.failpoints import reach
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import EvaluationRow, GateRow
 from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.trial import RunSpec
-from unipelt_search.tasks.target import Target
 from unipelt_search.training.optimizer import SlotAdamW
 from unipelt_search.training.recorder import GateKey
+from unipelt_search.training.slot import Slot
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "run.json"
 TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
@@ -93,35 +92,6 @@ def load_run(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         The weights by name, and the description.
     """
     return load_file(folder / WEIGHTS), json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-
-
-@dataclass
-class Slot:
-    """One run's progress."""
-
-    run: RunSpec
-    batches: Iterator[np.ndarray]
-    evaluate_at: frozenset[int]
-    target: Target
-    """With the threshold of the best evaluation, where rows have several labels."""
-    step: int = 0
-    examples: int = 0
-    losses: list[float] = field(default_factory=list)
-    evaluations: list[EvaluationRow] = field(default_factory=list)
-    gates: list[GateRow] = field(default_factory=list)
-    initial_tune: dict[GateKey, np.ndarray] = field(default_factory=dict)
-    initial_select: dict[GateKey, np.ndarray] = field(default_factory=dict)
-    best: EvaluationRow | None = None
-    best_weights: list[Tensor] = field(default_factory=list)
-    waiting: int = 0
-    """Evaluations since the best one."""
-    active: bool = True
-    diverged: DivergedError | None = None
-
-    def is_done(self) -> bool:
-        """Tell whether the run ends behind the evaluation that it has just had."""
-        training = self.run.trial.training
-        return self.step >= training.steps or self.waiting >= training.patience
 
 
 class Spent(Frozen):

@@ -21,13 +21,14 @@ from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.tasks.target import Target
 from unipelt_search.training.batches import lengths_of, training_batches
-from unipelt_search.training.checkpoint import RunCheckpoints, Slot, Spent, save_run
+from unipelt_search.training.checkpoint import RunCheckpoints, Spent, save_run
 from unipelt_search.training.costs import PeakMemory
 from unipelt_search.training.evaluate import ablate, outcome_rows, predict, prunable_parts, spread_rows
 from unipelt_search.training.gate_null import beside_null, shuffled
 from unipelt_search.training.objective import Objective
 from unipelt_search.training.optimizer import SlotAdamW
 from unipelt_search.training.recorder import GateRecorder, gate_rows
+from unipelt_search.training.slot import Slot
 
 Event = EvaluationRow | RunResult
 Scored = Literal["select", "test"]
