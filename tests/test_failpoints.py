@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from unipelt_search import failpoints
-from unipelt_search.errors import RequestError
+from unipelt_search.errors import RequestError, TransientError
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def test_nothing_happens_unless_it_is_planned(tmp_path: Path) -> None:
 
 
 def test_a_fault_happens_on_its_hit_and_once_and_is_written_down(tmp_path: Path) -> None:
-    failpoints.arm(f"a.b=raise@2;c=full@1;d=delay:0.001@1;log={tmp_path}/fired")
+    failpoints.arm(f"a.b=raise@2;c=full@1;d=delay:0.001@1;e=away@1;log={tmp_path}/fired")
     failpoints.reach("a.b")
     with pytest.raises(failpoints.InjectedError, match=r"at a\.b"):
         failpoints.reach("a.b")
@@ -34,7 +34,9 @@ def test_a_fault_happens_on_its_hit_and_once_and_is_written_down(tmp_path: Path)
         failpoints.reach("c")
     assert caught.value.errno == errno.ENOSPC
     failpoints.reach("d")
-    assert (tmp_path / "fired").read_text() == "a.b raise\nc full\nd delay\n"
+    with pytest.raises(TransientError, match="does not answer"):
+        failpoints.reach("e")
+    assert (tmp_path / "fired").read_text() == "a.b raise\nc full\nd delay\ne away\n"
 
 
 def test_the_environment_plans_a_kill(tmp_path: Path) -> None:

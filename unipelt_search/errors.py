@@ -10,7 +10,8 @@
     │   └── SavedModelError   a trained model cannot be exported, or a folder is no model that can be loaded
     ├── StorageError          the study database cannot be read or written
     │   ├── RunLostError      a run was taken away from the attempt that wants to write
-    │   └── StudyChangedError another driver was first; read the study again and decide anew
+    │   ├── StudyChangedError another driver was first; read the study again and decide anew
+    │   └── TransientError    the database is away or busy; the same may be asked again
     ├── DivergedError         a run's loss or score is no finite number; the run fails, the study goes on
     └── NoUsableTrialError    every trial failed (exit code 3)
 
@@ -65,6 +66,10 @@ class RunLostError(StorageError):
 
 class StudyChangedError(StorageError):
     """Another driver of the study was first."""
+
+
+class TransientError(StorageError):
+    """The database is away, or another transaction was in the way; the same may be asked again."""
 
 
 class DivergedError(UnipeltError):

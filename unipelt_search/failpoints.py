@@ -4,9 +4,9 @@ A failpoint is a name that the code passes through: `reach("run.finish.before")`
 
     UNIPELT_FAILPOINTS="run.finish.before=kill@3;run.start.after=delay:0.5@1;log=/tmp/fired"
 
-`kill` ends the process as SIGKILL does, `raise` raises `InjectedError`, `full` raises the error of a full disk,
-`delay:SECONDS` waits; each on the n-th time that the point is reached, once. What fired is appended to the log
-before it happens, because a killed process cannot tell.
+`kill` ends the process as SIGKILL does, `raise` raises `InjectedError`, `away` the error of a database that does not
+answer, `full` that of a full disk, `delay:SECONDS` waits; each on the n-th time that the point is reached, once. What
+fired is appended to the log before it happens, because a killed process cannot tell.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unipelt_search.errors import RequestError, StorageError
+from unipelt_search.errors import RequestError, StorageError, TransientError
 from unipelt_search.settings import failpoints
 
-_FAULT = re.compile(r"(?P<name>[\w.]+)=(?P<action>kill|raise|full|delay)(:(?P<seconds>[\d.]+))?@(?P<hit>[1-9]\d*)")
+_FAULT = re.compile(r"(?P<name>[\w.]+)=(?P<action>kill|raise|away|full|delay)(:(?P<seconds>[\d.]+))?@(?P<hit>[1-9]\d*)")
 
 
 class InjectedError(StorageError):
@@ -55,6 +55,7 @@ def reach(name: str) -> None:
 
     Raises:
         InjectedError: The planned action is `raise`.
+        TransientError: The planned action is `away`.
         OSError: The planned action is `full`.
     """
     global _plan
@@ -74,6 +75,8 @@ def reach(name: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "raise":
             raise InjectedError(f"A test asked for an error at {name}.")
+        case "away":
+            raise TransientError(f"The database does not answer, as a test asked for at {name}.")
         case "full":
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, as a test asked for at {name}")
         case "delay":

@@ -19,7 +19,8 @@ from tempfile import TemporaryDirectory
 
 from faults.crash import kill_again_and_again
 from faults.damage import damage_and_open
-from faults.writers import share, write_at_once
+from faults.postgresql import running_server
+from faults.writers import share, share_while_the_database_restarts, write_at_once
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "build" / "acceptance"
@@ -67,6 +68,15 @@ def checkpoints(folder: Path, counts: _Counts) -> bool:
 def writers(folder: Path, counts: _Counts) -> bool:
     """Let many processes write at once."""
     _add(counts, trials=PROCESSES * TRIALS, **write_at_once(folder, PROCESSES, TRIALS))
+    return True
+
+
+@part
+def postgresql(folder: Path, counts: _Counts) -> bool:
+    """Let many processes write at once, and drivers share a study, on a PostgreSQL that crashes three times."""
+    with running_server() as server:
+        _add(counts, trials=PROCESSES * TRIALS, **write_at_once(folder, PROCESSES, TRIALS, server))
+        share_while_the_database_restarts(folder, server, DRIVERS, 16)
     return True
 
 

@@ -22,7 +22,11 @@ STEPS = sorted(
     {
         name
         for path in (PACKAGE / "storage").glob("*.py")
-        for pattern in (r'step="([\w.]+)"\) as', r'_step\("([\w.]+)"\)', r'reach\("([\w.]+)\.before"\)')
+        for pattern in (
+            r'step="([\w.]+)"\) as',
+            r'(?:\.write|_end_run|_step)\(\s*"([\w.]+)"',
+            r'reach\("([\w.]+)\.before"\)',
+        )
         for name in re.findall(pattern, path.read_text(encoding="utf-8"))
     }
 )
@@ -120,6 +124,37 @@ def test_a_fault_happens_and_the_study_recovers(
     assert check_complete(store, acknowledged) == reference
     check_mirror(store)
     check_file(url)
+    store.close()
+
+
+# Each step with one of the two here, with both in `make acceptance`.
+@pytest.mark.parametrize(
+    ("step", "where"),
+    [
+        pytest.param(step, where, marks=[] if row % 2 == column else pytest.mark.slow)
+        for row, step in enumerate(STEPS)
+        for column, where in enumerate(("before", "after"))
+    ],
+)
+def test_a_database_that_is_away_for_a_moment_stops_nothing_and_nothing_is_done_twice(
+    step: str, where: str, prepared: tuple[Path, str], tmp_path: Path
+) -> None:
+    left, reference = prepared
+    if step not in FRESH:
+        copy(left, tmp_path)
+    url, acknowledged, fired = f"sqlite:///{tmp_path}/left.db", tmp_path / "left", tmp_path / "fired"
+    call, given, named = WAYS.get(step, go_on)(url, acknowledged, f"{step}.{where}=away@1;log={fired}")
+    code = call_here(call, *given, **named)
+    assert fired.exists(), "the fault never happened"
+    assert code == (FAILED if step == "database.upgrade" else 0), "only opening a database does not wait for it"
+    store = StudyStore.open(url)
+    if call is delete:
+        assert store.find(NAME) is None
+    else:
+        if step in {"database.upgrade", "run.leave"}:
+            simulate(url, acknowledged, step_seconds=0.0, **SMALL)
+        assert check_complete(store, acknowledged) == reference
+        check_mirror(store)
     store.close()
 
 

@@ -8,28 +8,42 @@ from collections import Counter
 from pathlib import Path
 
 from faults.invariants import check_complete, check_file
+from faults.postgresql import Server
 from faults.processes import start
 from faults.simulated_study import NAME, simulate, write_trials
 
 from unipelt_search.records.history import RunState
 from unipelt_search.storage.store import StudyStore
 
+RESTARTS = 3
 
-def write_at_once(folder: Path, processes: int, trials: int) -> dict[str, float]:
+
+def write_at_once(folder: Path, processes: int, trials: int, server: Server | None = None) -> dict[str, float]:
     """Let processes add, start and finish trials of one study at the same time, each its own number of them.
 
     Args:
-        folder: Where the database goes.
+        folder: Where a SQLite file goes.
         processes: How many.
         trials: Of each process.
+        server: A PostgreSQL to be used instead, and to be restarted under way as by a crash.
 
     Returns:
         ``seconds`` that it took, and the ``longest`` that one trial took from begin to end.
     """
-    url, told = f"sqlite:///{folder}/written.db", folder / "written"
+    if server is None:
+        return _write_at_once(f"sqlite:///{folder}/written.db", folder / "written", processes, trials, None)
+    with server.database() as url:
+        return _write_at_once(url, folder / "written", processes, trials, server)
+
+
+def _write_at_once(url: str, told: Path, processes: int, trials: int, server: Server | None) -> dict[str, float]:
     write_trials(url, told, 0)
     began = time.monotonic()
     writers = [start(write_trials, url, told, trials) for _ in range(processes)]
+    if server is not None:
+        for restart in range(RESTARTS):
+            _wait_for_lines(told, processes * trials * (restart + 1) // (RESTARTS + 1))
+            server.restart()
     for writer in writers:
         writer.join()
     seconds = time.monotonic() - began
@@ -42,8 +56,14 @@ def write_at_once(folder: Path, processes: int, trials: int) -> dict[str, float]
     lines = [line.split() for line in told.read_text(encoding="utf-8").splitlines()]
     assert Counter(run_id for run_id, _ in lines) == Counter(runs.keys())
     assert {run.state for run in runs.values()} == {RunState.COMPLETE}
+    assert {run.attempt for run in runs.values()} == {1}
     check_file(url)
     return {"seconds": seconds, "longest": max(float(took) for _, took in lines)}
+
+
+def _wait_for_lines(file: Path, count: int) -> None:
+    while not file.exists() or len(file.read_text(encoding="utf-8").splitlines()) < count:
+        time.sleep(0.02)
 
 
 def share(folder: Path, drivers: int, trials: int, kills: int, seed: int = 0) -> int:
@@ -80,3 +100,28 @@ def share(folder: Path, drivers: int, trials: int, kills: int, seed: int = 0) ->
     store.close()
     check_file(url)
     return sum(run.attempt for run in runs)
+
+
+def share_while_the_database_restarts(folder: Path, server: Server, drivers: int, trials: int) -> None:
+    """Let drivers share a study on a PostgreSQL that is restarted under way; none of them ends, nothing is done twice.
+
+    Args:
+        folder: Where the acknowledgements go.
+        server: The PostgreSQL.
+        drivers: How many.
+        trials: The study's trials.
+    """
+    told = folder / "shared"
+    with server.database() as url:
+        working = [start(simulate, url, told, trials=trials) for _ in range(drivers)]
+        for restart in range(RESTARTS):
+            _wait_for_lines(told, 10 * (restart + 1))
+            server.restart()
+        for driver in working:
+            driver.join()
+        assert [driver.exitcode for driver in working] == [0] * drivers
+        store = StudyStore.open(url)
+        check_complete(store, told)
+        runs = [run for trial in store.load(NAME, details=False).trials for run in trial.runs]
+        store.close()
+    assert sum(run.attempt for run in runs) == len(runs) + 1, "only the run that wants memory is done again"

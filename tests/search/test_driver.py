@@ -463,13 +463,28 @@ def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, cr
     assert shown[-1].event == "trial 0 head (screen) goes on"
     assert (again.run_id, again.attempt, again.micro_batch, again.progress) == (run.run_id, 2, 8, kept.parent)
     sentence = (
-        "trial 0 head (screen) is done again with half of the rows at a time, which changes nothing but rounding: "
+        "trial 0 head (screen) is done again with half of the rows at a time, but for rounding the same: "
         "CUDA out of memory"
     )
     assert store.load("toy").notices == (sentence,)
     assert sentence in {progress.event for progress in shown}
     driver.on_result(again.run_id, again.attempt, result(0.5))
     assert store.load("toy").trials[0].value == 0.5
+
+
+def test_a_run_whose_machine_was_lost_goes_on_elsewhere_as_it_was(store, create, result, tmp_path) -> None:
+    create(trials=3, seeds=1)
+    driver = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    run = driver.next_run()
+    for attempt in (1, 2):
+        driver.on_error(run.run_id, attempt, "The machine was lost.", machine=True)
+        again = driver.next_run()
+        assert (again.run_id, again.attempt, again.micro_batch) == (run.run_id, attempt + 1, None)
+    driver.on_result(again.run_id, again.attempt, result(0.5))
+    assert store.load("toy").trials[0].value == 0.5
+    assert store.load("toy").notices == (
+        "trial 0 head (screen) is done again on another machine: The machine was lost.",
+    )
 
 
 def test_a_second_want_of_memory_fails_the_run_even_under_another_driver(store, create, tmp_path) -> None:

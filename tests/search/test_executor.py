@@ -9,7 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ray.exceptions import OutOfMemoryError, RayTaskError
+from ray import cloudpickle
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayTaskError
 from ray.tune.search import Searcher
 
 from unipelt_search.errors import MachineError, RequestError, StorageError
@@ -51,8 +52,11 @@ class FakeDriver:
     def on_result(self, *given) -> None:
         self.heard.append(("result", *given))
 
-    def on_error(self, *given, memory: bool) -> None:
-        self.heard.append(("error", *given, memory))
+    def on_error(self, *given, memory: bool, machine: bool = False) -> None:
+        self.heard.append(("error", *given, "machine" if machine else memory))
+
+    def stop_waiting(self) -> None:
+        self.heard.append(("stop waiting",))
 
 
 @pytest.fixture
@@ -76,10 +80,26 @@ def test_assignments_become_configurations(assignment, tmp_path: Path) -> None:
     assert searcher.suggest("t3") == Searcher.FINISHED
 
 
-def test_answers_reach_the_driver(result) -> None:
+def failed(error: Exception, folder: Path) -> SimpleNamespace:
+    """Return a trial of Tune's whose worker ended with an error."""
+    (folder / "error.pkl").write_bytes(cloudpickle.dumps(error))
+    return SimpleNamespace(config=CONFIG, pickled_error_file=str(folder / "error.pkl"))
+
+
+def test_a_machine_that_is_lost_is_no_failure_but_not_for_ever(tmp_path: Path) -> None:
     driver = FakeDriver()
     listener = executor._Listener(executor._Bridge(driver))
-    trial = SimpleNamespace(config=CONFIG, get_pickled_error=lambda: None)
+    trial = failed(ActorUnavailableError("Socket closed", None), tmp_path)
+    for _ in range(4):
+        listener.on_trial_error(0, [], trial)
+    assert driver.heard[:3] == [("error", "r1", 2, "The machine that trained this run was lost.", "machine")] * 3
+    assert driver.heard[3][4] is True, "from now on it is taken for a worker that wants too much memory"
+
+
+def test_answers_reach_the_driver(result, tmp_path: Path) -> None:
+    driver = FakeDriver()
+    listener = executor._Listener(executor._Bridge(driver))
+    trial = SimpleNamespace(config=CONFIG, pickled_error_file=None)
     row = EvaluationRow(step=1, epoch=0.1, train_loss=None, value=0.5, seconds=1.0)
     done = result(0.5)
     kept = {"checkpoint": "/kept/1", "problem": None}
@@ -93,7 +113,7 @@ def test_answers_reach_the_driver(result) -> None:
     assert driver.heard[3][3].startswith("The worker process ended while it trained this run")
     assert driver.heard[3][4], "a worker that was killed is taken for want of memory"
     fault = RayTaskError("step", "", ValueError("a fault of ours"))
-    listener.on_trial_error(0, [], SimpleNamespace(config=CONFIG, get_pickled_error=lambda: fault))
+    listener.on_trial_error(0, [], failed(fault, tmp_path))
     assert driver.heard[4] == ("error", "r1", 2, "ValueError: a fault of ours", False)
 
 
@@ -117,7 +137,7 @@ def test_a_worker_that_ends_with_the_study_has_not_failed() -> None:
     driver = FakeDriver()
     bridge = executor._Bridge(driver)
     bridge.interrupted = True
-    executor._Listener(bridge).on_trial_error(0, [], SimpleNamespace(config=CONFIG, get_pickled_error=lambda: None))
+    executor._Listener(bridge).on_trial_error(0, [], SimpleNamespace(config=CONFIG, pickled_error_file=None))
     assert driver.heard == []
 
 
@@ -138,6 +158,7 @@ def test_ctrl_c_or_sigterm_leaves_at_the_next_step_and_a_second_one_at_once(firs
     with executor._heed_interrupts(bridge):
         os.kill(os.getpid(), first)
         assert bridge.interrupted
+        assert bridge._driver.heard == [("stop waiting",)], "nor for a database that is away"
         assert bridge.assign() == Searcher.FINISHED, "Tune asks on and on while nothing runs"
         with pytest.raises(executor._LeaveTune):
             executor._Listener(bridge).on_step_begin(0, [])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from ray import cloudpickle
+from ray.exceptions import ActorUnavailableError, RayActorError
 
 import tiny
 from unipelt_search.errors import DivergedError
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search import worker
-from unipelt_search.search.worker import RunWorker, is_out_of_memory, one_line
+from unipelt_search.search.worker import RunWorker, error_of, is_lost_machine, is_out_of_memory, one_line
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.training import train
 
@@ -160,3 +163,24 @@ def test_a_run_without_memory_says_so_and_lets_go_of_what_it_had(make, monkeypat
 def test_foreign_errors_keep_their_type_and_stay_short() -> None:
     assert one_line(ValueError("a\n  b")) == "ValueError: a b"
     assert len(one_line(RuntimeError("x" * 10_000))) < 600
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (ActorUnavailableError("Socket closed", None), True),
+        (RayActorError(None, "The actor died because its node has died. Node Id: ab", preempted=False), True),
+        (RayActorError(None, "drained", preempted=True), True),
+        (RayActorError(None, "The actor is dead because its worker process has died.", preempted=False), False),
+        (ValueError("its node has died"), False),
+        (None, False),
+    ],
+)
+def test_a_machine_that_is_gone_is_told_from_a_worker_that_is(error: Exception | None, lost: bool) -> None:
+    assert is_lost_machine(error) is lost
+
+
+def test_why_a_worker_ended_is_read_where_tune_has_written_it(tmp_path: Path) -> None:
+    (tmp_path / "error.pkl").write_bytes(cloudpickle.dumps(RayActorError(None, "gone")))
+    assert isinstance(error_of(SimpleNamespace(pickled_error_file=str(tmp_path / "error.pkl"))), RayActorError)
+    assert error_of(SimpleNamespace(pickled_error_file=None)) is None

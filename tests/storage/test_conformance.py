@@ -168,6 +168,22 @@ def test_of_drivers_that_claim_at_once_one_gets_each_run(
     assert {trial.runs[0].state for trial in trials} == {RunState.RUNNING}
 
 
+def test_processes_that_open_an_empty_database_at_once_make_its_tables_once(database_url: str) -> None:
+    openers = 4
+    barrier = Barrier(openers)
+
+    def open_and_close(_: int) -> int:
+        barrier.wait()
+        store = StudyStore.open(database_url)
+        try:
+            return len(store.studies())
+        finally:
+            store.close()
+
+    with ThreadPoolExecutor(openers) as pool:
+        assert list(pool.map(open_and_close, range(openers))) == [0] * openers
+
+
 def test_alembic_finds_nothing_to_change(any_store: StudyStore) -> None:
     with any_store._database.session() as session:
         context = MigrationContext.configure(

@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import pytest
 from sqlalchemy import event, text
 
 from unipelt_search.errors import RequestError, StorageError, StudyNotFoundError
-from unipelt_search.storage.database import Database, back_up, database_now, parse_url, shown_url
+from unipelt_search.storage.database import Database, database_now, parse_url, shown_url
 from unipelt_search.storage.store import StudyStore
 
 
@@ -40,35 +37,6 @@ def test_a_block_that_raises_writes_nothing(url: str) -> None:
         raise KeyError
     with database.session() as session:
         assert session.scalar(text("SELECT count(*) FROM ups_alembic_version")) == 1
-    database.close()
-
-
-def test_a_writing_block_takes_the_lock_with_its_first_statement(url: str, tmp_path: Path) -> None:
-    database = Database(url, create=True)
-    other = sqlite3.connect(database.url.database or "", timeout=0)
-    with database.session(write=True) as session:
-        session.scalar(text("SELECT count(*) FROM ups_study"))
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("BEGIN IMMEDIATE")
-    with database.session() as session:
-        session.scalar(text("SELECT count(*) FROM ups_study"))
-        other.execute("BEGIN IMMEDIATE")
-        other.rollback()
-    other.close()
-    database.close()
-
-
-def test_a_lock_that_stays_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unipelt_search.storage.database.BUSY_SECONDS", 0)
-    database = Database(url, create=True)
-    other = sqlite3.connect(database.url.database or "")
-    other.execute("BEGIN IMMEDIATE")
-    with (
-        pytest.raises(StorageError, match="stayed locked by another program"),
-        database.session(write=True) as session,
-    ):
-        session.scalar(text("SELECT count(*) FROM ups_study"))
-    other.close()
     database.close()
 
 
@@ -164,24 +132,6 @@ def test_passwords_in_the_query_are_hidden_too() -> None:
     assert "charset=utf8" in shown
 
 
-def test_of_writers_that_wait_each_gets_its_turn(url: str) -> None:
-    Database(url, create=True).close()
-    begun, turns = threading.Barrier(4), []
-
-    def write(writer: int) -> None:
-        database = Database(url, create=False)
-        begun.wait()
-        for _ in range(10):
-            with database.session(write=True) as session:
-                session.execute(text("UPDATE ups_alembic_version SET version_num = version_num"))
-                turns.append(writer)
-        database.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(4)))
-    assert sorted(turns) == sorted(list(range(4)) * 10)
-
-
 def test_a_full_disk_is_named_and_nothing_is_half_written(url: str) -> None:
     database = Database(url, create=True)
     with database.session(write=True) as session:
@@ -206,18 +156,6 @@ def test_the_databases_clock_is_utc_to_the_millisecond(url: str) -> None:
         before = datetime.now(UTC) - timedelta(milliseconds=1)
         now = database_now(session)
         assert before <= now <= datetime.now(UTC)
-    database.close()
-
-
-def test_a_copy_holds_what_is_still_in_the_log(url: str, tmp_path: Path) -> None:
-    database = Database(url, create=True)
-    path = Path(database.url.database or "")
-    with database.session(write=True) as session:
-        session.execute(text("CREATE TABLE mine (id INTEGER)"))
-    copy = back_up(path, "0000")
-    assert copy == path.with_name(f"{path.name}.schema-0000")
-    with closing(sqlite3.connect(copy)) as connection:
-        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'mine'").fetchall() == [("mine",)]
     database.close()
 
 

@@ -18,7 +18,7 @@ from unipelt_search.cli.live_view import watch_study
 from unipelt_search.cli.plan_view import print_plan
 from unipelt_search.cli.shown_report import show_report
 from unipelt_search.cli.study_request import build_spec, fresh_name
-from unipelt_search.errors import StudyExistsError
+from unipelt_search.errors import StudyExistsError, TransientError
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.specs.load_study import read_study_file
 from unipelt_search.specs.study import StudySpec
@@ -175,7 +175,12 @@ def _search(spec: StudySpec, *, storage: str | None, out: Path | None, quiet: bo
             begun = True
             show(progress)
 
-        study = api.run_study(spec, storage=storage, out=out, command=command, watch=watch)
+        try:
+            study = api.run_study(spec, storage=storage, out=out, command=command, watch=watch)
+        except TransientError as error:
+            if begun:
+                raise TransientError(f"{error} Go on with: {resume_command}") from error
+            raise
     if study is not None and not study.interrupted:
         show_report(study.report, "json" if as_json else "terminal")
         if not (quiet or as_json):

@@ -25,16 +25,7 @@ from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search.assignment import Assignment, make_assignment
 from unipelt_search.search.checkpoint_folders import remove_finished, remove_run_folder
 from unipelt_search.search.heartbeat import Heartbeat
-from unipelt_search.search.plan import (
-    Clock,
-    Decision,
-    Finish,
-    Resume,
-    StartRun,
-    StartTrial,
-    Wait,
-    next_step,
-)
+from unipelt_search.search.plan import Clock, Decision, Finish, Resume, StartRun, StartTrial, Wait, next_step
 from unipelt_search.search.run_times import RunTimes
 from unipelt_search.search.snapshot import snapshot
 from unipelt_search.specs.study import MachineSpec
@@ -103,6 +94,7 @@ class Driver:
         self._failures: list[str] = []
         self._noted_problem = False
         self._record = store.load(name, details=False)
+        store.patience.tell = self.tell
         store.leases.release_dead(self._record.id)
         store.repair_mirror(self._record.id)
         self._reload()
@@ -222,7 +214,7 @@ class Driver:
         score = result.select[self._record.task.metric] if result.select else result.tune
         self._publish(f"{label} scored {score:.3f}")
 
-    def on_error(self, run_id: str, attempt: int, message: str, *, memory: bool = False) -> None:
+    def on_error(self, run_id: str, attempt: int, message: str, *, memory: bool = False, machine: bool = False) -> None:
         """Keep the failure of a run; the study goes on.
 
         Args:
@@ -231,17 +223,18 @@ class Driver:
             message: The cause, one line.
             memory: Whether want of memory is the cause, for which a run is done again once, with half of the rows at
                 a time.
+            machine: Whether the run's machine was lost, which is no failure of the run: it is done elsewhere.
         """
         if not self._holds(run_id, attempt):
             return  # its worker died after it had answered
         assignment = self._running[run_id]
-        again = memory and assignment.micro_batch is None
+        halve = memory and assignment.micro_batch is None
         event = f"{assignment.label} failed: {message}"
         try:
-            if again:
-                why = "is done again with half of the rows at a time, which changes nothing but rounding"
-                event = f"{assignment.label} {why}: {message}"
-                self._store.leases.retry(self._record.id, run_id, attempt, message, event)
+            if machine or halve:
+                how = "on another machine" if machine else "with half of the rows at a time, but for rounding the same"
+                event = f"{assignment.label} is done again {how}: {message}"
+                self._store.leases.retry(self._record.id, run_id, attempt, None if machine else message, event)
                 self._running.pop(run_id)
             else:
                 self._store.fail_run(run_id, attempt, message)
@@ -264,6 +257,10 @@ class Driver:
     def tell(self, sentence: str) -> None:
         """Show a sentence to whoever watches, beside how far the study is."""
         self._publish(sentence)
+
+    def stop_waiting(self) -> None:
+        """Wait no longer for a database that is away; may be called by a signal's handler."""
+        self._store.patience.give_up()
 
     def interrupt(self) -> None:
         """Let go of every running run; a study that no other driver works on is stopped."""

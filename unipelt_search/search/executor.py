@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
@@ -32,7 +33,7 @@ from unipelt_search.errors import MachineError, UnipeltError
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
 from unipelt_search.search.driver import FINISHED, Driver
-from unipelt_search.search.worker import RunWorker, one_line
+from unipelt_search.search.worker import RunWorker, error_of, is_lost_machine, one_line
 from unipelt_search.specs.study import BackboneSpec, MachineSpec
 from unipelt_search.tasks.encode import EncodedTask
 
@@ -43,6 +44,8 @@ _STARTS = 3
 """Ray's own start-up times out now and then on a loaded machine."""
 _SITTINGS = 4
 """How often runs are taken up again that were lost for want of memory, each time with half of the workers."""
+_MACHINES = 3
+"""How many machines a run may lose; a worker that wants too much memory now and then looks alike."""
 _SILENCE = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -176,10 +179,15 @@ class _Bridge:
         self._driver = driver
         self.error: Exception | None = None
         self.interrupted = False
+        self._machines_lost: Counter[str] = Counter()
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep nothing: Tune pickles its settings for a restore that never comes."""
         return {}
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        self._driver.stop_waiting()
 
     def leave_if_needed(self) -> None:
         if self.interrupted or self.error is not None:
@@ -217,11 +225,17 @@ class _Bridge:
     def lose_worker(self, config: dict[str, Any], error: BaseException | None) -> None:
         if self.interrupted:
             return  # a scheduler's SIGTERM reaches the workers too; their runs are released, not failed
-        message = "The worker process ended while it trained this run: it ran out of memory, or was killed."
-        killed = not isinstance(error, RayTaskError)
+        run_id = config["run_id"]
+        memory = machine = False
         if isinstance(error, RayTaskError):
             message = one_line(error.cause)
-        self._guard(lambda: self._driver.on_error(config["run_id"], config["attempt"], message, memory=killed))
+        elif is_lost_machine(error) and self._machines_lost[run_id] < _MACHINES:
+            message, machine = "The machine that trained this run was lost.", True
+            self._machines_lost[run_id] += 1
+        else:
+            message = "The worker process ended while it trained this run: it ran out of memory, or was killed."
+            memory = True
+        self._guard(lambda: self._driver.on_error(run_id, config["attempt"], message, memory=memory, machine=machine))
 
     def _answer(self, run_id: str, attempt: int, result: dict[str, Any]) -> None:
         match result["kind"]:
@@ -280,7 +294,7 @@ class _Listener(tune.Callback):  # type: ignore[misc]  # ray's classes are untyp
         self._bridge.answer(trial.config, result)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._bridge.lose_worker(trial.config, trial.get_pickled_error())
+        self._bridge.lose_worker(trial.config, error_of(trial))
 
 
 def _short_name(trial: Trial) -> str:
@@ -355,7 +369,7 @@ def _heed_interrupts(bridge: _Bridge) -> Iterator[None]:
     """Turn the first Ctrl-C or SIGTERM into a quick, orderly end; a second one ends at once."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        bridge.interrupted = True
+        bridge.interrupt()
         for signal_ in _ENDS:
             signal.signal(signal_, signal.default_int_handler)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from unipelt_search.errors import StorageError
 
+_SOONER = 10
+"""How many times sooner the next beat comes behind one that failed."""
 _PATIENCE = 5.0
 """Seconds that stopping waits for a beat under way; the thread dies with the process anyway."""
 
@@ -18,7 +20,7 @@ class Heartbeat:
         """Start beating.
 
         Args:
-            beat: What to call; a `StorageError` of it is left to the next beat.
+            beat: What to call; behind a `StorageError` of it the next beat comes sooner.
             seconds: From one call to the next.
         """
         self._beat, self._seconds = beat, seconds
@@ -32,9 +34,11 @@ class Heartbeat:
         self._thread.join(_PATIENCE)
 
     def _go_on(self) -> None:
-        while not self._end.wait(self._seconds):
+        pause = self._seconds
+        while not self._end.wait(pause):
             try:
                 self._beat()
+                pause = self._seconds
             except StorageError:
                 # A lease outlives three beats that fail; a driver that has lost it is told when it writes.
-                continue
+                pause = self._seconds / _SOONER

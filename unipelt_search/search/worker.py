@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ray import tune
+from ray import cloudpickle, tune
+from ray.exceptions import ActorUnavailableError, RayActorError
+from ray.tune.experiment import Trial
 
 from unipelt_search.errors import UnipeltError
 from unipelt_search.pelt.backbone import load_backbone
@@ -149,3 +151,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
+def error_of(trial: Trial) -> BaseException | None:
+    """Return why the worker of a trial of Tune's ended.
+
+    `Trial.get_pickled_error` looks for the file where Tune has not copied it to yet.
+    """
+    file = trial.pickled_error_file
+    if file is None:
+        return None
+    error: BaseException = cloudpickle.loads(Path(file).read_bytes())
+    return error
+
+
+def is_lost_machine(error: BaseException | None) -> bool:
+    """Tell whether a machine of the cluster is gone, and not only a worker on it."""
+    # Nobody is left there who could say that the worker has ended.
+    unavailable = isinstance(error, ActorUnavailableError) or "its node has died" in str(error)
+    return isinstance(error, RayActorError) and (error.preempted or unavailable)

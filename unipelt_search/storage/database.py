@@ -1,40 +1,32 @@
-"""One study database: its engine, its transactions, and bringing its tables up to date.
-
-SQLite is set up so that several processes may write: a write-ahead log, a minute of patience for a lock, and
-write transactions that take the lock when they begin. A transaction that reads first and writes later would fail
-at once where another process has written in between (SQLITE_BUSY_SNAPSHOT), however patient it is.
-"""
+"""One study database: its engine, its transactions, and bringing its tables up to date."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
-import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, literal_column, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, literal_column, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from unipelt_search.errors import MachineError, RequestError, StorageError, StudyNotFoundError
+from unipelt_search.errors import MachineError, RequestError, StorageError, StudyNotFoundError, TransientError
 from unipelt_search.failpoints import reach
+from unipelt_search.storage.outage import Patience, is_transient
+from unipelt_search.storage.sqlite import BUSY_SECONDS, back_up, begin_immediate, set_up_sqlite
 from unipelt_search.storage.tables import VERSION_TABLE, UtcDateTime
 
-BUSY_SECONDS = 60
-_RETRY_SECONDS = (0.002, 0.02)
 _EXAMPLES = "sqlite:///studies/studies.db or postgresql://user@host/database"
 _INSTALL = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 _SECRET_PARAMETERS = {"password", "passwd", "sslpassword", "ssl_key_password"}
@@ -46,9 +38,17 @@ _NOW = {
     "postgresql": "timezone('utc', clock_timestamp())",
     "mysql": "utc_timestamp(6)",
 }
+# Of two that make the tables at once, one waits; SQLite's transaction has the lock. Ends with the transaction or, in
+# MySQL, the connection.
+_UPGRADE_LOCK = {
+    "postgresql": "SELECT pg_advisory_xact_lock(hashtext('unipelt_search'))",
+    "mysql": "SELECT get_lock(concat('unipelt_search ', database()), 60)",
+}
 # What reading a row raises whose bytes are not what was written.
 _UNREADABLE = (ValueError, LookupError, TypeError)
 _BYTES = (UnicodeDecodeError, json.JSONDecodeError)
+
+_Result = TypeVar("_Result")
 
 
 class Database:
@@ -70,6 +70,8 @@ class Database:
         self.url = parse_url(url)
         self.shown = shown_url(self.url)
         """The URL as it may be printed, without passwords."""
+        self.patience = Patience(self.shown)
+        """How long work waits for a database that goes away once it is open."""
         path = Path(self.url.database or "") if self.is_sqlite else None
         if path is not None and create:
             _make_folder(path.parent)
@@ -92,9 +94,56 @@ class Database:
         """Whether the database is a SQLite file."""
         return self.url.get_backend_name() == "sqlite"
 
+    def read(self, work: Callable[[Session], _Result]) -> _Result:
+        """Read in one transaction, again and again while the database is away.
+
+        Args:
+            work: What to read; may be called several times.
+
+        Returns:
+            What it returned.
+
+        Raises:
+            StorageError: The database refused, or stayed away.
+        """
+
+        def once() -> _Result:
+            with self.session() as session:
+                return work(session)
+
+        return self.patience.repeat(once)
+
+    def write(
+        self,
+        step: str,
+        work: Callable[[Session], _Result],
+        done: Callable[[Session], _Result | None] | None = None,
+    ) -> _Result:
+        """Write in one transaction, again while the database is away, and once all the same.
+
+        Args:
+            step: What the work does, the name of its failpoints.
+            work: What to write; may be called several times.
+            done: Where doing it twice would differ: what the work has returned if it was committed already, else
+                None. It is asked when the answer to a commit was lost.
+
+        Returns:
+            What the work returned.
+
+        Raises:
+            StorageError: The database refused, or stayed away.
+        """
+
+        def once(again: bool) -> _Result:
+            with self.session(write=True, step=step) as session:
+                before = done(session) if again and done is not None else None
+                return work(session) if before is None else before
+
+        return self.patience.insist(once)
+
     @contextmanager
     def session(self, *, write: bool = False, step: str = "database.write") -> Iterator[Session]:
-        """Open one transaction: committed at the end of the block, rolled back where the block raises.
+        """Open one transaction, once: committed at the end of the block, rolled back where the block raises.
 
         Args:
             write: Whether the block writes; two such blocks on SQLite run one after the other.
@@ -104,6 +153,7 @@ class Database:
             A session that is closed behind the block.
 
         Raises:
+            TransientError: The database is away, or another transaction was in the way.
             StorageError: The database refused, or holds what no version writes.
         """
         with self._errors(reading=not write):
@@ -123,6 +173,9 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
+            if is_transient(error):
+                self.patience.note_away()
+                raise TransientError(self._sentence(error)) from error
             raise StorageError(self._sentence(error)) from error
         except OSError as error:
             raise StorageError(f"The study database {self.shown} must be writable; it answered: {error}.") from error
@@ -167,6 +220,9 @@ class Database:
         if current == head:
             return
         with self._writer.begin() as connection:
+            lock = _UPGRADE_LOCK.get(self.url.get_backend_name())
+            if lock is not None:
+                connection.execute(text(lock))
             # Read again under the lock: another process may have upgraded in between.
             current = _revision(connection)
             if current is not None and current != head and self.is_sqlite:
@@ -174,28 +230,8 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             reach("database.upgrade.before")
+        self._engine.dispose()  # with MySQL's connection ends its lock
         reach("database.upgrade.after")
-
-
-def back_up(path: Path, revision: str) -> Path:
-    """Copy a SQLite file that is in use, whole or not at all.
-
-    Args:
-        path: The file.
-        revision: Its schema, for the copy's name.
-
-    Returns:
-        The copy, beside it: ``studies.db.schema-0001``; an older copy of that name is replaced.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    copy = path.with_name(f"{path.name}.schema-{revision}")
-    half = copy.with_name(f"{copy.name}.{os.getpid()}")
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(half)) as target:
-        source.backup(target)
-    os.replace(half, copy)
-    return copy
 
 
 def database_now(session: Session) -> datetime:
@@ -281,56 +317,11 @@ def _make_engine(url: URL, shown: str) -> Engine:
     return engine
 
 
-def set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
-    """Prepare a new connection to a SQLite file: a write-ahead log, foreign keys, transactions that we begin."""
-    # None: the driver begins no transaction by itself, `_begin_sqlite` does.
-    connection.isolation_level = None
-    _switch_to_wal(connection)
-    connection.execute("PRAGMA foreign_keys=ON")
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Switch the file to write-ahead logging, once; SQLite does not wait for a lock by itself when it switches."""
-    end = time.monotonic() + BUSY_SECONDS
-    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-
-
 def _begin_sqlite(connection: Connection) -> None:
     if connection.get_execution_options().get(_WRITES, False):
         begin_immediate(connection)
     else:
         connection.exec_driver_sql("BEGIN")
-
-
-def begin_immediate(connection: Connection) -> None:
-    """Begin a transaction on SQLite with the lock to write, waiting for it with the same odds as everybody.
-
-    SQLite's own waiting tries ever less often, so that of many writers one may lose against newcomers for minutes.
-
-    Args:
-        connection: A connection of an engine that `set_up_sqlite` prepared.
-    """
-    raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
-    end = time.monotonic() + BUSY_SECONDS
-    raw.execute("PRAGMA busy_timeout=0")
-    try:
-        while time.monotonic() < end:
-            try:
-                raw.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    break
-                time.sleep(random.uniform(*_RETRY_SECONDS))
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the last time, with an error that SQLAlchemy has translated
-    finally:
-        raw.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
 
 
 def _revision(connection: Connection) -> str | None:

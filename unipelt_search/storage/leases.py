@@ -17,7 +17,14 @@ from sqlalchemy.orm import Session
 from unipelt_search.records.history import EarlierAttempts, RunState, StudyState
 from unipelt_search.storage.database import Database, database_now
 from unipelt_search.storage.owners import is_dead
-from unipelt_search.storage.row_writer import insert_notice, let_wait, running_or_raise, storable, study_or_raise
+from unipelt_search.storage.row_writer import (
+    insert_notice,
+    let_wait,
+    running_or_raise,
+    storable,
+    study_or_raise,
+    waits_again,
+)
 from unipelt_search.storage.tables import AttemptRow, AttemptState, RunRow, TrialRow
 from unipelt_search.storage.transitions import STUDY_TRANSITIONS, next_state
 
@@ -45,6 +52,7 @@ class Leases:
         Raises:
             StorageError: The database refused.
         """
+        # Once: whoever renews does so again and again anyway.
         with self._database.session(write=True, step="run.renew") as session:
             mine = select(AttemptRow).where(AttemptRow.owner == owner, AttemptRow.state == AttemptState.RUNNING)
             # In the order in which the others lock: two that lock in different orders wait for each other.
@@ -65,8 +73,9 @@ class Leases:
         Raises:
             StorageError: The database refused.
         """
-        with self._database.session() as session:
-            return frozenset(attempt.owner for _, attempt in _held(session, study_id, lock=False))
+        return self._database.read(
+            lambda session: frozenset(attempt.owner for _, attempt in _held(session, study_id, lock=False))
+        )
 
     def release_dead(self, study_id: str) -> int:
         """Let runs wait again whose lease has expired, or whose owner is provably dead.
@@ -80,15 +89,21 @@ class Leases:
         Raises:
             StorageError: There is no such study, or the database refused.
         """
-        with self._database.session() as session:
-            if not any(_is_lost(session, attempt) for _, attempt in _held(session, study_id, lock=False)):
-                return 0
-        with self._database.session(write=True, step="run.release") as session:
+
+        def find(session: Session, *, lock: bool = False) -> list[RunRow]:
+            # While the database was away nobody could renew; they get the time of a lease to do so.
+            lenient = self._database.patience.was_away(LEASE_SECONDS)
+            held = _held(session, study_id, lock=lock)
+            return [run for run, attempt in held if _is_lost(session, attempt, lenient=lenient)]
+
+        def release(session: Session) -> int:
             study_or_raise(session, study_id)
-            lost = [held for held in _held(session, study_id, lock=True) if _is_lost(session, held[1])]
-            for run, _ in lost:
+            lost = find(session, lock=True)
+            for run in lost:
                 let_wait(session, run, AttemptState.INTERRUPTED, None)
             return len(lost)
+
+        return self._database.write("run.release", release) if self._database.read(find) else 0
 
     def leave(self, study_id: str, owner: str) -> int:
         """Let every run of an owner wait again; a running study that nobody else works on is stopped.
@@ -103,7 +118,8 @@ class Leases:
         Raises:
             StorageError: There is no such study, or the database refused.
         """
-        with self._database.session(write=True, step="run.leave") as session:
+
+        def leave(session: Session) -> int:
             study = study_or_raise(session, study_id)
             held = _held(session, study_id, lock=True)
             mine = [run for run, attempt in held if attempt.owner == owner]
@@ -113,23 +129,32 @@ class Leases:
                 study.state = next_state(f"Study {study.name!r}", STUDY_TRANSITIONS, study.state, StudyState.STOPPED)
             return len(mine)
 
-    def retry(self, study_id: str, run_id: str, attempt: int, error: str, notice: str) -> None:
-        """Let a run wait again whose attempt has failed, and say so in the report.
+        return self._database.write("run.leave", leave)
+
+    def retry(self, study_id: str, run_id: str, attempt: int, error: str | None, notice: str) -> None:
+        """Let a run wait again whose attempt has ended before its time, and say so in the report.
 
         Args:
             study_id: The study's id.
             run_id: The run's id.
             attempt: The number that `start_run` returned.
-            error: What went wrong.
+            error: What went wrong; None where the attempt has not failed, but was cut off.
             notice: A sentence for the report.
 
         Raises:
             RunLostError: The run is not running in this attempt.
             StorageError: There is no such run, or the database refused.
         """
-        with self._database.session(write=True, step="run.retry") as session:
+
+        def retry(session: Session) -> None:
             insert_notice(session, study_id, notice)  # first, because it locks the study, as all do first
-            let_wait(session, running_or_raise(session, run_id, attempt), AttemptState.FAILED, storable(error))
+            run = running_or_raise(session, run_id, attempt)
+            if error is None:
+                let_wait(session, run, AttemptState.INTERRUPTED, None)
+            else:
+                let_wait(session, run, AttemptState.FAILED, storable(error))
+
+        self._database.write("run.retry", retry, lambda session: waits_again(session, run_id, attempt))
 
     def earlier_attempts(self, run_id: str) -> EarlierAttempts:
         """Tell what the attempts of a run have left for the next one.
@@ -144,10 +169,11 @@ class Leases:
             StorageError: The database refused.
         """
         of_run = AttemptRow.run_id == run_id
-        with self._database.session() as session:
-            failed = session.scalar(select(func.count()).where(of_run, AttemptRow.state == AttemptState.FAILED)) or 0
-            newest = select(AttemptRow.checkpoint_path).where(of_run).order_by(AttemptRow.number.desc()).limit(1)
-            return EarlierAttempts(failed=failed, checkpoint=session.scalar(newest))
+        failed = select(func.count()).where(of_run, AttemptRow.state == AttemptState.FAILED)
+        newest = select(AttemptRow.checkpoint_path).where(of_run).order_by(AttemptRow.number.desc()).limit(1)
+        return self._database.read(
+            lambda session: EarlierAttempts(failed=session.scalar(failed) or 0, checkpoint=session.scalar(newest))
+        )
 
     def checkpoints(self, study_id: str) -> frozenset[str]:
         """List where the states of a study's unfinished runs were kept.
@@ -167,8 +193,9 @@ class Leases:
             .join(TrialRow, TrialRow.id == RunRow.trial_id)
             .where(TrialRow.study_id == study_id, RunRow.state.in_([RunState.WAITING, RunState.RUNNING]))
         )
-        with self._database.session() as session:
-            return frozenset(path for path in session.scalars(query) if path is not None)
+        return self._database.read(
+            lambda session: frozenset(path for path in session.scalars(query) if path is not None)
+        )
 
 
 def _held(session: Session, study_id: str, *, lock: bool) -> list[tuple[RunRow, AttemptRow]]:
@@ -184,6 +211,7 @@ def _held(session: Session, study_id: str, *, lock: bool) -> list[tuple[RunRow, 
     return [(run, attempt) for run, attempt in rows]
 
 
-def _is_lost(session: Session, attempt: AttemptRow) -> bool:
+def _is_lost(session: Session, attempt: AttemptRow, *, lenient: bool) -> bool:
     expires = attempt.lease_expires
-    return expires is None or expires < database_now(session) or is_dead(attempt.owner)
+    expired = expires is None or expires < database_now(session)
+    return (expired and not lenient) or is_dead(attempt.owner)

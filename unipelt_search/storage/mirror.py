@@ -22,12 +22,14 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy import URL, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from unipelt_search.errors import StorageError, StudyExistsError
+from unipelt_search.errors import StorageError, StudyExistsError, TransientError
 from unipelt_search.failpoints import reach
 from unipelt_search.records.history import StudyRecord, TrialState
 from unipelt_search.specs.methods import TRAINED_METHODS
 from unipelt_search.specs.trial import Phase, TrialSpec, config_of
-from unipelt_search.storage.database import begin_immediate, engine_arguments, set_up_sqlite
+from unipelt_search.storage.database import engine_arguments
+from unipelt_search.storage.outage import is_transient
+from unipelt_search.storage.sqlite import begin_immediate, set_up_sqlite
 
 STUDY_ATTRIBUTE = "ups_study"
 _STATES = {
@@ -271,8 +273,11 @@ def _open_storage(url: URL) -> RDBStorage:
             raise StorageError(f"Optuna must be able to use its tables in the study database; {error}") from error
         # Two processes that open a new database at once both try to make its tables, and one of them fails.
         except (SQLAlchemyError, StorageInternalError) as error:
+            cause = _cause(error)
+            if is_transient(cause):
+                raise TransientError(f"Optuna must be able to reach the study database; {_sentence(cause)}.") from error
             if tries == _OPEN_TRIES:
-                raise StorageError(f"Optuna must be able to open the study database; {_cause(error)}.") from error
+                raise StorageError(f"Optuna must be able to open the study database; {_sentence(cause)}.") from error
             time.sleep(0.1 * tries)
 
 
@@ -294,13 +299,20 @@ def _translated() -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"The mirror in Optuna's tables must be writable; it answered: {error}.") from error
     except (SQLAlchemyError, StorageInternalError) as error:
-        raise StorageError(f"The mirror in Optuna's tables must be writable; {_cause(error)}.") from error
+        cause = _cause(error)
+        kind = TransientError if is_transient(cause) else StorageError
+        raise kind(f"The mirror in Optuna's tables must be writable; {_sentence(cause)}.") from error
 
 
-def _cause(error: Exception) -> str:
-    """Return what the database answered, without the statement and its values."""
+def _cause(error: Exception) -> Exception:
+    """Return SQLAlchemy's error, which Optuna's own may hide."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-    return f"the database answered: {cause.orig if isinstance(cause, DBAPIError) else cause}"
+    return cause if isinstance(cause, Exception) else error
+
+
+def _sentence(error: Exception) -> str:
+    """Return what the database answered, without the statement and its values."""
+    return f"the database answered: {error.orig if isinstance(error, DBAPIError) else error}"
 
 
 def _template(study_id: str, phase: Phase, spec: TrialSpec, state: TrialState, value: float | None) -> FrozenTrial:

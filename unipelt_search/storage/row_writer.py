@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from uuid import uuid4
+from math import isfinite
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from unipelt_search.errors import RunLostError, StorageError, StudyChangedError
+from unipelt_search.errors import RunLostError, StorageError, StudyChangedError, StudyExistsError
 from unipelt_search.records.history import DroppedMethod, RunState, StudyState, TaskSummary, TrialState
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
-from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.study import BudgetSpec, StudySpec
 from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
 from unipelt_search.storage.answer_table import answer_row
 from unipelt_search.storage.database import database_now
@@ -34,7 +35,7 @@ from unipelt_search.storage.tables import (
     StudyRow,
     TrialRow,
 )
-from unipelt_search.storage.transitions import RUN_TRANSITIONS, next_state
+from unipelt_search.storage.transitions import RUN_TRANSITIONS, STUDY_TRANSITIONS, next_state
 
 
 def storable(text: str) -> str:
@@ -42,10 +43,18 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
 
 
-def new_study(spec: StudySpec, task: TaskSummary, software: dict[str, str], command: str) -> StudyRow:
-    """Return the row of a new study; nothing is written."""
-    return StudyRow(
-        id=uuid4().hex,
+def insert_study(
+    session: Session,
+    study_id: str,
+    spec: StudySpec,
+    task: TaskSummary,
+    software: dict[str, str],
+    command: str,
+    shown: str,
+) -> str:
+    """Add a study, running and in its screen phase, to the database that is shown so; returns its id."""
+    row = StudyRow(
+        id=study_id,
         name=spec.name,
         spec=spec.model_dump(mode="json"),
         question_hash=spec.question_hash(),
@@ -57,6 +66,20 @@ def new_study(spec: StudySpec, task: TaskSummary, software: dict[str, str], comm
         created=datetime.now(UTC),
         wall_seconds=0.0,
     )
+    session.add(row)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise StudyExistsError(
+            f"--name must be new; a study named {spec.name!r} is in {shown} already. Choose another name, or delete "
+            f"it: unipelt-search delete {spec.name}."
+        ) from error
+    return study_id
+
+
+def inserted_study(session: Session, study_id: str) -> str | None:
+    """Return a study's id if it was added already."""
+    return session.scalar(select(StudyRow.id).where(StudyRow.id == study_id))
 
 
 def study_or_raise(session: Session, study_id: str, *, lock: bool = True) -> StudyRow:
@@ -77,6 +100,26 @@ def running_or_raise(session: Session, run_id: str, attempt: int) -> RunRow:
             f"{run.state} with attempt {run.attempt}. Discard what this attempt did."
         )
     return run
+
+
+def set_budget(session: Session, study_id: str, budget: BudgetSpec) -> None:
+    """Replace a study's budget."""
+    study = study_or_raise(session, study_id)
+    study.spec = study.spec | {"budget": budget.model_dump(mode="json")}
+
+
+def set_state(session: Session, study_id: str, state: StudyState, phase: Phase | None) -> None:
+    """Change a study's state, and its phase if one is given."""
+    study = study_or_raise(session, study_id)
+    study.state = next_state(f"Study {study.name!r}", STUDY_TRANSITIONS, study.state, state)
+    study.phase = phase or study.phase
+
+
+def add_seconds(session: Session, study_id: str, seconds: float) -> None:
+    """Add to a study's seconds; raises StorageError where the number is not usable."""
+    if not (isfinite(seconds) and seconds >= 0):
+        raise StorageError(f"A study's seconds must be finite and not negative; got {seconds}.")
+    study_or_raise(session, study_id).wall_seconds += seconds
 
 
 def insert_notice(session: Session, study_id: str, sentence: str) -> None:
@@ -101,15 +144,17 @@ def insert_dropped(session: Session, study_id: str, dropped: DroppedMethod) -> N
 
 def insert_trial(
     session: Session,
-    study: StudyRow,
+    study_id: str,
+    run_id: str,
     spec: TrialSpec,
     phase: Phase,
     origin: str,
     *,
     variant: str | None,
     expected: int | None,
-) -> tuple[TrialRow, RunRow]:
-    """Add the next trial of a locked study and its waiting search run; raises where its number is not the expected."""
+) -> tuple[StudyRow, TrialRow, RunRow]:
+    """Add the next trial of a study and its waiting search run; raises where its number is not the expected."""
+    study = study_or_raise(session, study_id)
     number = session.scalar(select(func.count()).where(TrialRow.study_id == study.id)) or 0
     if expected not in {None, number}:
         raise StudyChangedError(f"The next trial must have the number {expected}; another driver has added {number}.")
@@ -127,10 +172,19 @@ def insert_trial(
     )
     session.add(trial)
     session.flush()
-    return trial, _insert_run(session, trial, phase, SEARCH_SEED_INDEX)
+    return study, trial, _insert_run(session, run_id, trial, phase, SEARCH_SEED_INDEX)
 
 
-def insert_run(session: Session, study_id: str, number: int, phase: Phase, seed_index: int, fold: int) -> RunRow:
+def inserted_trial(session: Session, run_id: str) -> tuple[StudyRow, TrialRow, RunRow] | None:
+    """Return what `insert_trial` has returned, if the trial was added already."""
+    query = select(StudyRow, TrialRow, RunRow).join(TrialRow, TrialRow.study_id == StudyRow.id).join(RunRow)
+    found = session.execute(query.where(RunRow.id == run_id)).one_or_none()
+    return None if found is None else (found[0], found[1], found[2])
+
+
+def insert_run(
+    session: Session, study_id: str, run_id: str, number: int, phase: Phase, seed_index: int, fold: int
+) -> RunRow:
     """Add a waiting run to a trial and raise the trial's phase."""
     study_or_raise(session, study_id)
     trial = session.scalar(select(TrialRow).filter_by(study_id=study_id, number=number))
@@ -141,7 +195,12 @@ def insert_run(session: Session, study_id: str, number: int, phase: Phase, seed_
             f"A trial has one run per seed index and fold; trial {number} has one of index {seed_index}, fold {fold}."
         )
     trial.phase = max(trial.phase, phase, key=PHASES.index)
-    return _insert_run(session, trial, phase, seed_index, fold)
+    return _insert_run(session, run_id, trial, phase, seed_index, fold)
+
+
+def inserted_run(session: Session, run_id: str) -> RunRow | None:
+    """Return a run if it was added already."""
+    return session.get(RunRow, run_id)
 
 
 def start_run(session: Session, run_id: str, owner: str, lease_seconds: float) -> int:
@@ -162,6 +221,13 @@ def start_run(session: Session, run_id: str, owner: str, lease_seconds: float) -
     return run.attempt
 
 
+def started_run(session: Session, run_id: str, owner: str) -> int | None:
+    """Return the number of a run's attempt if its owner has started it already."""
+    run = _run_or_raise(session, run_id)
+    mine = run.state == RunState.RUNNING and _attempt(session, run, run.attempt).owner == storable(owner)[:255]
+    return run.attempt if mine else None
+
+
 def let_wait(session: Session, run: RunRow, state: AttemptState, error: str | None) -> None:
     """End the attempt of a running run, which waits for another one; of its evaluations stay those it goes on from."""
     kept = _attempt(session, run, run.attempt).checkpoint_step
@@ -171,8 +237,15 @@ def let_wait(session: Session, run: RunRow, state: AttemptState, error: str | No
     end_attempt(session, run, state, error)
 
 
-def complete_run(session: Session, run: RunRow, result: RunResult) -> TrialRow:
-    """Store the result of a running run; returns its trial, which has a value now if this was its search run."""
+def waits_again(session: Session, run_id: str, attempt: int) -> bool | None:
+    """Return True if a run waits behind this attempt already; else None."""
+    run = _run_or_raise(session, run_id)
+    return True if run.attempt == attempt and run.state == RunState.WAITING else None
+
+
+def complete_run(session: Session, run_id: str, attempt: int, result: RunResult) -> tuple[RunRow, TrialRow]:
+    """Store the result of a running run; returns it and its trial, which has a value now if this was its search run."""
+    run = running_or_raise(session, run_id, attempt)
     run.tune, run.best_step, run.steps = result.tune, result.best_step, result.steps
     run.select_scores, run.test_scores, run.checkpoint = result.select, result.test, result.checkpoint
     run.prunable = None if result.prunable is None else [list(pair) for pair in result.prunable]
@@ -192,18 +265,35 @@ def complete_run(session: Session, run: RunRow, result: RunResult) -> TrialRow:
     return _end_run(session, run, RunState.COMPLETE, AttemptState.COMPLETE, None)
 
 
-def fail_run(session: Session, run: RunRow, error: str) -> TrialRow:
-    """End a running run with an error; returns its trial, which has failed too if this was its search run."""
+def fail_run(session: Session, run_id: str, attempt: int, error: str) -> tuple[RunRow, TrialRow]:
+    """End a running run with an error; returns it, and its trial, which has failed too if this was its search run."""
+    run = running_or_raise(session, run_id, attempt)
     run.error = storable(error)
     return _end_run(session, run, RunState.FAILED, AttemptState.FAILED, run.error)
 
 
-def record_evaluation(session: Session, run: RunRow, row: EvaluationRow, checkpoint: str | None) -> None:
+def ended_run(session: Session, run_id: str, attempt: int) -> tuple[RunRow, TrialRow] | None:
+    """Return a run and its trial if this attempt has ended the run already."""
+    run = _run_or_raise(session, run_id)
+    if run.attempt != attempt or not run.state.is_finished():
+        return None
+    return run, session.get_one(TrialRow, run.trial_id)
+
+
+def record_evaluation(session: Session, run_id: str, attempt: int, row: EvaluationRow, checkpoint: str | None) -> None:
     """Add an evaluation of a running run, or replace the one of the same step, and say where its state was kept."""
+    run = running_or_raise(session, run_id, attempt)
     session.merge(EvaluationTableRow(**_evaluation(run, row)))
     if checkpoint is not None:
-        attempt = _attempt(session, run, run.attempt)
-        attempt.checkpoint_path, attempt.checkpoint_step = checkpoint, row.step
+        latest = _attempt(session, run, attempt)
+        latest.checkpoint_path, latest.checkpoint_step = checkpoint, row.step
+
+
+def link_trials(session: Session, study_id: str, optuna_trial_ids: dict[int, int]) -> None:
+    """Note where trials of a study, by their numbers, stand in the mirror."""
+    for number, optuna_trial_id in optuna_trial_ids.items():
+        of_trial = (TrialRow.study_id == study_id, TrialRow.number == number)
+        session.execute(update(TrialRow).where(*of_trial).values(optuna_trial_id=optuna_trial_id))
 
 
 def is_search_run(run: RunRow) -> bool:
@@ -223,10 +313,10 @@ def move_run(run: RunRow, state: RunState) -> None:
     run.state = next_state(f"Run {run.id}", RUN_TRANSITIONS, run.state, state)
 
 
-def _insert_run(session: Session, trial: TrialRow, phase: Phase, seed_index: int, fold: int = 0) -> RunRow:
+def _insert_run(session: Session, run_id: str, trial: TrialRow, phase: Phase, seed_index: int, fold: int = 0) -> RunRow:
     # The defaults of columns are filled in when the row is written, and the caller reads them at once.
     run = RunRow(
-        id=uuid4().hex, trial_id=trial.id, phase=phase, seed_index=seed_index, fold=fold, attempt=0,
+        id=run_id, trial_id=trial.id, phase=phase, seed_index=seed_index, fold=fold, attempt=0,
         state=RunState.WAITING,
     )  # fmt: skip
     session.add(run)
@@ -242,14 +332,16 @@ def _insert_all(session: Session, table: type[Row], rows: list[dict[str, object]
         session.execute(insert(table), rows)
 
 
-def _end_run(session: Session, run: RunRow, state: RunState, attempt: AttemptState, error: str | None) -> TrialRow:
+def _end_run(
+    session: Session, run: RunRow, state: RunState, attempt: AttemptState, error: str | None
+) -> tuple[RunRow, TrialRow]:
     move_run(run, state)
     end_attempt(session, run, attempt, error)
     trial = session.get_one(TrialRow, run.trial_id)
     if is_search_run(run):
         trial.state = TrialState.COMPLETE if state == RunState.COMPLETE else TrialState.FAILED
         trial.value = run.tune
-    return trial
+    return run, trial
 
 
 def end_attempt(session: Session, run: RunRow, state: AttemptState, error: str | None) -> None:

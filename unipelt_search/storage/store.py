@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from math import isfinite
+from uuid import uuid4
 
 from sqlalchemy import delete, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from unipelt_search.errors import StorageError, StudyExistsError
+from unipelt_search.errors import StorageError, TransientError
 from unipelt_search.records.history import DroppedMethod, RunRecord, StudyLine, StudyRecord, StudyState, TaskSummary
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.study import BudgetSpec, StudySpec
@@ -18,9 +19,10 @@ from unipelt_search.storage.database import Database
 from unipelt_search.storage.history_reader import find_study_or_raise, read_lines, read_study, run_record
 from unipelt_search.storage.leases import LEASE_SECONDS, Leases
 from unipelt_search.storage.mirror import Mirror, MirrorChangedError
-from unipelt_search.storage.row_writer import running_or_raise, study_or_raise
+from unipelt_search.storage.row_writer import study_or_raise
 from unipelt_search.storage.tables import RunRow, StudyRow, TrialRow
-from unipelt_search.storage.transitions import STUDY_TRANSITIONS, next_state
+
+_MIRROR_BEHIND = (MirrorChangedError, TransientError)
 
 
 class StudyStore:
@@ -48,6 +50,8 @@ class StudyStore:
         self.shown_url = database.shown
         self.leases = Leases(database)
         """Who works on which run, and for how long."""
+        self.patience = database.patience
+        """How long the store waits for a database that has gone away."""
         self._database = database
 
     @classmethod
@@ -94,19 +98,15 @@ class StudyStore:
             StudyExistsError: The name is taken, by a study or by somebody's Optuna study.
             StorageError: The database refused.
         """
-        self._mirror.check_name(spec.name)
-        row = row_writer.new_study(spec, task, software, command)
-        with self._database.session(write=True, step="study.create") as session:
-            session.add(row)
-            try:
-                session.flush()
-            except IntegrityError as error:
-                raise StudyExistsError(
-                    f"--name must be new; a study named {spec.name!r} is in {self.shown_url} already. Choose another "
-                    f"name, or delete it: unipelt-search delete {spec.name}."
-                ) from error
-        self._mirror.create(row.id, spec.name, task.direction)
-        return row.id
+        study_id = uuid4().hex
+        self.patience.repeat(lambda: self._mirror.check_name(spec.name))
+        self._database.write(
+            "study.create",
+            lambda session: row_writer.insert_study(session, study_id, spec, task, software, command, self.shown_url),
+            lambda session: row_writer.inserted_study(session, study_id),
+        )
+        self.patience.repeat(lambda: self._mirror.create(study_id, spec.name, task.direction))
+        return study_id
 
     def find(self, name: str) -> str | None:
         """Find a study by its name.
@@ -120,8 +120,7 @@ class StudyStore:
         Raises:
             StorageError: The database refused.
         """
-        with self._database.session() as session:
-            return session.scalar(select(StudyRow.id).where(StudyRow.name == name))
+        return self._database.read(lambda session: session.scalar(select(StudyRow.id).where(StudyRow.name == name)))
 
     def load(self, name: str, *, details: bool = True) -> StudyRecord:
         """Read a study whole.
@@ -137,8 +136,9 @@ class StudyStore:
             StudyNotFoundError: There is none of that name; the message lists those that there are.
             StorageError: The database refused.
         """
-        with self._database.session() as session:
-            return read_study(session, find_study_or_raise(session, name, self.shown_url), details=details)
+        return self._database.read(
+            lambda session: read_study(session, find_study_or_raise(session, name, self.shown_url), details=details)
+        )
 
     def studies(self) -> list[StudyLine]:
         """Read one line per study, the newest first.
@@ -149,8 +149,7 @@ class StudyStore:
         Raises:
             StorageError: The database refused.
         """
-        with self._database.session() as session:
-            return read_lines(session)
+        return self._database.read(read_lines)
 
     def delete_study(self, name: str) -> None:
         """Delete a study with everything below it, and its mirror.
@@ -162,12 +161,12 @@ class StudyStore:
             StudyNotFoundError: There is none of that name.
             StorageError: The database refused.
         """
-        with self._database.session() as session:
-            study_id = find_study_or_raise(session, name, self.shown_url).id
+        study_id = self._database.read(lambda session: find_study_or_raise(session, name, self.shown_url).id)
         # The mirror first: after a kill in between, the study is still there to be deleted again.
-        self._mirror.delete(study_id, name)
-        with self._database.session(write=True, step="study.delete") as session:
-            session.execute(delete(StudyRow).where(StudyRow.id == study_id))
+        self.patience.repeat(lambda: self._mirror.delete(study_id, name))
+        self._database.write(
+            "study.delete", lambda session: session.execute(delete(StudyRow).where(StudyRow.id == study_id))
+        )
 
     def set_budget(self, study_id: str, budget: BudgetSpec) -> None:
         """Replace a study's budget.
@@ -179,9 +178,7 @@ class StudyStore:
         Raises:
             StorageError: There is no such study, or the database refused.
         """
-        with self._database.session(write=True, step="study.budget") as session:
-            study = study_or_raise(session, study_id)
-            study.spec = study.spec | {"budget": budget.model_dump(mode="json")}
+        self._database.write("study.budget", lambda session: row_writer.set_budget(session, study_id, budget))
 
     def set_state(self, study_id: str, state: StudyState, phase: Phase | None = None) -> None:
         """Change a study's state, and its phase.
@@ -194,10 +191,7 @@ class StudyStore:
         Raises:
             StorageError: There is no such study, an ended study may only go on, or the database refused.
         """
-        with self._database.session(write=True, step="study.state") as session:
-            study = study_or_raise(session, study_id)
-            study.state = next_state(f"Study {study.name!r}", STUDY_TRANSITIONS, study.state, state)
-            study.phase = phase or study.phase
+        self._database.write("study.state", lambda session: row_writer.set_state(session, study_id, state, phase))
 
     def add_seconds(self, study_id: str, seconds: float) -> None:
         """Add to a study's wall-clock seconds.
@@ -209,10 +203,7 @@ class StudyStore:
         Raises:
             StorageError: There is no such study, the number is not usable, or the database refused.
         """
-        if not (isfinite(seconds) and seconds >= 0):
-            raise StorageError(f"A study's seconds must be finite and not negative; got {seconds}.")
-        with self._database.session(write=True, step="study.seconds") as session:
-            study_or_raise(session, study_id).wall_seconds += seconds
+        self._database.write("study.seconds", lambda session: row_writer.add_seconds(session, study_id, seconds))
 
     def add_notice(self, study_id: str, sentence: str) -> None:
         """Add a sentence for the report; the same sentence twice is stored once.
@@ -224,8 +215,7 @@ class StudyStore:
         Raises:
             StorageError: There is no such study, or the database refused.
         """
-        with self._database.session(write=True, step="study.notice") as session:
-            row_writer.insert_notice(session, study_id, sentence)
+        self._database.write("study.notice", lambda session: row_writer.insert_notice(session, study_id, sentence))
 
     def add_dropped(self, study_id: str, dropped: DroppedMethod) -> None:
         """Note that a method gets no more trials; a second reason in the same phase replaces the first.
@@ -237,8 +227,7 @@ class StudyStore:
         Raises:
             StorageError: There is no such study, or the database refused.
         """
-        with self._database.session(write=True, step="study.dropped") as session:
-            row_writer.insert_dropped(session, study_id, dropped)
+        self._database.write("study.dropped", lambda session: row_writer.insert_dropped(session, study_id, dropped))
 
     def add_trial(
         self,
@@ -269,16 +258,20 @@ class StudyStore:
         """
         if phase == "confirm":
             raise StorageError("A trial must begin in the screen or tune phase; got confirm. Use add_run.")
-        with self._database.session(write=True, step="trial.add") as session:
-            study = study_or_raise(session, study_id)
-            trial, run = row_writer.insert_trial(session, study, spec, phase, origin, variant=variant, expected=number)
+        run_id = uuid4().hex
+        study, trial, run = self._database.write(
+            "trial.add",
+            lambda session: row_writer.insert_trial(
+                session, study_id, run_id, spec, phase, origin, variant=variant, expected=number
+            ),
+            lambda session: row_writer.inserted_trial(session, run_id),
+        )
         try:
             optuna_trial_id = self._mirror.add(study_id, study.name, phase, spec)
-        except MirrorChangedError:
+        except _MIRROR_BEHIND:
             self.repair_mirror(study_id)
         else:
-            with self._database.session(write=True, step="trial.mirrored") as session:
-                session.get_one(TrialRow, trial.id).optuna_trial_id = optuna_trial_id
+            self._link(study_id, {trial.number: optuna_trial_id})
         return run_record(run, trial.number)
 
     def add_run(self, study_id: str, trial: int, phase: Phase, seed_index: int, fold: int = 0) -> RunRecord:
@@ -298,8 +291,12 @@ class StudyStore:
             StudyChangedError: The trial has a run of that seed index and fold.
             StorageError: There is no such trial, or the database refused.
         """
-        with self._database.session(write=True, step="run.add") as session:
-            run = row_writer.insert_run(session, study_id, trial, phase, seed_index, fold)
+        run_id = uuid4().hex
+        run = self._database.write(
+            "run.add",
+            lambda session: row_writer.insert_run(session, study_id, run_id, trial, phase, seed_index, fold),
+            lambda session: row_writer.inserted_run(session, run_id),
+        )
         return run_record(run, trial)
 
     def start_run(self, run_id: str, owner: str, lease_seconds: float = LEASE_SECONDS) -> int:
@@ -317,8 +314,11 @@ class StudyStore:
             StudyChangedError: It is not waiting: another driver has started it.
             StorageError: There is no such run, or the database refused.
         """
-        with self._database.session(write=True, step="run.start") as session:
-            return row_writer.start_run(session, run_id, owner, lease_seconds)
+        return self._database.write(
+            "run.start",
+            lambda session: row_writer.start_run(session, run_id, owner, lease_seconds),
+            lambda session: row_writer.started_run(session, run_id, owner),
+        )
 
     def record_evaluation(self, run_id: str, attempt: int, row: EvaluationRow, checkpoint: str | None = None) -> None:
         """Store one evaluation of a running run; the same step twice is stored once.
@@ -333,8 +333,10 @@ class StudyStore:
             RunLostError: The run is not running in this attempt.
             StorageError: There is no such run, or the database refused.
         """
-        with self._database.session(write=True, step="run.evaluation") as session:
-            row_writer.record_evaluation(session, running_or_raise(session, run_id, attempt), row, checkpoint)
+        self._database.write(
+            "run.evaluation",
+            lambda session: row_writer.record_evaluation(session, run_id, attempt, row, checkpoint),
+        )
 
     def finish_run(self, run_id: str, attempt: int, result: RunResult) -> None:
         """Store a run's result; its search run gives the trial its value.
@@ -348,10 +350,9 @@ class StudyStore:
             RunLostError: The run is not running in this attempt.
             StorageError: There is no such run, or the database refused.
         """
-        with self._database.session(write=True, step="run.finish") as session:
-            run = running_or_raise(session, run_id, attempt)
-            trial = row_writer.complete_run(session, run, result)
-        self._tell_mirror(run, trial)
+        self._end_run(
+            "run.finish", run_id, attempt, lambda session: row_writer.complete_run(session, run_id, attempt, result)
+        )
 
     def fail_run(self, run_id: str, attempt: int, error: str) -> None:
         """Let a run end with an error; a failed search run fails the trial.
@@ -365,10 +366,7 @@ class StudyStore:
             RunLostError: The run is not running in this attempt.
             StorageError: There is no such run, or the database refused.
         """
-        with self._database.session(write=True, step="run.fail") as session:
-            run = running_or_raise(session, run_id, attempt)
-            trial = row_writer.fail_run(session, run, error)
-        self._tell_mirror(run, trial)
+        self._end_run("run.fail", run_id, attempt, lambda session: row_writer.fail_run(session, run_id, attempt, error))
 
     def repair_mirror(self, study_id: str) -> None:
         """Make the Optuna mirror say again what our tables say.
@@ -381,19 +379,19 @@ class StudyStore:
             StorageError: There is no such study, or the database refused.
         """
 
-        def read() -> StudyRecord:
-            with self._database.session() as session:
-                return read_study(session, study_or_raise(session, study_id, lock=False), details=False)
+        def read(session: Session) -> StudyRecord:
+            return read_study(session, study_or_raise(session, study_id, lock=False), details=False)
 
-        optuna_trial_ids = self._mirror.repair(read)
-        with self._database.session(write=True, step="mirror.link") as session:
-            for trial in session.scalars(select(TrialRow).where(TrialRow.study_id == study_id)):
-                trial.optuna_trial_id = optuna_trial_ids.get(trial.number, trial.optuna_trial_id)
+        self._link(study_id, self.patience.repeat(lambda: self._mirror.repair(lambda: self._database.read(read))))
 
-    def _tell_mirror(self, run: RunRow, trial: TrialRow) -> None:
+    def _end_run(self, step: str, run_id: str, attempt: int, end: Callable[[Session], tuple[RunRow, TrialRow]]) -> None:
+        run, trial = self._database.write(step, end, lambda session: row_writer.ended_run(session, run_id, attempt))
         if not row_writer.is_search_run(run):
             return
         try:
             self._mirror.finish(trial.study_id, trial.optuna_trial_id, trial.state, trial.value)
-        except MirrorChangedError:
+        except _MIRROR_BEHIND:
             self.repair_mirror(trial.study_id)
+
+    def _link(self, study_id: str, optuna_trial_ids: dict[int, int]) -> None:
+        self._database.write("mirror.link", lambda session: row_writer.link_trials(session, study_id, optuna_trial_ids))
