@@ -510,6 +510,8 @@ def test_a_study_runs_on_ray(ask, url: str, tmp_path: Path, capfd: pytest.Captur
     assert max(len(progress.running) for progress in shown) == 2
     assert study.report.verdict.method in METHODS
     assert (tmp_path / "out" / "report.html").exists()
+    logged = [json.loads(line)["event"] for line in (tmp_path / "out" / "events.jsonl").read_text().splitlines()]
+    assert logged[-1] == "The study is complete"
     assert len(list((tmp_path / "out" / "checkpoints").iterdir())) == 3
     assert printed.out == ""
     assert "ray" not in printed.err.lower()

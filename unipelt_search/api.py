@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unipelt_search.errors import RequestError, SavedModelError, StudyExistsError, StudyNotFoundError
+from unipelt_search.event_log import log_events
 from unipelt_search.records.history import StudyLine, StudyRecord, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.study_plan import StudyPlan
@@ -275,7 +276,9 @@ def _search(
         for sentence in ready.notices:
             store.add_notice(study_id, sentence)
         store.add_seconds(study_id, time.monotonic() - began)
-        checkpoints = out / "checkpoints" if out is not None else None
+        checkpoints = None
+        if out is not None:
+            checkpoints, watch = out / "checkpoints", log_events(out, watch)
         driver = Driver(
             store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints, machine=spec.machine
         )
