@@ -74,6 +74,17 @@ def copy(prepared: Path, to: Path) -> None:
         shutil.copy(path, to)
 
 
+def with_fault(
+    fault: str, prepared: tuple[Path, str], folder: Path
+) -> tuple[str, Path, tuple[Callable[..., None], tuple, dict]]:
+    """Return a study's URL and acknowledgements, and the call that reaches the step where the fault is planned."""
+    step = fault.rpartition(".")[0]
+    if step not in FRESH:
+        copy(prepared[0], folder)
+    url, acknowledged = f"sqlite:///{folder}/left.db", folder / "left"
+    return url, acknowledged, WAYS.get(step, go_on)(url, acknowledged, f"{fault}@1;log={folder}/fired")
+
+
 def call_here(call: Callable[..., None], *given: object, **named: object) -> int:
     try:
         call(*given, **named)
@@ -99,14 +110,10 @@ def test_the_steps_are_found() -> None:
 def test_a_fault_happens_and_the_study_recovers(
     step: str, fault: str, prepared: tuple[Path, str], tmp_path: Path
 ) -> None:
-    left, reference = prepared
-    if step not in FRESH:
-        copy(left, tmp_path)
-    url, acknowledged, fired = f"sqlite:///{tmp_path}/left.db", tmp_path / "left", tmp_path / "fired"
-    call, given, named = WAYS.get(step, go_on)(url, acknowledged, f"{step}.{fault}@1;log={fired}")
+    url, acknowledged, (call, given, named) = with_fault(f"{step}.{fault}", prepared, tmp_path)
     # Only a kill, and what a living process would still hold, needs a process of its own.
     code = (call_here if step != "run.leave" and not fault.endswith("kill") else run)(call, *given, **named)
-    assert fired.exists(), "the fault never happened"
+    assert (tmp_path / "fired").exists(), "the fault never happened"
     if fault.endswith("kill"):
         assert code == -9
     else:
@@ -121,7 +128,7 @@ def test_a_fault_happens_and_the_study_recovers(
         acknowledged.unlink()
         shutil.rmtree(kept_folder(acknowledged), ignore_errors=True)
     simulate(url, acknowledged, step_seconds=0.0, **SMALL)
-    assert check_complete(store, acknowledged) == reference
+    assert check_complete(store, acknowledged) == prepared[1]
     check_mirror(store)
     check_file(url)
     store.close()
@@ -139,13 +146,9 @@ def test_a_fault_happens_and_the_study_recovers(
 def test_a_database_that_is_away_for_a_moment_stops_nothing_and_nothing_is_done_twice(
     step: str, where: str, prepared: tuple[Path, str], tmp_path: Path
 ) -> None:
-    left, reference = prepared
-    if step not in FRESH:
-        copy(left, tmp_path)
-    url, acknowledged, fired = f"sqlite:///{tmp_path}/left.db", tmp_path / "left", tmp_path / "fired"
-    call, given, named = WAYS.get(step, go_on)(url, acknowledged, f"{step}.{where}=away@1;log={fired}")
+    url, acknowledged, (call, given, named) = with_fault(f"{step}.{where}=away", prepared, tmp_path)
     code = call_here(call, *given, **named)
-    assert fired.exists(), "the fault never happened"
+    assert (tmp_path / "fired").exists(), "the fault never happened"
     assert code == (FAILED if step == "database.upgrade" else 0), "only opening a database does not wait for it"
     store = StudyStore.open(url)
     if call is delete:
@@ -153,7 +156,7 @@ def test_a_database_that_is_away_for_a_moment_stops_nothing_and_nothing_is_done_
     else:
         if step in {"database.upgrade", "run.leave"}:
             simulate(url, acknowledged, step_seconds=0.0, **SMALL)
-        assert check_complete(store, acknowledged) == reference
+        assert check_complete(store, acknowledged) == prepared[1]
         check_mirror(store)
     store.close()
 

@@ -149,10 +149,8 @@ class Leases:
         def retry(session: Session) -> None:
             insert_notice(session, study_id, notice)  # first, because it locks the study, as all do first
             run = running_or_raise(session, run_id, attempt)
-            if error is None:
-                let_wait(session, run, AttemptState.INTERRUPTED, None)
-            else:
-                let_wait(session, run, AttemptState.FAILED, storable(error))
+            state = AttemptState.INTERRUPTED if error is None else AttemptState.FAILED
+            let_wait(session, run, state, error and storable(error))
 
         self._database.write("run.retry", retry, lambda session: waits_again(session, run_id, attempt))
 

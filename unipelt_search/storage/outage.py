@@ -81,7 +81,7 @@ class Patience:
             What it returned.
 
         Raises:
-            TransientError: The database did not come back in time, or somebody gave up waiting.
+            TransientError: The database did not come back in time, now or earlier, or somebody gave up waiting.
         """
         began, told, pause = time.monotonic(), False, _PAUSES[0]
         again = False
@@ -102,7 +102,6 @@ class Patience:
                 self._given_up.wait(random.uniform(pause / 2, pause))
                 pause = min(2 * pause, _PAUSES[1])
             else:
-                self._given_up.clear()
                 if told:
                     self.tell(f"The study database {self._shown} is back")
                 return result
@@ -112,7 +111,7 @@ class Patience:
         return self.insist(lambda again: work())
 
     def give_up(self) -> None:
-        """Wait no longer, in no thread, until the database has answered again."""
+        """Wait no longer, in no thread, now or later: whoever ends must not wait on the way out."""
         self._given_up.set()
 
     def note_away(self) -> None:
