@@ -7,7 +7,7 @@ from made_record import made_record, made_trial, whole_record
 
 from unipelt_search.records.report import Interval
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.figures import Axis, bar, compared_rows, leaderboard_axis, scatter
+from unipelt_search.reporting.figures import Axis, Point, Scatter, bar, compared_rows, leaderboard_axis, scatter
 
 REPORT = build_report(whole_record())
 
@@ -41,6 +41,44 @@ def test_only_scores_on_the_same_rows_are_compared() -> None:
     assert [row.method for row in compared_rows(unconfirmed)] == ["lora", "head"]
 
 
+def check_names(figure: Scatter) -> None:
+    """No name lies on another one."""
+
+    def box(point: Point) -> tuple[float, float, float]:
+        long = 7.2 * len(point.method)
+        left = point.label_x - {"start": 0, "end": long, "middle": long / 2}[point.anchor]
+        return left, left + long, point.label_y
+
+    for a, b in combinations(map(box, figure.points), 2):
+        assert a[1] <= b[0] or b[1] <= a[0] or abs(a[2] - b[2]) >= 10
+
+
+# Method, mean, half of its interval, and ms per example, of a study with a mark for which no free place is left.
+CROWDED = [
+    ("bitfit", 0.642, 0.060, 7.47), ("head", 0.627, 0.065, 7.02), ("unipelt_apl", 0.603, 0.069, 7.93),
+    ("fine_tuning", 0.602, 0.062, 6.78), ("lora", 0.592, 0.058, 7.22), ("adapter", 0.590, 0.091, 7.73),
+    ("prefix", 0.587, 0.060, 7.07),
+]  # fmt: skip
+
+
+def test_names_do_not_lie_on_each_other_where_marks_are_crowded() -> None:
+    one = REPORT.leaderboard[0]
+    rows = tuple(
+        one.model_copy(
+            update={
+                "method": method,
+                "validation": Interval(mean=mean, sd=0.02, low=mean - half, high=mean + half),
+                "predict_ms_per_example": time,
+            }
+        )
+        for method, mean, half, time in CROWDED
+    )
+    figure = scatter(REPORT.model_copy(update={"leaderboard": rows}), "predict_ms_per_example")
+    assert figure is not None
+    assert len(figure.points) == len(CROWDED)
+    check_names(figure)
+
+
 def test_the_scatter_has_every_confirmed_method_and_names_do_not_overlap() -> None:
     figure = scatter(REPORT)
     assert figure is not None
@@ -48,13 +86,7 @@ def test_the_scatter_has_every_confirmed_method_and_names_do_not_overlap() -> No
     assert {point.method for point in figure.points} == confirmed
     assert {point.method for point in figure.points if point.mark == "tie"} == set(REPORT.verdict.ties)
 
-    def box(point):
-        long = 7.2 * len(point.method)
-        left = point.label_x - {"start": 0, "end": long, "middle": long / 2}[point.anchor]
-        return left, left + long, point.label_y
-
-    for a, b in combinations(map(box, figure.points), 2):
-        assert a[1] <= b[0] or b[1] <= a[0] or abs(a[2] - b[2]) >= 10
+    check_names(figure)
     assert scatter(build_report(made_record(made_trial(0, "head", 0.5, {1: 0.5})))) is None
 
 

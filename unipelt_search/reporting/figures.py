@@ -215,7 +215,7 @@ _Box = tuple[float, float, float, float]
 
 
 def _label_place(name: str, x: float, y: float, own: _Box, boxes: list[_Box], width: float) -> tuple[float, float, str]:
-    """Find a place for a point's name that no mark or other name has taken, and take it."""
+    """Find the first place for a point's name that shares least with marks and other names, and take it."""
     long = len(name) * _LETTER
     candidates = []
     # Beside the mark first, then beside its bar further up and down, then above and below it.
@@ -230,18 +230,15 @@ def _label_place(name: str, x: float, y: float, own: _Box, boxes: list[_Box], wi
                 ((x - long / 2, own[3], x + long / 2, own[3] + _LINE), (x, own[3] + _LINE - 3, "middle")),
                 ((x - long / 2, own[1] - _LINE, x + long / 2, own[1]), (x, own[1] - 4, "middle")),
             ]
-    free = [
-        (box, place)
-        for box, place in candidates
-        if box[0] >= -4 and box[2] <= width + 24 and not any(_overlap(box, other) for other in boxes)
-    ]
-    box, place = free[0] if free else candidates[0]
+    inside = [(box, place) for box, place in candidates if box[0] >= -4 and box[2] <= width + 24] or candidates
+    box, place = min(inside, key=lambda candidate: sum(_overlap(candidate[0], other) for other in boxes))
     boxes.append(box)
     return place
 
 
-def _overlap(a: _Box, b: _Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def _overlap(a: _Box, b: _Box) -> float:
+    """Return the area that two boxes share."""
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def _bounds(interval: Interval) -> tuple[float, float]:
