@@ -217,9 +217,7 @@ def printed(name: str, cells: list[Cell], results: list[dict[str, float]]) -> st
 def main() -> None:
     """Simulate every table, print it, and write all figures to a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--studies", type=int, default=1000, help="studies per cell; four times as many with two methods"
-    )
+    parser.add_argument("--studies", type=int, default=1000, help="studies per cell")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tables", nargs="*", default=list(tables()), choices=list(tables()))
     parser.add_argument("--out", type=Path, default=Path("verdict_simulation.json"))

@@ -59,7 +59,7 @@ def test_a_difference_is_paired_over_examples_and_adds_up_both_methods_luck() ->
     estimate = difference_estimate(method_scores(a), method_scores(b))
     assert estimate.mean == pytest.approx(a.mean() - b.mean())
     assert estimate.error**2 == pytest.approx(variance)
-    assert estimate.freedom == pytest.approx(variance**2 / sum(part**2 / (freedom + 2) for part, freedom in parts) - 2)
+    assert estimate.freedom == pytest.approx(variance**2 / sum(part**2 / (freedom + 1) for part, freedom in parts) - 1)
 
 
 def test_two_wholly_lucky_samples_have_welchs_own_degrees_of_freedom() -> None:
@@ -70,7 +70,7 @@ def test_two_wholly_lucky_samples_have_welchs_own_degrees_of_freedom() -> None:
     assert degrees_of_freedom(a + b, [(a, 4.0), (b, 6.0)], correction=0) == pytest.approx(reference.df)
 
 
-@pytest.mark.parametrize("correction", [0, 2])
+@pytest.mark.parametrize("correction", [0, 1, 2])
 def test_one_source_keeps_its_degrees_of_freedom(correction: int) -> None:
     assert degrees_of_freedom(2.0, [(2.0, 7.0)], correction=correction) == pytest.approx(7)
     assert degrees_of_freedom(0.0, [(0.0, 7.0)], correction=correction) == 7
@@ -91,28 +91,50 @@ def test_identical_methods_do_not_differ() -> None:
     assert difference_estimate(x, x).low <= 0 <= difference_estimate(x, x).high
 
 
-def test_only_a_luck_below_the_average_is_moved_halfway_to_it() -> None:
+def test_a_negative_luck_takes_from_the_other_and_only_a_negative_sum_counts_as_none() -> None:
+    def method(luck: float) -> MethodScores:
+        return MethodScores(random.normal(size=200), seeds=3, noise=0.001, luck=luck, freedom=2.0)
+
+    steady, lucky, one = method(-0.0005), method(0.02), method(-0.0008)
+    examples = (steady.by_example - lucky.by_example).var(ddof=1) / 200
+    assert difference_estimate(steady, lucky).error ** 2 == pytest.approx(examples + 0.0195)
+    both = difference_estimate(steady, one)
+    assert both.error == pytest.approx(stats.sem(steady.by_example - one.by_example))
+    assert both.freedom == pytest.approx(199)
+
+
+def test_only_a_luck_below_the_average_is_moved_towards_it() -> None:
     lucks = [method_scores(made_scores(4, 60, luck=luck)) for luck in (0.5, 0.02, 0.02)]
     low, high = sorted(method.luck for method in lucks)[0], lucks[0].luck
     pooled = pool_luck(lucks)
     average = sum(method.luck for method in lucks) / 3
     assert pooled[0].luck == high
-    assert min(method.luck for method in pooled) == pytest.approx((low + average) / 2)
+    assert min(method.luck for method in pooled) == pytest.approx((3 * low + average) / 4)
     assert [method.freedom for method in pooled] == [pooled_freedom(4, 3)] * 3
 
 
-def test_two_pooled_methods_keep_their_degrees_of_freedom() -> None:
+def test_two_pooled_methods_stay_as_they_are() -> None:
+    pair = [method_scores(made_scores(4, 60, luck=luck)) for luck in (0.5, 0.02)]
+    assert [method.luck for method in pool_luck(pair)] == [method.luck for method in pair]
     assert pooled_freedom(3, 2) == 2
-    assert pooled_freedom(3, 7) == pytest.approx(2 * 28 / 13)
+
+
+@pytest.mark.parametrize("methods", [3, 7])
+def test_pooled_degrees_of_freedom_are_those_of_the_moved_mean(methods: int) -> None:
+    # All methods equally steady, every luck moved; a mean square's variance is 2 / its degrees of freedom.
+    squares = random.chisquare(2, (400_000, methods)) / 2
+    way = (methods - 2) / (2 * (methods - 1))
+    moved = (1 - way) * squares[:, 0] + way * squares.mean(axis=1)
+    assert 2 / moved.var() == pytest.approx(pooled_freedom(3, methods), rel=0.03)
 
 
 def test_pooling_speaks_of_runs_not_of_means() -> None:
     def method(seeds: int, luck: float) -> MethodScores:
         return MethodScores(np.zeros(9), seeds=seeds, noise=0.0, luck=luck / seeds, freedom=seeds - 1)
 
-    first, second = pool_luck([method(2, 0.3), method(6, 0.1)])
+    first, second, _ = pool_luck([method(2, 0.3), method(6, 0.1), method(3, 0.2)])
     assert first.luck * 2 == pytest.approx(0.3)
-    assert second.luck * 6 == pytest.approx(0.15)
+    assert second.luck * 6 == pytest.approx(0.125)
 
 
 @pytest.mark.parametrize(

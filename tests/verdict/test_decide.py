@@ -181,7 +181,7 @@ def test_a_variant_wins_and_ties_under_its_own_name() -> None:
 
 def test_folds_are_named_and_what_their_rows_had_chosen() -> None:
     verdict = verdict_of(folded(whole_record()))
-    assert (verdict.method, verdict.decided_on, verdict.power) == ("lora", "folds", None)
+    assert (verdict.method, verdict.decided_on) == ("lora", "folds")
     assert verdict.sentence.startswith(
         "lora is best on 5 folds of train and validation, repeated 3 times: accuracy 0.880"
     )

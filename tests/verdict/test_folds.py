@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unipelt_search.verdict.folds import finished_estimate, folded_estimate
+from unipelt_search.verdict.folds import folded_estimate, folded_sources
 
 
 def made_folds(random: np.random.Generator, repeats: int, folds: int, size: int) -> np.ndarray:
@@ -54,6 +54,33 @@ def test_it_covers_the_truth_where_runs_and_examples_differ() -> None:
     assert covered / 600 == pytest.approx(0.95, abs=0.03)  # 3.4 standard errors of a share
 
 
+def test_the_components_are_found_in_data_that_has_them() -> None:
+    random = np.random.default_rng(0)
+    folds = made_folds(random, 60, 5, 200)
+    shifts = np.take_along_axis(random.normal(0, 0.4, (60, 5)), folds, axis=1)
+    x = random.normal(0, 0.5, 1000) + shifts + random.normal(0, 0.7, (60, 1000))
+    sources = folded_sources(x, folds)
+    assert sources.examples == pytest.approx(0.25, rel=0.15)
+    assert sources.residuals == pytest.approx(
+        0.49 + 0.16, rel=0.05
+    )  # to a row, the luck of its run is one more residual
+    assert sources.luck == pytest.approx(0.16, rel=0.2)
+    assert sources.noise == pytest.approx((0.25 + 0.49) / 200, rel=0.05)
+
+
+def test_the_error_of_more_repeats_is_that_of_studies_that_have_them() -> None:
+    random = np.random.default_rng(4)
+
+    def drawn(repeats: int) -> tuple[np.ndarray, np.ndarray]:
+        folds = made_folds(random, repeats, 5, 10)
+        shifts = np.take_along_axis(random.normal(0, 0.5, (repeats, 5)), folds, axis=1)
+        return random.normal(size=50) + shifts + random.normal(size=(repeats, 50)), folds
+
+    planned = [folded_sources(*drawn(2)).error(6)[0] ** 2 for _ in range(400)]
+    measured = [folded_estimate(*drawn(6)).error ** 2 for _ in range(400)]
+    assert np.mean(planned) == pytest.approx(np.mean(measured), rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("scores", "folds", "message"),
     [
@@ -73,6 +100,6 @@ def test_only_the_repeats_that_are_there_are_estimated() -> None:
     scores = draw.normal(size=(3, 24))
     gone = scores.copy()
     gone[1] = np.nan
-    assert finished_estimate(gone, folds) == folded_estimate(scores[[0, 2]], folds[[0, 2]])
+    assert folded_estimate(gone, folds) == folded_estimate(scores[[0, 2]], folds[[0, 2]])
     with pytest.raises(ValueError, match=r"got \(0, 24\) and \(0, 24\)"):
-        finished_estimate(np.full((3, 24), np.nan), folds)
+        folded_estimate(np.full((3, 24), np.nan), folds)

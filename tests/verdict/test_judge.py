@@ -12,6 +12,7 @@ from unipelt_search.verdict.crossed import mean_estimate, method_scores
 from unipelt_search.verdict.decide import decide
 from unipelt_search.verdict.folds import folded_estimate
 from unipelt_search.verdict.judge import Judgement, judge
+from unipelt_search.verdict.power import detectable_difference
 from unipelt_search.verdict.row_scores import joined_folds
 
 
@@ -162,7 +163,38 @@ def test_with_folds_the_intervals_are_nested() -> None:
     gap = folded_estimate((labels == 0) - lora, folds)
     majority = judgement.differences["majority"]
     assert (majority.low, majority.high) == pytest.approx((gap.low, gap.high))
-    assert judgement.power is None
+    power, closest = judgement.power, ranking.comparisons[0]
+    assert power is not None
+    assert power.closest == closest.method
+    estimate = closest.difference
+    assert power.detectable == pytest.approx(
+        detectable_difference(estimate.error, estimate.freedom, methods=len(names))
+    )
+    assert (power.more_seeds, power.more_rows) == (None, None)
+    assert "only more labelled rows, would settle lora against adapter." in power.sentence
+
+
+def test_with_folds_more_repeats_may_settle_a_tie() -> None:
+    record = folded(
+        made_record(
+            made_trial(0, "lora", 0.8, {1: 0.69, 2: 0.65, 3: 0.72}),
+            made_trial(1, "head", 0.5, {1: 0.67, 2: 0.67, 3: 0.68}),
+        )
+    )
+    power = judge(record).power
+    assert power is not None
+    assert power.more_seeds
+    assert power.more_rows == 0
+    assert f"About {power.more_seeds} more repeats of the folds would settle lora against head." in power.sentence
+
+
+def test_one_repeat_of_the_folds_does_not_know_what_others_would_average_out() -> None:
+    power = judge(
+        folded(made_record(made_trial(0, "lora", 0.8, {1: 0.71}), made_trial(1, "head", 0.5, {1: 0.69})))
+    ).power
+    assert power is not None
+    assert (power.more_seeds, power.more_rows) == (None, None)
+    assert power.sentence.endswith("A second repeat of the folds would tell what settles lora against head.")
 
 
 def test_with_folds_every_run_is_a_seed_on_the_test_rows() -> None:

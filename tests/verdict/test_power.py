@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from unipelt_search.verdict.crossed import difference_estimate, method_scores, pool_luck
+from unipelt_search.verdict.folds import FoldedSources
 from unipelt_search.verdict.power import (
     DifferenceSources,
     Remedy,
@@ -12,8 +15,10 @@ from unipelt_search.verdict.power import (
     difference_sources,
     planned_error,
     remedy,
+    repeats_remedy,
 )
 
+FOLDED = FoldedSources(mean=0.0, rows=400, folds=5, repeats=2, examples=0.03, residuals=0.06, luck=0.001, noise=0.001)
 SOURCES = DifferenceSources(examples=0.04, luck=(2e-4, 2e-4), residuals=(0.035, 0.035))
 
 
@@ -83,6 +88,20 @@ def test_both_where_neither_alone_is_enough() -> None:
 def test_nothing_settles_a_difference_that_is_not_there() -> None:
     assert remedy(SOURCES, 0.0, 3, 1000) is None
     assert remedy(SOURCES, 1e-5, 3, 1000) is None
+    alike = DifferenceSources(examples=0.0, luck=(0.0, 0.0), residuals=(0.0, 0.0))
+    assert remedy(alike, 0.0, 3, 1000) is None
+    assert repeats_remedy(FOLDED) is None
+    assert repeats_remedy(replace(FOLDED, examples=0.0, residuals=0.0, luck=0.0, noise=0.0)) is None
+
+
+def test_more_repeats_of_folds_where_these_are_enough_and_not_one_too_many() -> None:
+    difference = replace(FOLDED, mean=-0.04)
+    answer = repeats_remedy(difference, methods=3)
+    assert answer is not None
+    assert answer.rows == 0
+    found = [detectable_difference(*difference.error(2 + answer.seeds - fewer), methods=3) for fewer in (0, 1)]
+    assert found[0] <= 0.04 < found[1]
+    assert repeats_remedy(replace(FOLDED, mean=0.005)) is None  # the rows are the limit
 
 
 def test_a_difference_that_is_seen_needs_nothing() -> None:

@@ -36,10 +36,10 @@ class Power(Frozen):
     closest: str
     """The method, or the variant by its name, that comes nearest to the best."""
     more_seeds: int | None
-    """Further seeds that would probably tell the two apart; 0 where they are, or where rows alone would do. None where
-    nothing affordable would."""
+    """Further seeds, with folds repeats, that would probably tell the two apart; 0 where they are, or where rows alone
+    would do. None where nothing affordable would, or one repeat cannot tell."""
     more_rows: int | None
-    """Further select rows that it takes as well."""
+    """Further select rows that it takes as well; 0 with folds, where further rows would also be trained on."""
     sentence: str
     """The same in words."""
 

@@ -20,7 +20,7 @@ from unipelt_search.verdict.crossed import (
     method_scores,
     pool_luck,
 )
-from unipelt_search.verdict.folds import finished_estimate
+from unipelt_search.verdict.folds import folded_estimate
 
 # Gauss-Legendre nodes for the studentised range: its quantiles are then good to four digits.
 _NODES = 48
@@ -82,7 +82,7 @@ def compare_with_best(
         The ranking.
 
     Raises:
-        ValueError: With no method, or scores that `method_scores`, `difference_estimate` or `finished_estimate`
+        ValueError: With no method, or scores that `method_scores`, `difference_estimate` or `folded_estimate`
             refuses.
 
     Source:
@@ -102,8 +102,8 @@ def compare_with_best(
         pooled = condensed if len(order) == 1 else dict(zip(order, pool_luck(list(condensed.values())), strict=True))
         differences = {method: difference_estimate(pooled[method], pooled[best]) for method in others}
     else:
-        means = {method: finished_estimate(scores[method], folds) for method in order}
-        differences = {method: finished_estimate(scores[method] - scores[best], folds) for method in others}
+        means = {method: folded_estimate(scores[method], folds) for method in order}
+        differences = {method: folded_estimate(scores[method] - scores[best], folds) for method in others}
     compared = tuple(_compared(method, differences[method], len(order)) for method in others)
     return Ranking(best, means, compared, pooled)
 

@@ -17,8 +17,9 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
-# Welch's own correction: estimated squares are too large, by 2 / freedom each, which matters with few seeds.
-WELCH = 2
+# Estimated squares are too large, by 2 / freedom each. Welch takes all of it off, which is too much where the luck is
+# large, Satterthwaite nothing, which loses power where it is small.
+CORRECTION = 1
 
 
 @dataclass(frozen=True)
@@ -90,24 +91,26 @@ def method_scores(scores: np.ndarray) -> MethodScores:
 
 
 def pool_luck(methods: Sequence[MethodScores]) -> tuple[MethodScores, ...]:
-    """Raise what too few seeds made look too steady: a luck below the methods' average moves halfway towards it.
+    """Raise what too few seeds made look too steady: a luck below the methods' average moves towards it.
 
     With three seeds a spread is often far too small by chance, and the largest of many differences finds just these. No
-    luck is lowered, so that an unsteady method is not judged by the steady ones.
+    luck is lowered, so that an unsteady method is not judged by the steady ones. Two methods stay as they are: the
+    variance of their difference has both lucks in it. With many, a luck moves almost half of the way.
 
     Args:
         methods: All methods that are compared, at least two.
 
     Returns:
-        The same methods with the moved luck and its degrees of freedom, which are those of the sum of two such values
-        where all methods are equally steady, half each.
+        The same methods with the moved luck and its degrees of freedom, which are those of such a mean of two values
+        where all methods are equally steady.
     """
     count = len(methods)
     average = sum(method.luck * method.seeds for method in methods) / count
+    way = (count - 2) / (2 * (count - 1))
     return tuple(
         replace(
             method,
-            luck=max(method.luck, (method.luck + average / method.seeds) / 2),
+            luck=max(method.luck, (1 - way) * method.luck + way * average / method.seeds),
             freedom=pooled_freedom(method.seeds, count),
         )
         for method in methods
@@ -124,7 +127,7 @@ def pooled_freedom(seeds: int, methods: int) -> float:
     Returns:
         As many as the seeds give with two methods, up to four times as many with many.
     """
-    return (seeds - 1) * 4 * methods / (methods + 6)
+    return (seeds - 1) * 4 * methods * (methods - 1) / (methods**2 + 4 * methods - 4)
 
 
 def mean_estimate(scores: MethodScores) -> Estimate:
@@ -158,15 +161,15 @@ def difference_estimate(scores: MethodScores, other: MethodScores) -> Estimate:
         ValueError: When the two were not scored on equally many examples.
 
     Source:
-        As `mean_estimate`, with the degrees of freedom of Welch, "The Generalization of Student's Problem when Several
-        Different Population Variances are Involved", Biometrika 1947.
+        As `mean_estimate`, with half of the correction of Welch, "The Generalization of Student's Problem when Several
+        Different Population Variances are Involved", Biometrika 1947; docs/verdict.md measures what that does.
     """
     if scores.by_example.shape != other.by_example.shape:
         raise ValueError(
             f"Two methods must be scored on the same examples; got {scores.by_example.size} and "
             f"{other.by_example.size}. Compare them on the rows that both were scored on."
         )
-    error, freedom = _error(scores.by_example - other.by_example, (scores, other), correction=WELCH)
+    error, freedom = _error(scores.by_example - other.by_example, (scores, other), correction=CORRECTION)
     return with_interval(scores.mean - other.mean, error, freedom)
 
 
@@ -191,7 +194,7 @@ def degrees_of_freedom(total: float, parts: list[tuple[float, float]], *, correc
     Args:
         total: The variance.
         parts: Each mean square's part of it, with the mean square's own degrees of freedom.
-        correction: 0 is Satterthwaite's formula, 2 is Welch's.
+        correction: 0 is Satterthwaite's formula, 2 is Welch's, 1 lies between them.
 
     Returns:
         The degrees of freedom, at least the smallest among `parts`.
@@ -208,8 +211,10 @@ def _error(by_example: np.ndarray, methods: tuple[MethodScores, ...], *, correct
     rows = by_example.size
     # The examples' spread holds the residuals once already, so only the seed effects are added to it.
     examples = float(by_example.var(ddof=1)) / rows
-    lucky = [method for method in methods if method.luck > 0]
-    total = examples + sum(method.luck for method in lucky)
+    luck = sum(method.luck for method in methods)
+    parts = [(examples, rows - 1.0)]
     # Without seed effects the estimate rests on the examples alone, and so do its degrees of freedom.
-    parts = [(examples, rows - 1.0), *((method.luck + method.noise, method.freedom) for method in lucky)]
+    if luck > 0:
+        parts += [(method.luck + method.noise, method.freedom) for method in methods]
+    total = examples + max(0.0, luck)
     return sqrt(total), degrees_of_freedom(total, parts, correction=correction)

@@ -6,6 +6,7 @@ one example. Folds whose means differ by more than their examples explain show t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -13,25 +14,61 @@ import numpy as np
 from unipelt_search.verdict.crossed import Estimate, degrees_of_freedom, with_interval
 
 
-def folded_estimate(scores: np.ndarray, folds: np.ndarray) -> Estimate:
-    """Estimate a mean over runs and examples from repeated k-fold; for a difference of two methods give its scores.
+@dataclass(frozen=True)
+class FoldedSources:
+    """Where the variance of a mean over repeated k-fold comes from, as variances of one draw."""
+
+    mean: float
+    rows: int
+    folds: int
+    repeats: int
+    examples: float
+    """Of the score on one example, over all runs; shrinks with more rows only."""
+    residuals: float
+    """What is left on one example in one repeat; 0 with one repeat, whose examples hold it. May be negative, as may
+    `examples` and `luck`: all are estimates."""
+    luck: float
+    """Of one run on all examples of its fold."""
+    noise: float
+    """What a fold's examples add to the variance of its mean."""
+
+    def error(self, repeats: int) -> tuple[float, float]:
+        """Return the standard error of the mean after so many repeats, and its degrees of freedom.
+
+        Args:
+            repeats: At least 1; those that there were give the error that was measured.
+
+        Source:
+            Nested random effects with the degrees of freedom of Satterthwaite (Biometrics 1946).
+        """
+        runs = repeats * self.folds
+        examples = max(0.0, self.examples + self.residuals / repeats) / self.rows
+        parts = [(examples, self.rows - 1.0)]
+        if self.luck > 0:
+            parts.append(((self.luck + self.noise) / runs, repeats * (self.folds - 1.0)))
+        total = examples + max(0.0, self.luck) / runs
+        return sqrt(total), degrees_of_freedom(total, parts, correction=0)
+
+
+def folded_sources(scores: np.ndarray, folds: np.ndarray) -> FoldedSources:
+    """Estimate the variance components of repeated k-fold; for a difference of two methods give its scores.
 
     Args:
         scores: ``(R, n)``, a row per repeat, a column per example, the score under the run whose fold held it out, or
-            one method's such scores minus another's on the same folds.
+            one method's such scores minus another's on the same folds. A repeat that is missing is a row of NaN.
         folds: ``(R, n)``, the fold that held the example out in that repeat, from 0; 2 examples or more.
 
     Returns:
-        The mean with its standard error and 95 % interval.
+        The components.
 
     Raises:
-        ValueError: When the shapes differ, a score is no finite number, there is only one fold, or a fold is too small.
-
-    Source:
-        Nested random effects with the degrees of freedom of Satterthwaite (Biometrics 1946). Nadeau and Bengio's
-        corrected resampled t (Machine Learning 2003) is up to twice as wide here: see docs/verdict.md.
+        ValueError: When the shapes differ, no repeat is there, a score is no finite number, there is only one fold, or
+            a fold is too small.
     """
     scores, folds = np.asarray(scores, dtype=np.float64), np.asarray(folds)
+    if scores.ndim == 2 and scores.shape == folds.shape:
+        there = ~np.isnan(scores).all(axis=1)
+        scores, folds = scores[there], folds[there]
     if scores.ndim != 2 or not scores.size or scores.shape != folds.shape or not np.isfinite(scores).all():
         raise ValueError(
             f"Scores and folds must both be (repeats, examples), the scores finite; got {scores.shape} and "
@@ -39,31 +76,39 @@ def folded_estimate(scores: np.ndarray, folds: np.ndarray) -> Estimate:
         )
     means, within, sizes = (np.array(part) for part in zip(*map(_by_fold, scores, folds), strict=True))  # (R, K)
     repeats, count = means.shape
-    examples = float(scores.mean(axis=0).var(ddof=1)) / scores.shape[1]
-    between = float(means.var(axis=1, ddof=1).mean())
-    luck = (between - float((within / sizes).mean())) / (repeats * count)
-    parts = [(examples, scores.shape[1] - 1.0)]
-    if luck > 0:
-        parts.append((between / (repeats * count), repeats * (count - 1.0)))
-    total = examples + max(0.0, luck)
-    return with_interval(float(scores.mean()), sqrt(total), degrees_of_freedom(total, parts, correction=0))
+    residuals = float(scores.var(axis=0, ddof=1).mean()) if repeats > 1 else 0.0
+    noise = float((within / sizes).mean())
+    return FoldedSources(
+        mean=float(scores.mean()),
+        rows=scores.shape[1],
+        folds=count,
+        repeats=repeats,
+        examples=float(scores.mean(axis=0).var(ddof=1)) - residuals / repeats,
+        residuals=residuals,
+        luck=float(means.var(axis=1, ddof=1).mean()) - noise,
+        noise=noise,
+    )
 
 
-def finished_estimate(scores: np.ndarray, folds: np.ndarray) -> Estimate:
-    """Estimate a mean as `folded_estimate` does from those repeats that are there.
+def folded_estimate(scores: np.ndarray, folds: np.ndarray) -> Estimate:
+    """Estimate a mean over runs and examples from repeated k-fold; for a difference of two methods give its scores.
 
     Args:
-        scores: ``(R, n)``, a repeat that is missing is a row of NaN.
+        scores: ``(R, n)``, as `folded_sources` takes them.
         folds: ``(R, n)``.
 
     Returns:
         The mean with its standard error and 95 % interval.
 
     Raises:
-        ValueError: When no repeat is there, or `folded_estimate` refuses.
+        ValueError: As `folded_sources`.
+
+    Source:
+        As `FoldedSources.error`. Nadeau and Bengio's corrected resampled t (Machine Learning 2003) is up to twice as
+        wide here: see docs/verdict.md.
     """
-    there = ~np.isnan(scores).all(axis=1)
-    return folded_estimate(scores[there], folds[there])
+    sources = folded_sources(scores, folds)
+    return with_interval(sources.mean, *sources.error(sources.repeats))
 
 
 def _by_fold(scores: np.ndarray, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

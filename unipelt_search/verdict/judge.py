@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -12,9 +13,9 @@ from unipelt_search.records.report import Difference, Interval, Power
 from unipelt_search.records.results import Answers
 from unipelt_search.verdict.comparisons import Comparison, Ranking, compare_with_best
 from unipelt_search.verdict.crossed import Estimate, MethodScores, difference_estimate, mean_estimate, method_scores
-from unipelt_search.verdict.folds import finished_estimate
+from unipelt_search.verdict.folds import folded_estimate, folded_sources
 from unipelt_search.verdict.intervals import shown_interval
-from unipelt_search.verdict.power import Remedy, detectable_difference, difference_sources, remedy
+from unipelt_search.verdict.power import Remedy, detectable_difference, difference_sources, remedy, repeats_remedy
 from unipelt_search.verdict.row_scores import row_scores
 from unipelt_search.verdict.standings import MethodStanding, method_standings
 
@@ -37,7 +38,7 @@ class _Deciding:
             return None
         if self.folds is None:
             return mean_estimate(method_scores(self.scores[name]))
-        return finished_estimate(self.scores[name], self.folds)
+        return folded_estimate(self.scores[name], self.folds)
 
     def compared(self, names: Sequence[str]) -> Ranking | None:
         """Compare those of these, the best first, that can be compared with it."""
@@ -70,7 +71,7 @@ class Judgement:
     too_slow: tuple[str, ...]
     """Confirmed ones that take longer than the study allows; they are never best and never tie, unless all are."""
     power: Power | None
-    """None where nothing can be compared, and with folds."""
+    """None where nothing can be compared."""
 
     @property
     def confirmed(self) -> tuple[MethodStanding, ...]:
@@ -114,7 +115,7 @@ def judge(record: StudyRecord) -> Judgement:
         differences=differences,
         ties=tuple(s.name for s in contestants[1:] if s.name not in told_apart),
         too_slow=too_slow,
-        power=_power(ranking) if ranking else None,
+        power=_power(ranking, deciding) if ranking else None,
     )
 
 
@@ -180,27 +181,25 @@ def _majority_difference(
         return Difference(mean=mean, low=None, high=None)
     row = row_scores(task, [answers.model_copy(update={"predicted": (answer,) * len(answers.labels)})])[0]
     if deciding.folds is None:
-        constant = MethodScores(by_example=row, seeds=1, noise=0.0, luck=0.0, freedom=0.0)
+        constant = MethodScores(by_example=row, seeds=1, noise=0.0, luck=0.0, freedom=inf)
         estimate = difference_estimate(constant, ranking.pooled[best.name])
     else:
-        estimate = finished_estimate(row - deciding.scores[best.name], deciding.folds)
+        estimate = folded_estimate(row - deciding.scores[best.name], deciding.folds)
     return Difference(mean=mean, low=estimate.low, high=estimate.high)
 
 
-def _power(ranking: Ranking) -> Power | None:
-    if not ranking.comparisons or not ranking.pooled:  # with folds nothing says what more seeds or rows would bring
+def _power(ranking: Ranking, deciding: _Deciding) -> Power | None:
+    if not ranking.comparisons:
         return None
     closest, methods = ranking.comparisons[0], len(ranking.comparisons) + 1
-    scores, other = ranking.pooled[ranking.best], ranking.pooled[closest.method]
     found = closest.difference
-    needed: Remedy | None = Remedy(0, 0)
-    if closest.tie:
-        sources, rows = difference_sources(scores, other), scores.by_example.size
-        needed = remedy(sources, found.mean, min(scores.seeds, other.seeds), rows, methods=methods)
     detectable = detectable_difference(found.error, found.freedom, methods=methods)
     sentence = f"A true difference of {detectable:.3f} would be seen in four studies of five like this one."
+    needed: Remedy | None = Remedy(0, 0)
     if closest.tie:
-        sentence += f" {_remedied(needed)} would settle {ranking.best} against {closest.method}."
+        needed = _needed(ranking, deciding)
+        words = _remedied(needed) if deciding.folds is None else _repeated(needed, len(deciding.folds))
+        sentence += f" {words} {ranking.best} against {closest.method}."
     return Power(
         detectable=detectable,
         closest=closest.method,
@@ -210,8 +209,29 @@ def _power(ranking: Ranking) -> Power | None:
     )
 
 
+def _needed(ranking: Ranking, deciding: _Deciding) -> Remedy | None:
+    """Find what would settle the best against the closest."""
+    best, closest, methods = ranking.best, ranking.comparisons[0], len(ranking.comparisons) + 1
+    if deciding.folds is not None:
+        difference = deciding.scores[closest.method] - deciding.scores[best]
+        return repeats_remedy(folded_sources(difference, deciding.folds), methods=methods)
+    scores, other = ranking.pooled[best], ranking.pooled[closest.method]
+    seeds, rows = min(scores.seeds, other.seeds), scores.by_example.size
+    return remedy(difference_sources(scores, other), closest.difference.mean, seeds, rows, methods=methods)
+
+
 def _remedied(needed: Remedy | None) -> str:
     if needed is None:
-        return "No affordable number of seeds or rows"
+        return "No affordable number of seeds or rows would settle"
     counts = ((needed.seeds, "seeds"), (needed.rows, "select rows"))
-    return "About " + (" and ".join(f"{count:,} more {what}" for count, what in counts if count) or "one more seed")
+    more = " and ".join(f"{count:,} more {what}" for count, what in counts if count) or "one more seed"
+    return f"About {more} would settle"
+
+
+def _repeated(needed: Remedy | None, repeats: int) -> str:
+    if needed is None and repeats == 1:
+        return "A second repeat of the folds would tell what settles"
+    if needed is None:
+        return "No affordable number of repeats, only more labelled rows, would settle"
+    more = f"{needed.seeds} more repeats" if needed.seeds > 1 else "one more repeat"
+    return f"About {more} of the folds would settle"

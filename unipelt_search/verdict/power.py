@@ -11,7 +11,8 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from unipelt_search.verdict.comparisons import familywise_critical
-from unipelt_search.verdict.crossed import WELCH, MethodScores, degrees_of_freedom, pooled_freedom
+from unipelt_search.verdict.crossed import CORRECTION, MethodScores, degrees_of_freedom, pooled_freedom
+from unipelt_search.verdict.folds import FoldedSources
 
 POWER = 0.8
 MOST_SEEDS = 50
@@ -25,7 +26,7 @@ class DifferenceSources:
     examples: float
     """Of the difference on one example, over all seeds; shrinks with more rows only."""
     luck: tuple[float, float]
-    """Of one seed's effect, for either method; shrinks with more seeds only."""
+    """Of one seed's effect, for either method; shrinks with more seeds only. One of them may be negative."""
     residuals: tuple[float, float]
     """What is left on one example under one seed, for either method; shrinks with both."""
 
@@ -48,15 +49,15 @@ def difference_sources(scores: MethodScores, other: MethodScores) -> DifferenceS
         other: The other's, on the same examples.
 
     Returns:
-        The components; a negative estimate counts as 0.
+        The components; a negative estimate counts as 0, as does a negative sum of both lucks.
     """
     rows, pair = scores.by_example.size, (scores, other)
     spread = float((scores.by_example - other.by_example).var(ddof=1))
-    first, second = ((max(0.0, m.luck) * m.seeds, m.noise * m.seeds * rows) for m in pair)
+    seen = scores.luck + other.luck > 0
     return DifferenceSources(
         examples=max(0.0, spread - rows * sum(method.noise for method in pair)),
-        luck=(first[0], second[0]),
-        residuals=(first[1], second[1]),
+        luck=(scores.luck * scores.seeds, other.luck * other.seeds) if seen else (0.0, 0.0),
+        residuals=(scores.noise * scores.seeds * rows, other.noise * other.seeds * rows),
     )
 
 
@@ -73,14 +74,14 @@ def planned_error(sources: DifferenceSources, seeds: int, rows: int, *, methods:
         The standard error and its degrees of freedom.
     """
     examples = (sources.examples + sum(sources.residuals) / seeds) / rows
-    total = examples + sum(sources.luck) / seeds
+    total = examples + max(0.0, sum(sources.luck)) / seeds
     parts = [(examples, rows - 1.0)]
-    parts += [
-        ((luck + residual / rows) / seeds, pooled_freedom(seeds, methods))
-        for luck, residual in zip(sources.luck, sources.residuals, strict=True)
-        if luck > 0
-    ]
-    return sqrt(total), degrees_of_freedom(total, parts, correction=WELCH)
+    if sum(sources.luck) > 0:
+        parts += [
+            (max(0.0, luck + residual / rows) / seeds, pooled_freedom(seeds, methods))
+            for luck, residual in zip(sources.luck, sources.residuals, strict=True)
+        ]
+    return sqrt(total), degrees_of_freedom(total, parts, correction=CORRECTION)
 
 
 def detectable_difference(error: float, freedom: float, *, methods: int = 2) -> float:
@@ -128,6 +129,8 @@ def remedy(sources: DifferenceSources, difference: float, seeds: int, rows: int,
         return detectable_difference(error, freedom, methods=methods) <= abs(difference)
 
     most = max(0, MOST_SEEDS - seeds)
+    if difference == 0:
+        return None
     if seen(most, 0):
         return Remedy(_first(partial(seen, more_rows=0), most), 0)
     doubled = [seeds * 2**times - seeds for times in range(MOST_SEEDS) if seeds * 2**times < MOST_SEEDS]
@@ -135,6 +138,26 @@ def remedy(sources: DifferenceSources, difference: float, seeds: int, rows: int,
         if seen(more_seeds, 9 * rows):
             return Remedy(more_seeds, _first(partial(seen, more_seeds), 9 * rows))
     return None
+
+
+def repeats_remedy(sources: FoldedSources, *, methods: int = 2) -> Remedy | None:
+    """Find how many more repeats of the folds would settle a tie if the true difference were the one that was found.
+
+    Args:
+        sources: The variance components of the difference; with one repeat they cannot tell what another one would
+            average out, and count it as the examples' own.
+        methods: How many methods are compared at once.
+
+    Returns:
+        The least that would do, a repeat being a seed; None where nothing within `MOST_SEEDS` repeats would.
+    """
+
+    def seen(more: int) -> bool:
+        error = sources.error(sources.repeats + more)
+        return detectable_difference(*error, methods=methods) <= abs(sources.mean)
+
+    most = max(0, MOST_SEEDS - sources.repeats)
+    return Remedy(_first(seen, most), 0) if sources.mean and seen(most) else None
 
 
 def _first(enough: Callable[[int], bool], most: int) -> int:
