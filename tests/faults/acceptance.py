@@ -14,17 +14,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from faults.crash import kill_again_and_again
 from faults.damage import damage_and_open
+from faults.killed_command import kill_the_command
 from faults.postgresql import running_server
 from faults.writers import share, share_while_the_database_restarts, write_at_once
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "build" / "acceptance"
-KILLS, STUDIES, DAMAGED, PROCESSES, TRIALS, DRIVERS, ROUNDS = 1_000, 20, 2_000, 64, 100, 8, 20
+KILLS, STUDIES, DAMAGED, PROCESSES, TRIALS, DRIVERS, ROUNDS = 1_000, 20, 2_000, 64, 100, 8, 200
 PARTS: dict[str, Callable[[Path, dict[str, float]], bool]] = {}
 
 _Counts = dict[str, float]
@@ -44,6 +46,14 @@ def kills(folder: Path, counts: _Counts) -> bool:
     crashed = kill_again_and_again(folder, 1_000 + study, limit=KILLS // STUDIES)
     _add(counts, studies=1, kills=crashed.kills, runs=crashed.runs, attempts=crashed.attempts)
     return counts["kills"] >= KILLS and counts["studies"] >= STUDIES
+
+
+@part
+def command(folder: Path, counts: _Counts) -> bool:
+    """Kill the real command on Ray."""
+    crashed = kill_the_command(folder, 20, seed=1)
+    _add(counts, kills=crashed.kills, runs=crashed.runs, attempts=crashed.attempts)
+    return True
 
 
 @part
@@ -82,9 +92,9 @@ def postgresql(folder: Path, counts: _Counts) -> bool:
 
 @part
 def drivers(folder: Path, counts: _Counts) -> bool:
-    """Let drivers share one more study while some are killed."""
+    """Let drivers share one more study while one is killed and one is held up until it has lost its run."""
     study = int(counts.get("studies", 0))
-    _add(counts, studies=1, kills=10, attempts=share(folder, DRIVERS, 16, 10, seed=study))
+    _add(counts, studies=1, **asdict(share(folder, DRIVERS, 6, kills=1, pauses=1, seed=study)))
     return counts["studies"] >= ROUNDS
 
 

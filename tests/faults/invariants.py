@@ -9,15 +9,16 @@ from contextlib import closing
 from pathlib import Path
 
 import optuna
-from faults.simulated_study import FAILS, METHODS, NAME, kept_folder
+from faults.simulated_study import FAILS, METHODS, NAME, answered_by, kept_folder
 from sqlalchemy import make_url
 
-from unipelt_search.records.history import RunState, StudyRecord, StudyState
+from unipelt_search.records.history import RunRecord, RunState, StudyRecord, StudyState
+from unipelt_search.records.results import RunResult
 from unipelt_search.storage.store import StudyStore
 
 
 def check_acknowledged(record: StudyRecord, acknowledged: Path) -> None:
-    """No finished run is lost or changed, none is finished twice, and numbers are unique and dense."""
+    """No finished run is lost or changed, none finished twice or by an attempt that lost it, and numbers are dense."""
     runs = {run.id: run for trial in record.trials for run in trial.runs}
     lines = acknowledged.read_text(encoding="utf-8").split("\n") if acknowledged.exists() else []
     done = [line.split() for line in lines if line.startswith(("done ", "failed "))]
@@ -27,6 +28,8 @@ def check_acknowledged(record: StudyRecord, acknowledged: Path) -> None:
         run, stays = runs[run_id], (RunState.COMPLETE, float(value)) if how == "done" else (RunState.FAILED, None)
         found = (run.state, run.result.tune if run.result else None)
         assert (found, run.attempt) == (stays, int(attempt)), "a finished run was lost or changed"
+    stale = [run.id for run in runs.values() if run.result and answered_by(run.result) != run.attempt]
+    assert not stale, "an answer was accepted from an attempt that had lost its run"
     claims = [tuple(line.split()[1:3]) for line in lines if line.startswith("began ")]
     assert len(claims) == len(set(claims)), "an attempt was handed out twice"
     assert [trial.number for trial in record.trials] == list(range(len(record.trials)))
@@ -57,10 +60,18 @@ def check_complete(store: StudyStore, acknowledged: Path) -> str:
     assert not (kept_folder(acknowledged) / "running").exists(), "a finished run has left its state"
     rows = [
         (trial.number, trial.method, trial.spec.content_hash(), trial.phase, trial.state, trial.value,
-         [(run.seed_index, run.result) for run in trial.runs])
+         [(run.seed_index, _whoever_answered(run)) for run in trial.runs])
         for trial in record.trials
     ]  # fmt: skip
     return hashlib.sha256(repr((rows, record.dropped, record.notices)).encode()).hexdigest()
+
+
+def _whoever_answered(run: RunRecord) -> RunResult | None:
+    """Return a run's answer as if its first attempt had given it."""
+    if run.result is None:
+        return None
+    costs = run.result.costs.model_copy(update={"examples_trained": 1})
+    return run.result.model_copy(update={"costs": costs})
 
 
 def check_file(url: str) -> None:

@@ -149,7 +149,7 @@ def write_trials(url: str, told: Path, count: int) -> None:
         began = time.monotonic()
         run = store.add_trial(study, lora, "tune", "tpe")
         attempt = store.start_run(run.id, new_owner())
-        store.finish_run(run.id, attempt, make_result(RunSpec(trial=lora, seeds=run_seeds(0, 0))))
+        store.finish_run(run.id, attempt, make_result(RunSpec(trial=lora, seeds=run_seeds(0, 0)), attempt))
         with told.open("a", encoding="utf-8") as lines:
             lines.write(f"{run.id} {time.monotonic() - began:.3f}\n")
     store.close()
@@ -210,7 +210,7 @@ def _end(driver: Driver, assignment: Assignment, acknowledged: Path) -> None:
     if fails:
         driver.on_error(assignment.run_id, assignment.attempt, "The loss is no number.")
     else:
-        driver.on_result(assignment.run_id, assignment.attempt, make_result(run))
+        driver.on_result(assignment.run_id, assignment.attempt, make_result(run, assignment.attempt))
     # A driver that has lost the run drops the answer, which then was not acknowledged.
     stored = {run.id: run for trial in driver.record.trials for run in trial.runs}[assignment.run_id]
     if stored.state.is_finished() and stored.attempt == assignment.attempt:
@@ -229,8 +229,8 @@ def score(run: RunSpec) -> float:
     return 0.5 + int.from_bytes(digest[:4], "big") / 2**33
 
 
-def make_result(run: RunSpec) -> RunResult:
-    """Return the made-up answer of a run."""
+def make_result(run: RunSpec, attempt: int) -> RunResult:
+    """Return the made-up answer of a run; `answered_by` reads from it whose it is."""
     value = score(run)
     scores = {"accuracy": value} if run.confirm else None
     gate = GateRow(
@@ -248,9 +248,14 @@ def make_result(run: RunSpec) -> RunResult:
         ablation=(),
         costs=Costs(
             trained_parameters=100, stored_parameters=100, head_parameters=10, train_seconds=1.0,
-            predict_ms_per_example=None, peak_memory_mb=1.0, examples_trained=10, padding_share=0.0,
+            predict_ms_per_example=None, peak_memory_mb=1.0, examples_trained=attempt, padding_share=0.0,
         ),
     )  # fmt: skip
+
+
+def answered_by(result: RunResult) -> int:
+    """Return the attempt that a made-up answer is of."""
+    return result.costs.examples_trained
 
 
 def _evaluation(run: RunSpec, step: int) -> EvaluationRow:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from exported_study import save_toy
+from faults.killed_command import kill_the_command
 
 from unipelt_search.pelt.backbone import load_backbone
 from unipelt_search.records.results import RunResult
@@ -90,3 +91,11 @@ def test_a_run_goes_on_behind_ctrl_c_sigterm_and_kill_9_to_the_same_scores(tmp_p
     assert (search.result.tune, search.result.gates) == (alone.tune, alone.gates)
     for ours, theirs in zip(search.result.evaluations, alone.evaluations, strict=True):
         assert (ours.step, ours.value, ours.train_loss) == (theirs.step, theirs.value, theirs.train_loss)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_command_killed_at_random_moments_comes_to_the_same_leaderboard(tmp_path: Path) -> None:
+    crashed = kill_the_command(tmp_path, 2, seed=0)
+    assert crashed.kills == 2

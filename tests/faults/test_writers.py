@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
-import psutil
 import pytest
 from faults.invariants import check_complete
 from faults.postgresql import Server, running_server
 from faults.processes import start
 from faults.simulated_study import NAME, simulate
-from faults.writers import share, share_while_the_database_restarts, write_at_once
+from faults.writers import share, share_while_the_database_restarts, stop, write_at_once
 
 from unipelt_search.records.history import RunState
 from unipelt_search.storage.store import StudyStore
@@ -36,7 +32,25 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_drivers_share_a_study_while_some_are_killed(tmp_path: Path) -> None:
-    share(tmp_path, drivers=3, trials=9, kills=5)
+    shared = share(tmp_path, drivers=3, trials=9, kills=5)
+    assert shared.kills  # as many as there was time for
+    assert shared.attempts > shared.runs + 1, "more than the run that wants memory was done again"
+
+
+def test_drivers_that_are_held_up_lose_their_runs_and_give_no_stale_answer(tmp_path: Path) -> None:
+    shared = share(tmp_path, drivers=3, trials=9, pauses=2)
+    assert shared.pauses
+
+
+def test_a_stale_answer_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, told = f"sqlite:///{tmp_path}/s.db", tmp_path / "told"
+    simulate(url, told, step_seconds=0.0)
+    store = StudyStore.open(url)
+    check_complete(store, told)
+    monkeypatch.setattr("faults.invariants.answered_by", lambda result: result.costs.examples_trained + 1)
+    with pytest.raises(AssertionError, match="an attempt that had lost its run"):
+        check_complete(store, told)
+    store.close()
 
 
 def test_writers_outlast_a_database_that_restarts(tmp_path: Path, server: Server) -> None:
@@ -45,21 +59,6 @@ def test_writers_outlast_a_database_that_restarts(tmp_path: Path, server: Server
 
 def test_drivers_go_on_through_restarts_and_do_nothing_twice(tmp_path: Path, server: Server) -> None:
     share_while_the_database_restarts(tmp_path, server, drivers=2, trials=9)
-
-
-def stop(pid: int, database: Path) -> None:
-    """Stop a process at a moment at which it holds no lock, which would last as long as the stop."""
-    while True:
-        os.kill(pid, signal.SIGSTOP)
-        while psutil.Process(pid).status() != psutil.STATUS_STOPPED:  # a call under way may still take the lock
-            time.sleep(0.001)
-        try:
-            with closing(sqlite3.connect(database, timeout=0.2)) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.rollback()
-            return
-        except sqlite3.OperationalError:
-            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_stopped_driver_loses_its_run_and_drops_its_answer(tmp_path: Path) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import sqlite3
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psutil
 from faults.invariants import check_complete, check_file
 from faults.postgresql import Server
 from faults.processes import start
@@ -16,6 +24,7 @@ from unipelt_search.records.history import RunState
 from unipelt_search.storage.store import StudyStore
 
 RESTARTS = 3
+_LEASE_SECONDS = 0.5
 
 
 def write_at_once(folder: Path, processes: int, trials: int, server: Server | None = None) -> dict[str, float]:
@@ -66,40 +75,98 @@ def _wait_for_lines(file: Path, count: int) -> None:
         time.sleep(0.02)
 
 
-def share(folder: Path, drivers: int, trials: int, kills: int, seed: int = 0) -> int:
-    """Let drivers share a study while some of them are killed and replaced.
+@dataclass(frozen=True)
+class Shared:
+    """What became of a study that drivers shared while some were killed or held up."""
+
+    kills: int
+    pauses: int
+    runs: int
+    attempts: int
+
+
+def share(folder: Path, drivers: int, trials: int, *, kills: int = 0, pauses: int = 0, seed: int = 0) -> Shared:
+    """Let drivers share a study while some of them are killed and replaced, others held up until their runs are lost.
 
     Args:
         folder: Where the database goes.
         drivers: How many at a time.
         trials: The study's trials.
-        kills: How many drivers are killed.
-        seed: The study's seed, and that of the kills.
+        kills: How many drivers are killed at most; the study may be complete before.
+        pauses: How many are held up for longer than their leases at most.
+        seed: The study's seed, and that of the moments.
 
     Returns:
-        How many attempts it took.
+        How it went.
     """
-    url, told = f"sqlite:///{folder}/shared-{seed}.db", folder / f"shared-{seed}"
-    chance, left = random.Random(seed), kills
-    named = {"seed": seed, "trials": trials, "lease_seconds": 5.0}
+    database, told = folder / f"shared-{seed}.db", folder / f"shared-{seed}"
+    url, chance = f"sqlite:///{database}", random.Random(seed)
+    named = {"seed": seed, "trials": trials, "lease_seconds": _LEASE_SECONDS}
     working = [start(simulate, url, told, **named) for _ in range(drivers)]
-    while working:
-        if left:
-            working[0].join(chance.uniform(0.1, 0.6))
-            victim = working.pop(chance.randrange(len(working)))
+    faults, done = ["kill"] * kills + ["pause"] * pauses, Counter[str]()
+    chance.shuffle(faults)
+    for fault in faults:
+        victim = _one_at_work(working, told, chance)
+        if victim is None:
+            break  # the study is complete
+        time.sleep(chance.uniform(0.0, 0.02))  # of the 60 ms and more that a run takes
+        if fault == "kill":
             victim.kill()
-            left -= 1
+            victim.join()
+            assert victim.exitcode in {0, -9}, f"seed {seed}: a driver ended with {victim.exitcode}"
+            working.remove(victim)
             working.append(start(simulate, url, told, **named))
+        elif victim.pid is None or not stop(victim.pid, database):
+            break
         else:
-            victim = working.pop()
-        victim.join()
-        assert victim.exitcode in {0, -9}, f"seed {seed}: a driver ended with {victim.exitcode}"
+            time.sleep(2 * _LEASE_SECONDS)
+            os.kill(victim.pid, signal.SIGCONT)
+        done[fault] += 1
+    for driver in working:
+        driver.join()
+        assert driver.exitcode == 0, f"seed {seed}: a driver ended with {driver.exitcode}"
     store = StudyStore.open(url)
     check_complete(store, told)
     runs = [run for trial in store.load(NAME, details=False).trials for run in trial.runs]
     store.close()
     check_file(url)
-    return sum(run.attempt for run in runs)
+    return Shared(done["kill"], done["pause"], len(runs), sum(run.attempt for run in runs))
+
+
+def _one_at_work(drivers: Sequence[BaseProcess], told: Path, chance: random.Random) -> BaseProcess | None:
+    """Wait for drivers that have a run and choose one of them; None where all have ended."""
+    while any(driver.is_alive() for driver in drivers):
+        last = {line.split()[-1]: line.split()[0] for line in told.read_text().splitlines()} if told.exists() else {}
+        busy = [d for d in drivers if d.is_alive() and last.get(str(d.pid), "done") not in {"done", "failed"}]
+        if busy:
+            return chance.choice(busy)
+        time.sleep(0.005)
+    return None
+
+
+def stop(pid: int, database: Path) -> bool:
+    """Stop a driver at a moment at which it holds no lock of a SQLite file, which would last as long as the stop.
+
+    Args:
+        pid: The driver.
+        database: The file.
+
+    Returns:
+        Whether it is stopped; False where it has ended.
+    """
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        while (status := psutil.Process(pid).status()) != psutil.STATUS_STOPPED:  # a call under way may take the lock
+            if status == psutil.STATUS_ZOMBIE:
+                return False
+            time.sleep(0.001)
+        try:
+            with closing(sqlite3.connect(database, timeout=0.2)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+            return True
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
 
 
 def share_while_the_database_restarts(folder: Path, server: Server, drivers: int, trials: int) -> None:

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from unipelt_search.errors import RequestError
-from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
+from unipelt_search.search.capacity import Capacity, fit_cluster, fit_workers, usable_cores
 from unipelt_search.specs.study import MachineSpec
 
 
 def fit(cores: float = 8, gpus: float = 0, **machine) -> Capacity:
-    return fit_workers(MachineSpec(**machine), cores=cores, gpus=gpus, place="this machine")
+    return fit_workers(MachineSpec(**machine), cores=cores, gpus=gpus)
 
 
 def test_a_cpu_machine_gets_one_worker_per_core() -> None:
@@ -51,3 +51,11 @@ def test_a_run_that_does_not_fit_is_refused(machine: dict, message: str) -> None
 def test_a_gpu_without_a_share_is_refused() -> None:
     with pytest.raises(RequestError, match="got --gpus-per-trial 0"):
         fit(gpus=1, device="cuda", gpus_per_trial=0)
+
+
+def test_a_cluster_is_divided_by_what_ray_says_of_it() -> None:
+    resources = {"CPU": 6.0, "GPU": 2.0, "memory": 1e9}
+    assert fit_cluster(MachineSpec(), resources) == Capacity("cuda", 2, 1.0, 1.0)
+    assert fit_cluster(MachineSpec(device="cpu"), resources).workers == 6
+    with pytest.raises(RequestError, match="--cpus-per-trial must fit on the cluster; got 1, there are 0 cores"):
+        fit_cluster(MachineSpec(), {})

@@ -8,8 +8,11 @@ import signal
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
+import ray
 from ray import cloudpickle
+from ray._private import ray_constants
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayTaskError
 from ray.tune.search import Searcher
 
@@ -184,18 +187,32 @@ def test_silence_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert logging.getLogger("ray").level == level
 
 
-def test_local_model_folders_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "model").mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert executor._with_absolute_folder(BackboneSpec(model="model")).model == str(tmp_path / "model")
-    assert executor._with_absolute_folder(BackboneSpec(model="some/hub-name")).model == "some/hub-name"
-
-
 def test_a_run_that_does_not_fit_is_refused_before_ray_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "_start_local", lambda capacity: pytest.fail("Ray was started"))
     with pytest.raises(RequestError, match="--cpus-per-trial must fit on this machine"):
         with executor.open_ray(MachineSpec(cpus_per_trial=10_000)):
             pass
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_nobody_outside_can_reach_the_ray_of_this_machine() -> None:
+    @ray.remote
+    def address() -> str:
+        return ray.util.get_node_ip_address()
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    with executor.open_ray(MachineSpec(concurrency=1)):
+        assert ray.get(address.remote()) == "127.0.0.1"
+        assert os.environ["RAY_AUTH_MODE"] == "token", "others on this machine need the user's token"
+        ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        names = {process.name() for process in ours}
+        listening = [connection.laddr.ip for process in ours for connection in process.net_connections("inet")
+                     if connection.status == psutil.CONN_LISTEN]  # fmt: skip
+    assert {"gcs_server", "raylet"} <= names
+    assert len(listening) >= 5
+    assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
+    assert ray_constants.ENABLE_RAY_CLUSTER is before, "a cluster can be joined afterwards"
 
 
 def without_memory(*given: object) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -21,6 +23,15 @@ def test_only_the_question_decides_whether_a_study_goes_on() -> None:
         {"backbone": BackboneSpec(model="minilm", pooling="cls")},
     ):
         assert STUDY.model_copy(update=change).question_hash() != STUDY.question_hash()
+
+
+def test_a_local_model_folder_has_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert BackboneSpec(model="model", pooling="cls").absolute() == BackboneSpec(
+        model=str(tmp_path / "model"), pooling="cls"
+    )
+    assert BackboneSpec(model="some/hub-name").absolute() == BackboneSpec(model="some/hub-name")
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-rf", "a b", "x" * 65, "é", "a\n"])

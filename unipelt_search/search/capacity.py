@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,7 +37,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def fit_workers(machine: MachineSpec, *, cores: float, gpus: float, place: str) -> Capacity:
+def fit_workers(machine: MachineSpec, *, cores: float, gpus: float, place: str = "this machine") -> Capacity:
     """Divide what there is by what a run needs.
 
     Args:
@@ -76,3 +77,20 @@ def fit_workers(machine: MachineSpec, *, cores: float, gpus: float, place: str) 
     if on_gpu or machine.address is not None:
         workers = min(workers, fitting)
     return Capacity("cuda" if on_gpu else "cpu", max(workers, 1), machine.cpus_per_trial, gpus_per_run)
+
+
+def fit_cluster(machine: MachineSpec, resources: Mapping[str, float]) -> Capacity:
+    """Divide what a cluster has by what a run needs, as `fit_workers` does.
+
+    Args:
+        machine: What was asked for.
+        resources: What there is, by Ray's names.
+
+    Returns:
+        The capacity.
+
+    Raises:
+        MachineError: One run needs more than there is.
+    """
+    cores, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    return fit_workers(machine, cores=cores, gpus=gpus, place="the cluster")

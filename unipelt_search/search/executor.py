@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, TypeVar
@@ -25,13 +24,14 @@ from typing import Any, TypeVar
 import ray
 import torch
 from ray import tune
+from ray._private import ray_constants
 from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from unipelt_search.errors import MachineError, UnipeltError
 from unipelt_search.records.results import EvaluationRow, RunResult
-from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
+from unipelt_search.search.capacity import Capacity, fit_cluster, fit_workers, usable_cores
 from unipelt_search.search.driver import FINISHED, Driver
 from unipelt_search.search.worker import RunWorker, error_of, is_lost_machine, one_line
 from unipelt_search.specs.study import BackboneSpec, MachineSpec
@@ -79,17 +79,15 @@ def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
     """
     with _silence(), _terminate_as_interrupt():
         if ray.is_initialized():
-            yield _cluster_capacity(machine)
+            yield fit_cluster(machine, ray.cluster_resources())
             return
         try:
             if machine.address is None:
-                capacity = fit_workers(
-                    machine, cores=usable_cores(), gpus=torch.cuda.device_count(), place="this machine"
-                )
+                capacity = fit_workers(machine, cores=usable_cores(), gpus=torch.cuda.device_count())
                 _start_local(capacity)
             else:
                 _join(machine.address)
-                capacity = _cluster_capacity(machine)
+                capacity = fit_cluster(machine, ray.cluster_resources())
             yield capacity
         finally:
             ray.shutdown()
@@ -116,7 +114,7 @@ def execute(driver: Driver, capacity: Capacity, task: EncodedTask, backbone: Bac
     worker = tune.with_parameters(
         RunWorker,
         task=task,
-        backbone=_with_absolute_folder(backbone),
+        backbone=backbone.absolute(),
         device=capacity.device,
         threads=capacity.threads,
         tune_rows=tune_rows,
@@ -301,27 +299,18 @@ def _short_name(trial: Trial) -> str:
     return f"run-{trial.trial_id}"
 
 
-def _with_absolute_folder(backbone: BackboneSpec) -> BackboneSpec:
-    folder = Path(backbone.model)
-    return backbone.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else backbone
-
-
-def _cluster_capacity(machine: MachineSpec) -> Capacity:
-    resources = ray.cluster_resources()
-    return fit_workers(machine, cores=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), place="the cluster")
-
-
 def _start_local(capacity: Capacity) -> None:
     for attempt in range(1, _STARTS + 1):
         try:
-            ray.init(
-                address="local",
-                num_cpus=max(usable_cores(), math.ceil(capacity.workers * capacity.cpus)),
-                num_gpus=torch.cuda.device_count() if capacity.device == "cuda" else 0,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-            )
+            with _on_loopback():
+                ray.init(
+                    address="local",
+                    num_cpus=max(usable_cores(), math.ceil(capacity.workers * capacity.cpus)),
+                    num_gpus=torch.cuda.device_count() if capacity.device == "cuda" else 0,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                )
             return
         except Exception as error:  # Ray raises bare exceptions when its processes come up too slowly
             ray.shutdown()
@@ -330,6 +319,16 @@ def _start_local(capacity: Capacity) -> None:
                     f"Ray must start on this machine; it did not in {_STARTS} attempts: {one_line(error)} "
                     "Free some memory, or wait until the machine is less busy."
                 ) from error
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let Ray listen on the loopback alone, as it does where it knows no clusters; no public setting does that."""
+    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _join(address: str) -> None:

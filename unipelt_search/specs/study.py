@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -55,6 +56,11 @@ class BackboneSpec(Frozen):
     model: str
     """A local folder, a hub name, or the alias `minilm`."""
     pooling: Literal["auto", "native", "mean", "cls", "last"] = "auto"
+
+    def absolute(self) -> BackboneSpec:
+        """Return the same backbone as any working directory has it: a local folder by its absolute path."""
+        folder = Path(self.model)
+        return self.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else self
 
 
 class SpaceSpec(Frozen):
