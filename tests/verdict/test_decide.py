@@ -21,8 +21,8 @@ def test_the_best_its_ties_and_the_cheapest_of_them() -> None:
     assert verdict.ties == ("adapter", "unipelt_apl")
     assert verdict.cheapest_tie == "lora"
     assert verdict.sentence == (
-        "lora is best on the select rows: accuracy 0.880 (95 % interval 0.837 to 0.923 over 3 seeds and 200 rows). "
-        "It cannot be told apart from adapter and unipelt_apl; the cheapest of these is lora with 76,038 stored "
+        "lora is best on the select rows: accuracy 0.880 (95 % interval 0.837 to 0.923 over 3 seeds and 200 rows), "
+        "but cannot be told apart from adapter and unipelt_apl; take the cheapest of these, lora with 76,038 stored "
         "parameters."
     )
     assert verdict.power is not None
@@ -38,6 +38,8 @@ def test_a_cheaper_tie_is_recommended() -> None:
     )
     verdict = verdict_of(record)
     assert (verdict.method, verdict.ties, verdict.cheapest_tie) == ("lora", ("head",), "head")
+    first = verdict.sentence.split(". ")[0]
+    assert "cannot be told apart from head; take the cheapest of these, head with 2,310 stored parameters" in first
 
 
 def test_a_clear_winner_ties_with_nobody() -> None:
@@ -71,7 +73,7 @@ def test_the_fastest_of_the_ties_is_named_where_it_is_another_one() -> None:
     record = whole_record()
     verdict = verdict_of(with_latency(record, {"lora": 4.0, "adapter": 3.9, "unipelt_apl": 3.0, "head": 1.0}))
     assert (verdict.cheapest_tie, verdict.fastest_tie) == ("lora", "unipelt_apl")
-    assert "lora with 76,038 stored parameters, the fastest unipelt_apl." in verdict.sentence
+    assert "lora with 76,038 stored parameters, or the fastest, unipelt_apl." in verdict.sentence
     assert verdict_of(record).fastest_tie == "lora"  # all take the same time
 
 
@@ -185,7 +187,7 @@ def test_folds_are_named_and_what_their_rows_had_chosen() -> None:
     assert verdict.sentence.startswith(
         "lora is best on 5 folds of train and validation, repeated 3 times: accuracy 0.880"
     )
-    assert "over 15 runs and 200 rows)." in verdict.sentence
+    assert "over 15 runs and 200 rows), but cannot be told apart from" in verdict.sentence
     assert verdict.sentence.endswith("The validation rows in these folds had chosen the hyperparameters.")
     assert "select" not in verdict.sentence
     once = verdict_of(folded(made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5}))))

@@ -156,17 +156,19 @@ def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodSta
             f"95 % interval {score.low:.3f} to {score.high:.3f} over {len(best.confirmed)} "
             f"{'runs' if record.task.folds else 'seeds'} and {record.task.rows['select']} rows"
         )
-        parts = [f"{best.name} is best {where}: {name} {score.mean:.3f} ({spread})."]
+        leads = f"{best.name} is best {where}: {name} {score.mean:.3f} ({spread})"
         if judgement.ties:
-            fast = "" if fastest is cheapest else f", the fastest {fastest.name}"
-            parts.append(
-                f"It cannot be told apart from {_listed(judgement.ties)}; the cheapest of these is {_priced(cheapest)}"
-                f"{fast}."
-            )
-        elif others:
-            parts.append(
-                f"Every other confirmed method is behind by more than seeds and rows can explain; {_priced(best)}."
-            )
+            fast = "" if fastest is cheapest else f", or the fastest, {fastest.name}"
+            parts = [
+                f"{leads}, but cannot be told apart from {_listed(judgement.ties)}; take the cheapest of these, "
+                f"{_priced(cheapest)}{fast}."
+            ]
+        else:
+            parts = [f"{leads}."]
+            if others:
+                parts.append(
+                    f"Every other confirmed method is behind by more than seeds and rows can explain; {_priced(best)}."
+                )
     if len(judgement.confirmed) == 1:
         parts.append("No other method was confirmed.")
     parts.extend(_slow(judgement))
