@@ -475,6 +475,30 @@ def test_little_data_is_decided_by_folds(ask, url: str, here: list[str], folder:
     assert "repeated 2 times" in more.report.verdict.sentence
 
 
+def test_states_and_weights_lie_behind_a_url(ask, url: str, here: list[str], tmp_path: Path) -> None:
+    spec = ask(methods=("lora",), trials=1)
+    spec = spec.model_copy(update={"machine": MachineSpec(checkpoints=f"file://{tmp_path}/far")})
+    events: list[StudyProgress] = []
+    study = api.run_study(spec, storage=url, out=tmp_path / "out", watch=events.append)
+    assert not (tmp_path / "out" / "checkpoints").exists()
+    assert {path.name for path in (tmp_path / "far" / "toy").iterdir()} <= {"trial-0", "running"}
+    assert not list((tmp_path / "far").rglob("manifest.json")), "finished runs have left their states"
+    assert any(f"of checkpoints below file://{tmp_path}/far/toy." in progress.event for progress in events)
+    run = study.record.trials[0].runs[1]
+    assert run.result is not None
+    assert run.result.checkpoint == f"file://{tmp_path}/far/toy/trial-0"
+    api.export_model("toy", tmp_path / "model", storage=url)
+    assert api.load_model(tmp_path / "model").predict(["w1 w2 w3"])
+
+
+def test_a_place_for_states_that_cannot_be_used_starts_nothing(ask, url: str, here: list[str], tmp_path: Path) -> None:
+    spec = ask().model_copy(update={"machine": MachineSpec(checkpoints="nosuch://bucket/runs")})
+    with pytest.raises(RequestError, match="--checkpoints must be a folder, or a URL .* got 'nosuch://bucket/runs'"):
+        api.run_study(spec, storage=url, out=tmp_path / "out")
+    assert here == []
+    assert api.list_studies(storage=url) == []
+
+
 def test_little_data_of_an_older_study_stays_halved(
     ask, url: str, here: list[str], folder: Path, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ from unipelt_search.verdict.choose import choose_run
 
 if TYPE_CHECKING:
     from unipelt_search.exporting.loaded_model import LoadedModel
+    from unipelt_search.places import Place
     from unipelt_search.search.preparation import Prepared
     from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.task import Task
@@ -78,6 +79,7 @@ def delete_study(name: str, *, storage: str | None = None) -> None:
     Raises:
         StudyNotFoundError: There is none of that name.
     """
+    from unipelt_search.places import to_place
     from unipelt_search.search.checkpoint_folders import remove_run_folder
 
     store = StudyStore.open(storage_url(storage), create=False)
@@ -85,7 +87,7 @@ def delete_study(name: str, *, storage: str | None = None) -> None:
     checkpoints = store.leases.checkpoints(study_id) if study_id else ()
     store.delete_study(name)
     for checkpoint in checkpoints:
-        remove_run_folder(Path(checkpoint).parent)
+        remove_run_folder(to_place(checkpoint).parent)
 
 
 def run_study(
@@ -104,8 +106,8 @@ def run_study(
     Args:
         spec: What is asked; its budget may be larger than that of a study that exists.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
-        out: Folder for report.html, report.json, the finalists' weights, and the states of the runs that train, from
-            which they go on; None writes none of them.
+        out: Folder for report.html, report.json, and where `spec.machine.checkpoints` names no other place the
+            finalists' weights and the states of the runs that train, from which they go on; None writes none of them.
         command: The command line that asked, for the report.
         watch: Is shown how far the study is whenever something happens.
         frames: The data itself, a table or one per split; `spec.task.data` is only its name then.
@@ -136,9 +138,11 @@ def run_study(
     ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
         ready = ready.fast_enough(backbone).within_time(backbone)
-    kept_bytes = ready.checkpoint_bytes(backbone) if out is not None else 0
+    kept = _checkpoints(spec, out)
+    kept_bytes = ready.checkpoint_bytes(backbone) if kept else 0
     del backbone  # the workers load their own
-    interrupted = _search(ready, url, found, out=out, kept_bytes=kept_bytes, command=command, watch=watch, began=began)
+    watch = log_events(out, watch) if out is not None else watch
+    interrupted = _search(ready, url, found, kept, kept_bytes, command=command, watch=watch, began=began)
     return _deliver(url, spec.name, out, interrupted=interrupted)
 
 
@@ -245,13 +249,22 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     return ready.fast_enough(backbone).plan(backbone)
 
 
+def _checkpoints(spec: StudySpec, out: Path | None) -> Place | None:
+    """Return where a study's runs keep their states, which must be writable where the user has named the place."""
+    from unipelt_search.places import check_writable
+
+    if spec.machine.checkpoints is not None:
+        return check_writable(spec.machine.checkpoints) / spec.name
+    return None if out is None else out / "checkpoints"
+
+
 def _search(
     ready: Prepared,
     url: str,
     found: StudyRecord | None,
-    *,
-    out: Path | None,
+    checkpoints: Place | None,
     kept_bytes: int,
+    *,
     command: str,
     watch: Watch | None,
     began: float,
@@ -276,9 +289,6 @@ def _search(
         for sentence in ready.notices:
             store.add_notice(study_id, sentence)
         store.add_seconds(study_id, time.monotonic() - began)
-        checkpoints = None
-        if out is not None:
-            checkpoints, watch = out / "checkpoints", log_events(out, watch)
         driver = Driver(
             store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints, machine=spec.machine
         )

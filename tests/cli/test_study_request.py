@@ -20,7 +20,7 @@ def test_every_option_reaches_its_field() -> None:
         {
             "name": "n", "data": "d.csv", "text": ["a", "b"], "label": "l", "metric": "macro_f1", "train_size": 100,
             "model": "m", "methods": "lora, head", "trials": 4, "seeds": 5, "time": "2m", "seed": 7, "device": "cpu",
-            "concurrency": 2, "gpus_per_trial": 0.0, "cpus_per_trial": 0.5, "address": "auto",
+            "concurrency": 2, "gpus_per_trial": 0.0, "cpus_per_trial": 0.5, "address": "auto", "checkpoints": "s3://bucket/runs",
         },
     )  # fmt: skip
     assert spec.model_dump(exclude_defaults=True) == {
@@ -31,7 +31,8 @@ def test_every_option_reaches_its_field() -> None:
         "budget": {"trials": 4, "seeds": 5, "time_seconds": 120.0},
         "seed": 7,
         "machine": {
-            "device": "cpu", "concurrency": 2, "gpus_per_trial": 0.0, "cpus_per_trial": 0.5, "address": "auto"
+            "device": "cpu", "concurrency": 2, "gpus_per_trial": 0.0, "cpus_per_trial": 0.5, "address": "auto",
+            "checkpoints": "s3://bucket/runs",
         },
     }  # fmt: skip
 

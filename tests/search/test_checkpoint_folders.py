@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unipelt_search.places import to_place
 from unipelt_search.search.checkpoint_folders import remove_finished, remove_run_folder, room_sentence, run_folder
 from unipelt_search.search.space import published
 from unipelt_search.specs.study import SpaceSpec
@@ -66,3 +67,21 @@ def test_the_room_is_compared_with_what_is_free(tmp_path: Path) -> None:
     scarce = room_sentence(place, 10**18)
     assert "up to 1,000,000,000,000 MB" in scarce
     assert scarce.endswith("MB are free. Make room, or what does not fit is not kept.")
+
+
+def test_a_folder_behind_a_url_is_treated_alike(fake, tmp_path: Path) -> None:
+    far, near = to_place(f"file://{tmp_path}"), tmp_path / "running"
+    folder = run_folder(far, ONE, None)
+    assert str(folder) == f"file://{near / ONE}"
+    newest = fill(near / ONE) / "0001-000000005"
+    assert run_folder(to_place("memory://elsewhere"), ONE, f"file://{newest}") == folder
+    assert run_folder(tmp_path, ONE, f"file://{newest}") == folder
+    assert room_sentence(far, 12_400_000) == f"While they train, runs keep up to 12 MB of checkpoints below {far}."
+    remove_finished(far, fake().record)  # of another study
+    assert newest.is_dir()
+    remove_run_folder(folder)
+    remove_run_folder(folder)
+    assert list(near.iterdir()) == []
+    mine = fill(near / "mine")
+    remove_run_folder(far / "running" / "mine")
+    assert mine.is_dir()

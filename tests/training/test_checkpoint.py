@@ -14,6 +14,7 @@ import torch
 from tiny import tiny_backbone, tiny_run, tiny_task, tiny_trial
 from unipelt_search import failpoints
 from unipelt_search.errors import StorageError
+from unipelt_search.places import Place, remove_folder, to_place
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.trial import PrefixSpec, RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask
@@ -58,13 +59,13 @@ def confirmed(trial: TrialSpec) -> RunSpec:
     return tiny_run(trial, confirm=True, ablation=True)
 
 
-def undisturbed(run: RunSpec, task: EncodedTask, weights: Path, classes: int = 3) -> RunResult:
+def undisturbed(run: RunSpec, task: EncodedTask, weights: Place, classes: int = 3) -> RunResult:
     *_, result = train_events(run, tiny_backbone(classes=classes), task, checkpoint=weights)
     assert isinstance(result, RunResult)
     return result
 
 
-def interrupted(run: RunSpec, task: EncodedTask, folder: Path, weights: Path, classes: int = 3) -> RunResult:
+def interrupted(run: RunSpec, task: EncodedTask, folder: Place, weights: Place, classes: int = 3) -> RunResult:
     """Train a run that is interrupted behind every evaluation, the last one too."""
     rows = []
     for attempt in count(1):
@@ -89,9 +90,9 @@ def answers(result: RunResult) -> dict[str, Any]:
     return found
 
 
-def same_weights(one: Path, other: Path) -> bool:
+def same_weights(one: Place, other: Place) -> bool:
     first, second = load_run(one)[0], load_run(other)[0]
-    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize("method", TRIALS)
@@ -106,6 +107,16 @@ def test_a_run_interrupted_behind_every_evaluation_ends_bit_for_bit_as_one_that_
     assert same_weights(tmp_path / "calm", tmp_path / "broken")
     assert broken.evaluations[-1].seconds > broken.evaluations[0].seconds
     assert broken.costs.train_seconds > 0
+
+
+def test_a_run_goes_on_from_behind_a_url_alike(tmp_path: Path) -> None:
+    run, far = confirmed(TRIALS["unipelt_apl"]), to_place(f"file://{tmp_path}/far")
+    calm = undisturbed(run, tiny_task(), tmp_path / "calm")
+    broken = interrupted(run, tiny_task(), far / "kept", far / "broken")
+    assert answers(broken) == answers(calm)
+    assert same_weights(tmp_path / "calm", far / "broken")
+    assert broken.checkpoint == str(far / "broken")
+    assert len(names(tmp_path / "far" / "kept")) == KEPT
 
 
 @pytest.mark.parametrize("kind", ["multi_label", "regression"])
@@ -129,17 +140,17 @@ RUN = tiny_run(tiny_trial("lora", **TRAINING))
 
 
 def go_on(
-    folder: Path, run: RunSpec = RUN, *, run_id: str = "r", attempt: int = 1
+    folder: Place, run: RunSpec = RUN, *, run_id: str = "r", attempt: int = 1
 ) -> Iterator[EvaluationRow | RunResult]:
     return train_events(run, tiny_backbone(), tiny_task(), progress=RunCheckpoints(folder, run_id, attempt))
 
 
-def steps_to_come(folder: Path, **who: Any) -> list[int]:
+def steps_to_come(folder: Place, **who: Any) -> list[int]:
     """Go on with a run to its end; the steps of the evaluations that had to be done."""
     return [event.step for event in go_on(folder, **who) if isinstance(event, EvaluationRow)]
 
 
-def break_off(folder: Path, evaluations: int, **who: Any) -> None:
+def break_off(folder: Place, evaluations: int, **who: Any) -> None:
     events = go_on(folder, **who)
     for _ in range(evaluations):
         next(events)
@@ -159,6 +170,24 @@ def test_two_checkpoints_are_kept_and_the_newest_is_named(tmp_path: Path) -> Non
     assert seen == list(zip((2, 4, 7, 9), places, (1, 2, 2, 2), strict=True))
     assert names(tmp_path) == [place.name for place in places[-KEPT:]]
     assert kept.problem is None
+
+
+def test_behind_a_url_a_checkpoint_without_its_manifest_or_with_a_damaged_bit_is_none(tmp_path: Path) -> None:
+    far = to_place(f"file://{tmp_path}/far")
+    for spoil in (lambda folder: (folder / MANIFEST).unlink(), lambda folder: damaged(folder / TENSORS, 500, 4)):
+        remove_folder(far)
+        break_off(far, 2)
+        spoil(tmp_path / "far" / "0001-000000004")
+        assert steps_to_come(far, attempt=2) == [4, 7, 9]
+
+
+def test_behind_a_url_what_cannot_be_written_is_a_problem_and_no_end(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    kept = RunCheckpoints(to_place(f"file://{tmp_path}/file/far"), "r", 1)
+    *_, result = train_events(RUN, tiny_backbone(), tiny_task(), progress=kept)
+    assert isinstance(result, RunResult)
+    assert kept.problem is not None
+    assert "could not be written below file://" in kept.problem
 
 
 def damaged(path: Path, place: int, mask: int) -> None:

@@ -112,6 +112,14 @@ GpusPerTrial = Annotated[
 Address = Annotated[
     str | None, typer.Option("--address", metavar="RAY", help="Ray cluster to join. Default: this machine alone.")
 ]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="PLACE",
+        help="Folder or URL (s3://…) for the states of runs and the finalists' weights. Default: below --out.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="report.json on stdout; one JSON object per progress event on stderr.")

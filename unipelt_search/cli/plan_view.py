@@ -44,7 +44,8 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
     console.print(
         f"{plan.tune_trials} more trials to tune, {plan.confirm_runs} runs to confirm; a run has at most {plan.steps} "
         f"steps of {plan.batch_size} rows. {plan.runs} runs in all: about {spoken_duration(plan.seconds)}. "
-        f"While they train, their checkpoints take up to {plan.checkpoint_bytes / 1e6:,.0f} MB below --out.",
+        f"While they train, their checkpoints take up to {plan.checkpoint_bytes / 1e6:,.0f} MB below "
+        "--out, or where --checkpoints says.",
         highlight=False,
     )
     for drop in plan.left_out:

@@ -38,6 +38,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "concurrency": ("machine", "concurrency"),
     "gpus_per_trial": ("machine", "gpus_per_trial"),
     "cpus_per_trial": ("machine", "cpus_per_trial"),
+    "checkpoints": ("machine", "checkpoints"),
     "address": ("machine", "address"),
 }
 """Where each option stands in a study file."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from unipelt_search.places import Place
 from unipelt_search.records.history import EarlierAttempts, RunRecord, StudyRecord, TrialRecord
 from unipelt_search.search.checkpoint_folders import run_folder
 from unipelt_search.specs.methods import METHODS
@@ -22,16 +22,16 @@ class Assignment:
     run: RunSpec
     label: str
     """For the progress line, for example ``trial 4 lora (tune)``."""
-    checkpoint: Path | None
+    checkpoint: Place | None
     """Where the run's weights are to be written, if anywhere."""
-    progress: Path | None = None
+    progress: Place | None = None
     """The run's folder for its state at every evaluation, from which it goes on; None keeps none."""
     micro_batch: int | None = None
     """Rows of a training pass at most; None is the whole batch of a step."""
 
 
 def make_assignment(
-    study: StudyRecord, run: RunRecord, attempt: int, earlier: EarlierAttempts, checkpoints: Path | None
+    study: StudyRecord, run: RunRecord, attempt: int, earlier: EarlierAttempts, checkpoints: Place | None
 ) -> Assignment:
     """Say what a run's attempt has to do.
 

@@ -10,13 +10,14 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from unipelt_search.places import Place, is_remote, remove_folder, to_place
 from unipelt_search.records.history import StudyRecord
 
 RUNNING = "running"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def room_sentence(checkpoints: Path, most: int) -> str:
+def room_sentence(checkpoints: Place, most: int) -> str:
     """Say how much room the checkpoints of a study take, and whether there is as much.
 
     Args:
@@ -24,11 +25,13 @@ def room_sentence(checkpoints: Path, most: int) -> str:
         most: What they take at a time at most, in bytes.
 
     Returns:
-        One sentence, or two.
+        One sentence, or two. Nobody knows how much room there is behind a URL.
     """
+    sentence = f"While they train, runs keep up to {_megabytes(most)} of checkpoints below {checkpoints}"
+    if not isinstance(checkpoints, Path):
+        return f"{sentence}."
     there = next(folder for folder in checkpoints.resolve().parents if folder.is_dir())
     free = shutil.disk_usage(there).free
-    sentence = f"While they train, runs keep up to {_megabytes(most)} of checkpoints below {checkpoints}"
     if free > most:
         return f"{sentence}."
     return f"{sentence}, where {_megabytes(free)} are free. Make room, or what does not fit is not kept."
@@ -38,7 +41,7 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.0f} MB"
 
 
-def run_folder(checkpoints: Path, run_id: str, newest: str | None) -> Path:
+def run_folder(checkpoints: Place, run_id: str, newest: str | None) -> Place:
     """Choose where a run keeps its checkpoints: where it did so before, if that is still there.
 
     Args:
@@ -49,12 +52,12 @@ def run_folder(checkpoints: Path, run_id: str, newest: str | None) -> Path:
     Returns:
         The run's own folder; it need not be there.
     """
-    if newest is not None and Path(newest).is_dir():
-        return Path(newest).parent
+    if newest is not None and to_place(newest).is_dir():
+        return to_place(newest).parent
     return checkpoints.resolve() / RUNNING / run_id
 
 
-def remove_run_folder(folder: Path) -> None:
+def remove_run_folder(folder: Place) -> None:
     """Remove a run's checkpoints; what cannot be removed stays.
 
     Args:
@@ -62,12 +65,13 @@ def remove_run_folder(folder: Path) -> None:
     """
     if folder.parent.name != RUNNING or not _RUN_ID.fullmatch(folder.name):
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # other runs have theirs there
-        folder.parent.rmdir()
+    remove_folder(folder)
+    if not is_remote(folder):
+        with suppress(OSError):  # other runs have theirs there
+            folder.parent.rmdir()
 
 
-def remove_finished(checkpoints: Path | None, study: StudyRecord) -> None:
+def remove_finished(checkpoints: Place | None, study: StudyRecord) -> None:
     """Remove what runs have left that are finished: their driver died before it could, or their worker wrote late.
 
     Args:

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
 from unipelt_search.errors import NoUsableTrialError, RunLostError, StorageError, StudyChangedError
+from unipelt_search.places import Place
 from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
@@ -64,7 +64,7 @@ class Driver:
         *,
         workers: int,
         watch: Watch | None = None,
-        checkpoints: Path | None = None,
+        checkpoints: Place | None = None,
         machine: MachineSpec | None = None,
         now: Callable[[], float] = time.monotonic,
         lease_seconds: float = LEASE_SECONDS,

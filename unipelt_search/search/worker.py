@@ -18,6 +18,7 @@ from ray.tune.experiment import Trial
 
 from unipelt_search.errors import UnipeltError
 from unipelt_search.pelt.backbone import load_backbone
+from unipelt_search.places import to_place
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import RunSpec
@@ -114,7 +115,7 @@ class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are unty
 
     def _begin(self) -> Iterator[EvaluationRow | RunResult]:
         config = self._config
-        checkpoint, folder = (Path(config[name]) if config[name] else None for name in ("checkpoint", "progress"))
+        checkpoint, folder = (to_place(config[name]) if config[name] else None for name in ("checkpoint", "progress"))
         self._progress = RunCheckpoints(folder, config["run_id"], config["attempt"]) if folder else None
         return train_events(
             RunSpec.model_validate_json(config["run"]),

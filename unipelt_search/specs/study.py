@@ -133,6 +133,9 @@ class MachineSpec(Frozen):
     silence_seconds: float | None = Field(default=None, gt=0)
     """Seconds without an evaluation or its end after which a run fails; None is 200 times the longest such time of the
     study's runs so far, at least an hour."""
+    checkpoints: str | None = None
+    """A folder, or the URL of one, below which the runs of the study keep their states and the finalists' weights; None
+    is the folder of the report."""
     address: str | None = None
     """A Ray cluster to join; None starts Ray on this machine alone."""
 

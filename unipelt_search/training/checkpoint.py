@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -25,11 +26,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from unipelt_search.failpoints import reach
 from unipelt_search.pelt.pack import Pack
+from unipelt_search.places import Place, remove_folder
 from unipelt_search.records.results import EvaluationRow, GateRow
 from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.trial import RunSpec
@@ -62,7 +64,7 @@ def checkpoint_bytes(trained: int, gates: int) -> int:
     return (KEPT + 1) * (4 * COPIES * trained + 8 * gates + _ROOM)
 
 
-def save_run(folder: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+def save_run(folder: Place, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     """Write a run's weights; a folder of that name is replaced only when the new one is whole.
 
     Args:
@@ -70,11 +72,16 @@ def save_run(folder: Path, tensors: Mapping[str, Tensor], description: Mapping[s
         tensors: The weights by name.
         description: What is needed to load them, as JSON.
     """
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
+    described = json.dumps(description, indent=1, sort_keys=True)
+    if not isinstance(folder, Path):
+        _put_files(folder, save(tensors), WEIGHTS, described, DESCRIPTION)
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, made / WEIGHTS)
-        (made / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True), encoding="utf-8")
+        save_file(tensors, made / WEIGHTS)
+        (made / DESCRIPTION).write_text(described, encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(made, folder)
@@ -82,7 +89,7 @@ def save_run(folder: Path, tensors: Mapping[str, Tensor], description: Mapping[s
         shutil.rmtree(made, ignore_errors=True)
 
 
-def load_run(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_run(folder: Place) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_run` wrote.
 
     Args:
@@ -91,7 +98,9 @@ def load_run(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Returns:
         The weights by name, and the description.
     """
-    return load_file(folder / WEIGHTS), json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    weights = folder / WEIGHTS
+    tensors = load_file(weights) if isinstance(weights, Path) else load(weights.read_bytes())
+    return tensors, json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
 
 
 class Spent(Frozen):
@@ -141,7 +150,7 @@ class _Kept:
 
     attempt: int
     step: int
-    folder: Path
+    folder: Place
 
 
 class _DamagedError(Exception):
@@ -151,7 +160,7 @@ class _DamagedError(Exception):
 class RunCheckpoints:
     """The checkpoints of one run that trains alone; written by one attempt, left for the next one."""
 
-    def __init__(self, folder: Path, run_id: str, attempt: int) -> None:
+    def __init__(self, folder: Place, run_id: str, attempt: int) -> None:
         """Name the place; nothing is read or written yet.
 
         Args:
@@ -160,7 +169,7 @@ class RunCheckpoints:
             attempt: Which attempt of it writes.
         """
         self._folder, self._run_id, self._attempt = folder, run_id, attempt
-        self.newest: Path | None = None
+        self.newest: Place | None = None
         """The last one that was written, or from which the run went on."""
         self.problem: str | None = None
         """Why the last one could not be written."""
@@ -180,10 +189,14 @@ class RunCheckpoints:
         half = None
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            half = Path(tempfile.mkdtemp(prefix=_HALF, dir=self._folder))
-            self.newest, self.problem = self._write(half, slot.run, state, tensors), None
+            if isinstance(self._folder, Path):
+                half = Path(tempfile.mkdtemp(prefix=_HALF, dir=self._folder))
+                self.newest = self._write(self._folder, half, slot.run, state, tensors)
+            else:
+                self.newest = self._upload(slot.run, state, tensors)
+            self.problem = None
             for old in self._kept()[:-KEPT]:
-                shutil.rmtree(old.folder, ignore_errors=True)
+                remove_folder(old.folder)
         except (OSError, SafetensorError) as error:
             needed = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
             self.problem = (
@@ -206,14 +219,14 @@ class RunCheckpoints:
         Returns:
             What it has cost so far; None where it must begin at its beginning.
         """
-        for half in self._folder.glob(f"{_HALF}*"):
+        for half in self._folder.glob(f"{_HALF}*") if isinstance(self._folder, Path) else ():
             shutil.rmtree(half, ignore_errors=True)
         for kept in reversed(self._kept()):
             try:
                 state, tensors = self._read(kept, slot.run)
                 _check_tensors(tensors, pack, best=state.waiting > 0)
             except (_DamagedError, OSError, SafetensorError, TypeError, ValueError):
-                shutil.rmtree(kept.folder, ignore_errors=True)
+                remove_folder(kept.folder)
                 continue
             self.newest = kept.folder
             _put(slot, state, tensors, pack, optimizer)
@@ -229,27 +242,39 @@ class RunCheckpoints:
         found = [_Kept(int(name[1]), int(name[2]), path) for path, name in names if name]
         return sorted(found, key=lambda kept: (kept.attempt, kept.step))
 
-    def _write(self, half: Path, run: RunSpec, state: _State, tensors: Mapping[str, Tensor]) -> Path:
+    def _write(self, folder: Path, half: Path, run: RunSpec, state: _State, tensors: Mapping[str, Tensor]) -> Path:
         reach("checkpoint.tensors.before")
         save_file(dict(tensors), half / TENSORS)
-        manifest = _Manifest(
-            run=self._run_id,
-            attempt=self._attempt,
-            content=run.content_hash(),
-            tensors_bytes=(half / TENSORS).stat().st_size,
-            tensors_sha256=_hash_of(half / TENSORS),
-            state=state,
-        )
+        size, digest = (half / TENSORS).stat().st_size, _hash_of(half / TENSORS)
+        manifest = self._manifest(run, state, size, digest)
         reach("checkpoint.manifest.before")
         (half / MANIFEST).write_text(manifest.text(), encoding="utf-8")
         for path in (half / TENSORS, half / MANIFEST, half):
             _make_durable(path)
-        folder = self._folder / _name(self._attempt, state.step)
+        whole = folder / _name(self._attempt, state.step)
         reach("checkpoint.rename.before")
-        os.replace(half, folder)
-        _make_durable(self._folder)
+        os.replace(half, whole)
+        _make_durable(folder)
         reach("checkpoint.rename.after")
+        return whole
+
+    def _upload(self, run: RunSpec, state: _State, tensors: Mapping[str, Tensor]) -> Place:
+        """Write a checkpoint where nothing can be renamed: without its manifest, the last to come, it is none."""
+        folder = self._folder / _name(self._attempt, state.step)
+        data = save(dict(tensors))
+        manifest = self._manifest(run, state, len(data), hashlib.sha256(data).hexdigest())
+        _put_files(folder, data, TENSORS, manifest.text(), MANIFEST)
         return folder
+
+    def _manifest(self, run: RunSpec, state: _State, size: int, digest: str) -> _Manifest:
+        return _Manifest(
+            run=self._run_id,
+            attempt=self._attempt,
+            content=run.content_hash(),
+            tensors_bytes=size,
+            tensors_sha256=digest,
+            state=state,
+        )
 
     def _read(self, kept: _Kept, run: RunSpec) -> tuple[_State, dict[str, Tensor]]:
         text = (kept.folder / MANIFEST).read_text(encoding="utf-8")
@@ -257,11 +282,15 @@ class RunCheckpoints:
         path, name = kept.folder / TENSORS, _name(manifest.attempt, manifest.state.step)
         if (text, name, manifest.run) != (manifest.text(), kept.folder.name, self._run_id):
             raise _DamagedError
-        if manifest.content != run.content_hash() or path.stat().st_size != manifest.tensors_bytes:
+        if isinstance(path, Path):
+            read, size, digest = partial(load_file, path), path.stat().st_size, _hash_of(path)
+        else:
+            data = path.read_bytes()
+            read, size, digest = partial(load, data), len(data), hashlib.sha256(data).hexdigest()
+        wanted = (run.content_hash(), manifest.tensors_bytes, manifest.tensors_sha256)
+        if (manifest.content, size, digest) != wanted:
             raise _DamagedError
-        if _hash_of(path) != manifest.tensors_sha256:
-            raise _DamagedError
-        return manifest.state, load_file(path)
+        return manifest.state, read()
 
 
 def _state_of(slot: Slot, spent: Spent) -> _State:
@@ -339,6 +368,14 @@ def _name(attempt: int, step: int) -> str:
 def _hash_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _put_files(folder: Place, tensors: bytes, file: str, text: str, last: str) -> None:
+    """Write tensors behind a URL, and then the text without which they are nothing."""
+    (folder / last).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_bytes(tensors)
+    (folder / last).write_text(text, encoding="utf-8")
 
 
 def _make_durable(path: Path) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from unipelt_search.errors import DivergedError
 from unipelt_search.pelt.applicability import must_be_alone
 from unipelt_search.pelt.backbone import Backbone, backbone_hash
 from unipelt_search.pelt.pack import Pack
+from unipelt_search.places import Place
 from unipelt_search.records.results import Answers, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
@@ -41,7 +41,7 @@ def train_events(
     backbone: Backbone,
     task: EncodedTask,
     *,
-    checkpoint: Path | None = None,
+    checkpoint: Place | None = None,
     tune_rows: int = TUNE_ROWS,
     progress: RunCheckpoints | None = None,
     micro_batch: int | None = None,
@@ -143,7 +143,7 @@ class PackTraining:
         self.began = time.perf_counter()
 
     def events(
-        self, checkpoint: Path | None, progress: RunCheckpoints | None
+        self, checkpoint: Place | None, progress: RunCheckpoints | None
     ) -> Iterator[tuple[int, Event | DivergedError]]:
         """Train to the end; yields (slot, event). Only a run that is alone has a progress."""
         if progress is None or not self._go_on(progress):
@@ -257,7 +257,7 @@ class PackTraining:
             slot.active = not slot.is_done()
             yield number, row
 
-    def _finish(self, checkpoint: Path | None) -> Iterator[tuple[int, RunResult]]:
+    def _finish(self, checkpoint: Place | None) -> Iterator[tuple[int, RunResult]]:
         """Put the best weights back and measure what was asked for."""
         for number, slot in enumerate(self.slots):
             if slot.best is not None:
