@@ -20,7 +20,6 @@ from tempfile import TemporaryDirectory
 
 from faults.crash import kill_again_and_again
 from faults.damage import damage_and_open
-from faults.killed_command import kill_the_command
 from faults.postgresql import running_server
 from faults.writers import share, share_while_the_database_restarts, write_at_once
 
@@ -51,6 +50,8 @@ def kills(folder: Path, counts: _Counts) -> bool:
 @part
 def command(folder: Path, counts: _Counts) -> bool:
     """Kill the real command on Ray."""
+    from faults.killed_command import kill_the_command  # every child process imports this module, but needs no torch
+
     crashed = kill_the_command(folder, 20, seed=1)
     _add(counts, kills=crashed.kills, runs=crashed.runs, attempts=crashed.attempts)
     return True
