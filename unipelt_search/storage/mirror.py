@@ -131,12 +131,12 @@ class Mirror:
             made: int = self._storage.create_new_trial(self._own(study_id, name), template)
         return made
 
-    def finish(self, study_id: str, optuna_trial_id: int | None, state: TrialState, value: float | None) -> None:
+    def finish(self, study_id: str, optuna_trial_id: int, state: TrialState, value: float | None) -> None:
         """End a running trial.
 
         Args:
             study_id: Our id of the study.
-            optuna_trial_id: What `add` returned; None where it was not mirrored.
+            optuna_trial_id: What `add` returned.
             state: How it ended.
             value: The tune score; None for a failed trial.
 
@@ -144,8 +144,6 @@ class Mirror:
             MirrorChangedError: The trial is gone, is another one by now, or has ended already.
             StorageError: Optuna cannot write.
         """
-        if optuna_trial_id is None:
-            raise MirrorChangedError("The trial must have been mirrored before it ends.")
         with _step("mirror.finish"):
             # SQLite re-uses the ids of deleted rows, so the trial may be somebody else's.
             if self._storage.get_trial(optuna_trial_id).user_attrs.get(STUDY_ATTRIBUTE) != study_id:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from uuid import uuid4
 
@@ -37,8 +38,9 @@ class StudyStore:
     lease, every later write of the run must bring that number, and once the run was taken away (`leases`) the old
     number is refused. Finished runs never change.
 
-    Our tables are written first; the Optuna mirror follows in a transaction of its own. A kill or an error between the
-    two keeps our change and leaves the mirror behind until `repair_mirror`, as do drivers that write it at once.
+    Our tables are written first; the Optuna mirror follows in a transaction of its own. A kill, an outage or an error
+    between the two keeps our change and leaves the mirror behind until `repair_mirror`, as do drivers that write it at
+    once: were each of them to repair it at once, they would undo one another's repairs.
 
     A store may be used by several threads, never across a fork.
     """
@@ -266,11 +268,10 @@ class StudyStore:
             ),
             lambda session: row_writer.inserted_trial(session, run_id),
         )
-        try:
+        optuna_trial_id = None
+        with suppress(*_MIRROR_BEHIND):
             optuna_trial_id = self._mirror.add(study_id, study.name, phase, spec)
-        except _MIRROR_BEHIND:
-            self.repair_mirror(study_id)
-        else:
+        if optuna_trial_id is not None:
             self._link(study_id, {trial.number: optuna_trial_id})
         return run_record(run, trial.number)
 
@@ -386,12 +387,9 @@ class StudyStore:
 
     def _end_run(self, step: str, run_id: str, attempt: int, end: Callable[[Session], tuple[RunRow, TrialRow]]) -> None:
         run, trial = self._database.write(step, end, lambda session: row_writer.ended_run(session, run_id, attempt))
-        if not row_writer.is_search_run(run):
-            return
-        try:
-            self._mirror.finish(trial.study_id, trial.optuna_trial_id, trial.state, trial.value)
-        except _MIRROR_BEHIND:
-            self.repair_mirror(trial.study_id)
+        if row_writer.is_search_run(run) and trial.optuna_trial_id is not None:
+            with suppress(*_MIRROR_BEHIND):
+                self._mirror.finish(trial.study_id, trial.optuna_trial_id, trial.state, trial.value)
 
     def _link(self, study_id: str, optuna_trial_ids: dict[int, int]) -> None:
         self._database.write("mirror.link", lambda session: row_writer.link_trials(session, study_id, optuna_trial_ids))
