@@ -226,6 +226,21 @@ def test_a_repair_is_tried_again_where_others_write(
     assert mirrored(url) == FILLED
 
 
+def test_a_mirror_that_others_write_all_the_time_is_left_to_them(
+    filled: str, store: StudyStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def disturbed(record: StudyRecord) -> dict[int, int]:
+        tries.append(record.id)
+        raise MirrorChangedError("somebody wrote")
+
+    monkeypatch.setattr(store._mirror, "rebuild", disturbed)
+    store.repair_mirror(filled)
+    assert len(tries) > 3
+    assert mirrored(url) == FILLED
+
+
 def test_a_mirror_that_another_driver_marks_in_this_moment_is_no_foreign_study(
     filled: str, store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -370,7 +370,7 @@ class StudyStore:
         self._end_run("run.fail", run_id, attempt, lambda session: row_writer.fail_run(session, run_id, attempt, error))
 
     def repair_mirror(self, study_id: str) -> None:
-        """Make the Optuna mirror say again what our tables say.
+        """Make the Optuna mirror say again what our tables say, unless other drivers are at it all the time.
 
         Args:
             study_id: The study's id.
@@ -383,7 +383,8 @@ class StudyStore:
         def read(session: Session) -> StudyRecord:
             return read_study(session, study_or_raise(session, study_id, lock=False), details=False)
 
-        self._link(study_id, self.patience.repeat(lambda: self._mirror.repair(lambda: self._database.read(read))))
+        with suppress(MirrorChangedError):
+            self._link(study_id, self.patience.repeat(lambda: self._mirror.repair(lambda: self._database.read(read))))
 
     def _end_run(self, step: str, run_id: str, attempt: int, end: Callable[[Session], tuple[RunRow, TrialRow]]) -> None:
         run, trial = self._database.write(step, end, lambda session: row_writer.ended_run(session, run_id, attempt))
