@@ -253,3 +253,32 @@ def test_a_mirror_that_another_driver_marks_in_this_moment_is_no_foreign_study(
     monkeypatch.setattr(store._mirror._storage, "get_study_user_attrs", not_yet)
     store._mirror.check_name("first")
     assert len(looks) == 2
+
+
+def test_a_mirror_that_another_driver_replaces_in_this_moment_is_looked_at_again(
+    filled: str, store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, looks = store._mirror._storage.get_study_user_attrs, []
+
+    def gone_at_first(study: int) -> dict[str, object]:
+        looks.append(study)
+        if len(looks) == 1:
+            raise KeyError("Record does not exist.")
+        return read(study)
+
+    monkeypatch.setattr(store._mirror._storage, "get_study_user_attrs", gone_at_first)
+    store._mirror.check_name("first")
+    assert len(looks) == 2
+
+
+def test_a_study_is_made_although_others_write_its_mirror(
+    create: Callable[..., str], store: StudyStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disturbed(*given: str) -> None:
+        raise MirrorChangedError("somebody wrote")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._mirror, "create", disturbed)
+        made = create()
+    store.repair_mirror(made)
+    assert mirrored(url) == []

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -76,14 +76,14 @@ class Mirror:
             StudyExistsError: An Optuna study of this name is there and is no mirror.
         """
         for _ in range(_LOOKS):
-            with _translated():
+            with suppress(MirrorChangedError), _translated():
                 found = self._find(name)
                 if found is None or STUDY_ATTRIBUTE in self._storage.get_study_user_attrs(found):
                     return
                 # Without trials it is what a kill between making and marking a mirror leaves.
                 if self._storage.get_n_trials(found) == 0:
                     return
-            # Another driver may have marked it between the two answers.
+            # Another driver may have marked it between the two answers, or put another one in its place.
             time.sleep(random.uniform(0.01, 0.1))
         raise StudyExistsError(
             f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "

@@ -107,7 +107,8 @@ class StudyStore:
             lambda session: row_writer.insert_study(session, study_id, spec, task, software, command, self.shown_url),
             lambda session: row_writer.inserted_study(session, study_id),
         )
-        self.patience.repeat(lambda: self._mirror.create(study_id, spec.name, task.direction))
+        with suppress(MirrorChangedError):  # another driver was at it
+            self.patience.repeat(lambda: self._mirror.create(study_id, spec.name, task.direction))
         return study_id
 
     def find(self, name: str) -> str | None:
