@@ -69,6 +69,12 @@ def test_the_room_is_compared_with_what_is_free(tmp_path: Path) -> None:
     assert scarce.endswith("MB are free. Make room, or what does not fit is not kept.")
 
 
+def test_an_empty_folder_of_all_goes_too(fake, tmp_path: Path) -> None:
+    (tmp_path / "running").mkdir()
+    remove_finished(tmp_path, fake().record)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_behind_a_url_is_treated_alike(fake, tmp_path: Path) -> None:
     far, near = to_place(f"file://{tmp_path}"), tmp_path / "running"
     folder = run_folder(far, ONE, None)

@@ -66,9 +66,7 @@ def remove_run_folder(folder: Place) -> None:
     if folder.parent.name != RUNNING or not _RUN_ID.fullmatch(folder.name):
         return
     remove_folder(folder)
-    if not is_remote(folder):
-        with suppress(OSError):  # other runs have theirs there
-            folder.parent.rmdir()
+    _remove_if_empty(folder.parent)
 
 
 def remove_finished(checkpoints: Place | None, study: StudyRecord) -> None:
@@ -85,3 +83,10 @@ def remove_finished(checkpoints: Place | None, study: StudyRecord) -> None:
         for folder in (checkpoints / RUNNING).iterdir():
             if folder.name in finished:
                 remove_run_folder(folder)
+    _remove_if_empty(checkpoints / RUNNING)  # a driver may have been killed before it could
+
+
+def _remove_if_empty(running: Place) -> None:
+    if not is_remote(running):  # there are no folders behind a URL, only files
+        with suppress(OSError):
+            running.rmdir()
