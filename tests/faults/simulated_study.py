@@ -13,6 +13,7 @@ import hashlib
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from unipelt_search import failpoints
@@ -194,7 +195,8 @@ def _steps_kept(assignment: Assignment) -> int:
 def _keep(assignment: Assignment, step: int) -> Path:
     assert assignment.progress is not None
     folder = assignment.progress / f"{assignment.attempt:04d}-{step:09d}"
-    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):  # another driver has finished the run and removes it; real states may fail too
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
