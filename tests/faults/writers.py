@@ -127,8 +127,8 @@ def share(folder: Path, drivers: int, trials: int, *, kills: int = 0, pauses: in
         driver.join()
         assert driver.exitcode == 0, f"seed {seed}: a driver ended with {driver.exitcode}"
     store = StudyStore.open(url)
-    # Who is held up, wakes, writes down the state of a run that others have finished, and is killed, leaves it there for
-    # the next driver.
+    # Who is held up, wakes, writes down the state of a run that others have finished, and is killed, leaves it there
+    # for the next driver.
     Driver(store, NAME, workers=1, checkpoints=kept_folder(told))
     check_complete(store, told)
     runs = [run for trial in store.load(NAME, details=False).trials for run in trial.runs]
