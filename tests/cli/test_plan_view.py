@@ -39,7 +39,8 @@ def test_the_plan_names_rows_methods_runs_and_time() -> None:
     for words in (
         "questions: questions (3 labels; 100 train, 200 tune, 200 select, 500 test rows), [minilm] on cpu, 2 at a time",
         "3 more trials to tune, 3 runs to confirm; a run has at most 150 steps of 16 rows.",
-        "8 runs in all: about 1 h 01 min. While they train, their checkpoints take up to 12 MB below --out.",
+        "8 runs in all: about 1 h 01 min. While they train, their checkpoints take up to 12 MB below --out, or "
+        "where --checkpoints says.",
         "Left out: bitfit. It has no [biases].",
         "Note: A notice.",
         "Nothing was started or written.",
