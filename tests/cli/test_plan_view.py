@@ -35,7 +35,7 @@ def test_the_plan_names_rows_methods_runs_and_time() -> None:
     )  # fmt: skip
     stream = io.StringIO()
     print_plan(plan, Console(file=stream, width=200))
-    text = stream.getvalue()
+    text = " ".join(stream.getvalue().split())  # lines are wrapped
     for words in (
         "questions: questions (3 labels; 100 train, 200 tune, 200 select, 500 test rows), [minilm] on cpu, 2 at a time",
         "3 more trials to tune, 3 runs to confirm; a run has at most 150 steps of 16 rows.",
