@@ -491,9 +491,20 @@ def test_states_and_weights_lie_behind_a_url(ask, url: str, here: list[str], tmp
     assert api.load_model(tmp_path / "model").predict(["w1 w2 w3"])
 
 
+def test_a_state_that_a_killed_driver_left_goes_when_the_complete_study_is_asked_for_again(
+    ask, url: str, here: list[str], tmp_path: Path
+) -> None:
+    spec = ask(methods=("lora",), trials=1)
+    study = api.run_study(spec, storage=url, out=tmp_path)
+    left = tmp_path / "checkpoints" / "running" / study.record.trials[0].runs[0].id / "0001-000000003"
+    left.mkdir(parents=True)
+    api.run_study(spec, storage=url, out=tmp_path)
+    assert not left.parent.parent.exists()
+
+
 def test_a_place_for_states_that_cannot_be_used_starts_nothing(ask, url: str, here: list[str], tmp_path: Path) -> None:
     spec = ask().model_copy(update={"machine": MachineSpec(checkpoints="nosuch://bucket/runs")})
-    with pytest.raises(RequestError, match="--checkpoints must be a folder, or a URL .* got 'nosuch://bucket/runs'"):
+    with pytest.raises(RequestError, match="A URL must be one .* got 'nosuch://bucket/runs'"):
         api.run_study(spec, storage=url, out=tmp_path / "out")
     assert here == []
     assert api.list_studies(storage=url) == []

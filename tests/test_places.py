@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unipelt_search.errors import RequestError
-from unipelt_search.places import check_writable, is_remote, remove_folder, to_place
+from unipelt_search.places import check_writable, is_remote, reaching, remove_folder, to_place
 
 
 def test_a_path_is_a_path_and_a_url_has_its_methods(tmp_path: Path) -> None:
@@ -31,22 +31,31 @@ def test_a_folder_is_removed_with_all_that_is_in_it(start: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("start", ["", "file://"])
 def test_a_place_that_can_be_written_to_is_left_empty(start: str, tmp_path: Path) -> None:
-    place = check_writable(f"{start}{tmp_path}/new/place")
-    assert is_remote(place) is bool(start)
+    check_writable(f"{start}{tmp_path}/new/place")
     assert list((tmp_path / "new" / "place").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("named", "reason"),
-    [
-        ("{}/file/x", "Not a directory"),
-        ("file://{}/file/x", "Not a directory"),
-        ("nosuch://bucket/runs", "nosuch"),
-        ("sftp://nowhere.invalid/runs", "paramiko"),
-    ],
-)
-def test_a_place_that_cannot_be_written_to_is_refused_in_one_sentence(named: str, reason: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["", "file://"])
+def test_a_place_that_cannot_be_written_to_is_refused_in_one_sentence(start: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RequestError, match=f"--checkpoints must be a folder, or a URL .*{reason}") as caught:
-        check_writable(named.format(tmp_path))
+    with pytest.raises(RequestError, match="--checkpoints must be a folder, or a URL .*Not a directory") as caught:
+        check_writable(f"{start}{tmp_path}/file/x")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("named", ["nosuch://bucket/runs", "sftp://nowhere.invalid/runs"])
+def test_a_url_that_nothing_can_read_is_refused_in_one_sentence(named: str) -> None:
+    with pytest.raises(RequestError, match=f"A URL must be one that an installed package can read; got '{named}'"):
+        to_place(named)
+
+
+def test_a_file_systems_own_error_is_an_oserror_behind_a_url_only(tmp_path: Path) -> None:
+    class NoCredentialsError(Exception):
+        """As botocore's, which is no OSError."""
+
+    with pytest.raises(OSError, match="^Unable to locate credentials$"), reaching(to_place("memory://a")):
+        raise NoCredentialsError("Unable to locate\ncredentials.")
+    with pytest.raises(FileNotFoundError), reaching(to_place("memory://a")):
+        raise FileNotFoundError
+    with pytest.raises(NoCredentialsError), reaching(tmp_path):
+        raise NoCredentialsError

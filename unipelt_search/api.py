@@ -85,9 +85,10 @@ def delete_study(name: str, *, storage: str | None = None) -> None:
     store = StudyStore.open(storage_url(storage), create=False)
     study_id = store.find(name)
     checkpoints = store.leases.checkpoints(study_id) if study_id else ()
+    folders = [to_place(checkpoint).parent for checkpoint in checkpoints]
     store.delete_study(name)
-    for checkpoint in checkpoints:
-        remove_run_folder(to_place(checkpoint).parent)
+    for folder in folders:
+        remove_run_folder(folder)
 
 
 def run_study(
@@ -120,6 +121,8 @@ def run_study(
         StudyExistsError: A study of that name asks something else.
         NoUsableTrialError: Every trial failed.
     """
+    from unipelt_search.places import check_writable
+    from unipelt_search.search.checkpoint_folders import remove_finished
     from unipelt_search.search.plan import check_budget
     from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
@@ -134,10 +137,13 @@ def run_study(
     if found is not None:
         spec = _check_same_question(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
+            remove_finished(_checkpoints(spec, out), found)
             return _deliver(url, spec.name, out, interrupted=False)
     ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
         ready = ready.fast_enough(backbone).within_time(backbone)
+    if spec.machine.checkpoints is not None:
+        check_writable(spec.machine.checkpoints)
     kept = _checkpoints(spec, out)
     kept_bytes = ready.checkpoint_bytes(backbone) if kept else 0
     del backbone  # the workers load their own
@@ -250,11 +256,11 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
 
 
 def _checkpoints(spec: StudySpec, out: Path | None) -> Place | None:
-    """Return where a study's runs keep their states, which must be writable where the user has named the place."""
-    from unipelt_search.places import check_writable
+    """Return where a study's runs keep their states."""
+    from unipelt_search.places import to_place
 
     if spec.machine.checkpoints is not None:
-        return check_writable(spec.machine.checkpoints) / spec.name
+        return to_place(spec.machine.checkpoints) / spec.name
     return None if out is None else out / "checkpoints"
 
 

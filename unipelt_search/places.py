@@ -6,7 +6,8 @@ A folder on this machine is a `Path`; one behind a URL is a `UPath`, which has t
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,12 +22,17 @@ def to_place(text: str) -> Place:
     """Return the folder that a path or a URL names; nothing is looked at.
 
     Raises:
-        ValueError: Nothing is known that could read the URL.
-        ImportError: What could is not installed.
+        RequestError: Nothing is installed, or known, that could read the URL.
     """
-    place = UPath(text)
-    if is_remote(place):
-        _ = place.fs  # where the package is missing
+    try:
+        place = UPath(text)
+        if is_remote(place):
+            _ = place.fs
+    except (ImportError, ValueError) as error:
+        raise RequestError(
+            f"A URL must be one that an installed package can read; got {text!r}: {_reason(error)}. Install "
+            "what it needs."
+        ) from error
     return place
 
 
@@ -35,37 +41,50 @@ def is_remote(place: Place) -> bool:
     return not isinstance(place, Path)
 
 
+@contextmanager
+def reaching(place: Place) -> Iterator[None]:
+    """Let what goes wrong behind a URL be an `OSError`, as it is on this machine; its file systems have their own."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if not is_remote(place):
+            raise
+        raise OSError(_reason(error)) from error
+
+
 def remove_folder(place: Place) -> None:
     """Remove a folder and all that is in it; what cannot be removed stays."""
     if isinstance(place, Path):
         shutil.rmtree(place, ignore_errors=True)
     else:
-        with suppress(OSError):
+        with suppress(OSError), reaching(place):
             place.fs.rm(place.path, recursive=True)
 
 
-def check_writable(text: str) -> Place:
+def check_writable(text: str) -> None:
     """Try a folder that a user has named by writing a small file into it.
 
     Args:
         text: A path or a URL.
 
-    Returns:
-        The folder.
-
     Raises:
         RequestError: It cannot be written to.
     """
+    place = to_place(text)
+    probe = place / f".probe-{uuid4().hex}"
     try:
-        place = to_place(text)
-        probe = place / f".probe-{uuid4().hex}"
-        place.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"?")
-        probe.unlink()
-    except Exception as error:  # every file system raises errors of its own
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        with reaching(place):
+            place.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"?")
+            probe.unlink()
+    except OSError as error:
         raise RequestError(
-            f"--checkpoints must be a folder, or a URL of one, that can be written to; got {text!r}: {reason}. Install "
-            "what the URL needs, see that its keys are set, or leave --checkpoints out."
+            f"--checkpoints must be a folder, or a URL of one, that can be written to; got {text!r}: {_reason(error)}. "
+            "See that it is there and its keys are set, or leave --checkpoints out."
         ) from error
-    return place
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].removesuffix(".") or type(error).__name__

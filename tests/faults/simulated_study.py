@@ -21,6 +21,7 @@ from unipelt_search.errors import NoUsableTrialError, StudyExistsError, UnipeltE
 from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
 from unipelt_search.search.assignment import Assignment
+from unipelt_search.search.checkpoint_folders import remove_finished
 from unipelt_search.search.driver import FINISHED, Driver
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
@@ -104,7 +105,8 @@ def simulate(
                 study = store.create_study(spec, _TASK, {}, "")
             except StudyExistsError:
                 study = store.load(name, details=False).id  # another driver was first
-        elif store.load(name, details=False).state is StudyState.COMPLETE:
+        elif (found := store.load(name, details=False)).state is StudyState.COMPLETE:
+            remove_finished(kept_folder(acknowledged), found)
             return
         store.set_budget(study, spec.budget)
         store.set_state(study, StudyState.RUNNING)

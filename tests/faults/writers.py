@@ -18,10 +18,9 @@ import psutil
 from faults.invariants import check_complete, check_file
 from faults.postgresql import Server
 from faults.processes import start
-from faults.simulated_study import NAME, kept_folder, simulate, write_trials
+from faults.simulated_study import NAME, simulate, write_trials
 
 from unipelt_search.records.history import RunState
-from unipelt_search.search.driver import Driver
 from unipelt_search.storage.store import StudyStore
 
 RESTARTS = 3
@@ -126,10 +125,10 @@ def share(folder: Path, drivers: int, trials: int, *, kills: int = 0, pauses: in
     for driver in working:
         driver.join()
         assert driver.exitcode == 0, f"seed {seed}: a driver ended with {driver.exitcode}"
-    store = StudyStore.open(url)
     # Who is held up, wakes, writes down the state of a run that others have finished, and is killed, leaves it there
-    # for the next driver.
-    Driver(store, NAME, workers=1, checkpoints=kept_folder(told))
+    # until the study is asked for again.
+    simulate(url, told, **named)
+    store = StudyStore.open(url)
     check_complete(store, told)
     runs = [run for trial in store.load(NAME, details=False).trials for run in trial.runs]
     store.close()

@@ -241,32 +241,21 @@ def test_a_mirror_that_others_write_all_the_time_is_left_to_them(
     assert mirrored(url) == FILLED
 
 
-def test_a_mirror_that_another_driver_marks_in_this_moment_is_no_foreign_study(
-    filled: str, store: StudyStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("answer", [{}, KeyError("Record does not exist.")], ids=["not marked yet", "replaced"])
+def test_a_mirror_that_another_driver_writes_in_this_moment_is_looked_at_again(
+    answer: dict[str, object] | KeyError, filled: str, store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, looks = store._mirror._storage.get_study_user_attrs, []
 
-    def not_yet(study: int) -> dict[str, object]:
+    def at_first(study: int) -> dict[str, object]:
         looks.append(study)
-        return {} if len(looks) == 1 else read(study)
+        if len(looks) > 1:
+            return read(study)
+        if isinstance(answer, KeyError):
+            raise answer
+        return answer
 
-    monkeypatch.setattr(store._mirror._storage, "get_study_user_attrs", not_yet)
-    store._mirror.check_name("first")
-    assert len(looks) == 2
-
-
-def test_a_mirror_that_another_driver_replaces_in_this_moment_is_looked_at_again(
-    filled: str, store: StudyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read, looks = store._mirror._storage.get_study_user_attrs, []
-
-    def gone_at_first(study: int) -> dict[str, object]:
-        looks.append(study)
-        if len(looks) == 1:
-            raise KeyError("Record does not exist.")
-        return read(study)
-
-    monkeypatch.setattr(store._mirror._storage, "get_study_user_attrs", gone_at_first)
+    monkeypatch.setattr(store._mirror._storage, "get_study_user_attrs", at_first)
     store._mirror.check_name("first")
     assert len(looks) == 2
 

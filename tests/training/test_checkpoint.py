@@ -190,6 +190,23 @@ def test_behind_a_url_what_cannot_be_written_is_a_problem_and_no_end(tmp_path: P
     assert "could not be written below file://" in kept.problem
 
 
+def test_a_checkpoint_behind_a_url_that_is_away_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = to_place(f"file://{tmp_path}/far")
+    break_off(far, 2)
+
+    def away(*given: object, **named: object) -> bytes:
+        raise RuntimeError("The bucket does not answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(far), "read_bytes", away)
+        events = go_on(far, attempt=2)
+        first = next(events)
+        events.close()  # type: ignore[attr-defined]
+    assert isinstance(first, EvaluationRow)
+    assert first.step == 2, "it begins again"
+    assert names(tmp_path / "far") == ["0001-000000004", "0002-000000002"], "of which two are kept"
+
+
 def damaged(path: Path, place: int, mask: int) -> None:
     content = bytearray(path.read_bytes())
     content[place] ^= mask

@@ -28,7 +28,7 @@ from unipelt_search.exporting.saved_model import (
 )
 from unipelt_search.pelt.backbone import Backbone, backbone_hash, load_backbone
 from unipelt_search.pelt.pack import Pack, as_stored
-from unipelt_search.places import to_place
+from unipelt_search.places import reaching, to_place
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.report import LeaderboardRow, ReportedGate
 from unipelt_search.specs.trial import RunSpec, TrialSpec
@@ -174,12 +174,14 @@ def _read_checkpoint(run: RunRecord) -> tuple[dict[str, Tensor], dict[str, Any]]
     if run.result is None or run.result.checkpoint is None:
         raise SavedModelError(f"Export needs a run whose weights were kept; run {run.id} has none.")
     folder = to_place(run.result.checkpoint)
-    if not folder.is_dir():
-        raise SavedModelError(
-            f"The weights of trial {run.trial} must be in {folder}; nothing is there. Put the folder back, or run the "
-            "study again under another --name to train them anew."
-        )
     try:
+        with reaching(folder):
+            there = folder.is_dir()
+        if not there:
+            raise SavedModelError(
+                f"The weights of trial {run.trial} must be in {folder}; nothing is there. Put the folder back, or run "
+                "the study again under another --name to train them anew."
+            )
         tensors, description = load_run(folder)
     except (OSError, ValueError, SafetensorError) as error:
         raise SavedModelError(_useless(run, str(error))) from error

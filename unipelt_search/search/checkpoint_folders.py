@@ -10,7 +10,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from unipelt_search.places import Place, is_remote, remove_folder, to_place
+from unipelt_search.places import Place, is_remote, reaching, remove_folder, to_place
 from unipelt_search.records.history import StudyRecord
 
 RUNNING = "running"
@@ -52,8 +52,10 @@ def run_folder(checkpoints: Place, run_id: str, newest: str | None) -> Place:
     Returns:
         The run's own folder; it need not be there.
     """
-    if newest is not None and to_place(newest).is_dir():
-        return to_place(newest).parent
+    if newest is not None:
+        before = to_place(newest)
+        if is_remote(before) or before.is_dir():  # whoever loads it sees whether it is there behind a URL
+            return before.parent
     return checkpoints.resolve() / RUNNING / run_id
 
 
@@ -79,7 +81,7 @@ def remove_finished(checkpoints: Place | None, study: StudyRecord) -> None:
     if checkpoints is None:
         return
     finished = {run.id for trial in study.trials for run in trial.runs if run.state.is_finished()}
-    with suppress(OSError):
+    with suppress(OSError), reaching(checkpoints):
         for folder in (checkpoints / RUNNING).iterdir():
             if folder.name in finished:
                 remove_run_folder(folder)

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from unipelt_search.failpoints import reach
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.places import Place, remove_folder
+from unipelt_search.places import Place, is_remote, reaching, remove_folder
 from unipelt_search.records.results import EvaluationRow, GateRow
 from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.trial import RunSpec
@@ -99,8 +99,10 @@ def load_run(folder: Place) -> tuple[dict[str, Tensor], dict[str, Any]]:
         The weights by name, and the description.
     """
     weights = folder / WEIGHTS
-    tensors = load_file(weights) if isinstance(weights, Path) else load(weights.read_bytes())
-    return tensors, json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    with reaching(folder):
+        described = (folder / DESCRIPTION).read_bytes()
+        data = None if isinstance(weights, Path) else weights.read_bytes()
+    return load_file(weights) if data is None else load(data), json.loads(described)
 
 
 class Spent(Frozen):
@@ -188,8 +190,8 @@ class RunCheckpoints:
         state, tensors = _state_of(slot, spent), _tensors_of(slot, pack, optimizer)
         half = None
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             if isinstance(self._folder, Path):
+                self._folder.mkdir(parents=True, exist_ok=True)
                 half = Path(tempfile.mkdtemp(prefix=_HALF, dir=self._folder))
                 self.newest = self._write(self._folder, half, slot.run, state, tensors)
             else:
@@ -225,8 +227,10 @@ class RunCheckpoints:
             try:
                 state, tensors = self._read(kept, slot.run)
                 _check_tensors(tensors, pack, best=state.waiting > 0)
-            except (_DamagedError, OSError, SafetensorError, TypeError, ValueError):
-                remove_folder(kept.folder)
+            except (_DamagedError, OSError, SafetensorError, TypeError, ValueError) as error:
+                away = is_remote(kept.folder) and isinstance(error, OSError)
+                if not away or isinstance(error, FileNotFoundError):
+                    remove_folder(kept.folder)
                 continue
             self.newest = kept.folder
             _put(slot, state, tensors, pack, optimizer)
@@ -236,7 +240,8 @@ class RunCheckpoints:
     def _kept(self) -> list[_Kept]:
         """List what is there, the newest last: a later attempt has begun at what an earlier one had left."""
         try:
-            names = [(path, _NAME.fullmatch(path.name)) for path in self._folder.iterdir()]
+            with reaching(self._folder):
+                names = [(path, _NAME.fullmatch(path.name)) for path in self._folder.iterdir()]
         except OSError:  # nothing was written yet, or it cannot be read
             return []
         found = [_Kept(int(name[1]), int(name[2]), path) for path, name in names if name]
@@ -277,7 +282,8 @@ class RunCheckpoints:
         )
 
     def _read(self, kept: _Kept, run: RunSpec) -> tuple[_State, dict[str, Tensor]]:
-        text = (kept.folder / MANIFEST).read_text(encoding="utf-8")
+        with reaching(kept.folder):
+            text = (kept.folder / MANIFEST).read_bytes().decode()
         manifest = _Manifest.model_validate(dict(json.loads(text)).get("manifest"))
         path, name = kept.folder / TENSORS, _name(manifest.attempt, manifest.state.step)
         if (text, name, manifest.run) != (manifest.text(), kept.folder.name, self._run_id):
@@ -285,7 +291,8 @@ class RunCheckpoints:
         if isinstance(path, Path):
             read, size, digest = partial(load_file, path), path.stat().st_size, _hash_of(path)
         else:
-            data = path.read_bytes()
+            with reaching(path):
+                data = path.read_bytes()
             read, size, digest = partial(load, data), len(data), hashlib.sha256(data).hexdigest()
         wanted = (run.content_hash(), manifest.tensors_bytes, manifest.tensors_sha256)
         if (manifest.content, size, digest) != wanted:
@@ -372,10 +379,11 @@ def _hash_of(path: Path) -> str:
 
 def _put_files(folder: Place, tensors: bytes, file: str, text: str, last: str) -> None:
     """Write tensors behind a URL, and then the text without which they are nothing."""
-    (folder / last).unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / file).write_bytes(tensors)
-    (folder / last).write_text(text, encoding="utf-8")
+    with reaching(folder):
+        (folder / last).unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(tensors)
+        (folder / last).write_text(text, encoding="utf-8")
 
 
 def _make_durable(path: Path) -> None:

@@ -123,14 +123,14 @@ def remedy(sources: DifferenceSources, difference: float, seeds: int, rows: int,
     Returns:
         The least that would do; None where nothing within `MOST_SEEDS` and ten times the rows would.
     """
+    if difference == 0:
+        return None
 
     def seen(more_seeds: int, more_rows: int) -> bool:
         error, freedom = planned_error(sources, seeds + more_seeds, rows + more_rows, methods=methods)
         return detectable_difference(error, freedom, methods=methods) <= abs(difference)
 
     most = max(0, MOST_SEEDS - seeds)
-    if difference == 0:
-        return None
     if seen(most, 0):
         return Remedy(_first(partial(seen, more_rows=0), most), 0)
     doubled = [seeds * 2**times - seeds for times in range(MOST_SEEDS) if seeds * 2**times < MOST_SEEDS]
