@@ -6,8 +6,8 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
+from math import inf
 from pathlib import Path
 
 import psutil
@@ -53,7 +53,7 @@ def kill_the_command(folder: Path, kills: int, seed: int) -> Crashed:
     while True:
         driver = _start(folder, killed, "killed")
         if count < kills:
-            _wait_for_a_moment(driver, chance)
+            _wait_for_a_moment(driver, folder / "told", chance)
             driver.kill()
         code = driver.wait()
         if code == 0:
@@ -74,36 +74,25 @@ def kill_the_command(folder: Path, kills: int, seed: int) -> Crashed:
     return Crashed(count, sum(run.attempt for run in runs), len(runs))
 
 
-def _start(folder: Path, storage: str, out: str) -> subprocess.Popen[str]:
+def _start(folder: Path, storage: str, out: str) -> subprocess.Popen[bytes]:
+    """Start the command; what it says is in the file `told`."""
     command = [sys.executable, "-m", "unipelt_search", "run", "study.yaml", "--out", out]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "UNIPELT_STORAGE": storage}
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
+    with (folder / "told").open("wb") as told:
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=told, start_new_session=True
+        )
 
 
-def _wait_for_a_moment(driver: subprocess.Popen[str], chance: random.Random) -> None:
-    """Wait for the time to kill, or until the driver ends; what it says is read to the end."""
-    trained = threading.Event()
-    wanted = chance.randint(1, 12)
-
-    def read() -> None:
-        told = 0
-        assert driver.stderr is not None
-        with driver.stderr as lines:
-            for line in lines:
-                told += " at step " in line
-                if told >= wanted:
-                    trained.set()
-        trained.set()
-
-    threading.Thread(target=read, daemon=True).start()
+def _wait_for_a_moment(driver: subprocess.Popen[bytes], told: Path, chance: random.Random) -> None:
+    """Wait for the time to kill, or until the driver ends."""
     if chance.random() < 1 / 3:
-        trained.wait(chance.uniform(0.0, _STARTING_SECONDS))
+        until, evaluations = time.monotonic() + chance.uniform(0.0, _STARTING_SECONDS), 1
     else:
-        trained.wait()
-        time.sleep(chance.uniform(0.0, 0.3))
+        until, evaluations = inf, chance.randint(1, 12)
+    while driver.poll() is None and time.monotonic() < until and told.read_text().count(" at step ") < evaluations:
+        time.sleep(0.02)
+    time.sleep(chance.uniform(0.0, 0.3))
 
 
 def _wait_for_orphans(storage: str) -> None:
