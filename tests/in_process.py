@@ -10,7 +10,7 @@ import pytest
 
 from unipelt_search.pelt.backbone import load_backbone
 from unipelt_search.records.results import RunResult
-from unipelt_search.search import executor
+from unipelt_search.search import executor, ray_session
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED
 from unipelt_search.specs.study import MachineSpec
@@ -41,6 +41,6 @@ def train_in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                     driver.on_evaluation(*who, event, checkpoint=str(kept.newest) if kept else None)
         return True
 
-    monkeypatch.setattr(executor, "open_ray", open_ray)
+    monkeypatch.setattr(ray_session, "open_ray", open_ray)
     monkeypatch.setattr(executor, "execute", execute)
     return begun

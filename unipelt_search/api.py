@@ -278,7 +278,8 @@ def _search(
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
     from unipelt_search.search.checkpoint_folders import room_sentence
     from unipelt_search.search.driver import Driver
-    from unipelt_search.search.executor import execute, open_ray
+    from unipelt_search.search.executor import execute
+    from unipelt_search.search.ray_session import open_ray
 
     spec, encoded = ready.spec, ready.encoded
     with open_ray(spec.machine) as capacity:

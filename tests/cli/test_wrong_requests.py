@@ -13,7 +13,7 @@ import torch
 
 import tiny
 from unipelt_search.cli.app import main
-from unipelt_search.search import executor
+from unipelt_search.search import ray_session
 from unipelt_search.search.capacity import Capacity
 
 ROWS = "text,label,stars\n" + "".join(
@@ -106,7 +106,7 @@ def here(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(executor, "_start_local", accepted)
+    monkeypatch.setattr(ray_session, "_start_local", accepted)
     return tmp_path
 
 

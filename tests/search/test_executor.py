@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from pathlib import Path
 from types import SimpleNamespace
 
-import psutil
 import pytest
-import ray
 from ray import cloudpickle
-from ray._private import ray_constants
 from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayTaskError
 from ray.tune.search import Searcher
 
-from unipelt_search.errors import MachineError, RequestError, StorageError
+from unipelt_search.errors import MachineError, StorageError
 from unipelt_search.records.results import EvaluationRow
 from unipelt_search.search import executor
 from unipelt_search.search.assignment import Assignment
@@ -24,7 +20,7 @@ from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED
 from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import run_seeds
-from unipelt_search.specs.study import BackboneSpec, MachineSpec, SpaceSpec
+from unipelt_search.specs.study import BackboneSpec, SpaceSpec
 from unipelt_search.specs.trial import RunSpec
 
 CONFIG = {"run_id": "r1", "attempt": 2}
@@ -168,51 +164,6 @@ def test_ctrl_c_or_sigterm_leaves_at_the_next_step_and_a_second_one_at_once(firs
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-def test_sigterm_is_an_interrupt_before_and_after_the_search_too() -> None:
-    with executor._terminate_as_interrupt(), pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGTERM)
-
-
-def test_silence_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_AIR_NEW_OUTPUT", "1")
-    monkeypatch.delenv("TUNE_DISABLE_SIGINT_HANDLER", raising=False)
-    level = logging.getLogger("ray").level
-    with executor._silence():
-        assert os.environ["RAY_AIR_NEW_OUTPUT"] == "0"
-        assert logging.getLogger("ray").level == logging.CRITICAL
-    assert os.environ["RAY_AIR_NEW_OUTPUT"] == "1"
-    assert "TUNE_DISABLE_SIGINT_HANDLER" not in os.environ
-    assert logging.getLogger("ray").level == level
-
-
-def test_a_run_that_does_not_fit_is_refused_before_ray_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "_start_local", lambda capacity: pytest.fail("Ray was started"))
-    with pytest.raises(RequestError, match="--cpus-per-trial must fit on this machine"):
-        with executor.open_ray(MachineSpec(cpus_per_trial=10_000)):
-            pass
-
-
-@pytest.mark.ray
-@pytest.mark.timeout(300)
-def test_nobody_outside_can_reach_the_ray_of_this_machine() -> None:
-    @ray.remote
-    def address() -> str:
-        return ray.util.get_node_ip_address()
-
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    with executor.open_ray(MachineSpec(concurrency=1)):
-        assert ray.get(address.remote()) == "127.0.0.1"
-        assert os.environ["RAY_AUTH_MODE"] == "token", "others on this machine need the user's token"
-        ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
-        names = {process.name() for process in ours}
-        listening = [connection.laddr.ip for process in ours for connection in process.net_connections("inet")
-                     if connection.status == psutil.CONN_LISTEN]  # fmt: skip
-    assert {"gcs_server", "raylet"} <= names
-    assert len(listening) >= 5
-    assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
-    assert ray_constants.ENABLE_RAY_CLUSTER is before, "a cluster can be joined afterwards"
 
 
 def without_memory(*given: object) -> None:

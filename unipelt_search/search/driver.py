@@ -18,13 +18,13 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 from unipelt_search.errors import NoUsableTrialError, RunLostError, StorageError, StudyChangedError
+from unipelt_search.heartbeat import Heartbeat
 from unipelt_search.places import Place
 from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search.assignment import Assignment, make_assignment
 from unipelt_search.search.checkpoint_folders import remove_finished, remove_run_folder
-from unipelt_search.search.heartbeat import Heartbeat
 from unipelt_search.search.plan import Clock, Decision, Finish, Resume, StartRun, StartTrial, Wait, next_step
 from unipelt_search.search.run_times import RunTimes
 from unipelt_search.search.snapshot import snapshot

@@ -6,91 +6,40 @@ driver, and Tune's own files are thrown away. A study goes on from the database,
 
 from __future__ import annotations
 
-import logging
-import math
-import os
 import signal
-import sys
-import threading
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, TypeVar
 
 import ray
-import torch
 from ray import tune
-from ray._private import ray_constants
 from ray.exceptions import OutOfMemoryError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from unipelt_search.errors import MachineError, UnipeltError
+from unipelt_search.errors import MachineError
 from unipelt_search.records.results import EvaluationRow, RunResult
-from unipelt_search.search.capacity import Capacity, fit_cluster, fit_workers, usable_cores
+from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.driver import FINISHED, Driver
+from unipelt_search.search.ray_session import handled
 from unipelt_search.search.worker import RunWorker, error_of, is_lost_machine, one_line
-from unipelt_search.specs.study import BackboneSpec, MachineSpec
+from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.tasks.encode import EncodedTask
 
 _Answer = TypeVar("_Answer")
-_Handler = Callable[[int, FrameType | None], object]
 _ENDS = (signal.SIGINT, signal.SIGTERM)
-_STARTS = 3
-"""Ray's own start-up times out now and then on a loaded machine."""
 _SITTINGS = 4
 """How often runs are taken up again that were lost for want of memory, each time with half of the workers."""
 _MACHINES = 3
 """How many machines a run may lose; a worker that wants too much memory now and then looks alike."""
-_SILENCE = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
 
 
 class _LeaveTune(BaseException):
     """Leaves `Tuner.fit` between two of its steps; Tune itself catches every `Exception`."""
-
-
-@contextmanager
-def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
-    """Start Ray on this machine, or join a cluster, and leave it again.
-
-    A Ray session that this process has already is used as it is.
-
-    Args:
-        machine: Where the study is to run.
-
-    Yields:
-        How many runs fit at a time, and what each gets.
-
-    Raises:
-        MachineError: A run does not fit, or the cluster cannot be joined.
-        UnipeltError: Ray cannot be started on this machine.
-    """
-    with _silence(), _terminate_as_interrupt():
-        if ray.is_initialized():
-            yield fit_cluster(machine, ray.cluster_resources())
-            return
-        try:
-            if machine.address is None:
-                capacity = fit_workers(machine, cores=usable_cores(), gpus=torch.cuda.device_count())
-                _start_local(capacity)
-            else:
-                _join(machine.address)
-                capacity = fit_cluster(machine, ray.cluster_resources())
-            yield capacity
-        finally:
-            ray.shutdown()
 
 
 def execute(driver: Driver, capacity: Capacity, task: EncodedTask, backbone: BackboneSpec, tune_rows: int) -> bool:
@@ -299,70 +248,6 @@ def _short_name(trial: Trial) -> str:
     return f"run-{trial.trial_id}"
 
 
-def _start_local(capacity: Capacity) -> None:
-    for attempt in range(1, _STARTS + 1):
-        try:
-            with _on_loopback():
-                ray.init(
-                    address="local",
-                    num_cpus=max(usable_cores(), math.ceil(capacity.workers * capacity.cpus)),
-                    num_gpus=torch.cuda.device_count() if capacity.device == "cuda" else 0,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.CRITICAL,
-                )
-            return
-        except Exception as error:  # Ray raises bare exceptions when its processes come up too slowly
-            ray.shutdown()
-            if attempt == _STARTS:
-                raise UnipeltError(
-                    f"Ray must start on this machine; it did not in {_STARTS} attempts: {one_line(error)} "
-                    "Free some memory, or wait until the machine is less busy."
-                ) from error
-
-
-@contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Let Ray listen on the loopback alone, as it does where it knows no clusters; no public setting does that."""
-    before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-def _join(address: str) -> None:
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise MachineError(
-            f"--address must be a Ray cluster that runs; got {address!r}: {one_line(error)} Check the address and "
-            "its token, or leave --address out to use this machine alone."
-        ) from error
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep Ray off the user's terminal."""
-    before = {name: os.environ.get(name) for name in _SILENCE}
-    os.environ.update(_SILENCE)
-    logger = logging.getLogger("ray")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        # Ray tells of dead workers on stdout, whatever it is asked; stdout is for results.
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-            warnings.filterwarnings("ignore", module=r"ray(\.|$)")
-            yield
-    finally:
-        logger.setLevel(level)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 @contextmanager
 def _heed_interrupts(bridge: _Bridge) -> Iterator[None]:
     """Turn the first Ctrl-C or SIGTERM into a quick, orderly end; a second one ends at once."""
@@ -372,27 +257,5 @@ def _heed_interrupts(bridge: _Bridge) -> Iterator[None]:
         for signal_ in _ENDS:
             signal.signal(signal_, signal.default_int_handler)
 
-    with _handled(dict.fromkeys(_ENDS, interrupt)):
+    with handled(dict.fromkeys(_ENDS, interrupt)):
         yield
-
-
-@contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, which schedulers send before they take a machine away, do what Ctrl-C does; Ray would exit."""
-    with _handled({signal.SIGTERM: signal.default_int_handler}):
-        yield
-
-
-@contextmanager
-def _handled(handlers: Mapping[signal.Signals, _Handler]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in handlers}
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous or signal.SIG_DFL)  # None: it was installed by C

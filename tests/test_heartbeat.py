@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 
 from unipelt_search.errors import StorageError
-from unipelt_search.search.heartbeat import Heartbeat
+from unipelt_search.heartbeat import Heartbeat
 
 
 def test_it_beats_until_it_is_stopped_whatever_the_database_answers() -> None:
