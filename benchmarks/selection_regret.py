@@ -5,14 +5,18 @@ python benchmarks/selection_regret.py --data-root DIR     (three tasks, about tw
 For every task a truth study trains every method with eight fresh seeds, each with training rows of its own, and its
 mean test score is what the method is worth. Then a study of its own seed chooses, at about a quarter of the cost of the
 exhaustive search (every method at three learning rates with eight seeds). Regret is the score of the best method minus
-that of the chosen one, in points. All studies are in one database, so an interrupted run goes on where it was.
+that of the chosen one, in points.
+
+All studies are in one database, so an interrupted run goes on where it was. What came out for each task is kept in
+`selection_regret.json` beside this script, and a task that is there is not asked again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +39,14 @@ class Choice:
     """What each way of choosing chose on one task."""
 
     task: str
-    truth: Mapping[str, np.ndarray]
-    """Test scores by method, ``(seeds,)``."""
+    truth: Mapping[str, tuple[float, ...]]
+    """Test scores by method, one per seed."""
     chosen: Mapping[str, tuple[str, ...]]
     """Methods by way of choosing; with several, one of them is taken by chance."""
+    our_seconds: float
+    """Seconds of training of our study."""
+    exhaustive_seconds: float
+    """Seconds of training that the exhaustive search would take."""
 
 
 def regret(choice: Choice, way: str, random: np.random.Generator | None = None) -> float:
@@ -46,15 +54,17 @@ def regret(choice: Choice, way: str, random: np.random.Generator | None = None) 
     means = {}
     for method, scores in choice.truth.items():
         drawn = scores if random is None else random.choice(scores, len(scores))
-        means[method] = float(drawn.mean())
+        means[method] = float(np.mean(drawn))
     # The best is the best of all seeds: the best of drawn ones would be too good in every draw.
-    best = max(choice.truth, key=lambda method: float(choice.truth[method].mean()))
+    best = max(choice.truth, key=lambda method: float(np.mean(choice.truth[method])))
     return 100 * (means[best] - float(np.mean([means[method] for method in choice.chosen[way]])))
 
 
-def truth_of(record: StudyRecord) -> dict[str, np.ndarray]:
+def truth_of(record: StudyRecord) -> dict[str, tuple[float, ...]]:
     """Return every method's test scores over its confirm seeds."""
-    return {s.name: np.array([run.test for run in s.confirmed]) for s in judge(record).confirmed}
+    return {
+        s.name: tuple(float(run.test) for run in s.confirmed if run.test is not None) for s in judge(record).confirmed
+    }
 
 
 def choices(record: StudyRecord) -> dict[str, tuple[str, ...]]:
@@ -86,6 +96,31 @@ def question(
     )
 
 
+def compare(task: str, data_root: Path, model: str, storage: str) -> Choice:
+    """Run both studies of a task, or what is missing of them."""
+    budgets = {
+        "truth": (BudgetSpec(trials=len(METHODS), seeds=TRUTH_SEEDS), 1),
+        "ours": (BudgetSpec(trials=TRIALS, seeds=SEEDS), 2),
+    }
+    truth, our = (
+        run_study(
+            question(f"{kind}-{task}", data_root, task, model, budget, seed, redraw=kind == "truth"), storage=storage
+        ).record
+        for kind, (budget, seed) in budgets.items()
+    )
+    spent, each = (
+        [run.result.costs.train_seconds for trial in record.trials for run in trial.runs if run.result]
+        for record in (our, truth)
+    )
+    exhaustive = float(np.mean(each)) * len(METHODS) * RATES * TRUTH_SEEDS
+    return Choice(task, truth_of(truth), choices(our), sum(spent), exhaustive)
+
+
+def read(path: Path) -> dict[str, Choice]:
+    """Return what is known of every task."""
+    return {one["task"]: Choice(**one) for one in json.loads(path.read_text())} if path.exists() else {}
+
+
 def main() -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -93,29 +128,28 @@ def main() -> None:
     parser.add_argument("--tasks", default="trec,sst2,stsb", help=f"of {', '.join(TASKS)}")
     parser.add_argument("--model", default="minilm")
     parser.add_argument("--storage", default="sqlite:///build/selection_regret.db")
+    parser.add_argument(
+        "--results", type=Path, default=Path(__file__).with_suffix(".json"), help="what is known, of one model"
+    )
     options = parser.parse_args()
-    found, ours, exhaustive = [], 0.0, 0.0
+    known = read(options.results)
     for task in options.tasks.split(","):
-        truth_budget = BudgetSpec(trials=len(METHODS), seeds=TRUTH_SEEDS)
-        truth, our = (
-            run_study(
-                question(
-                    f"{kind}-{task}", options.data_root, task, options.model, budget, seed, redraw=kind == "truth"
-                ),
-                storage=options.storage,
-            ).record
-            for kind, budget, seed in (("truth", truth_budget, 1), ("ours", BudgetSpec(trials=TRIALS, seeds=SEEDS), 2))
-        )
-        choice = Choice(task, truth_of(truth), choices(our))
-        found.append(choice)
-        ours += sum(run.result.costs.train_seconds for trial in our.trials for run in trial.runs if run.result)
-        each = [run.result.costs.train_seconds for trial in truth.trials for run in trial.runs if run.result]
-        exhaustive += float(np.mean(each)) * len(METHODS) * RATES * TRUTH_SEEDS
-        scores = ", ".join(f"{name} {100 * values.mean():.1f}" for name, values in choice.truth.items())
-        print(f"{task}: {scores}")
-    random = np.random.default_rng(0)
-    print(f"\nour studies took {ours / exhaustive:.0%} of the training time of the exhaustive search\n")
+        if task not in known:
+            known[task] = compare(task, options.data_root, options.model, options.storage)
+            options.results.write_text(json.dumps([asdict(choice) for choice in known.values()], indent=1) + "\n")
+    report([known[task] for task in options.tasks.split(",")])
+
+
+def report(found: list[Choice]) -> None:
+    """Print the scores and the table."""
+    for choice in found:
+        scores = ", ".join(f"{name} {100 * np.mean(values):.1f}" for name, values in choice.truth.items())
+        verdict = "; ".join(f"{way}: {names[0]}" for way, names in choice.chosen.items() if len(names) == 1)
+        print(f"{choice.task}: {scores} ({verdict})")
+    share = sum(choice.our_seconds for choice in found) / sum(choice.exhaustive_seconds for choice in found)
+    print(f"\nour studies took {share:.0%} of the training time of the exhaustive search\n")
     print(f"{'chosen by':20}" + "".join(f"{choice.task:>10}" for choice in found) + f"{'mean':>8}  95 % interval")
+    random = np.random.default_rng(0)
     for way in found[0].chosen:
         each = [regret(choice, way) for choice in found]
         drawn = [np.mean([regret(choice, way, random) for choice in found]) for _ in range(DRAWS)]

@@ -25,9 +25,9 @@ def benchmark() -> ModuleType:
 
 
 def test_regret_is_what_the_best_method_has_more_than_the_chosen_ones(benchmark: ModuleType) -> None:
-    truth = {"lora": np.array([0.8, 0.9]), "head": np.array([0.6, 0.7]), "adapter": np.array([0.5, 0.5])}
+    truth = {"lora": (0.8, 0.9), "head": (0.6, 0.7), "adapter": (0.5, 0.5)}
     ways = {"lora": ("lora",), "head": ("head",), "random": ("lora", "head", "adapter")}
-    choice = benchmark.Choice("toy", truth, ways)
+    choice = benchmark.Choice("toy", truth, ways, our_seconds=1.0, exhaustive_seconds=4.0)
     assert [benchmark.regret(choice, way) for way in ways] == pytest.approx([0.0, 20.0, 100 * (0.85 - 2 / 3)])
     drawn = [benchmark.regret(choice, "head", np.random.default_rng(seed)) for seed in range(200)]
     assert np.mean(drawn) == pytest.approx(20.0, abs=1.0)
@@ -41,3 +41,26 @@ def test_every_way_chooses_from_the_study(benchmark: ModuleType) -> None:
     assert chosen["best of one seed"] == ("adapter",)  # 0.88 with the first seed, lora 0.87
     assert set(chosen["random"]) == {"lora", "adapter", "unipelt_apl", "fine_tuning", "bitfit", "head"}
     assert benchmark.truth_of(record)["lora"] == pytest.approx([0.89, 0.90, 0.91])
+
+
+def test_what_came_out_is_read_again_and_printed(
+    benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def compare(task: str, *given: object) -> object:
+        asked.append(task)
+        chosen = {"our verdict": ("head",), "random": ("lora", "head")}
+        return benchmark.Choice(task, {"lora": (0.8, 0.9), "head": (0.8, 0.7)}, chosen, 3.0, 12.0)
+
+    monkeypatch.setattr(benchmark, "compare", compare)
+    for tasks in ("trec", "trec,sst2"):
+        words = ["selection_regret.py", "--data-root", "there", "--tasks", tasks, "--results", str(tmp_path / "r.json")]
+        monkeypatch.setattr(sys, "argv", words)
+        benchmark.main()
+    assert asked == ["trec", "sst2"]
+    told = capsys.readouterr().out
+    assert "sst2: lora 85.0, head 75.0 (our verdict: head)" in told
+    assert "took 25% of the training time" in told
+    assert "our verdict              10.00     10.00   10.00  " in told
+    assert "random                    5.00      5.00    5.00  " in told
