@@ -73,16 +73,17 @@ def test_a_sigterm_to_every_process_of_a_job_leaves_ray_to_the_driver() -> None:
             self.calls += 1
             return self.calls, os.getpid()
 
+    before = psutil.Process().children(recursive=True)
     with ray_session.open_ray(MachineSpec(concurrency=1)):
         counter = Counter.remote()
         _, pid = ray.get(counter.count.remote())
-        started = psutil.Process().children(recursive=True)
+        started = set(psutil.Process().children(recursive=True)) - set(before)
         assert {"gcs_server", "raylet"} <= {process.name() for process in started}
         assert pid in {process.pid for process in started}
         for process in started:
             process.terminate()
         _, alive = psutil.wait_procs(started, timeout=2)
-        assert set(alive) == set(started)
+        assert set(alive) == started
         assert ray.get(counter.count.remote(), timeout=60) == (2, pid)
     _, alive = psutil.wait_procs(started, timeout=10)
     assert not alive
