@@ -178,14 +178,13 @@ def tables() -> dict[str, list[Cell]]:
     two, seven = ACCURACIES[2], ACCURACIES[7]
     spread = list(product((0.5, 1.5, 3.0), (3, 5, 10)))
     return {
-        "1000 rows": [
-            Cell(1000, seeds, (sd,) * len(accuracies), accuracies)
-            for (sd, seeds), accuracies in product(spread, (two, seven))
-        ],
-        "200 rows": [
-            Cell(200, seeds, (sd,) * len(accuracies), accuracies)
-            for (sd, seeds), accuracies in product(spread, (two, seven))
-        ],
+        **{
+            f"{rows} rows": [
+                Cell(rows, seeds, (sd,) * len(accuracies), accuracies)
+                for (sd, seeds), accuracies in product(spread, (two, seven))
+            ]
+            for rows in (200, 1000, 1500)
+        },
         "equal methods": [Cell(1000, seeds, (sd,) * 7, (BEST,) * 7) for sd, seeds in spread],
         "no mean over examples": [
             Cell(rows, seeds, (sd, sd), two, metric)

@@ -36,10 +36,15 @@ def test_a_cheaper_tie_is_recommended() -> None:
     record = made_record(
         made_trial(0, "lora", 0.8, {1: 0.80, 2: 0.84, 3: 0.79}), made_trial(1, "head", 0.8, {1: 0.81, 2: 0.80, 3: 0.80})
     )
-    verdict = verdict_of(record)
+    judgement = judge(record)
+    verdict, low = decide(judgement), judgement.differences["head"].low
     assert (verdict.method, verdict.ties, verdict.cheapest_tie) == ("lora", ("head",), "head")
-    first = verdict.sentence.split(". ")[0]
-    assert "cannot be told apart from head; take the cheapest of these, head with 2,310 stored parameters" in first
+    assert low is not None
+    assert low < 0
+    assert (
+        "cannot be told apart from head; take the cheapest of these, head with 2,310 stored parameters, "
+        f"at most {-low:.3f} worse than the best"
+    ) in verdict.sentence.split(". ")[0]
 
 
 def test_a_clear_winner_ties_with_nobody() -> None:

@@ -161,7 +161,7 @@ def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodSta
             fast = "" if fastest is cheapest else f", or the fastest, {fastest.name}"
             parts = [
                 f"{leads}, but cannot be told apart from {_listed(judgement.ties)}; take the cheapest of these, "
-                f"{_priced(cheapest)}{fast}."
+                f"{_priced(cheapest)}{_possible_loss(judgement, cheapest)}{fast}."
             ]
         else:
             parts = [f"{leads}."]
@@ -179,6 +179,12 @@ def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodSta
     if record.task.folds:
         parts.append("The validation rows in these folds had chosen the hyperparameters.")
     return " ".join(parts)
+
+
+def _possible_loss(judgement: Judgement, tie: MethodStanding) -> str:
+    """Say how far behind the best a tie may be, by the interval of its difference."""
+    bound = judgement.differences[tie.name].low
+    return "" if bound is None or tie is judgement.contestants[0] else f", at most {abs(bound):.3f} worse than the best"
 
 
 def _deciding_rows(judgement: Judgement) -> str:
