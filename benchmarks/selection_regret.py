@@ -102,12 +102,14 @@ def compare(task: str, data_root: Path, model: str, storage: str) -> Choice:
         "truth": (BudgetSpec(trials=len(METHODS), seeds=TRUTH_SEEDS), 1),
         "ours": (BudgetSpec(trials=TRIALS, seeds=SEEDS), 2),
     }
-    truth, our = (
-        run_study(
-            question(f"{kind}-{task}", data_root, task, model, budget, seed, redraw=kind == "truth"), storage=storage
-        ).record
-        for kind, (budget, seed) in budgets.items()
-    )
+    records = []
+    for kind, (budget, seed) in budgets.items():
+        asked = question(f"{kind}-{task}", data_root, task, model, budget, seed, redraw=kind == "truth")
+        study = run_study(asked, storage=storage)
+        if study.interrupted:
+            raise SystemExit(f"{asked.name} was interrupted; the same command goes on.")
+        records.append(study.record)
+    truth, our = records
     spent, each = (
         [run.result.costs.train_seconds for trial in record.trials for run in trial.runs if run.result]
         for record in (our, truth)
