@@ -42,8 +42,8 @@ def test_a_cheaper_tie_is_recommended() -> None:
     assert low is not None
     assert low < 0
     assert (
-        "cannot be told apart from head; take the cheapest of these, head with 2,310 stored parameters, "
-        f"at most {-low:.3f} worse than the best"
+        "cannot be told apart from head; take the cheapest of these, head with 2,310 stored parameters "
+        f"(at most {-low:.3f} worse than the best)"
     ) in verdict.sentence.split(". ")[0]
 
 

@@ -184,7 +184,9 @@ def _sentence(judgement: Judgement, cheapest: MethodStanding, fastest: MethodSta
 def _possible_loss(judgement: Judgement, tie: MethodStanding) -> str:
     """Say how far behind the best a tie may be, by the interval of its difference."""
     bound = judgement.differences[tie.name].low
-    return "" if bound is None or tie is judgement.contestants[0] else f", at most {abs(bound):.3f} worse than the best"
+    if bound is None or tie is judgement.contestants[0]:
+        return ""
+    return f" (at most {abs(bound):.3f} worse than the best)"
 
 
 def _deciding_rows(judgement: Judgement) -> str:
