@@ -19,11 +19,11 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from tiny import SIZES, tiny_backbone, tiny_inputs, tiny_run, tiny_trial  # noqa: E402
+from unipelt_search.backbones.backbone import Backbone  # noqa: E402
+from unipelt_search.backbones.families import Family  # noqa: E402
 from unipelt_search.errors import BackboneError  # noqa: E402
-from unipelt_search.pelt.backbone import Backbone  # noqa: E402
-from unipelt_search.pelt.families import Family  # noqa: E402
+from unipelt_search.methods.catalogue import TRAINED_METHODS  # noqa: E402
 from unipelt_search.pelt.pack import Pack  # noqa: E402
-from unipelt_search.specs.methods import TRAINED_METHODS  # noqa: E402
 
 PAGE = ROOT / "docs" / "backbones.md"
 BEGIN, END = "<!-- matrix: python benchmarks/backbone_matrix.py -->", "<!-- end of matrix -->"

@@ -13,11 +13,13 @@ import time
 import numpy as np
 import torch
 
-from unipelt_search.pelt.backbone import Backbone, load_backbone
+from unipelt_search.backbones.backbone import Backbone, load_backbone
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, TaskSpec
-from unipelt_search.specs.trial import LoraSpec, RunSpec, TrainingSpec, TrialSpec
+from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedSplit, encode_task
 from unipelt_search.tasks.load import load_task
 from unipelt_search.training.batches import evaluation_batches, lengths_of, make_batch, training_batches

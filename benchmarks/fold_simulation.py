@@ -22,7 +22,9 @@ MEANS = np.where(np.arange(DIMENSIONS) < 6, 0.45, 0.0)
 RIDGE = 0.3
 
 
-def trained(x: np.ndarray, y: np.ndarray, luck: float, random: np.random.Generator) -> list[tuple[np.ndarray, float]]:
+def trained(
+    x: np.ndarray, y: np.ndarray, seed_variance: float, random: np.random.Generator
+) -> list[tuple[np.ndarray, float]]:
     """Train both learners on ``x (n, d)``, ``y (n,)`` of -1 and 1; return each one's weights ``(d,)`` and bias."""
     up, down = x[y > 0].mean(axis=0), x[y < 0].mean(axis=0)
     inner = x - np.where(y[:, None] > 0, up, down)
@@ -30,7 +32,7 @@ def trained(x: np.ndarray, y: np.ndarray, luck: float, random: np.random.Generat
     found = []
     for weights in (np.linalg.solve(spread, up - down), up - down):
         noise = random.standard_normal(DIMENSIONS) * np.linalg.norm(weights) / np.sqrt(DIMENSIONS)
-        lucky = weights + luck * noise
+        lucky = weights + seed_variance * noise
         found.append((lucky, -float(lucky @ (up + down)) / 2))
     return found
 
@@ -41,7 +43,9 @@ def true_accuracy(weights: np.ndarray, bias: float) -> float:
     return float(special.ndtr((reach + bias) / scale) + special.ndtr((reach - bias) / scale)) / 2
 
 
-def study(rows: int, folds: int, repeats: int, luck: float, random: np.random.Generator) -> tuple[np.ndarray, ...]:
+def study(
+    rows: int, folds: int, repeats: int, seed_variance: float, random: np.random.Generator
+) -> tuple[np.ndarray, ...]:
     """Run one study: the difference of the scores ``(R, n)``, the folds ``(R, n)``, the true difference of its runs."""
     y = np.where(random.permutation(rows) % 2 > 0, 1, -1)
     x = random.standard_normal((rows, DIMENSIONS)) + y[:, None] * MEANS
@@ -49,7 +53,7 @@ def study(rows: int, folds: int, repeats: int, luck: float, random: np.random.Ge
     scores, truth = np.zeros((2, repeats, rows)), np.zeros(2)
     for repeat, fold in product(range(repeats), range(folds)):
         out = held[repeat] == fold
-        for learner, (weights, bias) in enumerate(trained(x[~out], y[~out], luck, random)):
+        for learner, (weights, bias) in enumerate(trained(x[~out], y[~out], seed_variance, random)):
             scores[learner, repeat, out] = (x[out] @ weights + bias) * y[out] > 0
             truth[learner] += true_accuracy(weights, bias) / (repeats * folds)
     return scores[0] - scores[1], held, truth[0] - truth[1]
@@ -71,16 +75,16 @@ def main() -> None:
     asked = parser.parse_args()
     print("| rows | folds | repeats | luck | nested: coverage | width | corrected t: coverage | width |")
     print("|---|---|---|---|---|---|---|---|")
-    for rows, (folds, repeats), luck in product((60, 150), ((5, 1), (5, 2), (5, 5)), (0.0, 0.8)):
+    for rows, (folds, repeats), seed_variance in product((60, 150), ((5, 1), (5, 2), (5, 5)), (0.0, 0.8)):
         random = np.random.default_rng(asked.seed)
-        found = [study(rows, folds, repeats, luck, random) for _ in range(asked.studies)]
+        found = [study(rows, folds, repeats, seed_variance, random) for _ in range(asked.studies)]
         truth = np.mean([true for _, _, true in found])
         nested = [(e.low, e.high) for e in (folded_estimate(scores, held) for scores, held, _ in found)]
         figures = []
         for bounds in (np.array(nested), np.array([corrected_resampled_t(s, h) for s, h, _ in found])):
             covered = (bounds[:, 0] <= truth) & (truth <= bounds[:, 1])
             figures += [f"{covered.mean():.3f}", f"{100 * (bounds[:, 1] - bounds[:, 0]).mean():.1f}"]
-        print(f"| {rows} | {folds} | {repeats} | {luck:g} | {' | '.join(figures)} |", flush=True)
+        print(f"| {rows} | {folds} | {repeats} | {seed_variance:g} | {' | '.join(figures)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ import time
 
 import torch
 
-from unipelt_search.pelt.backbone import Backbone, load_backbone
+from unipelt_search.backbones.backbone import Backbone, load_backbone
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec
-from unipelt_search.specs.trial import LoraSpec, RunSpec, TrainingSpec, TrialSpec
+from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.training.optimizer import SlotAdamW
 
 ROWS, TOKENS, STEPS = 16, 24, 10

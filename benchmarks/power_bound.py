@@ -63,22 +63,24 @@ def best_power(examples: float, residual: float, sd: float, seeds: int, coverage
     Raises:
         RuntimeError: The program has not been solved.
     """
-    freedom = 2 * (seeds - 1)
+    degrees_of_freedom = 2 * (seeds - 1)
     lucks = np.concatenate([[0.0], np.geomspace(0.01, 400 * (examples + residual), LUCKS - 1)])
     highest = lucks[-1] + residual
     edges = np.concatenate([[0.0], np.geomspace(residual / 50, 5 * highest, SPREADS - 1), [np.inf]])
     halves = np.sqrt(examples + 2 * residual / seeds) * np.geomspace(1, 60 * np.sqrt(highest / residual), HALVES)
 
-    def chances(luck: float) -> np.ndarray:
-        return np.diff(stats.chi2.cdf(edges * freedom / (luck + residual), freedom))
+    def chances(seed_variance: float) -> np.ndarray:
+        return np.diff(stats.chi2.cdf(edges * degrees_of_freedom / (seed_variance + residual), degrees_of_freedom))
 
-    def beyond(luck: float, shift: float) -> np.ndarray:
-        error = np.sqrt(examples + 2 * (luck + residual) / seeds)
+    def beyond(seed_variance: float, shift: float) -> np.ndarray:
+        error = np.sqrt(examples + 2 * (seed_variance + residual) / seeds)
         tails: np.ndarray = stats.norm.sf((halves - shift) / error) + stats.norm.cdf((-halves - shift) / error)
         return tails
 
     seen = np.outer(chances(sd**2), beyond(sd**2, 100 * SMALLEST)).ravel()
-    missed = np.array([np.outer(chances(luck), beyond(luck, 0)).ravel() for luck in [*lucks, sd**2]])
+    missed = np.array(
+        [np.outer(chances(seed_variance), beyond(seed_variance, 0)).ravel() for seed_variance in [*lucks, sd**2]]
+    )
     # Every bin of the spread takes one half width, or several by lot.
     one_each = np.kron(np.eye(SPREADS), np.ones(HALVES))
     solved = linprog(-seen, missed, np.full(len(missed), 1 - coverage), one_each, np.ones(SPREADS), method="highs")

@@ -23,8 +23,8 @@ import numpy as np
 
 from unipelt_search import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec, run_study
 from unipelt_search.records.history import StudyRecord
-from unipelt_search.verdict.decide import decide
-from unipelt_search.verdict.judge import judge
+from unipelt_search.verdict.ranking import rank_methods
+from unipelt_search.verdict.recommend import recommend
 
 METHODS = ("head", "bitfit", "lora", "adapter", "prefix", "unipelt_apl", "fine_tuning")
 PAIR, SINGLE = ("sentence1", "sentence2"), ("sentence",)
@@ -63,15 +63,16 @@ def regret(choice: Choice, way: str, random: np.random.Generator | None = None) 
 def truth_of(record: StudyRecord) -> dict[str, tuple[float, ...]]:
     """Return every method's test scores over its confirm seeds."""
     return {
-        s.name: tuple(float(run.test) for run in s.confirmed if run.test is not None) for s in judge(record).confirmed
+        s.name: tuple(float(run.test) for run in s.confirmed if run.test is not None)
+        for s in rank_methods(record).confirmed
     }
 
 
 def choices(record: StudyRecord) -> dict[str, tuple[str, ...]]:
     """Return what each way chooses, given our study."""
-    judgement = judge(record)
-    verdict = decide(judgement)
-    first = {s.name: s.confirmed[0].select for s in judgement.confirmed}
+    ranking = rank_methods(record)
+    verdict = recommend(ranking)
+    first = {s.name: s.confirmed[0].select for s in ranking.confirmed}
     return {
         "our verdict": (str(verdict.name),),
         "our cheapest tie": (str(verdict.cheapest_tie),),
@@ -82,7 +83,7 @@ def choices(record: StudyRecord) -> dict[str, tuple[str, ...]]:
     }
 
 
-def question(
+def identity(
     name: str, data_root: Path, task: str, model: str, budget: BudgetSpec, seed: int, *, redraw: bool
 ) -> StudySpec:
     """Ask about one task with 100 training rows."""
@@ -104,18 +105,18 @@ def compare(task: str, data_root: Path, model: str, storage: str) -> Choice:
     }
     records = []
     for kind, (budget, seed) in budgets.items():
-        asked = question(f"{kind}-{task}", data_root, task, model, budget, seed, redraw=kind == "truth")
+        asked = identity(f"{kind}-{task}", data_root, task, model, budget, seed, redraw=kind == "truth")
         study = run_study(asked, storage=storage)
         if study.interrupted:
             raise SystemExit(f"{asked.name} was interrupted; the same command goes on.")
         records.append(study.record)
     truth, our = records
-    spent, each = (
+    cost_so_far, each = (
         [run.result.costs.train_seconds for trial in record.trials for run in trial.runs if run.result]
         for record in (our, truth)
     )
     exhaustive = float(np.mean(each)) * len(METHODS) * RATES * TRUTH_SEEDS
-    return Choice(task, truth_of(truth), choices(our), sum(spent), exhaustive)
+    return Choice(task, truth_of(truth), choices(our), sum(cost_so_far), exhaustive)
 
 
 def read(path: Path) -> dict[str, Choice]:

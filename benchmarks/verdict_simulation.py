@@ -25,7 +25,7 @@ import numpy as np
 from scipy import special, stats
 
 from unipelt_search.verdict.comparisons import compare_with_best, familywise_critical
-from unipelt_search.verdict.crossed import difference_estimate, method_scores, pool_luck
+from unipelt_search.verdict.crossed import difference_estimate, method_scores, pool_seed_variance
 from unipelt_search.verdict.pseudo_values import pseudo_values
 
 # Variances on the probit scale, where what is drawn anew for every run and row has variance 1. With these two runs of a
@@ -61,10 +61,12 @@ def draw_runs(cell: Cell, studies: int, random: np.random.Generator) -> Iterator
     scale = np.sqrt(1 + SHARED_DIFFICULTY + OWN_DIFFICULTY)
     for start in range(0, studies, BATCH):
         count = min(BATCH, studies - start)
-        luck = np.sqrt(cell.shared_luck) * random.standard_normal((count, 1, cell.seeds, 1))
-        luck = luck + np.sqrt(1 - cell.shared_luck) * random.standard_normal((count, methods, cell.seeds, 1))
+        seed_variance = np.sqrt(cell.shared_luck) * random.standard_normal((count, 1, cell.seeds, 1))
+        seed_variance = seed_variance + np.sqrt(1 - cell.shared_luck) * random.standard_normal(
+            (count, methods, cell.seeds, 1)
+        )
         accuracies, sds = (np.array(part)[:, None, None] for part in (cell.accuracies, cell.seed_sds))
-        accuracy = np.clip(accuracies + sds / 100 * luck, 0.001, 0.999)
+        accuracy = np.clip(accuracies + sds / 100 * seed_variance, 0.001, 0.999)
         shared = random.standard_normal((count, 1, 1, cell.rows), dtype=np.float32)
         own = random.standard_normal((count, methods, 1, cell.rows), dtype=np.float32)
         latent = random.standard_normal((count, methods, cell.seeds, cell.rows), dtype=np.float32)
@@ -122,10 +124,10 @@ def simulate(cell: Cell, studies: int, seed: int) -> dict[str, float]:
     holds, kept = np.zeros(studies), np.zeros(studies)
     for study, right in enumerate(draw_runs(cell, studies, random)):
         scores = scored(cell, right, random)
-        pooled = pool_luck([method_scores(runs) for runs in scores])
+        pooled = pool_seed_variance([method_scores(runs) for runs in scores])
         for other in range(1, methods):
             estimate = difference_estimate(pooled[0], pooled[other])
-            found[study, :, other - 1] = estimate.mean, estimate.error, estimate.freedom
+            found[study, :, other - 1] = estimate.mean, estimate.error, estimate.degrees_of_freedom
         ranking = compare_with_best({str(method): runs for method, runs in enumerate(scores)})
         alone[study] = [e.low <= truth[int(method)] <= e.high for method, e in ranking.means.items()]
         best = truth[int(ranking.best)]
@@ -155,9 +157,9 @@ def pairwise_shares(found: np.ndarray, gaps: np.ndarray, methods: int, shown: in
         Coverage over these pairs; of the shown pair the power of the interval, the exact test and the oracle, and the
         power of the familywise interval and its oracle.
     """
-    difference, error, freedom = found[:, 0], found[:, 1], found[:, 2]
-    half = stats.t.ppf(0.975, freedom) * error
-    wide = error[:, shown] * [familywise_critical(methods, value) for value in freedom[:, shown]]
+    difference, error, degrees_of_freedom = found[:, 0], found[:, 1], found[:, 2]
+    half = stats.t.ppf(0.975, degrees_of_freedom) * error
+    wide = error[:, shown] * [familywise_critical(methods, value) for value in degrees_of_freedom[:, shown]]
     size, known = abs(difference[:, shown]), difference[:, shown].std()
     # Two methods without any disagreement differ by 0 with no doubt: a pull of 0.
     pull, miss = (abs(part) / np.where(error > 0, error, 1) for part in (difference, difference - gaps))

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 import tiny
-from unipelt_search.pelt.backbone import load_backbone
+from unipelt_search.backbones.backbone import load_backbone
+from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.history import RunRecord, RunState, StudyRecord, StudyState, TrialRecord, TrialState
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, StudySpec, TaskSpec
-from unipelt_search.specs.trial import PrefixSpec, RunSpec
+from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import encode_task, encode_texts, pad_token_id
 from unipelt_search.tasks.load import load_task
 from unipelt_search.training.batches import make_batch

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from unipelt_search.pelt.backbone import load_backbone
+from unipelt_search.backbones.backbone import load_backbone
+from unipelt_search.execution import ray_executor, ray_session
+from unipelt_search.execution.driver import FINISHED
 from unipelt_search.records.results import RunResult
-from unipelt_search.search import executor, ray_session
 from unipelt_search.search.capacity import Capacity
-from unipelt_search.search.driver import FINISHED
 from unipelt_search.specs.study import MachineSpec
 from unipelt_search.training.checkpoint import RunCheckpoints
 from unipelt_search.training.train import train_events
@@ -42,5 +42,5 @@ def train_in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return True
 
     monkeypatch.setattr(ray_session, "open_ray", open_ray)
-    monkeypatch.setattr(executor, "execute", execute)
+    monkeypatch.setattr(ray_executor, "execute", execute)
     return begun

@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.records.history import (
     RunRecord,
     RunState,
@@ -19,9 +20,16 @@ from unipelt_search.records.history import (
     TrialRecord,
     TrialState,
 )
-from unipelt_search.records.results import AblationRow, Answers, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
+from unipelt_search.records.results import (
+    AblationRow,
+    Costs,
+    EvaluationRow,
+    GateRow,
+    OutcomeRow,
+    Predictions,
+    RunResult,
+)
 from unipelt_search.search.space import published
-from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import BackboneSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import TrialSpec
@@ -79,17 +87,17 @@ def outcomes_of(labels: Sequence[str], value: float) -> tuple[OutcomeRow, ...]:
             n = 10 + 20 * (number % 3 == 0)
             share = max(value, 0.0) * (1 - 0.3 * number / len(labels))
             wrong = n - round(share * n)
-            answers = {number: n - wrong, (number + 1) % len(labels): wrong - wrong // 3}
-            answers[(number + 2) % len(labels)] = answers.get((number + 2) % len(labels), 0) + wrong // 3
+            predictions = {number: n - wrong, (number + 1) % len(labels): wrong - wrong // 3}
+            predictions[(number + 2) % len(labels)] = predictions.get((number + 2) % len(labels), 0) + wrong // 3
             rows += [
                 OutcomeRow(split=split, label=label, predicted=labels[answer], n=count)
-                for answer, count in sorted(answers.items())
+                for answer, count in sorted(predictions.items())
                 if count
             ]
     return tuple(rows)
 
 
-def answers_of(labels: Sequence[str], value: float, salt: str) -> tuple[Answers, ...]:
+def answers_of(labels: Sequence[str], value: float, salt: str) -> tuple[Predictions, ...]:
     """As many right answers as the score says, mostly to the same rows; numbers where there are no labels."""
     random = np.random.default_rng(crc32(f"{salt}{value}".encode()))
     made = []
@@ -99,12 +107,12 @@ def answers_of(labels: Sequence[str], value: float, salt: str) -> tuple[Answers,
             true = np.random.default_rng(rows).normal(size=rows)
             wrong = random.normal(size=rows)
             wrong *= np.sqrt((1 - score) * np.square(true - true.mean()).sum() / np.square(wrong).sum())
-            made.append(Answers(split=split, labels=tuple(true.tolist()), predicted=tuple((true + wrong).tolist())))
+            made.append(Predictions(split=split, labels=tuple(true.tolist()), predicted=tuple((true + wrong).tolist())))
             continue
         classes = np.arange(rows) % len(labels)
         right = difficulty.argsort().argsort() < round(score * rows)
         predicted = np.where(right, classes, (classes + 1) % len(labels))
-        made.append(Answers(split=split, labels=tuple(classes.tolist()), predicted=tuple(predicted.tolist())))
+        made.append(Predictions(split=split, labels=tuple(classes.tolist()), predicted=tuple(predicted.tolist())))
     return tuple(made)
 
 
@@ -131,7 +139,7 @@ def made_result(
         gates=gates_of(6, labels, value / 100) if METHODS[method].gated else (),
         ablation=ablation if first else (),
         outcomes=outcomes_of(labels, value) if confirm else (),
-        answers=answers_of(labels, value, method) if confirm else (),
+        predictions=answers_of(labels, value, method) if confirm else (),
         costs=Costs(
             trained_parameters=STORED.get(method, 22_000_000),
             stored_parameters=STORED.get(method, 22_000_000),
@@ -226,7 +234,7 @@ def without_answers(record: StudyRecord) -> StudyRecord:
     trials = []
     for trial in record.trials:
         runs = [
-            run.model_copy(update={"result": run.result.model_copy(update={"answers": ()})}) if run.result else run
+            run.model_copy(update={"result": run.result.model_copy(update={"predictions": ()})}) if run.result else run
             for run in trial.runs
         ]
         trials.append(trial.model_copy(update={"runs": tuple(runs)}))
@@ -239,15 +247,15 @@ def folded(record: StudyRecord, folds: int = 5) -> StudyRecord:
     def runs_of(run: RunRecord) -> list[RunRecord]:
         if run.result is None or run.phase != "confirm":
             return [run]
-        select, test = run.result.answers
+        select, test = run.result.predictions
         fold_of = np.random.default_rng(run.seed_index).permutation(len(select.labels)) % folds
         made = []
         for fold in range(folds):
             rows = tuple(np.flatnonzero(fold_of == fold).tolist())
             labels, predicted = (tuple(part[n] for n in rows) for part in (select.labels, select.predicted))
-            own = Answers(split="select", labels=labels, predicted=predicted, rows=rows)
+            own = Predictions(split="select", labels=labels, predicted=predicted, rows=rows)
             right = fmean(a == b for a, b in zip(labels, predicted, strict=True))
-            changes: dict[str, Any] = {"select": scores(right), "answers": (own, test)}
+            changes: dict[str, Any] = {"select": scores(right), "predictions": (own, test)}
             if fold:
                 changes["ablation"] = ()
             made.append(

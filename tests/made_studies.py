@@ -7,7 +7,7 @@ from functools import cache
 from made_record import folded, made_record, made_trial, whole_record, with_labels
 
 from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
-from unipelt_search.records.results import Answers, OutcomeRow
+from unipelt_search.records.results import OutcomeRow, Predictions
 
 SIX = ("abbreviation", "description", "entity", "human", "location", "numeric")
 ODD = (
@@ -46,9 +46,9 @@ def multi_label() -> StudyRecord:
         missed, alarm = row.model_copy(update={"predicted": None}), row.model_copy(update={"label": None})
         return missed, alarm
 
-    def sets(answers: Answers) -> Answers:
-        labels, predicted = (tuple((label,) for label in row) for row in (answers.labels, answers.predicted))
-        return answers.model_copy(update={"labels": labels, "predicted": predicted})
+    def sets(predictions: Predictions) -> Predictions:
+        labels, predicted = (tuple((label,) for label in row) for row in (predictions.labels, predictions.predicted))
+        return predictions.model_copy(update={"labels": labels, "predicted": predicted})
 
     trials = []
     for trial in record.trials:
@@ -57,7 +57,7 @@ def multi_label() -> StudyRecord:
             assert run.result is not None
             changes = {
                 "outcomes": tuple(new for row in run.result.outcomes for new in answered(row)),
-                "answers": tuple(sets(answers) for answers in run.result.answers),
+                "predictions": tuple(sets(predictions) for predictions in run.result.predictions),
             }
             runs.append(run.model_copy(update={"result": run.result.model_copy(update=changes)}))
         trials.append(trial.model_copy(update={"runs": tuple(runs)}))

@@ -19,15 +19,15 @@ from in_process import train_in_process
 
 import tiny
 from unipelt_search import api
+from unipelt_search.backbones.backbone import load_backbone
 from unipelt_search.errors import BackboneError, NoUsableTrialError, RequestError, StudyExistsError, StudyNotFoundError
-from unipelt_search.pelt.backbone import load_backbone
+from unipelt_search.execution import ray_executor as executor
+from unipelt_search.execution.driver import FINISHED
+from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import RunResult
 from unipelt_search.reporting.markdown import render_markdown
-from unipelt_search.search import executor
-from unipelt_search.search.driver import FINISHED
-from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import RunSpec
@@ -169,7 +169,7 @@ def test_a_study_runs_and_reports(ask, url: str, here: list[str], tmp_path: Path
     assert api.list_studies(storage=url) == []
 
 
-def answers(study: api.Study) -> list[object]:
+def predictions(study: api.Study) -> list[object]:
     """Everything that a study found, without names, times and memory."""
     found: list[object] = []
     for trial in study.record.trials:
@@ -187,9 +187,9 @@ def test_the_same_seed_gives_the_same_study_under_another_name(ask, url: str, he
     first = api.run_study(spec, storage=url)
     second = api.run_study(spec.model_copy(update={"name": "again"}), storage=url)
     other = api.run_study(spec.model_copy(update={"name": "other", "seed": 1}), storage=url)
-    assert answers(first) == answers(second)
+    assert predictions(first) == predictions(second)
     assert first.report.leaderboard[0].validation == second.report.leaderboard[0].validation
-    assert answers(first) != answers(other)
+    assert predictions(first) != predictions(other)
 
 
 def test_a_complete_study_returns_at_once_and_a_larger_budget_goes_on(ask, url: str, here: list[str]) -> None:
@@ -244,7 +244,7 @@ def test_a_run_broken_off_goes_on_from_its_last_evaluation(ask, url: str, here: 
     shown: list[StudyProgress] = []
     study = api.run_study(ask(), storage=url, out=tmp_path / "elsewhere", watch=shown.append)
     assert sum(evaluated(progress, "trial 1 lora (screen)") for progress in shown) == 1, "of two evaluations"
-    assert answers(study) == answers(undisturbed)
+    assert predictions(study) == predictions(undisturbed)
     assert not kept.parent.exists()
 
 
@@ -449,7 +449,7 @@ def test_little_data_is_decided_by_folds(ask, url: str, here: list[str], folder:
         held_out = []
         for run, fold in zip(confirmed, task.folds, strict=True):
             assert run.result is not None
-            select, test = run.result.answers
+            select, test = run.result.predictions
             assert select.rows == fold.rows.select
             assert select.labels == tuple(task.select.labels[row] for row in fold.rows.select)
             assert (test.labels, test.rows) == (task.test.labels, None)
@@ -459,7 +459,7 @@ def test_little_data_is_decided_by_folds(ask, url: str, here: list[str], folder:
     assert (report.verdict.decided_on, report.task.folds) == ("folds", 5)
     assert "on 5 folds of train and validation: accuracy" in report.verdict.sentence
     assert any("had chosen the hyperparameters" in notice for notice in report.notices)
-    answered = study.answers.query("trial == 0 and split == 'select'")
+    answered = study.predictions.query("trial == 0 and split == 'select'")
     shown = next(row.validation for row in report.leaderboard if row.trial == 0)
     assert shown.mean == pytest.approx((answered["label"] == answered["predicted"]).mean())
     assert {row.runs for row in report.gates if row.split == "select" and row.label is None} == {5}

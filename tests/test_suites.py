@@ -13,7 +13,7 @@ from in_process import train_in_process
 
 from unipelt_search import api, suites
 from unipelt_search.errors import NoUsableTrialError, RequestError, StudyNotFoundError
-from unipelt_search.search import executor
+from unipelt_search.execution import ray_executor as executor
 from unipelt_search.specs.study import BudgetSpec
 from unipelt_search.specs.suite import SuiteSpec
 
@@ -73,18 +73,18 @@ def test_a_suite_runs_study_by_study_and_goes_on_where_it_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(executor, "execute", stop)
-        assert not suites.run_suite(studies, storage=url, tell=told.append)
+        assert not suites.run_suite(studies, storage=url, notify=told.append)
     assert told == ["[1 of 2] s-one-12 runs."]
 
     told.clear()
-    assert suites.run_suite(studies[:1], storage=url, tell=told.append, out=tmp_path / "out")
+    assert suites.run_suite(studies[:1], storage=url, notify=told.append, out=tmp_path / "out")
     assert told[0] == "[1 of 1] s-one-12 runs."
     assert told[1].startswith("[1 of 1] s-one-12 is complete. ")
     assert (tmp_path / "out" / "s-one-12" / "report.html").is_file()
     assert len(begun) == 3
 
     told.clear()
-    assert suites.run_suite(studies, storage=url, tell=told.append)
+    assert suites.run_suite(studies, storage=url, notify=told.append)
     assert told[0] == "[1 of 2] s-one-12 is complete already."
     assert [line.split(" is ")[0] for line in told[1:]] == ["[2 of 2] s-two-12 runs.", "[2 of 2] s-two-12"]
     assert len(begun) == 2 * 3
@@ -117,7 +117,7 @@ def test_a_study_without_a_usable_trial_does_not_end_the_others(
 
     monkeypatch.setattr(suites, "run_study", fail)
     with pytest.raises(NoUsableTrialError, match="none have: s-one-12, s-two-12"):
-        suites.run_suite(suite.studies(), storage=url, tell=told.append)
+        suites.run_suite(suite.studies(), storage=url, notify=told.append)
     assert asked == ["s-one-12", "s-two-12"]
     assert told[1] == "[1 of 2] s-one-12 failed. None succeeded."
 

@@ -14,19 +14,15 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from unipelt_search.pelt.attention import attention_of, register_attention
-from unipelt_search.pelt.backbone import Backbone, make_backbone
+from unipelt_search.backbones.attention_interface import attention_of, register_attention
+from unipelt_search.backbones.backbone import Backbone, make_backbone
+from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.gate_settings import GateSpec
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.seeds import run_seeds
-from unipelt_search.specs.trial import (
-    AdapterSpec,
-    GateSpec,
-    LoraSpec,
-    ParallelAdapterSpec,
-    PrefixSpec,
-    RunSpec,
-    TrainingSpec,
-    TrialSpec,
-)
+from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import METRICS
 from unipelt_search.tasks.target import PlainKind, make_target
@@ -184,7 +180,7 @@ def tiny_task(
     drawn = {name: split(train if name == "train" else other) for name in ("train", "tune", "select", "test")}
     target = make_target(kind, () if kind == "regression" else names, drawn["train"][1], balanced=balanced)
     splits = {
-        name: EncodedSplit(input_ids=rows, token_type_ids=None, labels=target.array(target.numbers(labels)))
+        name: EncodedSplit(input_ids=rows, token_type_ids=None, labels=target.to_array(target.encode(labels)))
         for name, (rows, labels) in drawn.items()
     }
     return EncodedTask(target=target, metric=METRICS[kind][0], pad_token_id=0, truncated_share=0.0, **splits)

@@ -24,14 +24,14 @@ from unipelt_search.reporting.assemble import render_json
 from unipelt_search.reporting.opened_study import Study
 from unipelt_search.reporting.page import render_html
 from unipelt_search.settings import storage_url
-from unipelt_search.specs.question import shrunk_budget, spec_differences
 from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.study_identity import shrunk_budget, spec_differences
 from unipelt_search.storage.store import StudyStore
-from unipelt_search.verdict.choose import choose_run
+from unipelt_search.verdict.select_run import select_run
 
 if TYPE_CHECKING:
     from unipelt_search.exporting.loaded_model import LoadedModel
-    from unipelt_search.places import Place
+    from unipelt_search.remote_paths import StoragePath
     from unipelt_search.search.preparation import Prepared
     from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.task import Task
@@ -79,13 +79,13 @@ def delete_study(name: str, *, storage: str | None = None) -> None:
     Raises:
         StudyNotFoundError: There is none of that name.
     """
-    from unipelt_search.places import to_place
-    from unipelt_search.search.checkpoint_folders import remove_run_folder
+    from unipelt_search.execution.checkpoint_folders import remove_run_folder
+    from unipelt_search.remote_paths import to_storage_path
 
     store = StudyStore.open(storage_url(storage), create=False)
     study_id = store.find(name)
     checkpoints = store.leases.checkpoints(study_id) if study_id else ()
-    folders = [to_place(checkpoint).parent for checkpoint in checkpoints]
+    folders = [to_storage_path(checkpoint).parent for checkpoint in checkpoints]
     store.delete_study(name)
     for folder in folders:
         remove_run_folder(folder)
@@ -121,8 +121,8 @@ def run_study(
         StudyExistsError: A study of that name asks something else.
         NoUsableTrialError: Every trial failed.
     """
-    from unipelt_search.places import check_writable
-    from unipelt_search.search.checkpoint_folders import remove_finished
+    from unipelt_search.execution.checkpoint_folders import remove_finished
+    from unipelt_search.remote_paths import check_writable
     from unipelt_search.search.plan import check_budget
     from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
@@ -135,7 +135,7 @@ def run_study(
     found = existing_study(url, spec.name)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
-        spec = _check_same_question(found, spec, task)
+        spec = _check_same_identity(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
             remove_finished(_checkpoints(spec, out), found)
             return _deliver(url, spec.name, out, interrupted=False)
@@ -183,8 +183,8 @@ def export_model(
         SavedModelError: The weights are gone, a place is not free, or a form cannot hold the model; nothing is written.
     """
     study = open_study(name, storage=storage)
-    run = choose_run(study.record, trial=trial, cheapest=cheapest)
-    from unipelt_search.exporting.export import PeftForm, Places, export_run
+    run = select_run(study.record, trial=trial, cheapest=cheapest)
+    from unipelt_search.exporting.export import OutputFolders, PeftForm, export_run
 
     form = None
     if peft is not None:
@@ -199,8 +199,8 @@ def export_model(
         form = PeftForm(check_peft, write_peft)
     row = next((row for row in study.report.leaderboard if row.trial == run.trial), None)
     gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select" and not row.label]
-    merged, peft = (None if place is None else Path(place) for place in (merged, peft))
-    places = Places(Path(to), merged=merged, peft=peft, force=force)
+    merged, peft = (None if folder is None else Path(folder) for folder in (merged, peft))
+    places = OutputFolders(Path(to), merged=merged, peft=peft, force=force)
     export_run(study.record, run, places, row=row, gates=gates, peft=form)
     return places.to
 
@@ -250,17 +250,17 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     found = existing_study(storage_url(storage), spec.name)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
-        spec = _check_same_question(found, spec, task)
+        spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task)
     return ready.fast_enough(backbone).plan(backbone)
 
 
-def _checkpoints(spec: StudySpec, out: Path | None) -> Place | None:
+def _checkpoints(spec: StudySpec, out: Path | None) -> StoragePath | None:
     """Return where a study's runs keep their states."""
-    from unipelt_search.places import to_place
+    from unipelt_search.remote_paths import to_storage_path
 
     if spec.machine.checkpoints is not None:
-        return to_place(spec.machine.checkpoints) / spec.name
+        return to_storage_path(spec.machine.checkpoints) / spec.name
     return None if out is None else out / "checkpoints"
 
 
@@ -268,7 +268,7 @@ def _search(
     ready: Prepared,
     url: str,
     found: StudyRecord | None,
-    checkpoints: Place | None,
+    checkpoints: StoragePath | None,
     kept_bytes: int,
     *,
     command: str,
@@ -276,10 +276,10 @@ def _search(
     began: float,
 ) -> bool:
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
-    from unipelt_search.search.checkpoint_folders import room_sentence
-    from unipelt_search.search.driver import Driver
-    from unipelt_search.search.executor import execute
-    from unipelt_search.search.ray_session import open_ray
+    from unipelt_search.execution.checkpoint_folders import disk_space_message
+    from unipelt_search.execution.driver import Driver
+    from unipelt_search.execution.ray_executor import execute
+    from unipelt_search.execution.ray_session import open_ray
 
     spec, encoded = ready.spec, ready.encoded
     with open_ray(spec.machine) as capacity:
@@ -302,9 +302,9 @@ def _search(
         with driver:
             if found is None:
                 for notice in dict.fromkeys((*driver.record.task.notices, *driver.record.notices)):
-                    driver.tell(f"Note: {notice}")
+                    driver.notify(f"Note: {notice}")
             if checkpoints is not None:
-                driver.tell(room_sentence(checkpoints, kept_bytes * capacity.workers))
+                driver.notify(disk_space_message(checkpoints, kept_bytes * capacity.workers))
             try:
                 finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
             except KeyboardInterrupt:
@@ -357,7 +357,7 @@ def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
     return spec.budget.seeds if found is None or found.task.folds or spec.task.redraw else 0
 
 
-def _check_same_question(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
+def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
     """Check that a study may go on as asked; returns what is asked, with the steps that the study chose for itself."""
     if spec.space.steps is None:
         spec = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": found.spec.space.steps})})

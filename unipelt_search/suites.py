@@ -10,8 +10,8 @@ from unipelt_search.errors import NoUsableTrialError
 from unipelt_search.records.history import StudyState
 from unipelt_search.reporting.suite_tables import render_suite
 from unipelt_search.settings import storage_url
-from unipelt_search.specs.question import spec_differences
 from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.study_identity import spec_differences
 from unipelt_search.specs.suite import SuiteSpec
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.verdict.suite_scores import suite_scores
@@ -24,7 +24,7 @@ def run_suite(
     out: Path | None = None,
     command: str = "",
     watch: Watch | None = None,
-    tell: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> bool:
     """Run studies one after another; complete ones are skipped, stopped ones go on.
 
@@ -34,7 +34,7 @@ def run_suite(
         out: Folder with a folder for each study, as for `run_study`; None writes neither reports nor checkpoints.
         command: The command line that asked, for the reports.
         watch: Is shown how far a study is whenever something happens.
-        tell: Is told a sentence when a study begins and when it ends.
+        notify: Is told a sentence when a study begins and when it ends.
 
     Returns:
         Whether all were reached; False where Ctrl-C ended one.
@@ -46,9 +46,9 @@ def run_suite(
     failed = []
     for number, spec in enumerate(studies, start=1):
 
-        def say(sentence: str, place: str = f"[{number} of {len(studies)}] {spec.name}") -> None:
-            if tell is not None:
-                tell(f"{place} {sentence}")
+        def say(sentence: str, prefix: str = f"[{number} of {len(studies)}] {spec.name}") -> None:
+            if notify is not None:
+                notify(f"{prefix} {sentence}")
 
         if is_complete(spec, storage=storage):
             say("is complete already.")

@@ -12,12 +12,12 @@ import typer
 from pydantic import BaseModel
 
 from unipelt_search.cli.app import app
+from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.search_space import HYPERPARAMETERS, LEARNING_RATES
 from unipelt_search.records.report import StudyReport
 from unipelt_search.reporting.suite_tables import replace_results
 from unipelt_search.search.plan import check_budget
-from unipelt_search.specs.hyperparameters import HYPERPARAMETERS, LEARNING_RATES
 from unipelt_search.specs.load_study import load_study
-from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.suite import PublishedScores, SourceSpec, SuiteSpec, SuiteTask, load_suite
 
@@ -92,9 +92,7 @@ def test_every_method_is_documented(method: str) -> None:
 def test_the_documented_space_is_the_searched_one() -> None:
     """`HYPERPARAMETERS` names every field of a configuration, and the search draws from it."""
     rows = [line for line in sections("docs/methods.md")["Hyperparameters"].splitlines() if re.match(r"\| `", line)]
-    space = [
-        f"| `{h.name}` | {h.published_words} | {h.searched_words} | {h.condition_words} |" for h in HYPERPARAMETERS
-    ]
+    space = [f"| `{h.name}` | {h.published_text} | {h.searched_text} | {h.condition_text} |" for h in HYPERPARAMETERS]
     rates = [f"| `{method}` | {', '.join(f'{rate:g}' for rate in given)} |" for method, given in LEARNING_RATES.items()]
     assert rows == [*space, *rates]
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from unipelt_search.cli.demo_study import DEMO
+from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.specs.load_study import load_study
-from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.tasks.demo_corpus import DEMO_SPEC
 
 STUDY_FILE = Path(__file__).parents[2] / "studies" / "demo" / "study.yaml"

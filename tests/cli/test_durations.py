@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.cli.durations import parse_duration, spoken_duration
+from unipelt_search.cli.durations import format_duration, parse_duration
 from unipelt_search.errors import RequestError
 
 
@@ -25,4 +25,4 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
 )
 def test_a_duration_is_spoken_in_its_two_largest_units(seconds: float, words: str) -> None:
-    assert spoken_duration(seconds) == words
+    assert format_duration(seconds) == words

@@ -14,7 +14,7 @@ from exported_study import TEXTS, save_toy, train_toy
 
 from unipelt_search import api
 from unipelt_search.cli.app import main
-from unipelt_search.exporting.export import Places, export_run
+from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.reporting.opened_study import Study
 
@@ -25,7 +25,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("cli")
     save_toy(made)
     trained = train_toy(made, "unipelt_al", made / "kept", steps=2, evaluations=1)
-    export_run(trained.record, trained.run, Places(made / "out"))
+    export_run(trained.record, trained.run, OutputFolders(made / "out"))
     (made / "record.json").write_text(trained.record.model_dump_json())
     return made
 

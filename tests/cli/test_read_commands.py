@@ -11,10 +11,10 @@ import pytest
 
 import unipelt_search
 from unipelt_search.cli.app import main
+from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
+from unipelt_search.methods.search_space import HYPERPARAMETERS
 from unipelt_search.records.history import StudyLine, StudyState
 from unipelt_search.records.report import StudyReport
-from unipelt_search.specs.hyperparameters import HYPERPARAMETERS
-from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
 
 
 def test_a_report_goes_to_stdout_or_to_a_file(

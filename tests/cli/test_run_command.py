@@ -100,8 +100,8 @@ def test_the_fake_is_called_as_the_real_one_would_be() -> None:
 
 
 def test_run_asks_for_what_the_options_say(api: FakeApi) -> None:
-    words = [*FLAGS, "--text", "t2", "--methods", "head,lora", "--time", "2m", "--device", "cpu", "--out", "there"]
-    assert main([*words, "--storage", "sqlite:///x.db"]) == 0
+    arguments = [*FLAGS, "--text", "t2", "--methods", "head,lora", "--time", "2m", "--device", "cpu", "--out", "there"]
+    assert main([*arguments, "--storage", "sqlite:///x.db"]) == 0
     (asked,) = api.asked
     assert asked.spec.task.text == ("t", "t2")
     assert asked.spec.space.methods == ("head", "lora")
@@ -141,7 +141,7 @@ def test_quiet_shows_the_result_alone(api: FakeApi, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["run"], "A study needs --data, --text, --label, --model"),
         ([*FLAGS, "--methods", "lorra"], "Did you mean 'lora'?"),
@@ -156,9 +156,9 @@ def test_quiet_shows_the_result_alone(api: FakeApi, capsys: pytest.CaptureFixtur
     ],
 )
 def test_a_wrong_request_is_a_short_message(
-    api: FakeApi, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+    api: FakeApi, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert main(words) == 2
+    assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert message in err
     assert "Traceback" not in err
@@ -233,19 +233,19 @@ def test_before_there_is_a_study_nothing_can_be_resumed(api: FakeApi, capsys: py
 
 
 def test_the_stored_command_has_no_password(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = [*FLAGS, "--storage", "postgresql+psycopg://me:secret@host/db"]
-    monkeypatch.setattr(sys, "argv", ["/usr/bin/unipelt-search", *words])
-    main(words)
+    arguments = [*FLAGS, "--storage", "postgresql+psycopg://me:secret@host/db"]
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/unipelt-search", *arguments])
+    main(arguments)
     assert api.asked[0].command.startswith("unipelt-search run --data d.csv --text t")
     assert "secret" not in api.asked[0].command
-    assert api.asked[0].storage == words[-1]
+    assert api.asked[0].storage == arguments[-1]
 
 
 def test_resume_asks_the_same_question_and_may_give_more(api: FakeApi) -> None:
     api.names = ["old"]
     assert main(["resume", "old", "--time", "1h", "--concurrency", "3"]) == 0
     spec = api.asked[0].spec
-    assert spec.question() == DEMO.question()
+    assert spec.identity() == DEMO.identity()
     assert (spec.name, spec.budget.time_seconds, spec.machine.concurrency) == ("old", 3600, 3)
     assert spec.budget.trials == DEMO.budget.trials
 

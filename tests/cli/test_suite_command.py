@@ -40,11 +40,11 @@ class FakeSuites:
         out: Path | None = None,
         command: str = "",
         watch: Callable[[Any], None] | None = None,
-        tell: Callable[[str], None] | None = None,
+        notify: Callable[[str], None] | None = None,
     ) -> bool:
         self.asked.append(SimpleNamespace(studies=studies, storage=storage, out=out, command=command))
-        assert tell is not None
-        tell("[1 of 2] two-films-20 runs.")
+        assert notify is not None
+        notify("[1 of 2] two-films-20 runs.")
         if self.error is not None:
             raise self.error
         return self.finished

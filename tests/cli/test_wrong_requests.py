@@ -13,7 +13,7 @@ import torch
 
 import tiny
 from unipelt_search.cli.app import main
-from unipelt_search.search import ray_session
+from unipelt_search.execution import ray_session
 from unipelt_search.search.capacity import Capacity
 
 ROWS = "text,label,stars\n" + "".join(

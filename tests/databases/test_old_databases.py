@@ -15,7 +15,7 @@ from unipelt_search.errors import StorageError
 from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.storage import database
 from unipelt_search.storage.store import StudyStore
-from unipelt_search.verdict.standings import method_standings
+from unipelt_search.verdict.candidates import find_candidates
 
 HERE = Path(__file__).parent
 OLD = sorted(HERE.glob("schema-*.db"))
@@ -62,7 +62,7 @@ def test_an_old_database_is_read_and_gone_on_with(old: Path, tmp_path: Path) -> 
     store = StudyStore.open(f"sqlite:///{path}")
     complete = store.load("complete")
     assert complete.state is StudyState.COMPLETE
-    assert {row.method for row in method_standings(complete)} >= set(METHODS)
+    assert {row.method for row in find_candidates(complete)} >= set(METHODS)
     assert len(complete.trials) == 4
     results = [run.result for trial in complete.trials for run in trial.runs]
     # What later schemas added is empty in old rows.

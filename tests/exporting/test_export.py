@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting import export as export_module
-from unipelt_search.exporting.export import Places, export_run
+from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.saved_model import read_description
 
 
@@ -32,7 +32,7 @@ def trained(trained_once: Trained, tmp_path: Path) -> Trained:
 
 
 def test_only_what_is_needed_is_written(trained: Trained, tmp_path: Path) -> None:
-    export_run(trained.record, trained.run, Places(tmp_path / "a" / "out"))
+    export_run(trained.record, trained.run, OutputFolders(tmp_path / "a" / "out"))
     assert sorted(path.name for path in (tmp_path / "a" / "out").iterdir()) == [
         "README.md", "config.json", "model.safetensors",
     ]  # fmt: skip
@@ -51,23 +51,23 @@ def test_only_what_is_needed_is_written(trained: Trained, tmp_path: Path) -> Non
 
 def test_a_second_export_is_the_same_byte_for_byte(trained: Trained, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        export_run(trained.record, trained.run, Places(tmp_path / name))
+        export_run(trained.record, trained.run, OutputFolders(tmp_path / name))
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
 def test_a_folder_with_files_stays(trained: Trained, tmp_path: Path) -> None:
-    export_run(trained.record, trained.run, Places(tmp_path / "out"))
+    export_run(trained.record, trained.run, OutputFolders(tmp_path / "out"))
     with pytest.raises(SavedModelError, match="must be a new or empty folder"):
-        export_run(trained.record, trained.run, Places(tmp_path / "out"))
-    export_run(trained.record, trained.run, Places(tmp_path / "out", force=True))
+        export_run(trained.record, trained.run, OutputFolders(tmp_path / "out"))
+    export_run(trained.record, trained.run, OutputFolders(tmp_path / "out", force=True))
     with pytest.raises(SavedModelError, match="--to, --merged must be different folders"):
-        export_run(trained.record, trained.run, Places(tmp_path / "x", merged=tmp_path / "y" / ".." / "x"))
+        export_run(trained.record, trained.run, OutputFolders(tmp_path / "x", merged=tmp_path / "y" / ".." / "x"))
 
 
-def refused(trained: Trained, tmp_path: Path, pattern: str, **places: Path) -> None:
+def refused(trained: Trained, tmp_path: Path, pattern: str, **outputs: Path) -> None:
     with pytest.raises(SavedModelError, match=pattern) as caught:
-        export_run(trained.record, trained.run, Places(tmp_path / "out", **places))
+        export_run(trained.record, trained.run, OutputFolders(tmp_path / "out", **outputs))
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("*out*"))
     assert not list(tmp_path.glob(".*"))

@@ -11,13 +11,13 @@ import torch
 from exported_study import PAIRS, TEXTS, Trained, save_toy, train_toy
 
 from tiny import PARTS
+from unipelt_search.backbones.backbone import load_backbone
 from unipelt_search.errors import RequestError, SavedModelError
-from unipelt_search.exporting.export import Places, export_run
+from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.loaded_model import LoadedModel, load_saved
 from unipelt_search.exporting.saved_model import read_description
-from unipelt_search.pelt.backbone import load_backbone
+from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.specs.study import BackboneSpec
-from unipelt_search.specs.trial import PrefixSpec
 from unipelt_search.tasks.encode import encode_texts
 from unipelt_search.tasks.target import Prediction, Target, predictions_of
 
@@ -31,7 +31,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(trained: Trained, to: Path) -> LoadedModel:
-    export_run(trained.record, trained.run, Places(to))
+    export_run(trained.record, trained.run, OutputFolders(to))
     return load_saved(to, "cpu")
 
 
@@ -76,7 +76,7 @@ def test_gates_are_those_of_the_formula(gated: LoadedModel, toys: Path) -> None:
     assert len(frame) == len(TEXTS) * 2 * 4
     assert (frame["open"] == (frame["value"] > 0.5)).all()
     backbone = load_backbone(BackboneSpec(model=str(toys / "bert" / "model")), 3, "cpu")
-    weights = gated._pack.stored(0)
+    weights = gated._pack.slot_state_dict(0)
     for row, text in enumerate(TEXTS):
         ids = encode_texts([(text,)], backbone.tokenizer, 16).input_ids[0]
         with torch.no_grad():
@@ -95,7 +95,7 @@ def test_gates_of_nothing_and_of_no_gates(gated: LoadedModel, toys: Path, tmp_pa
 
 
 def test_many_rows_in_any_order_are_answered_in_order(gated: LoadedModel) -> None:
-    texts = [" ".join(f"w{(7 * row + place) % 60}" for place in range(1 + row % 9)) for row in range(70)]
+    texts = [" ".join(f"w{(7 * row + output) % 60}" for output in range(1 + row % 9)) for row in range(70)]
     together, alone = shares(gated.predict(texts)), torch.cat([shares(gated.predict([text])) for text in texts])
     assert torch.allclose(together, alone, atol=1e-6)
 
@@ -144,7 +144,7 @@ def test_answers_are_a_softmax_that_does_not_overflow() -> None:
 
 def test_a_stored_prefix_needs_no_mlp(toys: Path, tmp_path: Path) -> None:
     trained = train_toy(toys / "bert", "unipelt_pl", tmp_path / "kept", steps=1)
-    export_run(trained.record, trained.run, Places(tmp_path / "out"))
+    export_run(trained.record, trained.run, OutputFolders(tmp_path / "out"))
     saved = read_description(tmp_path / "out")
     assert saved.trial.prefix is not None
     assert saved.trial.prefix.mlp == 12

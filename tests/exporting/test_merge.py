@@ -10,10 +10,10 @@ from exported_study import TEXTS, save_toy, train_toy
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tiny import tiny_backbone, tiny_model, tiny_tokenizer, tiny_trial
+from unipelt_search.backbones.backbone import make_backbone
 from unipelt_search.errors import SavedModelError
-from unipelt_search.exporting.export import Places, export_run
+from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.merge import check_mergeable
-from unipelt_search.pelt.backbone import make_backbone
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_transformers_alone_gives_the_same_logits(tmp_path: Path, family: str, m
     save_toy(tmp_path, family, rows=45)
     with torch.enable_grad():
         trained = train_toy(tmp_path, method, tmp_path / "kept")
-    export_run(trained.record, trained.run, Places(tmp_path / "out", merged=tmp_path / "plain"))
+    export_run(trained.record, trained.run, OutputFolders(tmp_path / "out", merged=tmp_path / "plain"))
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "plain", use_safetensors=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "plain")
     inputs = tokenizer(TEXTS, truncation=True, padding=True, return_tensors="pt")

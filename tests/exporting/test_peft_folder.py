@@ -13,9 +13,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tiny import tiny_backbone, tiny_trial
 from unipelt_search.errors import SavedModelError
-from unipelt_search.exporting.export import PeftForm, Places, export_run
+from unipelt_search.exporting.export import OutputFolders, PeftForm, export_run
 from unipelt_search.exporting.peft_folder import check_peft, write_peft
-from unipelt_search.specs.trial import PrefixSpec
+from unipelt_search.methods.prefix_settings import PrefixSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 FORM = PeftForm(check_peft, write_peft)
@@ -41,8 +41,8 @@ def test_peft_alone_gives_the_same_logits(tmp_path: Path, family: str, method: s
     with torch.enable_grad():
         prefix = SHIFTED if method == "prefix" else None
         trained = train_toy(tmp_path, method, tmp_path / "kept", prefix=prefix, learning_rate=5e-2)
-    places = Places(tmp_path / "out", peft=tmp_path / "peft")
-    export_run(trained.record, trained.run, places, peft=FORM)
+    outputs = OutputFolders(tmp_path / "out", peft=tmp_path / "peft")
+    export_run(trained.record, trained.run, outputs, peft=FORM)
     base = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model", num_labels=3).eval()
     inputs = AutoTokenizer.from_pretrained(tmp_path / "model")(TEXTS, padding=True, return_tensors="pt")
     inputs.pop("token_type_ids", None)
@@ -54,7 +54,7 @@ def test_peft_alone_gives_the_same_logits(tmp_path: Path, family: str, method: s
     card = (tmp_path / "peft" / "README.md").read_text()
     assert "kind 2" in card
     first = (tmp_path / "peft" / "adapter_model.safetensors").read_bytes()
-    export_run(trained.record, trained.run, Places(tmp_path / "o2", peft=tmp_path / "p2"), peft=FORM)
+    export_run(trained.record, trained.run, OutputFolders(tmp_path / "o2", peft=tmp_path / "p2"), peft=FORM)
     assert (tmp_path / "p2" / "adapter_model.safetensors").read_bytes() == first
 
 
@@ -63,7 +63,7 @@ def test_a_prefix_answers_the_same_for_text_pairs(tmp_path: Path) -> None:
     save_toy(tmp_path, rows=45)
     with torch.enable_grad():
         trained = train_toy(tmp_path, "prefix", tmp_path / "kept", pair=True, prefix=SHIFTED)
-    export_run(trained.record, trained.run, Places(tmp_path / "out", peft=tmp_path / "peft"), peft=FORM)
+    export_run(trained.record, trained.run, OutputFolders(tmp_path / "out", peft=tmp_path / "peft"), peft=FORM)
     base = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model", num_labels=3).eval()
     inputs = AutoTokenizer.from_pretrained(tmp_path / "model")(*zip(*PAIRS, strict=True), padding=True)
     model = PeftModel.from_pretrained(base, tmp_path / "peft").eval()
@@ -79,7 +79,7 @@ def test_a_new_pooler_is_saved_with_the_head(tmp_path: Path, method: str) -> Non
     weights = tmp_path / "model" / "model.safetensors"
     save_file({n: t for n, t in load_file(weights).items() if "pooler" not in n}, weights, metadata={"format": "pt"})
     trained = train_toy(tmp_path, method, tmp_path / "kept", prefix=SHIFTED if method == "prefix" else None)
-    export_run(trained.record, trained.run, Places(tmp_path / "out", peft=tmp_path / "peft"), peft=FORM)
+    export_run(trained.record, trained.run, OutputFolders(tmp_path / "out", peft=tmp_path / "peft"), peft=FORM)
     config = json.loads((tmp_path / "peft" / "adapter_config.json").read_text())
     assert {"classifier", "bert.pooler.dense"} <= set(config["modules_to_save"])
 

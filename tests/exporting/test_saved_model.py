@@ -16,7 +16,7 @@ from exported_study import save_toy, train_toy
 from safetensors.torch import load_file, save_file
 
 from unipelt_search.errors import SavedModelError
-from unipelt_search.exporting.export import Places, export_run
+from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.loaded_model import load_saved
 from unipelt_search.exporting.saved_model import check_tensors
 
@@ -27,7 +27,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("saved")
     save_toy(made)
     trained = train_toy(made, "unipelt_apl", made / "kept", steps=2, evaluations=1)
-    export_run(trained.record, trained.run, Places(made / "out"))
+    export_run(trained.record, trained.run, OutputFolders(made / "out"))
     return made / "out"
 
 
@@ -37,12 +37,12 @@ def folder(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "model"))
 
 
-def change(folder: Path, *place: str, value: Any) -> None:
+def change(folder: Path, *output: str, value: Any) -> None:
     config = json.loads((folder / "config.json").read_text())
     inner = config
-    for key in place[:-1]:
+    for key in output[:-1]:
         inner = inner[key]
-    inner[place[-1]] = value
+    inner[output[-1]] = value
     (folder / "config.json").write_text(json.dumps(config))
 
 
@@ -71,7 +71,7 @@ def test_the_copy_is_whole(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "pattern"),
+    ("output", "value", "pattern"),
     [
         (("auto_map",), {"AutoModel": "evil.Model"}, "auto_map: Extra inputs are not permitted"),
         (("trial", "code"), "import os", "trial.code: Extra"),
@@ -86,8 +86,10 @@ def test_the_copy_is_whole(folder: Path) -> None:
         (("weights_sha256",), "0", "weights_sha256"),
     ],
 )
-def test_a_description_that_says_something_else(folder: Path, place: tuple[str, ...], value: Any, pattern: str) -> None:
-    change(folder, *place, value=value)
+def test_a_description_that_says_something_else(
+    folder: Path, output: tuple[str, ...], value: Any, pattern: str
+) -> None:
+    change(folder, *output, value=value)
     refused(folder, pattern)
 
 

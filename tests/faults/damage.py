@@ -60,7 +60,7 @@ def _open(url: str) -> str:
         study = store.load(NAME).id
         store.studies()
         store.add_notice(study, "Written behind the damage.")
-        store.leases.release_dead(study)
+        store.leases.requeue_expired(study)
     except (StorageError, StudyNotFoundError):
         return "found"
     finally:

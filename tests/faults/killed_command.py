@@ -130,7 +130,7 @@ def _leaderboard(record: StudyRecord | None) -> list[tuple[object, ...]]:
     assert record is not None
     return [
         (trial.number, trial.method, trial.phase, trial.spec.content_hash(), trial.value, run.seed_index, run.state,
-         run.result and (run.result.tune, run.result.select, run.result.test, run.result.gates, run.result.answers))
+         run.result and (run.result.tune, run.result.select, run.result.test, run.result.gates, run.result.predictions))
         for trial in record.trials
         for run in trial.runs
     ]  # fmt: skip

@@ -18,14 +18,16 @@ from pathlib import Path
 
 from unipelt_search import failpoints
 from unipelt_search.errors import NoUsableTrialError, StudyExistsError, UnipeltError
+from unipelt_search.execution.assignment import Assignment
+from unipelt_search.execution.checkpoint_folders import remove_finished
+from unipelt_search.execution.driver import FINISHED, Driver
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
-from unipelt_search.search.assignment import Assignment
-from unipelt_search.search.checkpoint_folders import remove_finished
-from unipelt_search.search.driver import FINISHED, Driver
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
-from unipelt_search.specs.trial import LoraSpec, RunSpec, TrainingSpec, TrialSpec
+from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.storage.owners import new_owner
 from unipelt_search.storage.store import StudyStore
 

@@ -25,14 +25,14 @@ from tiny import (
     tiny_task,
     tiny_trial,
 )
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.families import KNOWN_TYPES
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.applicability import must_be_alone
-from unipelt_search.pelt.backbone import Backbone
-from unipelt_search.pelt.families import KNOWN_TYPES
-from unipelt_search.pelt.pack import Pack, as_stored
+from unipelt_search.methods.catalogue import TRAINED_METHODS
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.pelt.applicability import needs_own_pack
+from unipelt_search.pelt.pack import Pack, without_prefix_mlp
 from unipelt_search.records.results import RunResult
-from unipelt_search.specs.methods import TRAINED_METHODS
-from unipelt_search.specs.trial import LoraSpec
 from unipelt_search.training.checkpoint import load_run, save_run
 from unipelt_search.training.train import train
 
@@ -58,12 +58,12 @@ def test_a_method_trains_is_stored_and_answers_the_same_again(family: str, metho
         with torch.no_grad():
             answer = pack(INPUTS)[0]
             wide = pack({name: torch.nn.functional.pad(tensor, (0, 5)) for name, tensor in INPUTS.items()})[0]
-        save_run(tmp_path / "run", pack.stored(0), {})
+        save_run(tmp_path / "run", pack.slot_state_dict(0), {})
     assert torch.allclose(answer, wide, atol=1e-5)
     tensors, _ = load_run(tmp_path / "run")
     with torch.no_grad():
-        with Pack(backbone, [as_stored(tiny_run(trial, 1))]) as fresh:
-            fresh.load_stored(0, tensors)
+        with Pack(backbone, [without_prefix_mlp(tiny_run(trial, 1))]) as fresh:
+            fresh.load_slot_state_dict(0, tensors)
             assert torch.allclose(fresh(INPUTS)[0], answer, atol=1e-6)
         assert_equal_in_a_pack(backbone, trial, tensors, answer)
 
@@ -82,13 +82,13 @@ def assert_every_tensor_moves(pack: Pack) -> None:
 
 
 def assert_equal_in_a_pack(backbone: Backbone, trial: Any, tensors: dict[str, torch.Tensor], answer: Any) -> None:
-    runs = [tiny_run(tiny_trial("unipelt_ap"), 2), as_stored(tiny_run(trial, 1))]
-    if must_be_alone(backbone, trial):
+    runs = [tiny_run(tiny_trial("unipelt_ap"), 2), without_prefix_mlp(tiny_run(trial, 1))]
+    if needs_own_pack(backbone, trial):
         with pytest.raises(ValueError, match="must be alone in its pack"):
             Pack(backbone, runs)
         return
     with Pack(backbone, runs) as together:
-        together.load_stored(1, tensors)
+        together.load_slot_state_dict(1, tensors)
         logits = together({name: tensor.repeat(2, 1) for name, tensor in INPUTS.items()})
     assert torch.allclose(logits[1], answer, atol=1e-5)
 

@@ -14,9 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from tiny import KeptGates, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from unipelt_search.methods.adapter_settings import ParallelAdapterSpec
+from unipelt_search.methods.gate_settings import GateSpec
+from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.pelt.gate import pooled_gate
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.specs.trial import GateSpec, LoraSpec, ParallelAdapterSpec, TrialSpec
+from unipelt_search.specs.trial import TrialSpec
 
 
 def slow_gate(vectors: Tensor, weight: Tensor, bias: Tensor) -> float:
@@ -63,7 +66,7 @@ def slow_bert(backbone, pack: Pack, trial: TrialSpec, ids: Tensor) -> tuple[Tens
                 projected[name] = projected[name] + factor * (h @ lora.down[0].T) @ lora.up[0].T
         added = []
         if trial.prefix:
-            table = pack.stored(0)["prefix.key_value"][number]  # (2, heads, length, width)
+            table = pack.slot_state_dict(0)["prefix.key_value"][number]  # (2, heads, length, width)
             value = gate("prefix", h) if trial.gate else 1.0
         context = []
         for head in range(heads):

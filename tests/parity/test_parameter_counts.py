@@ -10,16 +10,13 @@ from typing import Any
 import pytest
 
 from tiny import tiny_backbone, tiny_run
+from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.gate_settings import GateSpec
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.specs.trial import (
-    AdapterSpec,
-    GateSpec,
-    LoraSpec,
-    ParallelAdapterSpec,
-    PrefixSpec,
-    TrainingSpec,
-    TrialSpec,
-)
+from unipelt_search.specs.trial import TrialSpec
 
 LAYERS = 12
 ADAPTER, LORA, PREFIX = AdapterSpec(bottleneck=48), LoraSpec(rank=8), PrefixSpec(length=10, mlp=512)

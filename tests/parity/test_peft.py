@@ -10,9 +10,11 @@ from peft import IA3Config, LoraConfig, PrefixTuningConfig, TaskType, get_peft_m
 from torch.nn import functional
 
 from tiny import SHIFTED, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_task, tiny_trial
-from unipelt_search.pelt.families import FAMILIES
+from unipelt_search.backbones.families import FAMILIES
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.specs.trial import LoraSpec, PrefixSpec, TrialSpec
+from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.training.batches import lengths_of, make_batch, training_batches
 from unipelt_search.training.optimizer import SlotAdamW, learning_rate
 
@@ -67,11 +69,11 @@ def test_prefix_with_shifted_positions_equals_peft(family: str) -> None:
     shifted = PrefixSpec(length=length, mlp=None, position_shift=True)
     with Pack(backbone, [tiny_run(plain)]) as pack:
         randomise(pack)
-        key_value = pack.stored(0)["prefix.key_value"]  # (layers, 2, heads, length, head_width)
+        key_value = pack.slot_state_dict(0)["prefix.key_value"]  # (layers, 2, heads, length, head_width)
         unshifted = pack(inputs)[0]
     with Pack(backbone, [tiny_run(plain.model_copy(update={"prefix": shifted}))]) as pack:
         randomise(pack)
-        assert torch.equal(pack.stored(0)["prefix.key_value"], key_value)
+        assert torch.equal(pack.slot_state_dict(0)["prefix.key_value"], key_value)
         ours = pack(inputs)[0]
     reference = copy.deepcopy(backbone.model)
     copy_head(pack, reference)

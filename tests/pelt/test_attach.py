@@ -4,14 +4,14 @@ import pytest
 
 from tiny import PARTS, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.pelt.attach import Attacher
-from unipelt_search.pelt.slots import StateHolder
+from unipelt_search.pelt.slots import ContextHolder
 
 
 @pytest.mark.parametrize("method", PARTS)
 def test_detaching_leaves_the_backbone_without_hooks_and_prefixes(method: str) -> None:
     backbone = tiny_backbone()
     run = tiny_run(tiny_trial(method))
-    attached = Attacher(backbone, backbone.model, [run.trial], [run.seeds.init], StateHolder()).attach()
+    attached = Attacher(backbone, backbone.model, [run.trial], [run.seeds.init], ContextHolder()).attach()
     modules = list(backbone.model.modules())
     assert any(module._forward_hooks for module in modules)
     attached.detach()
@@ -22,7 +22,7 @@ def test_detaching_leaves_the_backbone_without_hooks_and_prefixes(method: str) -
 def test_parts_are_named_by_submodule_layer_and_place() -> None:
     backbone = tiny_backbone()
     run = tiny_run(tiny_trial("unipelt_apl"))
-    attached = Attacher(backbone, backbone.model, [run.trial], [run.seeds.init], StateHolder()).attach()
+    attached = Attacher(backbone, backbone.model, [run.trial], [run.seeds.init], ContextHolder()).attach()
     attached.detach()
     of_layer = {"lora/0/query", "lora/0/value", "adapter/0"}
     gates = {f"gate/0/{gate}" for gate in ("lora_query", "lora_value", "prefix", "adapter")}

@@ -4,12 +4,12 @@ import torch
 
 from tiny import KeptGates
 from unipelt_search.pelt.gate import GateWeights, SlotGate, pooled_gate
-from unipelt_search.pelt.slots import ForwardState
+from unipelt_search.pelt.slots import ForwardContext
 
 
 def test_gates_start_near_a_half_and_lie_between_0_and_1() -> None:
     gate = SlotGate("adapter", 0, 16, [1, 2], [True, True], [False, False])
-    values = gate(torch.randn(6, 4, 16), ForwardState(slots=2, tokens=torch.ones(6, 4)))
+    values = gate(torch.randn(6, 4, 16), ForwardContext(slots=2, tokens=torch.ones(6, 4)))
     assert values.shape == (6,)
     assert bool(((values > 0.4) & (values < 0.6)).all())
 
@@ -24,12 +24,12 @@ def test_padding_does_not_count() -> None:
 def test_only_slots_that_have_the_gate_are_shown_to_the_recorder() -> None:
     kept = KeptGates()
     gate = SlotGate("prefix", 1, 8, [1, 2], [True, False], [False, False])
-    state = ForwardState(slots=2, tokens=torch.ones(4, 3), recorder=kept)
+    state = ForwardContext(slots=2, tokens=torch.ones(4, 3), recorder=kept)
     gate(torch.randn(4, 3, 8), state)
     state.show_recorder()
     assert kept.values[1, "prefix"].isnan().tolist() == [False, False, True, True]
-    assert set(gate.stored(0)) == {"weight", "bias"}
-    assert gate.stored(1) == {}
+    assert set(gate.slot_state_dict(0)) == {"weight", "bias"}
+    assert gate.slot_state_dict(1) == {}
     assert (1, "prefix") in state.gates
 
 
@@ -37,7 +37,7 @@ def test_all_positions_follows_the_published_code_for_that_slot_only() -> None:
     gate = SlotGate("adapter", 0, 4, [1, 1], [True, True], [True, False])
     tokens = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     x = torch.randn(1, 2, 4).expand(2, 2, 4)
-    padded, masked = gate(x, ForwardState(slots=2, tokens=tokens)).tolist()
+    padded, masked = gate(x, ForwardContext(slots=2, tokens=tokens)).tolist()
     both = pooled_gate(x[:1], gate.own.weight[:1], gate.own.bias[:1], torch.ones(1, 2))
     first = pooled_gate(x[:1], gate.own.weight[:1], gate.own.bias[:1], tokens[:1])
     assert abs(padded - both.item()) < 1e-6
@@ -48,7 +48,7 @@ def test_slots_share_their_weights_between_layers_or_have_their_own() -> None:
     shared = GateWeights("shared.adapter", 4, [1, 2], [True, False])
     gates = [SlotGate("adapter", layer, 4, [1, 2], [True, True], [False, False], shared=shared) for layer in (0, 1)]
     x = torch.randn(2, 3, 4)
-    state = ForwardState(slots=2, tokens=torch.ones(2, 3))
+    state = ForwardContext(slots=2, tokens=torch.ones(2, 3))
     first, second = (gate(x, state) for gate in gates)
     assert torch.equal(first[0], second[0])
     assert not torch.equal(first[1], second[1])
@@ -58,5 +58,5 @@ def test_slots_share_their_weights_between_layers_or_have_their_own() -> None:
     for gate in gates:
         assert not gate.own.weight.grad[0].any()
         assert gate.own.weight.grad[1].any()
-        assert (gate.stored(0), set(gate.stored(1))) == ({}, {"weight", "bias"})
-    assert (set(shared.stored(0)), shared.stored(1)) == ({"weight", "bias"}, {})
+        assert (gate.slot_state_dict(0), set(gate.slot_state_dict(1))) == ({}, {"weight", "bias"})
+    assert (set(shared.slot_state_dict(0)), shared.slot_state_dict(1)) == ({"weight", "bias"}, {})

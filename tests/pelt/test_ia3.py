@@ -5,7 +5,7 @@ import torch
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.pelt.ia3 import SlotIa3
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.pelt.slots import ForwardState, StateHolder
+from unipelt_search.pelt.slots import ContextHolder, ForwardContext
 
 
 class KeptContributions:
@@ -21,12 +21,12 @@ class KeptContributions:
 
 def test_each_slot_rescales_its_own_rows_and_a_slot_without_it_none() -> None:
     trials = [tiny_trial("ia3"), tiny_trial("head"), tiny_trial("ia3")]
-    holder = StateHolder()
+    holder = ContextHolder()
     ia3 = SlotIa3(0, "key", 4, trials, [1, 2, 3], holder)
     with torch.no_grad():
         ia3.deviation.normal_()
     x = torch.randn(6, 3, 4)
-    holder.set(ForwardState(slots=3, tokens=torch.ones(6, 3)))
+    holder.set(ForwardContext(slots=3, tokens=torch.ones(6, 3)))
     got = ia3.rescale(x)
     for slot, scale in ((0, 1 + ia3.deviation[0]), (1, torch.ones(4)), (2, 1 + ia3.deviation[2])):
         assert torch.allclose(got[2 * slot : 2 * slot + 2], x[2 * slot : 2 * slot + 2] * scale, atol=1e-6)
@@ -34,8 +34,8 @@ def test_each_slot_rescales_its_own_rows_and_a_slot_without_it_none() -> None:
     assert ia3.deviation.grad is not None
     assert not ia3.deviation.grad[1].any()
     assert ia3.deviation.grad[0].any()
-    assert set(ia3.stored(0)) == {"deviation"}
-    assert ia3.stored(1) == {}
+    assert set(ia3.slot_state_dict(0)) == {"deviation"}
+    assert ia3.slot_state_dict(1) == {}
 
 
 @torch.no_grad()
@@ -64,7 +64,7 @@ def test_its_contribution_is_the_share_of_the_rescaled_vectors() -> None:
         randomise(pack)
         pack.parts["ia3/0/ffn"].deviation.fill_(1.0)
         pack(tiny_inputs([5, 4]), recorder=kept)
-    assert set(kept.values) == {(layer, f"ia3_{place}") for layer in (0, 1) for place in ("key", "value", "ffn")}
+    assert set(kept.values) == {(layer, f"ia3_{site}") for layer in (0, 1) for site in ("key", "value", "ffn")}
     assert torch.allclose(kept.values[0, "ia3_ffn"], torch.full((2,), 0.5))
 
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from unipelt_search.methods.gate_settings import GateSpec
+from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.pelt.lora import SlotLora
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.pelt.slots import ForwardState, StateHolder
-from unipelt_search.specs.trial import GateSpec, LoraSpec
+from unipelt_search.pelt.slots import ContextHolder, ForwardContext
 
 
 @pytest.mark.parametrize(("mode", "expected"), [(None, 3.0), ("replace", 0.25), ("multiply", 0.75)])
@@ -15,11 +16,11 @@ def test_the_factor_is_alpha_over_rank_or_the_gate_or_both(mode: str | None, exp
     trial = tiny_trial("lora" if mode is None else "unipelt_al")
     gate = GateSpec(lora=mode) if mode else None  # type: ignore[arg-type]
     trial = trial.model_copy(update={"lora": LoraSpec(rank=2, alpha=6.0), "gate": gate})
-    lora = SlotLora(0, "query", (5, 4), [trial], [1], StateHolder())
+    lora = SlotLora(0, "query", (5, 4), [trial], [1], ContextHolder())
     with torch.no_grad():
         lora.up.normal_()
     x = torch.randn(1, 3, 4)
-    state = ForwardState(slots=1, tokens=torch.ones(1, 3))
+    state = ForwardContext(slots=1, tokens=torch.ones(1, 3))
     if mode:
         state.gates[0, "lora_query"] = torch.tensor([0.25])
     assert torch.allclose(lora.update(x, state), expected * x @ lora.down[0].T @ lora.up[0].T, atol=1e-6)

@@ -6,9 +6,10 @@ import torch
 
 from tiny import PARTS, SHIFTED, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.pack import Pack, as_stored
-from unipelt_search.specs.methods import SUBMODULES
-from unipelt_search.specs.trial import PrefixSpec, TrialSpec
+from unipelt_search.methods.catalogue import SUBMODULES
+from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.pelt.pack import Pack, without_prefix_mlp
+from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.training.recorder import GateRecorder
 
 
@@ -116,12 +117,12 @@ def test_stored_weights_load_into_a_fresh_pack(method: str) -> None:
     inputs, backbone = tiny_inputs([6, 4]), tiny_backbone()
     with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
         randomise(pack)
-        before, stored = pack(inputs), {name: tensor.clone() for name, tensor in pack.stored(0).items()}
-    with Pack(backbone, [as_stored(tiny_run(tiny_trial(method), 1))]) as fresh:
+        before, stored = pack(inputs), {name: tensor.clone() for name, tensor in pack.slot_state_dict(0).items()}
+    with Pack(backbone, [without_prefix_mlp(tiny_run(tiny_trial(method), 1))]) as fresh:
         assert not torch.allclose(fresh(inputs), before, atol=1e-3)
-        fresh.load_stored(0, stored)
+        fresh.load_slot_state_dict(0, stored)
         assert torch.allclose(fresh(inputs), before, atol=1e-6)
-        again = fresh.stored(0)
+        again = fresh.slot_state_dict(0)
     assert again.keys() == stored.keys()
     assert all(torch.allclose(again[name], stored[name], atol=1e-6) for name in stored)
 
@@ -129,12 +130,12 @@ def test_stored_weights_load_into_a_fresh_pack(method: str) -> None:
 def test_stored_weights_of_another_configuration_are_refused() -> None:
     backbone = tiny_backbone()
     with Pack(backbone, [tiny_run(tiny_trial("lora"))]) as pack:
-        stored = pack.stored(0)
+        stored = pack.slot_state_dict(0)
     with (
         Pack(backbone, [tiny_run(tiny_trial("adapter"))]) as fresh,
         pytest.raises(BackboneError, match="same configuration on 'bert'; they differ in adapter.0.down"),
     ):
-        fresh.load_stored(0, stored)
+        fresh.load_slot_state_dict(0, stored)
 
 
 def test_a_prefix_with_its_mlp_does_not_take_stored_weights() -> None:
@@ -142,7 +143,7 @@ def test_a_prefix_with_its_mlp_does_not_take_stored_weights() -> None:
     assert run.trial.prefix is not None
     assert run.trial.prefix.mlp is not None
     with Pack(tiny_backbone(), [run]) as pack, pytest.raises(ValueError, match="go into a prefix without MLP"):
-        pack.load_stored(0, pack.stored(0))
+        pack.load_slot_state_dict(0, pack.slot_state_dict(0))
 
 
 WITHOUT = (("adapter", 0), ("lora", 1), ("prefix", 0))
@@ -155,15 +156,15 @@ def test_what_is_left_out_of_a_layer_acts_as_if_removed_and_is_not_stored() -> N
     backbone, inputs = tiny_backbone(), tiny_inputs([7, 4])
     with Pack(backbone, [tiny_run(whole)]) as pack:
         randomise(pack)
-        weights = {name: tensor.clone() for name, tensor in pack.stored(0).items()}
+        weights = {name: tensor.clone() for name, tensor in pack.slot_state_dict(0).items()}
         expected = pack(inputs, removed=frozenset(WITHOUT))
         everything = pack.counts(0)[1]
     gone = ("adapter.0.", "gate.0.adapter.", "lora.1.", "gate.1.lora", "gate.0.prefix.")
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(gone)}
     kept["prefix.key_value"] = weights["prefix.key_value"][1:]
     with Pack(backbone, [tiny_run(smaller)]) as pack:
-        assert set(pack.stored(0)) == set(kept)
-        pack.load_stored(0, kept)
+        assert set(pack.slot_state_dict(0)) == set(kept)
+        pack.load_slot_state_dict(0, kept)
         recorder = GateRecorder(1, 2, contributions=False)
         recorder.begin(np.arange(2))
         assert torch.allclose(pack(inputs, recorder=recorder), expected, atol=1e-6)
@@ -175,13 +176,13 @@ def test_a_submodule_may_be_left_out_of_every_layer() -> None:
     gone = (("prefix", 0), ("prefix", 1))
     plain = tiny_trial("unipelt_ap").model_copy(update={"without": gone})
     shifted = plain.model_copy(update={"prefix": PrefixSpec(position_shift=True)})
-    answers = []
+    predictions = []
     for trial in (plain, shifted):
         with Pack(tiny_backbone(), [tiny_run(trial)]) as pack:
-            assert not any("prefix" in name for name in pack.stored(0))
+            assert not any("prefix" in name for name in pack.slot_state_dict(0))
             randomise(pack)
-            answers.append(pack(tiny_inputs([5])))
-    assert torch.equal(*answers)  # without a prefix nothing is shifted
+            predictions.append(pack(tiny_inputs([5])))
+    assert torch.equal(*predictions)  # without a prefix nothing is shifted
 
 
 def test_left_out_submodules_must_be_of_layers_that_there_are() -> None:

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.pelt.prefix import SlotPrefix
-from unipelt_search.specs.trial import PrefixSpec, TrialSpec
+from unipelt_search.specs.trial import TrialSpec
 
 
 def prefix_trial(length: int, mlp: int | None) -> TrialSpec:
@@ -23,7 +24,7 @@ def test_the_mlp_is_the_published_one() -> None:
     flat = middle @ prefix.second[0].T + prefix.second_bias[0]  # (length, layers · 2 · heads · width)
     assert torch.allclose(made[0, 1, 0, 1, 4], flat[4].view(3, 2, 2, 4)[1, 0, 1], atol=1e-6)
     assert prefix.trained_count(0) == sum(p.numel() for p in prefix.parameters())
-    assert prefix.stored(0)["key_value"].numel() == 5 * 3 * 2 * 2 * 4
+    assert prefix.slot_state_dict(0)["key_value"].numel() == 5 * 3 * 2 * 2 * 4
 
 
 def test_direct_and_mlp_slots_share_a_pack() -> None:
@@ -31,9 +32,11 @@ def test_direct_and_mlp_slots_share_a_pack() -> None:
     together = SlotPrefix(range(2), 2, 4, 16, trials, [1, 2, 3])
     for slot, trial in enumerate(trials[:2]):
         alone = SlotPrefix(range(2), 2, 4, 16, [trial], [slot + 1])
-        assert torch.allclose(together.stored(slot)["key_value"], alone.stored(0)["key_value"], atol=1e-6)
+        assert torch.allclose(
+            together.slot_state_dict(slot)["key_value"], alone.slot_state_dict(0)["key_value"], atol=1e-6
+        )
         assert together.trained_count(slot) == alone.trained_count(0)
-    assert together.stored(2) == {}
+    assert together.slot_state_dict(2) == {}
     assert together.trained_count(2) == 0
 
 
@@ -45,7 +48,7 @@ def test_a_shorter_prefix_in_a_pack_is_as_if_alone(family: str) -> None:
     with Pack(backbone, runs) as pack:
         randomise(pack)
         together = pack({name: tensor.repeat(3, 1) for name, tensor in inputs.items()})
-        snapshots = [pack.stored(slot) for slot in range(3)]
+        snapshots = [pack.slot_state_dict(slot) for slot in range(3)]
     for slot, run in enumerate(runs):
         with Pack(backbone, [run]) as alone:
             head = next(part for name, part in alone.parts.items() if name.startswith("head"))

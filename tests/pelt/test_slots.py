@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from unipelt_search.pelt.slots import (
-    ForwardState,
-    StateHolder,
+    ContextHolder,
+    ForwardContext,
     add_per_slot,
     normal,
     scale_rows,
@@ -33,7 +33,7 @@ def test_slotwise_products_and_sums_are_a_loop_over_slots() -> None:
 
 
 def test_factor_mixes_gated_and_ungated_slots() -> None:
-    state = ForwardState(slots=2, tokens=torch.ones(4, 3))
+    state = ForwardContext(slots=2, tokens=torch.ones(4, 3))
     state.gates[0, "adapter"] = torch.tensor([0.1, 0.2, 0.3, 0.4])
     factor = state.factor(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 1.0]), 0, "adapter")
     assert torch.allclose(factor, torch.tensor([2.0, 2.0, 0.3, 0.4]))
@@ -43,7 +43,7 @@ def test_factor_mixes_gated_and_ungated_slots() -> None:
 
 
 def test_a_submodule_is_removed_everywhere_or_in_a_layer() -> None:
-    state = ForwardState(slots=1, tokens=torch.ones(1, 1), removed=frozenset({("lora", None), ("adapter", 1)}))
+    state = ForwardContext(slots=1, tokens=torch.ones(1, 1), removed=frozenset({("lora", None), ("adapter", 1)}))
     assert state.is_removed("lora", 0)
     assert state.is_removed("adapter", 1)
     assert not state.is_removed("adapter", 0)
@@ -51,4 +51,4 @@ def test_a_submodule_is_removed_everywhere_or_in_a_layer() -> None:
 
 def test_hooks_outside_of_a_pass_are_refused() -> None:
     with pytest.raises(RuntimeError, match="outside of Pack.forward"):
-        _ = StateHolder().now
+        _ = ContextHolder().context

@@ -116,7 +116,7 @@ def test_ticks_are_even_and_never_fewer_than_two(low: float, high: float, width:
     assert steps
     assert steps == pytest.approx([steps[0]] * len(steps))
     assert all(axis.holds(tick) for tick in axis.ticks)
-    assert axis.place(axis.ticks[1]) - axis.place(axis.ticks[0]) >= 12
+    assert axis.position(axis.ticks[1]) - axis.position(axis.ticks[0]) >= 12
 
 
 def test_without_an_interval_the_axis_holds_every_method_and_equal_scores_have_one_too() -> None:
@@ -141,8 +141,8 @@ def test_stairs_join_the_methods_that_nobody_beats_at_their_price() -> None:
     assert report.pareto.stored_parameters == ("head", "lora")
     chart = scatter(report)
     assert chart is not None
-    places = {point.method: (point.x, point.y) for point in chart.points}
-    (x0, y0), (x1, y1) = places["head"], places["lora"]
+    positions = {point.method: (point.x, point.y) for point in chart.points}
+    (x0, y0), (x1, y1) = positions["head"], positions["lora"]
     assert chart.front == f"{x0:.1f},{y0:.1f} {x1:.1f},{y0:.1f} {x1:.1f},{y1:.1f}"
     by_time = scatter(report, "predict_ms_per_example")
     assert by_time is not None

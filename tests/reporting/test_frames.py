@@ -8,11 +8,11 @@ from unipelt_search.errors import RequestError
 from unipelt_search.reporting.assemble import build_report
 from unipelt_search.reporting.frames import (
     ablation_frame,
-    answers_frame,
     curves_frame,
     gates_frame,
     leaderboard_frame,
     outcomes_frame,
+    predictions_frame,
 )
 
 REPORT = build_report(whole_record())
@@ -57,7 +57,7 @@ def test_outcomes_curves_and_ablation_have_a_row_each() -> None:
 
 
 def test_answers_carry_names_and_every_row_of_every_confirmed_run() -> None:
-    frame = answers_frame(whole_record(SIX))
+    frame = predictions_frame(whole_record(SIX))
     assert list(frame) == ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
     assert len(frame) == 6 * 3 * (200 + 500)  # six confirmed methods, three seeds
     lora = frame[(frame["method"] == "lora") & (frame["run"] == 1) & (frame["split"] == "select")]
@@ -67,18 +67,18 @@ def test_answers_carry_names_and_every_row_of_every_confirmed_run() -> None:
 
 
 def test_answers_of_other_kinds_are_numbers_and_tuples_of_names() -> None:
-    assert answers_frame(regression())["label"].dtype == float
-    assert answers_frame(multi_label())["predicted"].iloc[0] in {(name,) for name in SIX}
-    empty = answers_frame(made_record(made_trial(0, "lora", 0.5)))
-    assert list(empty) == list(answers_frame(whole_record()))
+    assert predictions_frame(regression())["label"].dtype == float
+    assert predictions_frame(multi_label())["predicted"].iloc[0] in {(name,) for name in SIX}
+    empty = predictions_frame(made_record(made_trial(0, "lora", 0.5)))
+    assert list(empty) == list(predictions_frame(whole_record()))
     assert empty.empty
 
 
 def test_answers_of_folds_say_which_rows_they_are() -> None:
-    frame = answers_frame(folded(whole_record(SIX)))
+    frame = predictions_frame(folded(whole_record(SIX)))
     lora = frame[(frame["method"] == "lora") & (frame["split"] == "select")]
     assert sorted(lora["run"].unique()) == list(range(1, 16))
     first = lora[lora["run"] <= 5]
     assert sorted(first["row"]) == list(range(200))
-    whole = answers_frame(whole_record(SIX)).query("method == 'lora' and run == 1 and split == 'select'")
-    assert first.sort_values("row")["predicted"].tolist() == whole["predicted"].tolist()
+    complete = predictions_frame(whole_record(SIX)).query("method == 'lora' and run == 1 and split == 'select'")
+    assert first.sort_values("row")["predicted"].tolist() == complete["predicted"].tolist()

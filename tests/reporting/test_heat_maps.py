@@ -100,8 +100,8 @@ def test_of_many_labels_those_farthest_from_the_mean_are_shown() -> None:
     rows = [row for row in build_report(whole_record(many(77))).gates if row.label is not None]
     means = pd.DataFrame([row.model_dump() for row in rows]).pivot_table(index="label", columns="gate", values="mean")
     oddness = (means - means.mean()).abs().max(axis=1)
-    shown = [name for name, _ in by_label.rows]
-    assert oddness[shown].min() >= oddness.drop(shown).max()
+    visible = [name for name, _ in by_label.rows]
+    assert oddness[visible].min() >= oddness.drop(visible).max()
 
 
 def test_a_variant_has_a_map_of_its_own_beside_its_method() -> None:

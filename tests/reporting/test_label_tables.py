@@ -24,7 +24,7 @@ def test_the_worst_label_comes_first_and_few_labels_have_a_whole_matrix() -> Non
     report = build_report(whole_record(SIX))
     tables = tables_of(report)
     assert (tables.method, tables.runs, tables.rest, tables.pairs) == ("lora", 3, (), ())
-    f1 = [score.f1 or 0 for score in tables.shown]
+    f1 = [score.f1 or 0 for score in tables.visible]
     assert f1 == sorted(f1)
     assert tables.confusion is not None
     assert tables.confusion.columns == SIX
@@ -39,7 +39,7 @@ def test_the_worst_label_comes_first_and_few_labels_have_a_whole_matrix() -> Non
 
 def test_with_many_labels_the_most_confused_pairs_stand_for_the_matrix() -> None:
     tables = tables_of(build_report(whole_record(many(77))))
-    assert (len(tables.shown), len(tables.rest), tables.confusion) == (MOST_LABELS, 77 - MOST_LABELS, None)
+    assert (len(tables.visible), len(tables.rest), tables.confusion) == (MOST_LABELS, 77 - MOST_LABELS, None)
     assert len(tables.pairs) == MOST_LABELS < tables.confused
     assert all(a.n >= b.n for a, b in pairwise(tables.pairs))
     assert all(pair.label != pair.predicted and 0 < pair.share <= 1 for pair in tables.pairs)
@@ -59,7 +59,7 @@ def test_methods_are_compared_in_the_order_of_the_leaderboard() -> None:
 def test_any_number_of_labels_has_scores_and_no_matrix() -> None:
     tables = tables_of(build_report(studies()["multi-label"]))
     assert (tables.several, tables.confusion, tables.pairs, tables.confused) == (True, None, (), 0)
-    assert [score.label for score in tables.shown if score.precision is None] == []
+    assert [score.label for score in tables.visible if score.precision is None] == []
 
 
 def test_without_confirmed_runs_or_labels_there_is_nothing_to_show() -> None:

@@ -32,8 +32,8 @@ def test_the_trajectory_has_a_line_per_gate_with_names_apart() -> None:
     chart = gate_trajectory(REPORT.gates, 5)
     assert chart is not None
     assert {line.name for line in chart.lines} == {"adapter", "lora_query", "lora_value", "prefix"}
-    places = sorted(line.label_y for line in chart.lines)
-    assert all(b - a >= 13 for a, b in pairwise(places))
+    positions = sorted(line.label_y for line in chart.lines)
+    assert all(b - a >= 13 for a, b in pairwise(positions))
     assert gate_trajectory(REPORT.gates, 2) is None
 
 

@@ -11,7 +11,7 @@ from unipelt_search.records.history import TrialRecord
 from unipelt_search.records.results import OutcomeRow
 from unipelt_search.reporting.pooled_outcomes import label_scores, pool_outcomes
 from unipelt_search.training.evaluate import outcome_rows
-from unipelt_search.verdict.standings import method_standings
+from unipelt_search.verdict.candidates import find_candidates
 
 
 def with_outcomes(trial: TrialRecord, *rows: OutcomeRow) -> TrialRecord:
@@ -58,7 +58,7 @@ def test_confirmed_runs_are_pooled_in_the_order_of_labels() -> None:
     )
     lora = with_outcomes(made_trial(3, "lora", 0.8, {1: 0.8, 2: 0.7}), *rows)
     record = made_record(lora, made_trial(4, "head", 0.5))
-    select, test = pool_outcomes(record, method_standings(record))
+    select, test = pool_outcomes(record, find_candidates(record))
     assert (select.split, select.runs, select.trial) == ("select", 2, 3)
     assert [(row.label, row.predicted, row.n) for row in test.confusion] == [
         ("human", "human", 8), ("location", "human", 2),
@@ -69,4 +69,4 @@ def test_confirmed_runs_are_pooled_in_the_order_of_labels() -> None:
 
 def test_runs_that_counted_nothing_have_no_entry() -> None:
     record = made_record(with_outcomes(made_trial(0, "head", 0.5, {1: 0.5})))
-    assert list(pool_outcomes(record, method_standings(record))) == []
+    assert list(pool_outcomes(record, find_candidates(record))) == []

@@ -27,7 +27,7 @@ def test_the_verdict_comes_first_then_every_method() -> None:
     render_terminal(REPORT, out)
     text = text_of(out)
     assert text.strip().startswith("lora is best on the select rows")
-    shown = (
+    visible = (
         "lora best",
         "adapter tie",
         "majority",
@@ -35,7 +35,7 @@ def test_the_verdict_comes_first_then_every_method() -> None:
         "Gates of unipelt_apl, trial 5",
         "A second notice.",
     )
-    for method in shown:
+    for method in visible:
         assert method in text
     assert "accuracy without a submodule" in text
 

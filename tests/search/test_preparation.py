@@ -7,11 +7,11 @@ import pytest
 
 import tiny
 from unipelt_search.errors import BackboneError, MachineError, RequestError
+from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.records.results import RunResult
 from unipelt_search.search import preparation
 from unipelt_search.search.preparation import prepare
 from unipelt_search.search.space import largest, published
-from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import RunSpec

@@ -72,9 +72,9 @@ def test_running_and_failed_trials_are_seen(fake) -> None:
 def test_a_configuration_is_never_proposed_twice(fake, monkeypatch: pytest.MonkeyPatch) -> None:
     study = screened(fake)
     tried = study.record.trials[3].spec
-    answers = iter([tried, tried])
+    predictions = iter([tried, tried])
     real = proposals.suggest
-    monkeypatch.setattr(proposals, "suggest", lambda *given: next(answers, None) or real(*given))
+    monkeypatch.setattr(proposals, "suggest", lambda *given: next(predictions, None) or real(*given))
     assert propose(study.record, "lora") != tried
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import optuna
 import pytest
 
+from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
+from unipelt_search.methods.search_space import LEARNING_RATES
 from unipelt_search.search.space import configured, largest, parameters_of, published, steps_for, suggest
-from unipelt_search.specs.hyperparameters import LEARNING_RATES
-from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import config_of
 from unipelt_search.specs.variants import Variant

@@ -53,13 +53,15 @@ def test_all_faults_are_told_at_once(write) -> None:
         load_study(write(text))
     lines = str(caught.value).splitlines()
     assert lines[0].endswith("study.yaml has 6 faults:")
-    faults = dict(line.strip().split(": ", 1) for line in lines[1:])
-    assert faults["name"].startswith("a study's name must be 1 to 64 letters") and faults["name"].endswith("got '-x'")
-    assert faults["task.label"] == "must be given, got nothing"
-    assert faults["task.max_length"] == "must be greater than or equal to 4, got 2"
-    assert faults["backbone.poolling"] == "unknown key, known: model, pooling. Did you mean 'pooling'?"
-    assert "Did you mean 'lora'?" in faults["space.methods"]
-    assert faults["seed"].endswith("got 'many'")
+    messages = dict(line.strip().split(": ", 1) for line in lines[1:])
+    assert messages["name"].startswith("a study's name must be 1 to 64 letters") and messages["name"].endswith(
+        "got '-x'"
+    )
+    assert messages["task.label"] == "must be given, got nothing"
+    assert messages["task.max_length"] == "must be greater than or equal to 4, got 2"
+    assert messages["backbone.poolling"] == "unknown key, known: model, pooling. Did you mean 'pooling'?"
+    assert "Did you mean 'lora'?" in messages["space.methods"]
+    assert messages["seed"].endswith("got 'many'")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,6 @@ def test_faults_of_a_users_configuration_name_their_place(write) -> None:
     space = "space: {configurations: [{name: a, method: lora, lora: {ranks: 4}}, {name: b, method: lora, trainin: {}}]}"
     with pytest.raises(RequestError) as caught:
         load_study(write(GOOD + space))
-    faults = dict(line.strip().split(": ", 1) for line in str(caught.value).splitlines()[1:])
-    assert faults["space.configurations.0.lora.ranks"].startswith("unknown key, known: rank, alpha, dropout.")
-    assert "Did you mean 'training'?" in faults["space.configurations.1.trainin"]
+    messages = dict(line.strip().split(": ", 1) for line in str(caught.value).splitlines()[1:])
+    assert messages["space.configurations.0.lora.ranks"].startswith("unknown key, known: rank, alpha, dropout.")
+    assert "Did you mean 'training'?" in messages["space.configurations.1.trainin"]

@@ -3,7 +3,11 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from unipelt_search.specs.trial import GateSpec, LoraSpec, PrefixSpec, TrainingSpec, TrialSpec, config_of
+from unipelt_search.methods.gate_settings import GateSpec
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.methods.training_settings import TrainingSpec
+from unipelt_search.specs.trial import TrialSpec, config_of
 
 TRAINING = TrainingSpec(learning_rate=1e-3, steps=5)
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.study import SpaceSpec
-from unipelt_search.specs.trial import TrainingSpec
 from unipelt_search.specs.variants import TrainingChanges, Variant, pruned_name
 
 

@@ -7,10 +7,15 @@ import pytest
 from faults.mariadb import MariaDB, running_mariadb
 from faults.postgresql import Server, running_server
 
+from unipelt_search.methods.adapter_settings import AdapterSpec
+from unipelt_search.methods.gate_settings import GateSpec
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.study import BackboneSpec, StudySpec, TaskSpec
-from unipelt_search.specs.trial import AdapterSpec, GateSpec, LoraSpec, PrefixSpec, TrainingSpec, TrialSpec
+from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.store import StudyStore
 
 TASK = TaskSummary(

@@ -120,7 +120,7 @@ def test_leases_end_by_the_databases_clock(
     owner = new_owner()
     any_store.start_run(mine, owner)
     assert any_store.leases.renew(owner) == 1
-    assert any_store.leases.release_dead(study) == 1
+    assert any_store.leases.requeue_expired(study) == 1
     assert any_store.leases.owners(study) == {owner}
     for late in (
         lambda: any_store.finish_run(silent, 1, run_result()),
@@ -130,9 +130,9 @@ def test_leases_end_by_the_databases_clock(
         with pytest.raises(RunLostError):
             late()
     assert any_store.start_run(silent, "next") == 2
-    assert any_store.leases.leave(study, owner) == 1
+    assert any_store.leases.release_all(study, owner) == 1
     assert any_store.load("first").state is StudyState.RUNNING
-    assert any_store.leases.leave(study, "next") == 1
+    assert any_store.leases.release_all(study, "next") == 1
     assert any_store.load("first").state is StudyState.STOPPED
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, text
 
 from unipelt_search.errors import RequestError, StorageError, StudyNotFoundError
-from unipelt_search.storage.database import Database, database_now, parse_url, shown_url
+from unipelt_search.storage.database import Database, database_now, parse_url, redacted_url
 from unipelt_search.storage.store import StudyStore
 
 
@@ -127,9 +127,9 @@ def test_a_missing_driver_is_named_and_no_password_is_shown(monkeypatch: pytest.
 
 
 def test_passwords_in_the_query_are_hidden_too() -> None:
-    shown = shown_url(parse_url("mysql://me:geheim@host/x?password=geheim&charset=utf8"))
-    assert "geheim" not in shown
-    assert "charset=utf8" in shown
+    redacted = redacted_url(parse_url("mysql://me:geheim@host/x?password=geheim&charset=utf8"))
+    assert "geheim" not in redacted
+    assert "charset=utf8" in redacted
 
 
 def test_a_full_disk_is_named_and_nothing_is_half_written(url: str) -> None:

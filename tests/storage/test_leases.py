@@ -65,17 +65,17 @@ def test_only_runs_whose_lease_is_over_are_released(
     store.start_run(waiting[0], "silent")
     set_leases(store, expires)
     store.start_run(waiting[1], "me")
-    assert store.leases.release_dead(study) == 1
+    assert store.leases.requeue_expired(study) == 1
     assert states(store) == [RunState.WAITING, RunState.RUNNING, RunState.WAITING]
     assert store.leases.owners(study) == {"me"}
-    assert store.leases.release_dead(study) == 0
+    assert store.leases.requeue_expired(study) == 0
 
 
 def test_a_run_of_a_process_that_is_gone_is_released_at_once(store: StudyStore, study: str, waiting: list[str]) -> None:
     host, place, pid, started, word = new_owner().split("|")
     store.start_run(waiting[0], "|".join([host, place, pid, f"{int(started) - 1}", word]))
     store.start_run(waiting[1], new_owner())
-    assert store.leases.release_dead(study) == 1
+    assert store.leases.requeue_expired(study) == 1
     assert states(store) == [RunState.WAITING, RunState.RUNNING, RunState.WAITING]
 
 
@@ -84,7 +84,7 @@ def test_a_taken_run_refuses_its_old_attempt_and_its_old_owner_renews_nothing(
 ) -> None:
     attempt = store.start_run(waiting[0], "slow")
     set_leases(store, datetime(2000, 1, 1, tzinfo=UTC))
-    store.leases.release_dead(study)
+    store.leases.requeue_expired(study)
     assert store.leases.renew("slow") == 0
     assert store.start_run(waiting[0], "quick") == attempt + 1
     for late in (
@@ -106,19 +106,19 @@ def test_leaving_releases_ones_own_runs_and_stops_a_study_that_nobody_works_on(
 ) -> None:
     store.start_run(waiting[0], "me")
     store.start_run(waiting[1], "you")
-    assert store.leases.leave(study, "me") == 1
+    assert store.leases.release_all(study, "me") == 1
     assert states(store) == [RunState.WAITING, RunState.RUNNING, RunState.WAITING]
     assert store.load("first").state is StudyState.RUNNING
-    assert store.leases.leave(study, "you") == 1
+    assert store.leases.release_all(study, "you") == 1
     assert store.load("first").state is StudyState.STOPPED
-    assert store.leases.leave(study, "you") == 0
+    assert store.leases.release_all(study, "you") == 0
     with pytest.raises(StorageError, match="none with the id gone"):
-        store.leases.leave("gone", "me")
+        store.leases.release_all("gone", "me")
 
 
 def test_a_study_that_was_completed_meanwhile_stays_complete(store: StudyStore, study: str) -> None:
     store.set_state(study, StudyState.COMPLETE)
-    assert store.leases.leave(study, "me") == 0
+    assert store.leases.release_all(study, "me") == 0
     assert store.load("first").state is StudyState.COMPLETE
 
 
@@ -152,10 +152,10 @@ def test_an_attempt_goes_on_from_the_checkpoint_of_the_one_before_and_keeps_the_
     store.record_evaluation(run, attempt, first, "/kept/1")
     store.record_evaluation(run, attempt, second, "/kept/2")
     store.record_evaluation(run, attempt, third)  # its state could not be kept
-    store.leases.leave(study, "me")
+    store.leases.release_all(study, "me")
     assert evaluated(store, run) == [first.step, second.step]
     store.start_run(run, "you")
-    store.leases.leave(study, "you")
+    store.leases.release_all(study, "you")
     assert evaluated(store, run) == [first.step, second.step]
     assert attempts(store, run) == [("interrupted", None, "/kept/2", second.step)] * 2
     assert store.leases.earlier_attempts(run) == EarlierAttempts(failed=0, checkpoint="/kept/2")
@@ -171,7 +171,7 @@ def test_without_a_checkpoint_an_interrupted_run_keeps_no_evaluation(
     attempt = store.start_run(waiting[0], "me")
     for row in run_result().evaluations:
         store.record_evaluation(waiting[0], attempt, row)
-    store.leases.leave(study, "me")
+    store.leases.release_all(study, "me")
     assert evaluated(store, waiting[0]) == []
 
 

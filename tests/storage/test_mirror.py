@@ -7,10 +7,11 @@ import optuna
 import pytest
 
 from unipelt_search.errors import StudyExistsError
+from unipelt_search.methods.catalogue import TRAINED_METHODS
+from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.results import RunResult
-from unipelt_search.specs.methods import TRAINED_METHODS
-from unipelt_search.specs.trial import PrefixSpec, TrialSpec, config_of
+from unipelt_search.specs.trial import TrialSpec, config_of
 from unipelt_search.storage.mirror import STUDY_ATTRIBUTE, MirrorChangedError
 from unipelt_search.storage.store import StudyStore
 

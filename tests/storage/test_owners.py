@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from unipelt_search.storage.owners import is_dead, new_owner, shown_owner
+from unipelt_search.storage.owners import format_owner, is_dead, new_owner
 
 
 def test_a_living_process_is_alive_and_every_driver_has_a_name_of_its_own() -> None:
@@ -42,5 +42,5 @@ def test_of_another_machine_nothing_is_known(owner: str) -> None:
 
 
 def test_a_message_names_process_and_host() -> None:
-    assert shown_owner("node7|ab12|4242|99|cd34") == "process 4242 on node7"
-    assert shown_owner("me") == "me"
+    assert format_owner("node7|ab12|4242|99|cd34") == "process 4242 on node7"
+    assert format_owner("me") == "me"

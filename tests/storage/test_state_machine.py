@@ -142,16 +142,16 @@ def machine_over(
                 run.expired = False
 
         @rule()
-        def release_dead(self) -> None:
+        def requeue_expired(self) -> None:
             lost = [run for run in self.model.held() if run.expired]
-            assert store.leases.release_dead(self.study) == len(lost)
+            assert store.leases.requeue_expired(self.study) == len(lost)
             self.release(lost)
 
         @rule(owner=OWNERS)
-        def leave(self, owner: str) -> None:
+        def release_all(self, owner: str) -> None:
             held = self.model.held()
             mine = [run for run in held if run.owner == owner]
-            assert store.leases.leave(self.study, owner) == len(mine)
+            assert store.leases.release_all(self.study, owner) == len(mine)
             if self.model.state is StudyState.RUNNING and len(mine) == len(held):
                 self.model.state = StudyState.STOPPED
             self.release(mine)

@@ -134,8 +134,8 @@ def test_released_runs_wait_again_and_refuse_their_old_attempt(
     store.record_evaluation(dead.id, attempt, run_result().evaluations[0])
     assert count_rows(url)["evaluation"] == 4
 
-    assert store.leases.leave(study, "me") == 1
-    assert store.leases.leave(study, "me") == 0
+    assert store.leases.release_all(study, "me") == 1
+    assert store.leases.release_all(study, "me") == 0
     assert count_rows(url)["evaluation"] == 3
     states = [trial.runs[0].state for trial in store.load("first").trials]
     assert states == [RunState.COMPLETE, RunState.WAITING, RunState.WAITING]
@@ -220,18 +220,21 @@ def test_of_two_threads_that_create_a_name_one_wins(
             store.close()
 
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(create, range(2)))
+        predictions = list(pool.map(create, range(2)))
     store = StudyStore.open(url)
-    assert store.load("same").id in answers
+    assert store.load("same").id in predictions
     assert (
-        sum("in sqlite:///" in answer and "delete it: unipelt-search delete same" in answer for answer in answers) == 1
+        sum("in sqlite:///" in answer and "delete it: unipelt-search delete same" in answer for answer in predictions)
+        == 1
     )
     store.close()
 
 
 _WRITER = """
 import sys
-from unipelt_search.specs.trial import LoraSpec, TrainingSpec, TrialSpec
+from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.storage.store import StudyStore
 store = StudyStore.open(sys.argv[1])
 study = store.find("first")

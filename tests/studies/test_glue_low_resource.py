@@ -64,7 +64,7 @@ def test_the_hubs_development_split_is_the_test_split(study: StudySpec, monkeypa
     monkeypatch.setattr(arrow_data.datasets, "load_dataset", load)
     task = loaded(study)
     assert (len(task.train), len(task.tune), len(task.select), len(task.test)) == (100, 500, 500, 60)
-    assert len(task.redrawn) == 5
+    assert len(task.resamples) == 5
     test_split = "validation_matched" if "mnli" in study.name else "validation"
     assert {texts[0].split()[1] for texts in task.test.texts} == {test_split}
     assert all(text.split()[1] == "train" for split in (task.tune, task.select) for (text, *_) in split.texts)

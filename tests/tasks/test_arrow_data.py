@@ -93,12 +93,12 @@ def test_a_hub_dataset_is_read_with_its_label_names(hub: dict[tuple[str, str | N
 
 
 def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | None], Any]) -> None:
-    whole = table(1, 0, 1, 0)
+    complete = table(1, 0, 1, 0)
     texts = ["text 0", " ", "text 2", None]
-    hub["o/n", None] = datasets.DatasetDict(train=whole.remove_columns("text").add_column("text", texts))
+    hub["o/n", None] = datasets.DatasetDict(train=complete.remove_columns("text").add_column("text", texts))
     rows, left_out = read_hub("o/n", SPEC)
     assert (rows["train"].texts, rows["train"].labels) == ((("text 0",), ("text 2",)), ("good", "good"))
-    assert rows["train"].places == ("row 1 of split train of o/n", "row 3 of split train of o/n")
+    assert rows["train"].source_lines == ("row 1 of split train of o/n", "row 3 of split train of o/n")
     assert left_out == {"train, row 2, 4": "a text is empty"}
 
 

@@ -111,16 +111,16 @@ def test_every_confirm_run_may_have_training_rows_of_its_own() -> None:
     plain, task = (
         build_task(raw, spec.model_copy(update={"redraw": again}), 1, repeats=3 * again) for again in (False, True)
     )
-    assert plain.redrawn == ()
+    assert plain.resamples == ()
     assert (task.train, task.tune, task.select, task.test) == (plain.train, plain.tune, plain.select, plain.test)
-    drawn = [task.train, *(draw.train for draw in task.redrawn)]
+    drawn = [task.train, *(draw.train for draw in task.resamples)]
     assert [len(part) for part in drawn] == [20] * 4
     assert len({part.texts for part in drawn}) == 4
-    for draw in task.redrawn:
-        labels = task.target.array(draw.train.labels)
+    for draw in task.resamples:
+        labels = task.target.to_array(draw.train.labels)
         assert (draw.target.mean, draw.target.sd) == pytest.approx((labels.mean(), labels.std()))
     assert any("Every confirm run draws its own 20 of 200 training rows" in notice for notice in task.notices)
-    assert build_task(raw, spec, 1, repeats=5).redrawn[:3] == task.redrawn  # more seeds later change none
+    assert build_task(raw, spec, 1, repeats=5).resamples[:3] == task.resamples  # more seeds later change none
 
 
 @pytest.mark.parametrize("size", [None, 200])

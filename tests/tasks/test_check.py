@@ -4,7 +4,7 @@ import pytest
 
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.check import check_overlap, check_question, decide_kind, find_notices, order_labels
+from unipelt_search.tasks.check import check_columns_differ, check_overlap, decide_kind, find_notices, order_labels
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import RawSplits
 from unipelt_search.tasks.target import Target
@@ -52,7 +52,7 @@ def test_labels_that_train_lacks_are_named_with_their_rows() -> None:
 @pytest.mark.parametrize(("text", "label"), [(("l",), "l"), (("t", "t"), "l"), (("t", "l"), "l")])
 def test_a_column_has_one_job(text: tuple[str, ...], label: str) -> None:
     with pytest.raises(DataError, match="must name different columns"):
-        check_question(TaskSpec(data="x", text=text, label=label))
+        check_columns_differ(TaskSpec(data="x", text=text, label=label))
 
 
 def test_clean_data_has_no_notices() -> None:

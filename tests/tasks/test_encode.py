@@ -14,7 +14,7 @@ from unipelt_search.tasks.build import build_task
 from unipelt_search.tasks.encode import CHARACTERS_PER_TOKEN, EncodedTask, encode_task, encode_texts, pad_token_id
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.target import Target
-from unipelt_search.tasks.task import Draw, Split, Task
+from unipelt_search.tasks.task import Resample, Split, Task
 
 CLS, SEP, FIRST = 2, 3, 4
 
@@ -112,11 +112,11 @@ def test_redrawn_training_rows_are_encoded_and_take_the_place_of_the_search_rows
     made = task(("w0",), ("w1 w2",))
     other = Split((("w3 w3",),), (1,))
     target = Target("classification", ("a", "b"), weights=(2.0, 1.0))
-    encoded = encode_task(replace(made, redrawn=(Draw(target, other),)), tiny_tokenizer(), 16)
-    assert encoded.of_draw(0) is encoded
-    redrawn = encoded.of_draw(1)
-    assert (redrawn.target, len(redrawn.train), list(redrawn.train.labels)) == (target, 1, [1])
-    assert (redrawn.tune, redrawn.select, redrawn.test) == (encoded.tune, encoded.select, encoded.test)
+    encoded = encode_task(replace(made, resamples=(Resample(target, other),)), tiny_tokenizer(), 16)
+    assert encoded.of_resample(0) is encoded
+    resamples = encoded.of_resample(1)
+    assert (resamples.target, len(resamples.train), list(resamples.train.labels)) == (target, 1, [1])
+    assert (resamples.tune, resamples.select, resamples.test) == (encoded.tune, encoded.select, encoded.test)
 
 
 @pytest.mark.parametrize("texts", [1, 2])
@@ -130,9 +130,9 @@ def test_a_fold_has_the_rows_that_it_names(texts: int) -> None:
     if texts == 2:
         tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
     encoded = encode_task(made, tokenizer, 16)
-    assert encoded.of_draw(0).select_rows is None
+    assert encoded.of_resample(0).select_rows is None
     for number, fold in enumerate(made.folds, start=1):
-        own = encoded.of_draw(number)
+        own = encoded.of_resample(number)
         assert (own.target, own.select_rows, own.test) == (fold.target, fold.rows.select, encoded.test)
         for split, rows in ((own.train, fold.rows.train), (own.tune, fold.rows.tune), (own.select, fold.rows.select)):
             assert [int(row[1]) - FIRST for row in split.input_ids] == list(rows)

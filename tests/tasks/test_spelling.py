@@ -36,7 +36,7 @@ def test_words_of_their_own_are_not(first: str, second: str) -> None:
 
 @given(st.lists(st.text("abé", min_size=1, max_size=6), min_size=2, max_size=7, unique=True), st.integers(0, 2))
 def test_one_letter_apart_is_levenshteins_distance(labels: list[str], frequent: int) -> None:
-    counts = {label: 100 if place % 3 == frequent else 1 for place, label in enumerate(labels)}
+    counts = {label: 100 if position % 3 == frequent else 1 for position, label in enumerate(labels)}
     expected = {
         rare
         for rare in labels

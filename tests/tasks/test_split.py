@@ -127,10 +127,10 @@ def test_the_validation_split_can_be_the_test_split() -> None:
 
 
 def test_drawing_leaves_validation_and_test_whole() -> None:
-    whole, drawn = split(train=rows("x", 90, 10)), split({"train_size": 8}, train=rows("x", 90, 10))
-    assert (whole.tune, whole.select, whole.test) == (drawn.tune, drawn.select, drawn.test)
+    pool, drawn = split(train=rows("x", 90, 10)), split({"train_size": 8}, train=rows("x", 90, 10))
+    assert (pool.tune, pool.select, pool.test) == (drawn.tune, drawn.select, drawn.test)
     assert Counter(drawn.train.labels) == {"a": 7, "b": 1}
-    assert set(texts(drawn.train)) < set(texts(whole.train))
+    assert set(texts(drawn.train)) < set(texts(pool.train))
 
 
 def test_a_class_with_one_row_stays_in_train() -> None:
@@ -234,6 +234,6 @@ def test_enough_validation_rows_too_few_texts_and_redraw_need_no_folds(repeats: 
     assert bool(folded("ab" * 149, 100, repeats).folds) == bool(repeats)
     assert not folded("ab" * 30, 40, repeats, texts=[f"row {number % 9}" for number in range(60)]).folds
     task = TaskSpec(data="x", text=("t",), label="l", train_size=8, redraw=True)
-    redrawn = split_rows(RawData("x", {"train": rows("x", 60, 60)}), task, 1, repeats=repeats)
-    assert (len(redrawn.redrawn), redrawn.folds) == (repeats, ())
-    assert len(redrawn.validation) == 2
+    resamples = split_rows(RawData("x", {"train": rows("x", 60, 60)}), task, 1, repeats=repeats)
+    assert (len(resamples.resamples), resamples.folds) == (repeats, ())
+    assert len(resamples.validation) == 2

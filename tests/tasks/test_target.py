@@ -24,7 +24,7 @@ SETS = Target("multi_label", ("a", "b", "c"))
 
 
 @pytest.mark.parametrize(
-    ("target", "written", "numbers", "array"),
+    ("target", "decode", "encode", "to_array"),
     [
         (CLASSES, ("c", "a"), (2, 0), [2, 0]),
         (NUMBERS, ("1.5", "-2.0"), (1.5, -2.0), [1.5, -2.0]),
@@ -32,19 +32,19 @@ SETS = Target("multi_label", ("a", "b", "c"))
     ],
 )
 def test_labels_become_numbers_and_words_again(
-    target: Target, written: tuple[str, ...], numbers: tuple[object, ...], array: list[object]
+    target: Target, decode: tuple[str, ...], encode: tuple[object, ...], to_array: list[object]
 ) -> None:
-    assert target.numbers(written) == numbers
-    assert tuple(target.written(number) for number in target.numbers(written)) == written
-    assert target.array(target.numbers(written)).tolist() == array
+    assert target.encode(decode) == encode
+    assert tuple(target.decode(number) for number in target.encode(decode)) == decode
+    assert target.to_array(target.encode(decode)).tolist() == to_array
     assert pickle.loads(pickle.dumps(target)) == target
 
 
 def test_logits_become_predictions() -> None:
     logits = np.array([[0.1, 0.3, -1.0], [2.0, -0.1, 0.1]], dtype=np.float32)
-    assert CLASSES.decide(logits).tolist() == [1, 0]
-    assert SETS.decide(logits).tolist() == [[1, 1, 0], [1, 0, 1]]
-    assert NUMBERS.decide(np.array([[0.5], [-1.0]], dtype=np.float32)).tolist() == [11.0, 8.0]
+    assert CLASSES.predict(logits).tolist() == [1, 0]
+    assert SETS.predict(logits).tolist() == [[1, 1, 0], [1, 0, 1]]
+    assert NUMBERS.predict(np.array([[0.5], [-1.0]], dtype=np.float32)).tolist() == [11.0, 8.0]
 
 
 def test_answers_are_in_the_users_terms_with_torchs_probabilities() -> None:
@@ -52,8 +52,11 @@ def test_answers_are_in_the_users_terms_with_torchs_probabilities() -> None:
     classes, sets = predictions_of(CLASSES, logits), predictions_of(SETS, logits)
     assert [answer.label for answer in classes] == ["b", "b"]
     assert [answer.label for answer in sets] == [("a", "b"), ()]
-    for answers, probabilities in ((classes, torch.tensor(logits).softmax(-1)), (sets, torch.tensor(logits).sigmoid())):
-        for answer, row in zip(answers, probabilities, strict=True):
+    for predictions, probabilities in (
+        (classes, torch.tensor(logits).softmax(-1)),
+        (sets, torch.tensor(logits).sigmoid()),
+    ):
+        for answer, row in zip(predictions, probabilities, strict=True):
             assert answer.probabilities is not None
             assert list(answer.probabilities) == ["a", "b", "c"]
             assert list(answer.probabilities.values()) == pytest.approx(row.tolist(), abs=1e-6)
@@ -79,7 +82,7 @@ def test_balanced_weights_are_scikit_learns() -> None:
     target = make_target("classification", ("a", "b", "c"), train, balanced=True)
     expected = compute_class_weight("balanced", classes=np.array(["a", "b", "c"]), y=np.array(train))
     assert target.weights == pytest.approx(expected)
-    assert np.mean([target.weights[place] for place in target.numbers(train)]) == pytest.approx(1.0)
+    assert np.mean([target.weights[index] for index in target.encode(train)]) == pytest.approx(1.0)
     lost = make_target("classification", ("a", "b", "lost"), ["a", "a", "b"], balanced=True)
     assert lost.weights == pytest.approx([0.75, 1.5, 1.0])
     assert make_target("classification", ("a", "b"), train, balanced=False).weights == ()
@@ -88,10 +91,10 @@ def test_balanced_weights_are_scikit_learns() -> None:
 def test_balanced_labels_of_sets_weigh_as_much_present_as_absent() -> None:
     target = make_target("multi_label", ("a", "b", "lost"), ["a|b", "a", "", "a"], balanced=True)
     assert target.weights == pytest.approx([1 / 3, 3.0, 1.0])
-    for place, name in enumerate("ab"):
+    for index, name in enumerate("ab"):
         present = np.array([name in label for label in ["a|b", "a", "", "a"]])
         absent, own = compute_class_weight("balanced", classes=np.array([False, True]), y=present)
-        assert target.weights[place] == pytest.approx(own / absent)
+        assert target.weights[index] == pytest.approx(own / absent)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +106,9 @@ def test_balanced_labels_of_sets_weigh_as_much_present_as_absent() -> None:
     ],
 )  # fmt: skip
 def test_the_positive_class_is_the_last_or_what_the_last_negates(labels: tuple[str, str], positive: str) -> None:
-    place = positive_label(labels)
-    assert place is not None
-    assert labels[place] == positive
+    index = positive_label(labels)
+    assert index is not None
+    assert labels[index] == positive
     assert positive_label((*labels, "third")) is None
 
 
@@ -129,7 +132,7 @@ def test_the_threshold_is_the_one_of_all_with_the_best_micro_f1(seed: int) -> No
         return float(f1_score(labels, logits > threshold, average="micro", zero_division=0))
 
     assert f1(fitted.threshold) == pytest.approx(max(f1(value - 0.01) for value in logits.ravel()))
-    assert (fitted.decide(logits) == (logits > fitted.threshold)).all()
+    assert (fitted.predict(logits) == (logits > fitted.threshold)).all()
 
 
 def test_only_sets_of_labels_that_occur_have_a_threshold_to_choose() -> None:

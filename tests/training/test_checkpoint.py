@@ -14,9 +14,10 @@ import torch
 from tiny import tiny_backbone, tiny_run, tiny_task, tiny_trial
 from unipelt_search import failpoints
 from unipelt_search.errors import StorageError
-from unipelt_search.places import Place, remove_folder, to_place
+from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.records.results import EvaluationRow, RunResult
-from unipelt_search.specs.trial import PrefixSpec, RunSpec, TrialSpec
+from unipelt_search.remote_paths import StoragePath, remove_folder, to_storage_path
+from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask
 from unipelt_search.training import checkpoint
 from unipelt_search.training.checkpoint import KEPT, MANIFEST, TENSORS, RunCheckpoints, load_run, save_run
@@ -59,13 +60,15 @@ def confirmed(trial: TrialSpec) -> RunSpec:
     return tiny_run(trial, confirm=True, ablation=True)
 
 
-def undisturbed(run: RunSpec, task: EncodedTask, weights: Place, classes: int = 3) -> RunResult:
+def undisturbed(run: RunSpec, task: EncodedTask, weights: StoragePath, classes: int = 3) -> RunResult:
     *_, result = train_events(run, tiny_backbone(classes=classes), task, checkpoint=weights)
     assert isinstance(result, RunResult)
     return result
 
 
-def interrupted(run: RunSpec, task: EncodedTask, folder: Place, weights: Place, classes: int = 3) -> RunResult:
+def interrupted(
+    run: RunSpec, task: EncodedTask, folder: StoragePath, weights: StoragePath, classes: int = 3
+) -> RunResult:
     """Train a run that is interrupted behind every evaluation, the last one too."""
     rows = []
     for attempt in count(1):
@@ -80,7 +83,7 @@ def interrupted(run: RunSpec, task: EncodedTask, folder: Place, weights: Place, 
     raise AssertionError("unreachable")
 
 
-def answers(result: RunResult) -> dict[str, Any]:
+def predictions(result: RunResult) -> dict[str, Any]:
     """Everything that does not measure time or memory."""
     found = result.model_dump(exclude={"checkpoint"})
     for name in ("train_seconds", "predict_ms_per_example", "peak_memory_mb"):
@@ -90,7 +93,7 @@ def answers(result: RunResult) -> dict[str, Any]:
     return found
 
 
-def same_weights(one: Place, other: Place) -> bool:
+def same_weights(one: StoragePath, other: StoragePath) -> bool:
     first, second = load_run(one)[0], load_run(other)[0]
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
@@ -103,17 +106,17 @@ def test_a_run_interrupted_behind_every_evaluation_ends_bit_for_bit_as_one_that_
     calm = undisturbed(run, task, tmp_path / "calm")
     broken = interrupted(run, task, tmp_path / "kept", tmp_path / "broken")
     assert len(calm.evaluations) == 4
-    assert answers(broken) == answers(calm)
+    assert predictions(broken) == predictions(calm)
     assert same_weights(tmp_path / "calm", tmp_path / "broken")
     assert broken.evaluations[-1].seconds > broken.evaluations[0].seconds
     assert broken.costs.train_seconds > 0
 
 
 def test_a_run_goes_on_from_behind_a_url_alike(tmp_path: Path) -> None:
-    run, far = confirmed(TRIALS["unipelt_apl"]), to_place(f"file://{tmp_path}/far")
+    run, far = confirmed(TRIALS["unipelt_apl"]), to_storage_path(f"file://{tmp_path}/far")
     calm = undisturbed(run, tiny_task(), tmp_path / "calm")
     broken = interrupted(run, tiny_task(), far / "kept", far / "broken")
-    assert answers(broken) == answers(calm)
+    assert predictions(broken) == predictions(calm)
     assert same_weights(tmp_path / "calm", far / "broken")
     assert broken.checkpoint == str(far / "broken")
     assert len(names(tmp_path / "far" / "kept")) == KEPT
@@ -124,7 +127,7 @@ def test_other_kinds_of_label_go_on_alike(kind: Any, tmp_path: Path) -> None:
     task = tiny_task(kind=kind)
     classes, run = task.target.outputs, confirmed(tiny_trial("unipelt_al", **TRAINING))
     calm = undisturbed(run, task, tmp_path / "calm", classes)
-    assert answers(interrupted(run, task, tmp_path / "kept", tmp_path / "broken", classes)) == answers(calm)
+    assert predictions(interrupted(run, task, tmp_path / "kept", tmp_path / "broken", classes)) == predictions(calm)
     assert same_weights(tmp_path / "calm", tmp_path / "broken")
 
 
@@ -132,7 +135,7 @@ def test_patience_goes_on_where_it_was(tmp_path: Path) -> None:
     run = confirmed(tiny_trial("lora", steps=30, evaluations=15, patience=2, learning_rate=1e-6))
     calm = undisturbed(run, tiny_task(), tmp_path / "calm")
     assert calm.steps < 30
-    assert answers(interrupted(run, tiny_task(), tmp_path / "kept", tmp_path / "broken")) == answers(calm)
+    assert predictions(interrupted(run, tiny_task(), tmp_path / "kept", tmp_path / "broken")) == predictions(calm)
 
 
 # A run without gates, and one whose best evaluation is not its last.
@@ -140,17 +143,17 @@ RUN = tiny_run(tiny_trial("lora", **TRAINING))
 
 
 def go_on(
-    folder: Place, run: RunSpec = RUN, *, run_id: str = "r", attempt: int = 1
+    folder: StoragePath, run: RunSpec = RUN, *, run_id: str = "r", attempt: int = 1
 ) -> Iterator[EvaluationRow | RunResult]:
     return train_events(run, tiny_backbone(), tiny_task(), progress=RunCheckpoints(folder, run_id, attempt))
 
 
-def steps_to_come(folder: Place, **who: Any) -> list[int]:
+def steps_to_come(folder: StoragePath, **who: Any) -> list[int]:
     """Go on with a run to its end; the steps of the evaluations that had to be done."""
     return [event.step for event in go_on(folder, **who) if isinstance(event, EvaluationRow)]
 
 
-def break_off(folder: Place, evaluations: int, **who: Any) -> None:
+def break_off(folder: StoragePath, evaluations: int, **who: Any) -> None:
     events = go_on(folder, **who)
     for _ in range(evaluations):
         next(events)
@@ -173,7 +176,7 @@ def test_two_checkpoints_are_kept_and_the_newest_is_named(tmp_path: Path) -> Non
 
 
 def test_behind_a_url_a_checkpoint_without_its_manifest_or_with_a_damaged_bit_is_none(tmp_path: Path) -> None:
-    far = to_place(f"file://{tmp_path}/far")
+    far = to_storage_path(f"file://{tmp_path}/far")
     for spoil in (lambda folder: (folder / MANIFEST).unlink(), lambda folder: damaged(folder / TENSORS, 500, 4)):
         remove_folder(far)
         break_off(far, 2)
@@ -183,7 +186,7 @@ def test_behind_a_url_a_checkpoint_without_its_manifest_or_with_a_damaged_bit_is
 
 def test_behind_a_url_what_cannot_be_written_is_a_problem_and_no_end(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    kept = RunCheckpoints(to_place(f"file://{tmp_path}/file/far"), "r", 1)
+    kept = RunCheckpoints(to_storage_path(f"file://{tmp_path}/file/far"), "r", 1)
     *_, result = train_events(RUN, tiny_backbone(), tiny_task(), progress=kept)
     assert isinstance(result, RunResult)
     assert kept.problem is not None
@@ -191,7 +194,7 @@ def test_behind_a_url_what_cannot_be_written_is_a_problem_and_no_end(tmp_path: P
 
 
 def test_a_checkpoint_behind_a_url_that_is_away_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    far = to_place(f"file://{tmp_path}/far")
+    far = to_storage_path(f"file://{tmp_path}/far")
     break_off(far, 2)
 
     def away(*given: object, **named: object) -> bytes:
@@ -342,8 +345,8 @@ def test_a_full_disk_costs_a_checkpoint_and_no_run(point: str, tmp_path: Path, f
 
 @pytest.mark.parametrize("point", POINTS)
 def test_an_end_in_the_middle_of_a_checkpoint_leaves_a_whole_one(point: str, tmp_path: Path, faults: Any) -> None:
-    whole = tmp_path / "whole"
-    break_off(whole, 1)
+    final = tmp_path / "whole"
+    break_off(final, 1)
     faults(f"checkpoint.{point}=raise@2")
     # What SIGKILL leaves: nobody cleans up.
     with pytest.MonkeyPatch.context() as patched:

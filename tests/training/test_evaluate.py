@@ -22,11 +22,11 @@ def test_predictions_stand_in_the_order_asked_for() -> None:
         rows = np.array([7, 2, 11])
         logits = predict(pack, task.select, 0, rows)
         assert logits.shape == (2, 3, 3)
-        for place, row in enumerate(rows):
+        for position, row in enumerate(rows):
             ids = torch.tensor(task.select.input_ids[row])[None].repeat(2, 1)
             with torch.no_grad():
-                alone = pack({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
-            assert torch.allclose(torch.tensor(logits[:, place]), alone[:, 0], atol=1e-5)
+                removed_alone = pack({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+            assert torch.allclose(torch.tensor(logits[:, position]), removed_alone[:, 0], atol=1e-5)
 
 
 def test_ablation_names_every_submodule_as_a_whole_and_per_layer() -> None:
@@ -66,12 +66,12 @@ def test_what_can_go_costs_nothing_together_on_the_tune_rows() -> None:
             randomise(pack, seed)
             gone = prunable_parts(pack, 0, task, 30)
             rows = spread_rows(40, 30)
-            whole, without = (
+            full_logits, without = (
                 (predict(pack, task.tune, 0, rows, removed=removed)[0].argmax(-1) == task.tune.labels[rows]).mean()
                 for removed in (frozenset(), frozenset(gone))
             )
             assert gone == tuple(sorted(gone))
-            assert without >= whole
+            assert without >= full_logits
             found.append(gone)
     assert any(found)
     assert all(len(gone) < 6 for gone in found)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import TrainedTensor
-from unipelt_search.specs.trial import TrainingSpec
 from unipelt_search.training.optimizer import SlotAdamW, learning_rate
 
 

@@ -12,7 +12,7 @@ from tiny import PARTS, tiny_backbone, tiny_run, tiny_task, tiny_trial
 from unipelt_search.errors import DivergedError
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import EvaluationRow, RunResult
-from unipelt_search.tasks.encode import EncodedDraw
+from unipelt_search.tasks.encode import EncodedResample
 from unipelt_search.tasks.metrics import metrics_for, score_all
 from unipelt_search.tasks.split import FoldRows
 from unipelt_search.tasks.target import PlainKind, Target
@@ -154,7 +154,7 @@ def test_numbers_that_are_not_finite_fail_that_run_alone(monkeypatch: pytest.Mon
 def test_one_diverging_slot_leaves_its_neighbour_as_it_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [tiny_run(tiny_trial("lora")), tiny_run(tiny_trial("adapter"), 1)]
     backbone, task = tiny_backbone(), tiny_task()
-    (alone,) = train([runs[1]], backbone, task)
+    (unpackable,) = train([runs[1]], backbone, task)
     restore = Pack.__init__
 
     def poisoned(self: Pack, *args: object) -> None:
@@ -166,22 +166,22 @@ def test_one_diverging_slot_leaves_its_neighbour_as_it_is_alone(monkeypatch: pyt
     first, second = train(runs, backbone, task)
     assert isinstance(first, DivergedError)
     assert isinstance(second, RunResult)
-    assert isinstance(alone, RunResult)
-    for a, b in zip(alone.evaluations, second.evaluations, strict=True):
+    assert isinstance(unpackable, RunResult)
+    for a, b in zip(unpackable.evaluations, second.evaluations, strict=True):
         assert a.train_loss == pytest.approx(b.train_loss, abs=1e-5)
 
 
 def test_a_run_trains_on_the_rows_of_its_draw() -> None:
     first, second = tiny_task(), tiny_task(train=16)
-    task = replace(first, redrawn=(EncodedDraw(second.target, second.train),))
+    task = replace(first, resamples=(EncodedResample(second.target, second.train),))
     backbone = tiny_backbone()
     trial = tiny_trial("lora", steps=8, batch_size=4, evaluations=2)
     runs = [tiny_run(trial, draw=draw) for draw in (0, 1, 0)]
     of_all = train(runs, backbone, task)
-    alone = [*train([runs[0]], backbone, first), *train([runs[0]], backbone, replace(first, train=second.train))]
+    unpackable = [*train([runs[0]], backbone, first), *train([runs[0]], backbone, replace(first, train=second.train))]
     found, expected = (
         [result.evaluations[-1].train_loss for result in results if isinstance(result, RunResult)]
-        for results in (of_all, [alone[0], alone[1], alone[0]])
+        for results in (of_all, [unpackable[0], unpackable[1], unpackable[0]])
     )
     assert found == pytest.approx(expected, rel=1e-5)
     assert found[0] != found[1]
@@ -196,16 +196,16 @@ def test_a_confirmed_run_keeps_its_answer_to_every_row() -> None:
         backbone = tiny_backbone(classes=task.target.outputs)
         (result,) = train([tiny_run(tiny_trial("head"), confirm=True)], backbone, task)
         assert isinstance(result, RunResult)
-        assert [answers.split for answers in result.answers] == ["select", "test"]
+        assert [predictions.split for predictions in result.predictions] == ["select", "test"]
         scored = ((task.select, result.select), (task.test, result.test))
-        for answers, (encoded, scores) in zip(result.answers, scored, strict=True):
-            labels, predicted = (task.target.array(part) for part in (answers.labels, answers.predicted))
+        for predictions, (encoded, scores) in zip(result.predictions, scored, strict=True):
+            labels, predicted = (task.target.to_array(part) for part in (predictions.labels, predictions.predicted))
             assert (labels == encoded.labels).all()
             assert score_all(task.target, labels, predicted) == scores
-        assert RunResult.model_validate_json(result.model_dump_json()).answers == result.answers
+        assert RunResult.model_validate_json(result.model_dump_json()).predictions == result.predictions
     (searched,) = train([tiny_run(tiny_trial("head"))], tiny_backbone(), tiny_task())
     assert isinstance(searched, RunResult)
-    assert searched.answers == ()
+    assert searched.predictions == ()
 
 
 @pytest.mark.parametrize("method", ["lora", "unipelt_apl", "fine_tuning"])
@@ -233,13 +233,15 @@ def test_a_run_of_a_fold_never_sees_the_labels_that_it_is_scored_on() -> None:
     run = tiny_run(tiny_trial("unipelt_al"), confirm=True, ablation=True, draw=1)
     found = [train([run], tiny_backbone(), each)[0] for each in (task, replace(task, select=poisoned))]
     ours, other = (result for result in found if isinstance(result, RunResult))
-    answers, test = ours.answers
-    assert (answers.rows, answers.labels) == (rows.select, tuple(both.labels[list(rows.select)].tolist()))
+    predictions, test = ours.predictions
+    assert (predictions.rows, predictions.labels) == (rows.select, tuple(both.labels[list(rows.select)].tolist()))
     assert test.rows is None
-    assert other.answers[0].predicted == answers.predicted
-    assert other.answers[0].labels != answers.labels
+    assert other.predictions[0].predicted == predictions.predicted
+    assert other.predictions[0].labels != predictions.labels
     assert [row.value for row in other.evaluations] == [row.value for row in ours.evaluations]
     assert {row.n for row in ours.gates if row.split == "select" and row.label is None} == {3}
     assert {row.n for row in ours.gates if row.split == "tune"} == {8}
     assert ours.costs.examples_trained == 24
-    assert ours.select == score_all(target, task.target.array(answers.labels), task.target.array(answers.predicted))
+    assert ours.select == score_all(
+        target, task.target.to_array(predictions.labels), task.target.to_array(predictions.predicted)
+    )

@@ -24,21 +24,23 @@ def test_it_is_the_slow_transcription() -> None:
         for k in range(4):
             within += sum((x[r, i] - means[k]) ** 2 for i in range(24) if folds[r, i] == k) / 5 / 6 / 12
     variance = examples + (between - within) / 12
-    freedom = variance**2 / (examples**2 / 23 + (between / 12) ** 2 / 9)
+    degrees_of_freedom = variance**2 / (examples**2 / 23 + (between / 12) ** 2 / 9)
     estimate = folded_estimate(x, folds)
     assert between > within
     assert estimate.error**2 == pytest.approx(variance)
-    assert estimate.freedom == pytest.approx(freedom)
-    assert (estimate.low, estimate.high) == pytest.approx(stats.t.interval(0.95, freedom, x.mean(), np.sqrt(variance)))
+    assert estimate.degrees_of_freedom == pytest.approx(degrees_of_freedom)
+    assert (estimate.low, estimate.high) == pytest.approx(
+        stats.t.interval(0.95, degrees_of_freedom, x.mean(), np.sqrt(variance))
+    )
 
 
 def test_repeats_of_the_same_answers_are_no_further_examples() -> None:
     random = np.random.default_rng(0)
-    answers = (np.arange(40) % 4 > 0).astype(float)
+    predictions = (np.arange(40) % 4 > 0).astype(float)
     folds = np.stack([np.arange(40) // 8 for _ in range(5)])  # every fold is right on the same share
-    estimate = folded_estimate(np.stack([answers] * 5), folds)
-    assert estimate.error == pytest.approx(stats.sem(answers))
-    shuffled = folded_estimate(np.stack([random.permutation(answers) for _ in range(5)]), folds)
+    estimate = folded_estimate(np.stack([predictions] * 5), folds)
+    assert estimate.error == pytest.approx(stats.sem(predictions))
+    shuffled = folded_estimate(np.stack([random.permutation(predictions) for _ in range(5)]), folds)
     assert shuffled.error < estimate.error
 
 
@@ -64,8 +66,8 @@ def test_the_components_are_found_in_data_that_has_them() -> None:
     assert sources.residuals == pytest.approx(
         0.49 + 0.16, rel=0.05
     )  # to a row, the luck of its run is one more residual
-    assert sources.luck == pytest.approx(0.16, rel=0.2)
-    assert sources.noise == pytest.approx((0.25 + 0.49) / 200, rel=0.05)
+    assert sources.seed_variance == pytest.approx(0.16, rel=0.2)
+    assert sources.residual_variance == pytest.approx((0.25 + 0.49) / 200, rel=0.05)
 
 
 def test_the_error_of_more_repeats_is_that_of_studies_that_have_them() -> None:

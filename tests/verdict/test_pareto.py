@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from made_record import made_record, made_trial
 
+from unipelt_search.verdict.candidates import Candidate, find_candidates
 from unipelt_search.verdict.pareto import pareto_front
-from unipelt_search.verdict.standings import MethodStanding, method_standings
 
 
-def size(standing: MethodStanding) -> float:
-    return standing.stored_parameters
+def size(candidate: Candidate) -> float:
+    return candidate.stored_parameters
 
 
 def test_the_front_has_who_is_better_than_all_that_cost_no_more() -> None:
@@ -18,13 +18,13 @@ def test_the_front_has_who_is_better_than_all_that_cost_no_more() -> None:
         made_trial(3, "adapter", 0.8, {1: 0.80}),  # larger than lora and no better
         made_trial(4, "unipelt_apl", 0.9, {1: 0.81}),
     )
-    standings = method_standings(record)
-    assert pareto_front(standings, size, maximize=True) == ("head", "lora", "unipelt_apl")
-    assert pareto_front(standings, size, maximize=False) == ("head", "bitfit")
+    candidates = find_candidates(record)
+    assert pareto_front(candidates, size, maximize=True) == ("head", "lora", "unipelt_apl")
+    assert pareto_front(candidates, size, maximize=False) == ("head", "bitfit")
     assert pareto_front((), size, maximize=True) == ()
 
 
 def test_an_unknown_cost_is_left_out() -> None:
-    standings = method_standings(made_record(made_trial(0, "head", 0.6, {1: 0.6}), made_trial(1, "lora", 0.9)))
-    assert [standing.milliseconds for standing in standings] == [4.0, float("inf")]
-    assert pareto_front(standings, lambda s: s.milliseconds, maximize=True) == ("head",)
+    candidates = find_candidates(made_record(made_trial(0, "head", 0.6, {1: 0.6}), made_trial(1, "lora", 0.9)))
+    assert [candidate.milliseconds for candidate in candidates] == [4.0, float("inf")]
+    assert pareto_front(candidates, lambda s: s.milliseconds, maximize=True) == ("head",)

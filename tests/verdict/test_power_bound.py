@@ -24,9 +24,9 @@ def test_no_interval_beats_who_knows_the_spread_and_more_misses_buy_power(sd: fl
 
 
 def test_where_only_seeds_matter_the_best_interval_has_at_least_students_power() -> None:
-    pull, freedom = 3 / np.sqrt(2 * 1.5**2 / 3), 4
-    critical = stats.t.ppf(0.975, freedom)
-    student = stats.nct.sf(critical, freedom, pull) + stats.nct.cdf(-critical, freedom, pull)
+    pull, degrees_of_freedom = 3 / np.sqrt(2 * 1.5**2 / 3), 4
+    critical = stats.t.ppf(0.975, degrees_of_freedom)
+    student = stats.nct.sf(critical, degrees_of_freedom, pull) + stats.nct.cdf(-critical, degrees_of_freedom, pull)
     assert student - 0.005 < bound.best_power(1e-3, 1e-3, 1.5, 3, 0.95) < oracle(1e-3, 1e-3, 1.5, 3)
 
 

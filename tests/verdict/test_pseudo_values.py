@@ -122,10 +122,10 @@ def test_sets_of_labels_are_a_plain_loop_over_scikit_learn(metric: str, labels: 
     found = pseudo_values(metric, labels, FOUND_SETS)
     everything = np.arange(25)
     for row, values in zip(FOUND_SETS, found, strict=True):
-        whole = score(everything, row)
+        complete = score(everything, row)
         left = np.array([score(np.delete(everything, i), row) for i in everything])
-        assert values == pytest.approx(whole + 24 * (left.mean() - left), abs=1e-9)
-        assert values.mean() == pytest.approx(whole, abs=1e-9)
+        assert values == pytest.approx(complete + 24 * (left.mean() - left), abs=1e-9)
+        assert values.mean() == pytest.approx(complete, abs=1e-9)
 
 
 def test_a_metric_of_sets_is_refused_for_classes_and_the_other_way_round() -> None:

@@ -112,8 +112,8 @@ def test_a_study_that_asks_something_else_is_refused() -> None:
 
 def test_the_folds_of_a_seed_are_one_score() -> None:
     suite = made_suite()
-    whole = suite_scores(suite, made_records(suite)).scores(20, "lora", "films")
+    complete = suite_scores(suite, made_records(suite)).scores(20, "lora", "films")
     of_folds = suite_scores(suite, [folded(record) for record in made_records(suite)]).scores(20, "lora", "films")
-    assert whole is not None
+    assert complete is not None
     assert of_folds is not None
-    assert of_folds.by_seed == pytest.approx(whole.by_seed)
+    assert of_folds.by_seed == pytest.approx(complete.by_seed)

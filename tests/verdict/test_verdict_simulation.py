@@ -53,7 +53,12 @@ def test_the_bar_is_one_that_can_be_missed() -> None:
     held = 0
     for right in simulation.draw_runs(cell, STUDIES, np.random.default_rng(0)):
         pair = [method_scores(runs) for runs in right]
-        blind = [MethodScores(m.by_example, m.seeds, m.noise, luck=0.0, freedom=m.freedom) for m in pair]
+        blind = [
+            MethodScores(
+                m.by_example, m.seeds, m.residual_variance, seed_variance=0.0, degrees_of_freedom=m.degrees_of_freedom
+            )
+            for m in pair
+        ]
         estimate = difference_estimate(*blind)  # as if the runs' own luck did not exist
         held += estimate.low <= 0.03 <= estimate.high
     assert held / STUDIES < LEAST

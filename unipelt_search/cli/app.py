@@ -22,7 +22,7 @@ from unipelt_search.cli.doctor import doctor_line
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM
 from unipelt_search.errors import MachineError, NoUsableTrialError, RequestError, StorageError, UnipeltError
 
-OUR_FAULT, WRONG_REQUEST, NO_USABLE_TRIAL = 1, 2, 3
+INTERNAL_ERROR, WRONG_REQUEST, NO_USABLE_TRIAL = 1, 2, 3
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -74,32 +74,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=arguments, prog_name=PROGRAM, standalone_mode=False)
     except typer.Abort:
-        return _tell("Nothing was done.", INTERRUPTED)
+        return _fail("Nothing was done.", INTERRUPTED)
     except KeyboardInterrupt:
-        return _tell("Interrupted.", INTERRUPTED)
+        return _fail("Interrupted.", INTERRUPTED)
     except typer.TyperException as error:
-        return _tell(_usage_fault(error), error.exit_code)
+        return _fail(_usage_error(error), error.exit_code)
     except (MachineError, StorageError) as error:
-        return _tell(f"{error}\n{doctor_line()}", WRONG_REQUEST)
+        return _fail(f"{error}\n{doctor_line()}", WRONG_REQUEST)
     except RequestError as error:
-        return _tell(str(error), WRONG_REQUEST)
+        return _fail(str(error), WRONG_REQUEST)
     except NoUsableTrialError as error:
-        return _tell(str(error), NO_USABLE_TRIAL)
+        return _fail(str(error), NO_USABLE_TRIAL)
     except UnipeltError as error:
-        return _tell(f"{error}\n{doctor_line()}", OUR_FAULT)
+        return _fail(f"{error}\n{doctor_line()}", INTERNAL_ERROR)
     except Exception as error:  # noqa: BLE001  the last place where a fault can be told apart from success
         traceback.print_exc()
-        return _tell(f"This is a fault of {PROGRAM}, not of the request: {error}\n{doctor_line()}", OUR_FAULT)
+        return _fail(f"This is a fault of {PROGRAM}, not of the request: {error}\n{doctor_line()}", INTERNAL_ERROR)
     return code if isinstance(code, int) else 0
 
 
-def _usage_fault(error: typer.TyperException) -> str:
+def _usage_error(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else PROGRAM
     message = error.format_message().replace("Value error, ", "").replace("Input should", "It must")
     return f"{message}\nSee {command} --help."
 
 
-def _tell(message: str, code: int) -> int:
+def _fail(message: str, code: int) -> int:
     sys.stderr.write(f"{PROGRAM}: {message}\n")
     return code

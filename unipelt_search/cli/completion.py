@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from unipelt_search.errors import UnipeltError
-from unipelt_search.specs.methods import TRAINED_METHODS
+from unipelt_search.methods.catalogue import TRAINED_METHODS
 
 
 def complete_study(context: typer.Context, incomplete: str) -> list[str]:

@@ -30,7 +30,7 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def spoken_duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as a person reads it.
 
     Args:
@@ -39,9 +39,9 @@ def spoken_duration(seconds: float) -> str:
     Returns:
         `45 s`, `3 min 20 s` or `2 h 05 min`.
     """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    rounded = round(seconds)
+    if rounded < 60:
+        return f"{rounded} s"
+    if rounded < 3600:
+        return f"{rounded // 60} min {rounded % 60:02d} s"
+    return f"{rounded // 3600} h {rounded % 3600 // 60:02d} min"

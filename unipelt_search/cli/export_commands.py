@@ -10,7 +10,7 @@ import typer
 
 from unipelt_search.cli import options
 from unipelt_search.cli.prediction_table import predictions_csv, predictions_json
-from unipelt_search.cli.shown_report import write_text
+from unipelt_search.cli.report_output import write_text
 from unipelt_search.errors import RequestError
 
 

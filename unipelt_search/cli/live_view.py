@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from unipelt_search.cli.durations import spoken_duration
+from unipelt_search.cli.durations import format_duration
 from unipelt_search.records.progress import Standing, StudyProgress
 
 Watch = Callable[[StudyProgress], None]
@@ -49,7 +49,7 @@ def event_line(progress: StudyProgress) -> str:
     Returns:
         For example ``[3 min 20 s] tune, trial 9 of 14, run 9 of 20: trial 8 lora scored 0.81``.
     """
-    return f"[{spoken_duration(progress.seconds_elapsed)}] {_standing_of_work(progress)}: {progress.event}"
+    return f"[{format_duration(progress.seconds_elapsed)}] {_work_progress(progress)}: {progress.event}"
 
 
 def live_picture(progress: StudyProgress) -> RenderableType:
@@ -61,15 +61,15 @@ def live_picture(progress: StudyProgress) -> RenderableType:
     Returns:
         Something that rich can show.
     """
-    left = "" if progress.seconds_left is None else f", about {spoken_duration(progress.seconds_left)} left"
+    left = "" if progress.seconds_left is None else f", about {format_duration(progress.seconds_left)} left"
     bar = Table.grid(padding=(0, 2, 0, 0))  # a progress bar alone does not end its line
     bar.add_column(width=40)
     bar.add_row(
         ProgressBar(total=max(progress.runs_asked, 1), completed=progress.runs_done),
-        Text(f"{spoken_duration(progress.seconds_elapsed)}{left}", style="dim"),
+        Text(f"{format_duration(progress.seconds_elapsed)}{left}", style="dim"),
     )
     parts: list[RenderableType] = [
-        Text.assemble((progress.study, "bold"), f"  {_standing_of_work(progress)}"),
+        Text.assemble((progress.study, "bold"), f"  {_work_progress(progress)}"),
         bar,
     ]
     if progress.standings:
@@ -79,7 +79,7 @@ def live_picture(progress: StudyProgress) -> RenderableType:
     return Group(*parts)
 
 
-def _standing_of_work(progress: StudyProgress) -> str:
+def _work_progress(progress: StudyProgress) -> str:
     return (
         f"{progress.phase}, trials {progress.trials_done} of {progress.trials_asked}, "
         f"runs {progress.runs_done} of {progress.runs_asked}"
@@ -91,9 +91,9 @@ def _leaderboard(standings: tuple[Standing, ...], metric: str) -> Table:
     for column in ("so far", "trial", "phase", "runs"):
         table.add_column(column, justify="left" if column in {"so far", "phase"} else "right")
     table.add_column(metric, justify="right")
-    for standing in standings:
-        runs = str(standing.runs) if standing.runs else ""
+    for candidate in standings:
+        runs = str(candidate.runs) if candidate.runs else ""
         table.add_row(
-            standing.variant or standing.method, str(standing.trial), standing.phase, runs, f"{standing.score:.3f}"
+            candidate.variant or candidate.method, str(candidate.trial), candidate.phase, runs, f"{candidate.score:.3f}"
         )
     return table

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from unipelt_search.cli.completion import complete_methods, complete_study
-from unipelt_search.specs.methods import TRAINED_METHODS
+from unipelt_search.methods.catalogue import TRAINED_METHODS
 from unipelt_search.specs.study import Allocation, Metric
 
 Storage = Annotated[
@@ -61,7 +61,7 @@ PruneGates = Annotated[
     bool,
     typer.Option("--prune-gates", help="Confirm a smaller sibling of each gated finalist, without idle submodules."),
 ]
-GateNull = Annotated[
+ShuffledControl = Annotated[
     bool,
     typer.Option("--gate-null", help="Train each gated finalist once more on shuffled labels, as the gates' null."),
 ]

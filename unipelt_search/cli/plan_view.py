@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unipelt_search.cli.durations import spoken_duration
+from unipelt_search.cli.durations import format_duration
 from unipelt_search.records.study_plan import StudyPlan
 
 
@@ -37,13 +37,13 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
             str(method.screen_trials),
             f"{method.trained_parameters:,}",
             f"{method.stored_parameters:,}",
-            spoken_duration(method.run_seconds),
-            spoken_duration(method.confirm_seconds),
+            format_duration(method.run_seconds),
+            format_duration(method.confirm_seconds),
         )
     console.print(table)
     console.print(
         f"{plan.tune_trials} more trials to tune, {plan.confirm_runs} runs to confirm; a run has at most {plan.steps} "
-        f"steps of {plan.batch_size} rows. {plan.runs} runs in all: about {spoken_duration(plan.seconds)}. "
+        f"steps of {plan.batch_size} rows. {plan.runs} runs in all: about {format_duration(plan.seconds)}. "
         f"While they train, their checkpoints take up to {plan.checkpoint_bytes / 1e6:,.0f} MB below "
         "--out, or where --checkpoints says.",
         highlight=False,

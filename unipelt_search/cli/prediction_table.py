@@ -32,7 +32,7 @@ def predictions_csv(predictions: Sequence[Prediction], labels: Sequence[str]) ->
     for prediction in predictions:
         probabilities = prediction.probabilities or {}
         shares = (f"{probabilities[label]:.6f}" for label in labels)
-        table.writerow([inert_cell(_written(prediction.label)), *shares])
+        table.writerow([inert_cell(_format_label(prediction.label)), *shares])
     return text.getvalue()
 
 
@@ -42,7 +42,7 @@ def predictions_json(predictions: Sequence[Prediction]) -> str:
     return json.dumps(rows, ensure_ascii=False, indent=1)
 
 
-def _written(label: str | float | tuple[str, ...]) -> str:
+def _format_label(label: str | float | tuple[str, ...]) -> str:
     if isinstance(label, tuple):
         return "|".join(label)
     return label if isinstance(label, str) else f"{label:.6g}"

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from unipelt_search.cli import options
-from unipelt_search.cli.shown_report import ReportFormat, report_text, show_report, write_text
+from unipelt_search.cli.report_output import ReportFormat, report_text, show_report, write_text
+from unipelt_search.methods.catalogue import DEFAULT_METHODS, METHODS, TRAINED_METHODS
+from unipelt_search.methods.search_space import HYPERPARAMETERS, LEARNING_RATES
 from unipelt_search.settings import storage_url
-from unipelt_search.specs.hyperparameters import HYPERPARAMETERS, LEARNING_RATES
-from unipelt_search.specs.methods import DEFAULT_METHODS, METHODS, TRAINED_METHODS
 
 
 def report(
@@ -32,11 +32,11 @@ def report(
     """
     from unipelt_search import api
 
-    answer = api.open_study(name, storage=storage).report
+    found = api.open_study(name, storage=storage).report
     if out is None:
-        show_report(answer, form)
+        show_report(found, form)
     else:
-        write_text(report_text(answer, form), out)
+        write_text(report_text(found, form), out)
 
 
 def gates(
@@ -127,7 +127,7 @@ def methods(
     console.print()
     table = _table("hyperparameter", "published", "searched", "acts in")
     for parameter in HYPERPARAMETERS:
-        table.add_row(parameter.name, parameter.published_words, parameter.searched_words, parameter.condition_words)
+        table.add_row(parameter.name, parameter.published_text, parameter.searched_text, parameter.condition_text)
     console.print(table)
 
 
@@ -152,8 +152,8 @@ def _hyperparameters() -> list[dict[str, object]]:
         parameter.model_dump(mode="json")
         | {
             "published": parameter.published,
-            "searched": parameter.searched_words,
-            "condition": parameter.condition_words,
+            "searched": parameter.searched_text,
+            "condition": parameter.condition_text,
             "methods": [name for name in TRAINED_METHODS if parameter.belongs_to(name)],
         }
         for parameter in HYPERPARAMETERS

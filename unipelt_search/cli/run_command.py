@@ -16,7 +16,7 @@ from unipelt_search.cli import options
 from unipelt_search.cli.demo_study import DEMO
 from unipelt_search.cli.live_view import watch_study
 from unipelt_search.cli.plan_view import print_plan
-from unipelt_search.cli.shown_report import show_report
+from unipelt_search.cli.report_output import show_report
 from unipelt_search.cli.study_request import build_spec, fresh_name
 from unipelt_search.errors import StudyExistsError, TransientError
 from unipelt_search.records.progress import StudyProgress
@@ -48,7 +48,7 @@ def run(
     metric: options.MetricName = None,
     allow_overlap: options.AllowOverlap = False,
     max_parameters: options.MaxParameters = None,
-    gate_null: options.GateNull = False,
+    gate_null: options.ShuffledControl = False,
     prune_gates: options.PruneGates = False,
     max_latency_ms: options.MaxLatency = None,
     storage: options.Storage = None,
@@ -196,7 +196,7 @@ def _search(spec: StudySpec, *, storage: str | None, out: Path | None, quiet: bo
 
 def _resume_command(name: str, storage: str | None, out: Path | None) -> str:
     given = {"--storage": storage, "--out": out}
-    words = [PROGRAM, "resume", name]
+    arguments = [PROGRAM, "resume", name]
     for option, value in given.items():
-        words += [option, str(value)] if value else []
-    return without_password(shlex.join(words))
+        arguments += [option, str(value)] if value else []
+    return without_password(shlex.join(arguments))

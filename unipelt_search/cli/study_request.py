@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from unipelt_search.cli.durations import parse_duration
 from unipelt_search.errors import RequestError
-from unipelt_search.specs.load_study import spoken_fault
+from unipelt_search.specs.load_study import format_validation_error
 from unipelt_search.specs.study import StudySpec
 
-_PLACES: dict[str, tuple[str, ...]] = {
+_KEYS: dict[str, tuple[str, ...]] = {
     "name": ("name",),
     "data": ("task", "data"),
     "text": ("task", "text"),
@@ -42,10 +42,8 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "address": ("machine", "address"),
 }
 """Where each option stands in a study file."""
-_OPTIONS: dict[tuple[int | str, ...], str] = {
-    place: f"--{option.replace('_', '-')}" for option, place in _PLACES.items()
-}
-_SHOWN_FAULTS = 3
+_OPTIONS: dict[tuple[int | str, ...], str] = {key: f"--{option.replace('_', '-')}" for option, key in _KEYS.items()}
+_MAX_MESSAGES = 3
 
 
 def build_spec(values: Mapping[str, Any], options: Mapping[str, Any]) -> StudySpec:
@@ -63,10 +61,10 @@ def build_spec(values: Mapping[str, Any], options: Mapping[str, Any]) -> StudySp
         RequestError: Something is missing, unknown or out of range.
     """
     merged: dict[str, Any] = {"task": {}, "backbone": {}, **values}
-    for option, place in _PLACES.items():
+    for option, key in _KEYS.items():
         given = options.get(option)
         if given not in (None, [], ()) and given is not False:
-            _put(merged, place, _CONVERT[option](given) if option in _CONVERT else given)
+            _set(merged, key, _CONVERT[option](given) if option in _CONVERT else given)
     try:
         return StudySpec.model_validate(merged)
     except ValidationError as error:
@@ -100,25 +98,30 @@ def explain(error: ValidationError) -> str:
     Returns:
         One line per fault, those that are missing gathered into one; at most three, then the number of the others.
     """
-    missing = [_spoken(fault["loc"]) for fault in error.errors() if fault["type"] == "missing"]
-    faults = [spoken_fault(fault, _spoken(fault["loc"])) for fault in error.errors() if fault["type"] != "missing"]
+    missing = [_option_name(detail["loc"]) for detail in error.errors() if detail["type"] == "missing"]
+    messages = [
+        format_validation_error(detail, _option_name(detail["loc"]))
+        for detail in error.errors()
+        if detail["type"] != "missing"
+    ]
     if missing:
-        faults.insert(0, f"A study needs {', '.join(missing)}: give them as options or in a study file.")
-    if len(faults) > _SHOWN_FAULTS:
-        faults[_SHOWN_FAULTS:] = [f"And {len(faults) - _SHOWN_FAULTS} more."]
-    return "\n".join(faults)
+        messages.insert(0, f"A study needs {', '.join(missing)}: give them as options or in a study file.")
+    if len(messages) > _MAX_MESSAGES:
+        messages[_MAX_MESSAGES:] = [f"And {len(messages) - _MAX_MESSAGES} more."]
+    return "\n".join(messages)
 
 
-def _put(values: dict[str, Any], place: tuple[str, ...], given: object) -> None:
-    section, key = place[0], place[-1]
-    if len(place) == 1:
+def _set(values: dict[str, Any], path: tuple[str, ...], given: object) -> None:
+    section = path[0]
+    key = path[-1]
+    if len(path) == 1:
         values[key] = given
     elif isinstance(inner := values.get(section, {}), Mapping):  # anything else is for the check to refuse
         values[section] = {**inner, key: given}
 
 
-def _spoken(place: tuple[int | str, ...]) -> str:
-    return next((_OPTIONS[part] for part in (place, place[:-1]) if part in _OPTIONS), ".".join(map(str, place)))
+def _option_name(key: tuple[int | str, ...]) -> str:
+    return next((_OPTIONS[part] for part in (key, key[:-1]) if part in _OPTIONS), ".".join(map(str, key)))
 
 
 def _split_names(text: str) -> list[str]:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from unipelt_search.cli import options
-from unipelt_search.cli.durations import spoken_duration
+from unipelt_search.cli.durations import format_duration
 from unipelt_search.cli.live_view import watch_study
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM, without_password
 from unipelt_search.cli.study_request import build_spec
@@ -61,7 +61,7 @@ def suite(
     """
     if report is not None and dry_run:
         raise RequestError("--report writes what is there and --dry-run plans what is not; give one of them.")
-    asked = load_suite(suite_file).narrowed(_names(tasks), _numbers(sizes))
+    asked = load_suite(suite_file).narrowed(_names(tasks), _sizes(sizes))
     if report is not None:
         _write_report(asked, report, storage)
         return
@@ -80,7 +80,7 @@ def _run(
     errors = Console(stderr=True)
     command = without_password(shlex.join([PROGRAM, *sys.argv[1:]]))
 
-    def tell(sentence: str) -> None:
+    def notify(sentence: str) -> None:
         if not quiet:
             errors.out(sentence, highlight=False)
 
@@ -90,7 +90,7 @@ def _run(
     calm = quiet or not errors.is_terminal
     with watch_study(errors, quiet=calm, as_json=False) as show, suppress(KeyboardInterrupt):
         try:
-            finished = suites.run_suite(studies, storage=storage, out=out, command=command, watch=show, tell=tell)
+            finished = suites.run_suite(studies, storage=storage, out=out, command=command, watch=show, notify=notify)
         except NoUsableTrialError as error:
             finished, failed = True, error
     if not finished:
@@ -112,12 +112,12 @@ def _plan(studies: tuple[StudySpec, ...], storage: str | None) -> None:
             continue
         plan = api.plan_study(spec, storage=storage)
         rows = ", ".join(f"{plan.task.rows[split]} {split}" for split in ("train", "tune", "select", "test"))
-        typer.echo(f"{spec.name}: {rows} rows; {plan.runs} runs, about {spoken_duration(plan.seconds)}")
+        typer.echo(f"{spec.name}: {rows} rows; {plan.runs} runs, about {format_duration(plan.seconds)}")
         seconds += plan.seconds
         notices.update(dict.fromkeys((*plan.task.notices, *plan.notices)))
     for notice in notices:
         typer.echo(f"Note: {notice}")
-    typer.echo(f"About {spoken_duration(seconds)} in all. Nothing was started or written.")
+    typer.echo(f"About {format_duration(seconds)} in all. Nothing was started or written.")
 
 
 def _write_report(asked: SuiteSpec, path: Path, storage: str | None) -> None:
@@ -136,7 +136,7 @@ def _names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def _numbers(text: str | None) -> list[int]:
+def _sizes(text: str | None) -> list[int]:
     names = _names(text)
     if not all(name.isdecimal() for name in names):
         raise RequestError(f"--sizes must be numbers of training rows with commas between them; got {text!r}.")

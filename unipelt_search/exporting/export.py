@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
+from unipelt_search.backbones.backbone import Backbone, backbone_hash, load_backbone
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.merge import check_mergeable, write_merged
 from unipelt_search.exporting.model_card import find_licence, model_card
@@ -26,11 +27,10 @@ from unipelt_search.exporting.saved_model import (
     check_tensors,
     write_weights,
 )
-from unipelt_search.pelt.backbone import Backbone, backbone_hash, load_backbone
-from unipelt_search.pelt.pack import Pack, as_stored
-from unipelt_search.places import reaching, to_place
+from unipelt_search.pelt.pack import Pack, without_prefix_mlp
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.report import LeaderboardRow, ReportedGate
+from unipelt_search.remote_paths import reaching, to_storage_path
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.target import Target
 from unipelt_search.training.checkpoint import load_run
@@ -39,7 +39,7 @@ PeftWriter = Callable[[Path, Backbone, SavedModel, Mapping[str, Tensor], Sample]
 
 
 @dataclass(frozen=True)
-class Places:
+class OutputFolders:
     """Where a model is written."""
 
     to: Path
@@ -73,7 +73,7 @@ class PeftForm:
 def export_run(
     record: StudyRecord,
     run: RunRecord,
-    places: Places,
+    outputs: OutputFolders,
     *,
     row: LeaderboardRow | None = None,
     gates: Sequence[ReportedGate] = (),
@@ -84,7 +84,7 @@ def export_run(
     Args:
         record: The study.
         run: The run whose weights were kept.
-        places: Where to.
+        outputs: Where to.
         row: The trial's scores, for the card.
         gates: The trial's gate rows, for the card.
         peft: How a PEFT folder is made, where one is asked for.
@@ -93,7 +93,7 @@ def export_run(
         SavedModelError: A place is not free, the weights are gone or damaged, or a form cannot hold the model.
         BackboneError: The backbone cannot be loaded.
     """
-    places.check()
+    outputs.check()
     trial = record.trials[run.trial].spec
     tensors, description = _read_checkpoint(run)
     kept = _kept_run(run, description)
@@ -102,25 +102,27 @@ def export_run(
         raise SavedModelError(_useless(run, "they belong to another trial or task"))
     backbone = load_backbone(record.spec.backbone, target.outputs, "cpu")
     _check_backbone(backbone, description)
-    if places.merged is not None:
+    if outputs.merged is not None:
         check_mergeable(backbone, trial)
     if peft is not None:
         peft.check(backbone, trial)
     max_length = min(record.spec.task.max_length, backbone.max_length)
-    with Pack(backbone, [as_stored(kept)]) as pack:
-        check_tensors(tensors, pack.stored(0), f"The checkpoint {run.result.checkpoint if run.result else ''}")
-        pack.load_stored(0, tensors)
+    with Pack(backbone, [without_prefix_mlp(kept)]) as pack:
+        check_tensors(tensors, pack.slot_state_dict(0), f"The checkpoint {run.result.checkpoint if run.result else ''}")
+        pack.load_slot_state_dict(0, tensors)
         sample = Sample.of(pack.eval(), len(record.spec.task.text), max_length)
     with ExitStack() as folders:  # they get their names only when all of them are whole
-        folder = folders.enter_context(new_folder(places.to))
+        folder = folders.enter_context(new_folder(outputs.to))
         saved = _describe(record, kept, target, backbone, max_length, write_weights(folder, tensors))
         (folder / DESCRIPTION).write_text(saved.model_dump_json(indent=1) + "\n", encoding="utf-8")
         card = model_card(saved, record.spec.name, row, gates, find_licence(saved.backbone.model))
         (folder / CARD).write_text(card, encoding="utf-8")
-        if places.merged is not None:
-            write_merged(folders.enter_context(new_folder(places.merged)), backbone, trial, tensors, saved.task, sample)
-        if peft is not None and places.peft is not None:
-            peft.write(folders.enter_context(new_folder(places.peft)), backbone, saved, tensors, sample)
+        if outputs.merged is not None:
+            write_merged(
+                folders.enter_context(new_folder(outputs.merged)), backbone, trial, tensors, saved.task, sample
+            )
+        if peft is not None and outputs.peft is not None:
+            peft.write(folders.enter_context(new_folder(outputs.peft)), backbone, saved, tensors, sample)
 
 
 def _check_backbone(backbone: Backbone, description: Mapping[str, Any]) -> None:
@@ -173,7 +175,7 @@ def _source(model: str) -> tuple[Literal["hub", "folder", "package"], str]:
 def _read_checkpoint(run: RunRecord) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if run.result is None or run.result.checkpoint is None:
         raise SavedModelError(f"Export needs a run whose weights were kept; run {run.id} has none.")
-    folder = to_place(run.result.checkpoint)
+    folder = to_storage_path(run.result.checkpoint)
     try:
         with reaching(folder):
             there = folder.is_dir()
@@ -206,8 +208,8 @@ def _kept_target(run: RunRecord, description: Mapping[str, Any]) -> Target:
 
 
 def _useless(run: RunRecord, reason: str) -> str:
-    place = run.result.checkpoint if run.result else ""
+    checkpoint = run.result.checkpoint if run.result else ""
     return (
-        f"The weights of trial {run.trial} in {place} cannot be used: {reason}. Put an intact copy back, export "
+        f"The weights of trial {run.trial} in {checkpoint} cannot be used: {reason}. Put an intact copy back, export "
         "another trial with --trial, or run the study again under another --name."
     )

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
+from unipelt_search.backbones.backbone import Backbone, quiet_transformers
+from unipelt_search.backbones.layers import Projection, layer_parts
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedTask
-from unipelt_search.pelt.backbone import Backbone, quiet_transformers
-from unipelt_search.pelt.layers import Projection, layer_parts
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.specs.trial import TrialSpec
 
 UNMERGEABLE = {
@@ -30,7 +30,7 @@ _PROBLEM_TYPES = {
     "regression": "regression",
 }
 """What transformers calls a kind of task."""
-PLACES = {
+MERGE_TARGETS = {
     "lora": {"query": "query", "value": "value"},
     "ia3": {"key": "key", "value": "value", "ffn": "ffn_out"},
 }
@@ -100,9 +100,9 @@ def scaled_modules(backbone: Backbone, tensors: Mapping[str, Tensor]) -> dict[st
     names = {id(module): name for name, module in backbone.model.named_modules()}
     found = {}
     for layer in layer_parts(backbone.base, backbone.family):
-        for part, places in PLACES.items():
-            for place, attribute in places.items():
-                begin = f"{part}.{layer.number}.{place}"
+        for part, targets in MERGE_TARGETS.items():
+            for target, attribute in targets.items():
+                begin = f"{part}.{layer.number}.{target}"
                 if any(name.startswith(f"{begin}.") for name in tensors):
                     found[names[id(getattr(layer, attribute).module)]] = begin
     return found
@@ -119,10 +119,10 @@ def check_plain_projections(backbone: Backbone, trial: TrialSpec, option: str) -
     Raises:
         SavedModelError: They are parts of a larger matrix.
     """
-    places = {name for part in METHODS[trial.method].submodules for name in PLACES.get(part, {}).values()}
+    targets = {name for part in METHODS[trial.method].submodules for name in MERGE_TARGETS.get(part, {}).values()}
     for layer in layer_parts(backbone.base, backbone.family):
-        for place in sorted(places):
-            projection: Projection = getattr(layer, place)
+        for target in sorted(targets):
+            projection: Projection = getattr(layer, target)
             linear = projection.module
             if not isinstance(linear, nn.Linear) or linear.weight.shape != (projection.out, projection.inner):
                 raise SavedModelError(
@@ -143,8 +143,8 @@ def with_head(backbone: Backbone, tensors: Mapping[str, Tensor]) -> Any:
     """
     model = copy.deepcopy(backbone.model)
     for name, values in _below(tensors, "head").items():
-        place = f"{backbone.family.head[-1]}.{name.split('.')[-1]}" if name.startswith("pooled.") else name
-        _set(model.get_parameter(place), values)
+        target = f"{backbone.family.head[-1]}.{name.split('.')[-1]}" if name.startswith("pooled.") else name
+        _set(model.get_parameter(target), values)
     return model
 
 
@@ -212,7 +212,7 @@ def write_merged(
     """
     model = merged_model(backbone, trial, tensors)
     if task.kind == "regression":
-        _answer_in_units(model.get_submodule(backbone.family.head[-1]), task)
+        _use_label_units(model.get_submodule(backbone.family.head[-1]), task)
         sample = Sample(sample.inputs, sample.logits * task.sd + task.mean)
     model.config.problem_type = _PROBLEM_TYPES[task.kind]
     model.config.id2label = dict(enumerate(task.labels or ("number",)))
@@ -228,7 +228,7 @@ def write_merged(
     sample.check(again, "--merged")
 
 
-def _answer_in_units(linear: Any, task: SavedTask) -> None:
+def _use_label_units(linear: Any, task: SavedTask) -> None:
     """Let the last layer answer in the user's units: it was trained on (number - mean) / sd."""
     if linear.bias is None:
         raise SavedModelError(

@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 from transformers.utils import cached_file
 
+from unipelt_search.backbones.backbone import resolve_model
 from unipelt_search.exporting.saved_model import SavedModel
-from unipelt_search.pelt.backbone import resolve_model
 from unipelt_search.records.report import Interval, LeaderboardRow, ReportedGate
 
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
@@ -76,14 +76,14 @@ def _facts(saved: SavedModel, study: str, licence: str | None) -> str:
     known = f"`{_inert(licence)}`" if licence else "not stated by its card; find out before you pass this model on"
     labels = ", ".join(_inert(label) for label in task.labels[:20])
     more = f" and {len(task.labels) - 20} more" if len(task.labels) > 20 else ""
-    answers = f"{len(task.labels)} labels: {labels}{more}" if task.labels else "a number"
+    predictions = f"{len(task.labels)} labels: {labels}{more}" if task.labels else "a number"
     if task.kind == "multi_label":
-        answers += f"; a label is answered where its logit is above {task.threshold:.4g}"
+        predictions += f"; a label is answered where its logit is above {task.threshold:.4g}"
     rows = [
         ("Method", f"`{saved.trial.method}`"),
         ("Backbone", f"`{_inert(name)}`{revision}, pooling `{backbone.pooling}`; not in this folder"),
         ("Licence of the backbone", known),
-        ("Task", f"{task.kind.replace('_', ' ')}: {answers}"),
+        ("Task", f"{task.kind.replace('_', ' ')}: {predictions}"),
         ("Training data", f"{_inert(task.name)}, fingerprint `{_inert(task.fingerprint)}`; no text of it is here"),
         ("Text columns", ", ".join(f"`{_inert(column)}`" for column in task.text)),
         ("Longest text", f"{task.max_length} tokens; what is longer is cut"),

@@ -20,6 +20,8 @@ import torch
 from peft import IA3Config, LoraConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model
 from torch import Tensor
 
+from unipelt_search.backbones.backbone import MINILM_HUB_NAME, Backbone
+from unipelt_search.backbones.layers import attention_shape, layer_parts
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.merge import (
     add_biases,
@@ -30,10 +32,8 @@ from unipelt_search.exporting.merge import (
 )
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedModel
-from unipelt_search.pelt.backbone import MINILM_HUB_NAME, Backbone
-from unipelt_search.pelt.layers import attention_shape, layer_parts
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.pelt.pack import PREFIX_VALUES
-from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.trial import TrialSpec
 
 HELD = ("lora", "ia3", "bitfit", "prefix")
@@ -54,7 +54,7 @@ def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
     Raises:
         SavedModelError: It cannot; says why.
     """
-    method, remedy = METHODS[trial.method], "Leave --peft out"
+    method, advice = METHODS[trial.method], "Leave --peft out"
     reason = next((REASONS[submodule] for submodule in method.submodules if submodule in REASONS), None)
     if method.gated:
         reason = "PEFT has no gates"
@@ -63,10 +63,10 @@ def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
     elif trial.prefix is not None and backbone.family.positions is None:
         reason = f"PEFT has no prefix for a model of type {backbone.model.config.model_type!r}"
     elif trial.prefix is not None and not trial.prefix.position_shift:
-        reason, remedy = UNSHIFTED, f"{remedy}, or give a study a configuration of prefix with position_shift: true"
+        reason, advice = UNSHIFTED, f"{advice}, or give a study a configuration of prefix with position_shift: true"
     if reason is not None:
         raise SavedModelError(
-            f"--peft holds {', '.join(HELD)} without gates; {trial.method} does not fit: {reason}. {remedy}."
+            f"--peft holds {', '.join(HELD)} without gates; {trial.method} does not fit: {reason}. {advice}."
         )
     check_native_head(backbone, "--peft")
     check_plain_projections(backbone, trial, "--peft")

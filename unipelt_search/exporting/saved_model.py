@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from unipelt_search.errors import SavedModelError
-from unipelt_search.specs.frozen import Frozen
+from unipelt_search.frozen import Frozen
 from unipelt_search.specs.seeds import RunSeeds
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.tasks.target import PlainKind, Target
@@ -147,9 +147,9 @@ def read_description(folder: Path) -> SavedModel:
     try:
         return SavedModel.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in fault["loc"][:4])
-        reason = fault["msg"].removeprefix("Value error, ").replace("Input should", "it must", 1)
+        problem = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in problem["loc"][:4])
+        reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "it must", 1)
         raise SavedModelError(
             f"{folder} must be a folder that `unipelt-search export` wrote; its config.json says something else: "
             f"{f'{where}: ' if where else ''}{reason[:300]}."

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unipelt_search.methods.adapter_settings import ParallelAdapterSpec
 from unipelt_search.pelt.gate import SlotGate
 from unipelt_search.pelt.slots import (
-    StateHolder,
+    ContextHolder,
     add_per_slot,
     normal,
     scale_rows,
@@ -28,7 +29,7 @@ from unipelt_search.pelt.slots import (
     slot_parameter,
     zeros,
 )
-from unipelt_search.specs.trial import ParallelAdapterSpec, TrialSpec
+from unipelt_search.specs.trial import TrialSpec
 
 # Each maps 0 to 0, so that zero-padded units of a narrower bottleneck stay zero and get no gradient.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -43,7 +44,7 @@ class SlotAdapter(nn.Module):
     """One kind of adapter in one layer, for every slot of a pack."""
 
     def __init__(
-        self, layer: int, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int], holder: StateHolder,
+        self, layer: int, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int], holder: ContextHolder,
         gate: SlotGate | None, kind: Literal["adapter", "parallel_adapter"] = "adapter",
     ) -> None:  # fmt: skip
         """Make the adapter; its up-projection is zero, so nothing changes at first.
@@ -82,11 +83,11 @@ class SlotAdapter(nn.Module):
 
     def read(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
         """Keep the feed-forward input ``(S·B, T, D)``, which an adapter beside the network reads."""
-        self.holder.now.ffn_inputs[self.layer] = args[0]
+        self.holder.context.ffn_inputs[self.layer] = args[0]
 
     def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the adapter's answer to the feed-forward output ``(S·B, T, D)``."""
-        state = self.holder.now
+        state = self.holder.context
         if self.gate is not None:
             self.gate(output, state)
         if state.is_removed(self.kind, self.layer):
@@ -109,7 +110,7 @@ class SlotAdapter(nn.Module):
         parts = x.view(len(self.activations), -1, *x.shape[1:])
         return torch.cat([ACTIVATIONS[kind](part) for kind, part in zip(self.activations, parts, strict=True)])
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the tensors of one slot without padding, empty where it has none."""
         units = self.units[slot]
         if not units:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from unipelt_search.backbones.attention_interface import ATTENTION
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.layers import attention_shape, layer_parts, stack_layers
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.attention import ATTENTION
-from unipelt_search.pelt.backbone import Backbone
-from unipelt_search.pelt.layers import attention_shape, layer_parts, stack_layers
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.specs.trial import TrialSpec
 
 _ON_PROJECTIONS = frozenset({"lora", "bitfit", "ia3"})
@@ -54,7 +54,7 @@ def _is_in(name: str, parents: tuple[str, ...]) -> bool:
     return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
 
 
-def must_be_alone(backbone: Backbone, trial: TrialSpec) -> bool:
+def needs_own_pack(backbone: Backbone, trial: TrialSpec) -> bool:
     """Tell whether a run of a configuration cannot share a pack with others.
 
     Args:
@@ -130,13 +130,13 @@ def check_shift(backbone: Backbone, shift: int, tokens: int) -> None:
             f"{config.model_type!r} is none. Leave prefix.position_shift out."
         )
     # Behind a sliding window a token does not see PEFT's prefix, which has positions; ours has none.
-    window = getattr(config, "sliding_window", None) or backbone.places
-    places = min(backbone.places, window)
-    if shift + tokens > places:
-        where = " in the window of its attention" if places < backbone.places else ""
+    window = getattr(config, "sliding_window", None) or backbone.max_positions
+    max_positions = min(backbone.max_positions, window)
+    if shift + tokens > max_positions:
+        where = " in the window of its attention" if max_positions < backbone.max_positions else ""
         raise BackboneError(
             f"prefix.position_shift needs {shift} + {tokens} positions, for the prefix and for the tokens of a text; "
-            f"{backbone.name!r} has {places}{where}. Set a smaller task.max_length or prefix.length, or leave "
+            f"{backbone.name!r} has {max_positions}{where}. Set a smaller task.max_length or prefix.length, or leave "
             "prefix.position_shift out."
         )
 

@@ -9,40 +9,40 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.layers import LayerParts, Projection, attention_shape, layer_parts
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.pelt.adapter import SlotAdapter
 from unipelt_search.pelt.applicability import bias_modules
-from unipelt_search.pelt.attention import PrefixSite, Splice
-from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.bitfit import SlotBias
 from unipelt_search.pelt.dropout import site_key
 from unipelt_search.pelt.gate import GateWeights, SlotGate
 from unipelt_search.pelt.head import POOLED, Head, SlotLinear, SlotNorm
 from unipelt_search.pelt.ia3 import SlotIa3
-from unipelt_search.pelt.layers import LayerParts, Projection, attention_shape, layer_parts
 from unipelt_search.pelt.lora import SlotLora
 from unipelt_search.pelt.prefix import SlotPrefix
-from unipelt_search.pelt.slots import StateHolder
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.pelt.prefix_attention import PrefixSite, Splice
+from unipelt_search.pelt.slots import ContextHolder
 from unipelt_search.specs.trial import TrialSpec
 
 
 class DropoutSite:
     """A hook on one of the backbone's dropout modules, which themselves stay switched off."""
 
-    def __init__(self, name: str, holder: StateHolder) -> None:
+    def __init__(self, name: str, holder: ContextHolder) -> None:
         """Take the site's name and where the pass under way is found."""
         self.key, self.holder = site_key(f"backbone.{name}"), holder
 
     def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Drop features of ``(S·B, T, D)`` while training."""
-        dropout = self.holder.now.dropout
+        dropout = self.holder.context.dropout
         return output if dropout is None else dropout.drop(output, self.key)
 
 
 class AttentionReader:
     """A pre-hook on the attention module, which sees the input that prefix and LoRA gates read."""
 
-    def __init__(self, layer: int, gates: Sequence[SlotGate], keeps_input: bool, holder: StateHolder) -> None:
+    def __init__(self, layer: int, gates: Sequence[SlotGate], keeps_input: bool, holder: ContextHolder) -> None:
         """Take one layer's gates, whether LoRA or IA3 ask for the input, and where the pass under way is found."""
         self.layer, self.gates, self.keeps_input, self.holder = layer, gates, keeps_input, holder
 
@@ -50,9 +50,9 @@ class AttentionReader:
         """Compute the layer's gates from the attention module's input ``(S·B, T, D)``."""
         x = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
         if self.keeps_input:
-            self.holder.now.attention_inputs[self.layer] = x
+            self.holder.context.attention_inputs[self.layer] = x
         for gate in self.gates:
-            gate(x, self.holder.now)
+            gate(x, self.holder.context)
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Attacher:
     """Builds the parts of a pack's runs and places them; each part draws its values from its run's own seed."""
 
     def __init__(
-        self, backbone: Backbone, model: Any, trials: Sequence[TrialSpec], seeds: Sequence[int], holder: StateHolder
+        self, backbone: Backbone, model: Any, trials: Sequence[TrialSpec], seeds: Sequence[int], holder: ContextHolder
     ) -> None:
         """Take what the parts are made of.
 
@@ -175,8 +175,8 @@ class Attacher:
     def _attach_prefix(self, layer: LayerParts, prefix: SlotPrefix | None) -> None:
         if prefix is None or not self._uses("prefix", layer.number):
             return
-        place = Splice if self.backbone.family.spliced_prefix else PrefixSite
-        self.attached.handles.append(place(prefix, layer, self.holder).attach())
+        site = Splice if self.backbone.family.spliced_prefix else PrefixSite
+        self.attached.handles.append(site(prefix, layer, self.holder).attach())
 
     def _attach_reader(self, layer: LayerParts) -> None:
         """Compute the gates that read the attention module's input, before that module runs."""
@@ -213,10 +213,10 @@ class Attacher:
         if not self._uses("ia3"):
             return
         parts = {
-            place: SlotIa3(layer.number, place, width, self.trials, self.seeds, self.holder)
-            for place, width in (("key", layer.key.out), ("value", layer.value.out), ("ffn", layer.ffn_out.inner))
+            site: SlotIa3(layer.number, site, width, self.trials, self.seeds, self.holder)
+            for site, width in (("key", layer.key.out), ("value", layer.value.out), ("ffn", layer.ffn_out.inner))
         }
-        self.attached.parts.update({f"ia3/{layer.number}/{place}": part for place, part in parts.items()})
+        self.attached.parts.update({f"ia3/{layer.number}/{site}": part for site, part in parts.items()})
         self.attached.handles += [
             layer.key.register_forward_hook(parts["key"].output_hook),
             layer.value.register_forward_hook(parts["value"].output_hook),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from unipelt_search.pelt.slots import StateHolder, add_per_slot, slot_parameter, zeros
+from unipelt_search.pelt.slots import ContextHolder, add_per_slot, slot_parameter, zeros
 from unipelt_search.specs.trial import TrialSpec
 
 
@@ -20,7 +20,7 @@ class SlotBias(nn.Module):
 
     def __init__(
         self, layer: int | None, name: str, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int],
-        holder: StateHolder,
+        holder: ContextHolder,
     ) -> None:  # fmt: skip
         """Make the delta, at zero.
 
@@ -42,11 +42,11 @@ class SlotBias(nn.Module):
 
     def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the delta to the module's output ``(S·B, …, D)``."""
-        removed = self.holder.now.removed
+        removed = self.holder.context.removed
         if ("bitfit", None) in removed or (self.layer is not None and ("bitfit", self.layer) in removed):
             return output
         return add_per_slot(output, self.delta * self.factor)
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the delta of one slot, empty where it has none."""
         return {"delta": self.delta[slot]} if self.present[slot] else {}

@@ -83,10 +83,10 @@ def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor, *, first_r
     rows, features = x.shape[0] // slots, x.shape[-1]
     positions = x.shape[1] if x.dim() == 3 else 1
     count = {"dtype": torch.int32, "device": x.device}
-    place = (torch.arange(first_row, first_row + rows, **count) * _ROW)[:, None] + (
+    coordinates = (torch.arange(first_row, first_row + rows, **count) * _ROW)[:, None] + (
         torch.arange(positions, **count) * _POSITION
     )[None, :]
-    start = _mix((keys ^ site)[:, None, None] + place[None])  # (S, B, T)
+    start = _mix((keys ^ site)[:, None, None] + coordinates[None])  # (S, B, T)
     bits = _mix(start[..., None] + torch.arange(features, **count) * _FEATURE)  # (S, B, T, D)
     # A uniform int32 lies below the threshold with probability `rate`.
     threshold = (rates.double() * 2**32 - 2**31).clamp(max=2**31 - 1).to(torch.int32).view(slots, 1, 1, 1)

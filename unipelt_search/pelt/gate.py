@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from unipelt_search.pelt.slots import ForwardState, normal, slot_parameter, zeros
+from unipelt_search.pelt.slots import ForwardContext, normal, slot_parameter, zeros
 
 
 def pooled_gate(x: Tensor, weight: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class GateWeights(nn.Module):
         self.weight = slot_parameter(seeds, f"gate.{path}", (width,), shapes, normal(0.02))
         self.bias = slot_parameter(seeds, f"gate.{path}.bias", (), [() if has else None for has in present], zeros)
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the weights of one slot, empty where it has none."""
         return {"weight": self.weight[slot], "bias": self.bias[slot]} if self.present[slot] else {}
 
@@ -89,7 +89,7 @@ class SlotGate(nn.Module):
         self.register_buffer("ungated", torch.tensor([float(not has) for has in gated]), persistent=False)
         self.counts_padding = any(padding)
 
-    def forward(self, x: Tensor, state: ForwardState) -> Tensor:
+    def forward(self, x: Tensor, state: ForwardContext) -> Tensor:
         """Compute the gate, put it into the pass's state and show it to the recorder.
 
         Args:
@@ -118,6 +118,6 @@ class SlotGate(nn.Module):
         weight = torch.where(self.shares[:, None], shared.weight, own.weight)
         return weight, torch.where(self.shares, shared.bias, own.bias)
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the layer's own gate of one slot, empty where it has none."""
-        return {} if self.own is None else self.own.stored(slot)
+        return {} if self.own is None else self.own.slot_state_dict(slot)

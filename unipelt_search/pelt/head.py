@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unipelt_search.backbones.families import Family
 from unipelt_search.pelt.dropout import site_key
-from unipelt_search.pelt.families import Family
-from unipelt_search.pelt.slots import StateHolder, add_per_slot, normal, ones, slot_matmul, slot_parameter, zeros
+from unipelt_search.pelt.slots import ContextHolder, add_per_slot, normal, ones, slot_matmul, slot_parameter, zeros
 
 POOLED = "pooled"
 
@@ -25,7 +25,7 @@ class SlotLinear(nn.Module):
     """A linear layer of the head with dropout on its input, for every slot of a pack."""
 
     def __init__(
-        self, name: str, shape: tuple[int, int], bias: bool, std: float, seeds: Sequence[int], holder: StateHolder
+        self, name: str, shape: tuple[int, int], bias: bool, std: float, seeds: Sequence[int], holder: ContextHolder
     ) -> None:
         """Draw the weights as the architecture does.
 
@@ -46,7 +46,7 @@ class SlotLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(S·B, in)`` or ``(S·B, T, in)`` to the same with ``out`` features."""
-        dropout = self.holder.now.dropout
+        dropout = self.holder.context.dropout
         if dropout is not None:
             x = dropout.drop(x, self.site)
         result = slot_matmul(x, self.weight)
@@ -56,7 +56,7 @@ class SlotLinear(nn.Module):
         """Answer in place of the architecture's own linear layer."""
         return self(args[0])
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return one slot's tensors."""
         tensors = {"weight": self.weight[slot]}
         return tensors if self.bias is None else {**tensors, "bias": self.bias[slot]}
@@ -85,7 +85,7 @@ class SlotNorm(nn.Module):
         scaled = x * self.weight.repeat_interleave(x.shape[0] // self.weight.shape[0], 0)
         return scaled if self.bias is None else add_per_slot(scaled, self.bias)
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return one slot's tensors."""
         tensors = {"weight": self.weight[slot]}
         return tensors if self.bias is None else {**tensors, "bias": self.bias[slot]}
@@ -106,17 +106,17 @@ def pool(hidden: Tensor, tokens: Tensor, pooling: str) -> Tensor:
         mask = tokens.to(hidden.dtype)[:, :, None]
         return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
     if pooling == "cls":
-        place = tokens.argmax(1)
+        position = tokens.argmax(1)
     else:
-        place = tokens.shape[1] - 1 - tokens.flip(1).argmax(1)
-    return hidden.take_along_dim(place[:, None, None], 1)[:, 0]
+        position = tokens.shape[1] - 1 - tokens.flip(1).argmax(1)
+    return hidden.take_along_dim(position[:, None, None], 1)[:, 0]
 
 
 class Head:
     """Computes a backbone's logits with the parts that are attached to it."""
 
     def __init__(
-        self, model: Any, family: Family, pooling: str, linear: SlotLinear | None, holder: StateHolder
+        self, model: Any, family: Family, pooling: str, linear: SlotLinear | None, holder: ContextHolder
     ) -> None:
         """Take what the logits are made of.
 
@@ -144,11 +144,11 @@ class Head:
         hidden = self.model.base_model(**inputs).last_hidden_state
         # An encoder-decoder's own head reads the last end token; ours the last real one, which needs no end token.
         pooling = "last" if self.pooling == "native" else self.pooling
-        pooled = pool(hidden, self.holder.now.tokens, pooling)
+        pooled = pool(hidden, self.holder.context.tokens, pooling)
         if self.linear is not None:
             return self.linear(pooled)
-        answer: Tensor = self.model.get_submodule(self.family.head_module)(pooled)
-        return answer
+        output: Tensor = self.model.get_submodule(self.family.head_module)(pooled)
+        return output
 
     def _shifted(self, ids: Tensor) -> Tensor:
         """Give the decoder the same tokens ``(S·B, T)``, one later, behind its start token."""

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from unipelt_search.pelt.slots import StateHolder, slot_parameter, zeros
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.pelt.slots import ContextHolder, slot_parameter, zeros
 from unipelt_search.specs.trial import TrialSpec
 
 
@@ -20,30 +20,30 @@ class SlotIa3(nn.Module):
     """The scales of one place in one layer, for every slot of a pack."""
 
     def __init__(
-        self, layer: int, place: str, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int],
-        holder: StateHolder,
+        self, layer: int, site: str, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int],
+        holder: ContextHolder,
     ) -> None:  # fmt: skip
         """Make the deviations from one, at zero.
 
         Args:
             layer: The layer, counted from 0.
-            place: `key`, `value` or `ffn`.
+            site: `key`, `value` or `ffn`.
             width: Features that are rescaled, D.
             trials: Each slot's configuration.
             seeds: Each slot's initialisation seed.
             holder: Where the pass under way is found.
         """
         super().__init__()
-        self.layer, self.place, self.holder = layer, f"ia3_{place}", holder
+        self.layer, self.site, self.holder = layer, f"ia3_{site}", holder
         self.present = ["ia3" in METHODS[trial.method].submodules for trial in trials]
         shapes = [(width,) if has else None for has in self.present]
-        self.deviation = slot_parameter(seeds, f"ia3.{layer}.{place}", (width,), shapes, zeros)
+        self.deviation = slot_parameter(seeds, f"ia3.{layer}.{site}", (width,), shapes, zeros)
         factor = torch.tensor([float(has) for has in self.present])
         self.register_buffer("factor", factor[:, None], persistent=False)
 
     def output_hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Rescale the module's output ``(S·B, T, D)``."""
-        content = self.holder.now.attention_inputs.get(self.layer)
+        content = self.holder.context.attention_inputs.get(self.layer)
         # DeBERTa's projections also run on relative positions; as in PEFT they are rescaled, but belong to no row.
         return self.rescale(output, of_rows=content is None or args[0] is content)
 
@@ -53,7 +53,7 @@ class SlotIa3(nn.Module):
 
     def rescale(self, x: Tensor, *, of_rows: bool = True) -> Tensor:
         """Multiply every feature with its slot's scale: ``(S·B, T, D)``, or ``(S·B·T, D)`` (OPT), to the same shape."""
-        state = self.holder.now
+        state = self.holder.context
         if state.is_removed("ia3", self.layer):
             return x
         slots, width = self.deviation.shape
@@ -61,9 +61,9 @@ class SlotIa3(nn.Module):
         delta = (x.view(slots, -1, *x.shape[1:]) * deviation).view(x.shape)
         result = x + delta
         if of_rows:
-            state.record_contribution(self.layer, self.place, delta, result)
+            state.record_contribution(self.layer, self.site, delta, result)
         return result
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the deviation of one slot, empty where it has none."""
         return {"deviation": self.deviation[slot]} if self.present[slot] else {}

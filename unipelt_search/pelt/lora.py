@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from unipelt_search.pelt.dropout import site_key
 from unipelt_search.pelt.slots import (
-    ForwardState,
-    StateHolder,
+    ContextHolder,
+    ForwardContext,
     scale_rows,
     slot_matmul,
     slot_parameter,
@@ -29,7 +29,7 @@ class SlotLora(nn.Module):
 
     def __init__(
         self, layer: int, projection: str, shape: tuple[int, int], trials: Sequence[TrialSpec], seeds: Sequence[int],
-        holder: StateHolder,
+        holder: ContextHolder,
     ) -> None:  # fmt: skip
         """Make the two factors: A is drawn as torch draws a linear layer, B is zero, so nothing changes at first.
 
@@ -65,7 +65,7 @@ class SlotLora(nn.Module):
 
     def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the update to the projection's output ``(S·B, T, out)``."""
-        state = self.holder.now
+        state = self.holder.context
         if state.is_removed("lora", self.layer):
             return output
         content = state.attention_inputs.get(self.layer)
@@ -77,7 +77,7 @@ class SlotLora(nn.Module):
         state.record_contribution(self.layer, self.gate, delta, result)
         return result
 
-    def update(self, x: Tensor, state: ForwardState, *, gated: bool = True) -> Tensor:
+    def update(self, x: Tensor, state: ForwardContext, *, gated: bool = True) -> Tensor:
         """Compute ``f · B A x``: ``(S·B, T, in)`` → ``(S·B, T, out)``; ungated, f is alpha / rank or nothing."""
         if state.dropout is not None and self.drops:
             x = state.dropout.drop(x, self.site, self.rates)
@@ -85,7 +85,7 @@ class SlotLora(nn.Module):
         factor = state.factor(self.offset, self.slope, self.layer, self.gate) if gated else self.offset
         return slot_matmul(scale_rows(hidden, factor), self.up)
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the factors of one slot without padding, empty where it has none."""
         rank = self.ranks[slot]
         return {"down": self.down[slot, :rank], "up": self.up[slot, :, :rank]} if rank else {}

@@ -15,13 +15,13 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import BackboneError
-from unipelt_search.pelt.applicability import check_shift, check_trial, must_be_alone, unused_modules
+from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.pelt.applicability import check_shift, check_trial, needs_own_pack, unused_modules
 from unipelt_search.pelt.attach import Attacher
-from unipelt_search.pelt.backbone import Backbone
 from unipelt_search.pelt.dropout import DropoutKeys
-from unipelt_search.pelt.slots import ForwardState, Recorder, StateHolder
-from unipelt_search.specs.methods import METHODS
+from unipelt_search.pelt.slots import ContextHolder, ForwardContext, Recorder
 from unipelt_search.specs.trial import RunSpec
 
 
@@ -52,7 +52,7 @@ def _is_bias_or_gate(name: str) -> bool:
     return name.endswith("bias") or name.startswith(("gate/", "bitfit/", "ia3/"))
 
 
-def as_stored(run: RunSpec) -> RunSpec:
+def without_prefix_mlp(run: RunSpec) -> RunSpec:
     """Return a run whose pack takes what `Pack.stored` returned: a prefix's training-only MLP is not among it.
 
     Args:
@@ -75,7 +75,7 @@ class Pack(nn.Module):
 
         Args:
             backbone: The frozen backbone; shared, except that `fine_tuning` trains a copy of its own.
-            runs: One run per slot; one that `must_be_alone` is the only one.
+            runs: One run per slot; one that `needs_own_pack` is the only one.
 
         Raises:
             BackboneError: A configuration cannot attach.
@@ -88,7 +88,7 @@ class Pack(nn.Module):
         for trial in self.trials:
             check_trial(backbone, trial)
         self.tunes_backbone = any(METHODS[trial.method].trains == "backbone" for trial in self.trials)
-        alone = [trial.method for trial in self.trials if must_be_alone(backbone, trial)]
+        alone = [trial.method for trial in self.trials if needs_own_pack(backbone, trial)]
         if alone and len(runs) > 1:
             raise ValueError(
                 f"{alone[0]} changes what all rows of this backbone share, so it must be alone in its pack"
@@ -97,7 +97,7 @@ class Pack(nn.Module):
         model = copy.deepcopy(backbone.model) if self.tunes_backbone else backbone.model
         object.__setattr__(self, "model", model)
         self.backbone = backbone
-        self.holder = StateHolder()
+        self.holder = ContextHolder()
         self.register_buffer("rates", torch.tensor([t.training.dropout for t in self.trials]), persistent=False)
         attacher = Attacher(backbone, model, self.trials, self.seeds, self.holder)
         self.layers = attacher.layers
@@ -147,7 +147,7 @@ class Pack(nn.Module):
             dropout = DropoutKeys.of_step(self.dropout_seeds, steps, self.rates, first_row=first_row)
         tokens = inputs["attention_mask"].to(torch.float32)
         prefix = self.parts["prefix"].materialise() if "prefix" in self.parts else None
-        state = ForwardState(self.slots, tokens, dropout, recorder, removed, prefix=prefix)
+        state = ForwardContext(self.slots, tokens, dropout, recorder, removed, prefix=prefix)
         self.holder.set(state)
         try:
             logits = self._logits(self._placed(inputs, state))
@@ -180,7 +180,7 @@ class Pack(nn.Module):
         for tensor, values in zip(self.trained(), snapshot, strict=True):
             tensor.by_slot(tensor.parameter)[slot].copy_(values)
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return what must be kept to use one slot's model: no padding, no training-only MLP.
 
         Args:
@@ -191,17 +191,17 @@ class Pack(nn.Module):
         """
         found: dict[str, Tensor] = {}
         for part_name, part in self.parts.items():
-            for name, tensor in part.stored(slot).items():
+            for name, tensor in part.slot_state_dict(slot).items():
                 found[f"{part_name}.{name}".replace("/", ".")] = tensor.detach()
         found.update({t.name: t.parameter.detach() for t in self.trained() if not t.slotted})
         return found
 
     @torch.no_grad()
-    def load_stored(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
+    def load_slot_state_dict(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
         """Take one slot's weights from what `stored` returned for the same configuration, the inverse of it.
 
         Args:
-            slot: The run's place in the pack; the run is `as_stored`.
+            slot: The run's place in the pack; the run is `without_prefix_mlp`.
             tensors: What `stored` returned, on any device.
 
         Raises:
@@ -211,7 +211,7 @@ class Pack(nn.Module):
         prefix = self.trials[slot].prefix
         if prefix is not None and prefix.mlp is not None:
             raise ValueError("stored keys and values go into a prefix without MLP: as_stored(run) has one")
-        own = self.stored(slot)
+        own = self.slot_state_dict(slot)
         if {n: tuple(t.shape) for n, t in own.items()} != {n: tuple(t.shape) for n, t in tensors.items()}:
             differing = sorted(n for n in own.keys() | tensors.keys() if _shape(own, n) != _shape(tensors, n))
             raise BackboneError(
@@ -220,7 +220,7 @@ class Pack(nn.Module):
             )
         for name, tensor in tensors.items():
             if name == PREFIX_VALUES:  # of a mixed pack computed anew in every pass, so no view of what is trained
-                self.parts["prefix"].put(slot, tensor)
+                self.parts["prefix"].set_key_value(slot, tensor)
             else:
                 own[name].copy_(tensor)
 
@@ -233,7 +233,7 @@ class Pack(nn.Module):
         Returns:
             (trained, stored, in the head alone); the first two include the head.
         """
-        stored = self.stored(slot)
+        stored = self.slot_state_dict(slot)
         total = sum(tensor.numel() for tensor in stored.values())
         head = sum(tensor.numel() for name, tensor in stored.items() if name.startswith("head."))
         trained = total
@@ -255,7 +255,7 @@ class Pack(nn.Module):
         """Detach."""
         self.close()
 
-    def _placed(self, inputs: dict[str, Tensor], state: ForwardState) -> dict[str, Tensor]:
+    def _placed(self, inputs: dict[str, Tensor], state: ForwardContext) -> dict[str, Tensor]:
         """Say where the tokens ``(S·B, T)`` are, if they begin behind some slot's prefix and that is there."""
         if not self.longest_shift or ("prefix", None) in state.removed:
             return inputs

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from unipelt_search.pelt.slots import (
-    ForwardState,
+    ForwardContext,
     add_per_slot,
     normal,
     scale_rows,
@@ -48,7 +48,7 @@ class SlotPrefix(nn.Module):
         specs = [trial.prefix for trial in trials]
         self.lengths = [spec.length if spec else 0 for spec in specs]
         self.middles = [spec.mlp or 0 if spec else 0 for spec in specs]
-        self.places = {layer: place for place, layer in enumerate(layers)}
+        self.indices = {layer: index for index, layer in enumerate(layers)}
         self.shape = (len(layers), 2, heads, head_width)
         length, middle, out = max(self.lengths), max(self.middles), len(layers) * 2 * heads * head_width
         direct = [(n, out) if n and not m else None for n, m in zip(self.lengths, self.middles, strict=True)]
@@ -108,7 +108,7 @@ class SlotPrefix(nn.Module):
         return values.view(slots, length, layers, two, heads, width).permute(0, 2, 3, 4, 1, 5)
 
     def extend(
-        self, key: Tensor, value: Tensor, mask: Tensor | None, state: ForwardState, layer: int, causal: bool
+        self, key: Tensor, value: Tensor, mask: Tensor | None, state: ForwardContext, layer: int, causal: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Put the prefix in front of one layer's keys and values, and extend the mask.
 
@@ -135,7 +135,7 @@ class SlotPrefix(nn.Module):
             mask = _widen(mask, logits, key.shape[0], length, key.dtype)
         return torch.cat([prefix_key, key], 2), torch.cat([prefix_value, value], 2), mask
 
-    def of_rows(self, state: ForwardState, layer: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    def of_rows(self, state: ForwardContext, layer: int) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return every row's prefix in one layer, behind its gate.
 
         Args:
@@ -148,13 +148,13 @@ class SlotPrefix(nn.Module):
         """
         if state.prefix is None:
             raise RuntimeError("the prefix of this pass was not materialised")
-        own = state.prefix[:, self.places[layer]]
+        own = state.prefix[:, self.indices[layer]]
         parts = own.repeat_interleave(state.rows, 0)  # (S·B, 2, heads, length, head_width)
         if self.scaled:
             parts = scale_rows(parts, state.factor(self.offset, self.slope, layer, "prefix"))
         return parts[:, 0], parts[:, 1], self._logits(state, layer)
 
-    def _logits(self, state: ForwardState, layer: int) -> Tensor | None:
+    def _logits(self, state: ForwardContext, layer: int) -> Tensor | None:
         """What is added to the prefix's attention logits: ``(S·B, length)``, or None for nothing."""
         gate = state.gates.get((layer, "prefix"))
         if not self.uneven and not (self.logit and gate is not None):
@@ -164,7 +164,7 @@ class SlotPrefix(nn.Module):
             added = added + (state.per_row(self.by_logit) * gate.clamp(min=_SMALLEST_GATE).log())[:, None]
         return added
 
-    def stored(self, slot: int) -> dict[str, Tensor]:
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return one slot's keys and values as they are used, without the MLP; empty where it has none."""
         if not self.lengths[slot]:
             return {}
@@ -172,7 +172,7 @@ class SlotPrefix(nn.Module):
             return {"key_value": self.materialise()[slot, :, :, :, : self.lengths[slot]]}
 
     @torch.no_grad()
-    def put(self, slot: int, key_value: Tensor) -> None:
+    def set_key_value(self, slot: int, key_value: Tensor) -> None:
         """Set the keys and values of a slot without an MLP.
 
         Args:

@@ -38,7 +38,7 @@ class Recorder(Protocol):
 
 
 @dataclass
-class ForwardState:
+class ForwardContext:
     """What one forward pass knows; `Pack.forward` fills it, the hooks read it."""
 
     slots: int
@@ -115,21 +115,21 @@ class ForwardState:
         self.record("contribution", layer, gate, values)
 
 
-class StateHolder:
+class ContextHolder:
     """Where the hooks find the state of the pass that is under way."""
 
     def __init__(self) -> None:
         """Begin without a pass."""
-        self._state: ForwardState | None = None
+        self._state: ForwardContext | None = None
 
     @property
-    def now(self) -> ForwardState:
+    def context(self) -> ForwardContext:
         """The state of the pass under way."""
         if self._state is None:
             raise RuntimeError("the model was called outside of Pack.forward")
         return self._state
 
-    def set(self, state: ForwardState | None) -> None:
+    def set(self, state: ForwardContext | None) -> None:
         """Begin a pass with its state, or end it with None."""
         self._state = state
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from unipelt_search.frozen import Frozen
 from unipelt_search.records.results import Label, RunResult
-from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unipelt_search.specs.frozen import Frozen
+from unipelt_search.frozen import Frozen
 from unipelt_search.specs.trial import Phase
 
 

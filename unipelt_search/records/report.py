@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from unipelt_search.frozen import Frozen
 from unipelt_search.records.history import DroppedMethod
 from unipelt_search.records.results import AblationRow, GateRow
-from unipelt_search.specs.frozen import Frozen
 
 
 class Interval(Frozen):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from unipelt_search.specs.frozen import Frozen
-from unipelt_search.specs.methods import Submodule
+from unipelt_search.frozen import Frozen
+from unipelt_search.methods.catalogue import Submodule
 
 Label = int | float | tuple[int, ...]
 """A position in the task's labels, a number in the user's units, or ascending positions."""
@@ -88,7 +88,7 @@ class OutcomeRow(Frozen):
     """Rows, never 0."""
 
 
-class Answers(Frozen):
+class Predictions(Frozen):
     """What a confirmed run answered to every row of a split, beside what is true, both in the order of the split."""
 
     split: Literal["select", "test"]
@@ -140,7 +140,7 @@ class RunResult(Frozen):
     """Of a confirmed run's task with labels, on select and test rows; empty for all others."""
     prunable: tuple[tuple[Submodule, int], ...] | None = None
     """(submodule, layer) pairs that the trained model can do without on tune rows; None where nobody looked."""
-    answers: tuple[Answers, ...] = ()
+    predictions: tuple[Predictions, ...] = ()
     """Of a confirmed run, on select and test rows; empty for all others, and in studies of older versions."""
     costs: Costs
     checkpoint: str | None = None

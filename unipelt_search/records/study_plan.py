@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from unipelt_search.frozen import Frozen
 from unipelt_search.records.history import DroppedMethod, TaskSummary
-from unipelt_search.specs.frozen import Frozen
 
 
 class PlannedMethod(Frozen):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from statistics import fmean
 
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.records.history import StudyRecord, TrialRecord, TrialState
 from unipelt_search.records.report import (
     CurvePoint,
@@ -22,14 +23,13 @@ from unipelt_search.records.report import (
 )
 from unipelt_search.reporting.pooled_gates import pool_gates
 from unipelt_search.reporting.pooled_outcomes import pool_outcomes
-from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.seeds import run_number
 from unipelt_search.specs.trial import Phase, config_of
-from unipelt_search.verdict.decide import decide
-from unipelt_search.verdict.judge import Judgement, judge
+from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.pareto import pareto_front
+from unipelt_search.verdict.ranking import Ranking, rank_methods
+from unipelt_search.verdict.recommend import recommend
 from unipelt_search.verdict.roles import role_of
-from unipelt_search.verdict.standings import MethodStanding
 
 
 def build_report(record: StudyRecord) -> StudyReport:
@@ -41,7 +41,7 @@ def build_report(record: StudyRecord) -> StudyReport:
     Returns:
         The report.
     """
-    judgement = judge(record)
+    ranking = rank_methods(record)
     trials, floor = record.trials, record.task.majority["select"][record.task.metric]
     runs = [(trial, run) for trial in trials for run in trial.runs if run.result is not None]
     return StudyReport(
@@ -56,10 +56,10 @@ def build_report(record: StudyRecord) -> StudyReport:
             seed=record.spec.seed,
         ),
         task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
-        verdict=decide(judgement),
-        leaderboard=_leaderboard(judgement),
-        upper_bound=_upper_bound(judgement.standings),
-        pareto=_pareto(judgement),
+        verdict=recommend(ranking),
+        leaderboard=_leaderboard(ranking),
+        upper_bound=_upper_bound(ranking.candidates),
+        pareto=_pareto(ranking),
         gates=tuple(pool_gates(record)),
         ablation=tuple(
             ReportedAblation(
@@ -71,7 +71,7 @@ def build_report(record: StudyRecord) -> StudyReport:
             for row in run.result.ablation
         ),
         curves=tuple(_curves(record)),
-        outcomes=tuple(pool_outcomes(record, judgement.standings)),
+        outcomes=tuple(pool_outcomes(record, ranking.candidates)),
         dropped=record.dropped,
         notices=tuple(dict.fromkeys((*record.task.notices, *record.notices))),
         trials=TrialCounts(
@@ -102,32 +102,32 @@ def _curves(record: StudyRecord) -> Iterator[CurvePoint]:
                 )
 
 
-def _leaderboard(judgement: Judgement) -> tuple[LeaderboardRow, ...]:
-    confirmed = [_trained_row(standing, judgement) for standing in judgement.confirmed]
-    others = [_trained_row(standing, judgement) for standing in judgement.standings if not standing.confirmed]
+def _leaderboard(ranking: Ranking) -> tuple[LeaderboardRow, ...]:
+    confirmed = [_trained_row(candidate, ranking) for candidate in ranking.confirmed]
+    others = [_trained_row(candidate, ranking) for candidate in ranking.candidates if not candidate.confirmed]
     # The majority answer is scored on the same rows as the confirmed methods, so it stands among them.
-    scored = [*confirmed, _majority_row(judgement)]
-    sign = 1 if judgement.record.task.direction == "minimize" else -1
+    scored = [*confirmed, _majority_row(ranking)]
+    sign = 1 if ranking.record.task.direction == "minimize" else -1
     return (*sorted(scored, key=lambda row: sign * row.validation.mean), *others)
 
 
-def _trained_row(standing: MethodStanding, judgement: Judgement) -> LeaderboardRow:
-    trial, results, name = standing.trial, standing.results, standing.name
+def _trained_row(candidate: Candidate, ranking: Ranking) -> LeaderboardRow:
+    trial, results, name = candidate.trial, candidate.results, candidate.name
     costs = [result.costs for result in results]
     return LeaderboardRow(
         method=trial.method,
         variant=trial.variant,
         trial=trial.number,
-        phase="confirm" if standing.confirmed else _search_phase(trial),
-        runs=len(standing.confirmed) or len(results),
+        phase="confirm" if candidate.confirmed else _search_phase(trial),
+        runs=len(candidate.confirmed) or len(results),
         config={**config_of(trial.spec), "head_parameters": costs[0].head_parameters},
-        validation=judgement.validation.get(name, Interval(mean=standing.score, sd=None, low=None, high=None)),
-        test=judgement.test.get(name),
-        difference_to_best=judgement.differences.get(name),
+        validation=ranking.validation.get(name, Interval(mean=candidate.score, sd=None, low=None, high=None)),
+        test=ranking.test.get(name),
+        difference_to_best=ranking.differences.get(name),
         trained_parameters=costs[0].trained_parameters,
         stored_parameters=costs[0].stored_parameters,
         train_seconds=fmean(cost.train_seconds for cost in costs),
-        predict_ms_per_example=standing.milliseconds if isfinite(standing.milliseconds) else None,
+        predict_ms_per_example=candidate.milliseconds if isfinite(candidate.milliseconds) else None,
         peak_memory_mb=fmean(cost.peak_memory_mb for cost in costs),
     )
 
@@ -137,8 +137,8 @@ def _search_phase(trial: TrialRecord) -> Phase:
     return next(run.phase for run in trial.runs if run.phase != "confirm")
 
 
-def _majority_row(judgement: Judgement) -> LeaderboardRow:
-    task = judgement.record.task
+def _majority_row(ranking: Ranking) -> LeaderboardRow:
+    task = ranking.record.task
     select, test = (task.majority[split][task.metric] for split in ("select", "test"))
     return LeaderboardRow(
         method="majority",
@@ -148,7 +148,7 @@ def _majority_row(judgement: Judgement) -> LeaderboardRow:
         config={},
         validation=Interval(mean=select, sd=None, low=None, high=None),
         test=Interval(mean=test, sd=None, low=None, high=None),
-        difference_to_best=judgement.differences.get("majority"),
+        difference_to_best=ranking.differences.get("majority"),
         trained_parameters=0,
         stored_parameters=0,
         train_seconds=0.0,
@@ -157,23 +157,23 @@ def _majority_row(judgement: Judgement) -> LeaderboardRow:
     )
 
 
-def _pareto(judgement: Judgement) -> ParetoFront | None:
-    if not judgement.confirmed:
+def _pareto(ranking: Ranking) -> ParetoFront | None:
+    if not ranking.confirmed:
         return None
-    maximize = judgement.record.task.direction == "maximize"
+    maximize = ranking.record.task.direction == "maximize"
     return ParetoFront(
-        stored_parameters=pareto_front(judgement.confirmed, lambda s: s.stored_parameters, maximize=maximize),
-        predict_ms_per_example=pareto_front(judgement.confirmed, lambda s: s.milliseconds, maximize=maximize),
+        stored_parameters=pareto_front(ranking.confirmed, lambda s: s.stored_parameters, maximize=maximize),
+        predict_ms_per_example=pareto_front(ranking.confirmed, lambda s: s.milliseconds, maximize=maximize),
     )
 
 
-def _upper_bound(standings: Sequence[MethodStanding]) -> UpperBound:
-    single = [s for s in standings if s.confirmed and len(METHODS[s.method].submodules) == 1]
+def _upper_bound(candidates: Sequence[Candidate]) -> UpperBound:
+    single = [s for s in candidates if s.confirmed and len(METHODS[s.method].submodules) == 1]
     if not single:
         return UpperBound(of=None, validation=None, test=None)
     chosen = single[0]  # standings are ordered by validation
     return UpperBound(
-        of=tuple(standing.name for standing in single),
+        of=tuple(candidate.name for candidate in single),
         method=chosen.name,
         validation=chosen.score,
         test=fmean(run.test for run in chosen.confirmed),

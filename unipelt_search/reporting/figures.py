@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 from typing import Literal
 
 from unipelt_search.records.report import Interval, LeaderboardRow, StudyReport
-from unipelt_search.reporting import words
+from unipelt_search.reporting import formats as formats
 
 _REACH = 8.0
 """The leaderboard's axis reaches this many half intervals of the best below it."""
@@ -29,7 +29,7 @@ class Axis:
     high: float
     width: float
 
-    def place(self, value: float) -> float:
+    def position(self, value: float) -> float:
         """Return where a value stands, kept inside of the axis."""
         share = (value - self.low) / (self.high - self.low)
         return round(min(max(share, 0.0), 1.0) * self.width, 1)
@@ -139,7 +139,7 @@ def bar(interval: Interval, axis: Axis) -> Bar:
     """
     low, high = _bounds(interval)
     outside = "" if axis.holds(interval.mean) else "left" if interval.mean < axis.low else "right"
-    return Bar(axis.place(interval.mean), axis.place(low), axis.place(high), outside)
+    return Bar(axis.position(interval.mean), axis.position(low), axis.position(high), outside)
 
 
 def scatter(
@@ -161,17 +161,19 @@ def scatter(
         return None
     in_parameters = cost == "stored_parameters"
     costs = [getattr(row, cost) for row in rows]
-    places = [log10(value) for value in costs] if in_parameters else costs
+    positions = [log10(value) for value in costs] if in_parameters else costs
     margin = 0.3 if in_parameters else max(0.15 * (max(costs) - min(costs)), 0.05 * max(costs))
-    x_axis, y_axis = Axis(min(places) - margin, max(places) + margin, width), _axis(rows, height)
-    points = _points(report, rows, [x_axis.place(place) for place in places], y_axis, width, cost)
+    x_axis, y_axis = Axis(min(positions) - margin, max(positions) + margin, width), _axis(rows, height)
+    points = _points(report, rows, [x_axis.position(position) for position in positions], y_axis, width, cost)
     if in_parameters:
         title, x_name = "Score against size", "stored parameters (logarithmic)"
-        x_ticks = [(x_axis.place(at), words.short_count(10.0**at)) for at in range(ceil(x_axis.low), ceil(x_axis.high))]
+        x_ticks = [
+            (x_axis.position(at), formats.short_count(10.0**at)) for at in range(ceil(x_axis.low), ceil(x_axis.high))
+        ]
     else:
         title, x_name = "Score against time", "milliseconds per example"
-        x_ticks = [(x_axis.place(tick), words.tick(tick)) for tick in x_axis.ticks]
-    y_ticks = tuple((height - y_axis.place(tick), words.tick(tick)) for tick in y_axis.ticks)
+        x_ticks = [(x_axis.position(tick), formats.tick(tick)) for tick in x_axis.ticks]
+    y_ticks = tuple((height - y_axis.position(tick), formats.tick(tick)) for tick in y_axis.ticks)
     front = getattr(report.pareto, cost) if report.pareto else ()
     return Scatter(title, width, height, tuple(points), x_name, tuple(x_ticks), y_ticks, _stairs(points, front))
 
@@ -188,24 +190,29 @@ def _stairs(points: Sequence[Point], names: Sequence[str]) -> str:
 
 
 def _points(
-    report: StudyReport, rows: Sequence[LeaderboardRow], places: Sequence[float], y_axis: Axis, width: float, cost: Cost
+    report: StudyReport,
+    rows: Sequence[LeaderboardRow],
+    positions: Sequence[float],
+    y_axis: Axis,
+    width: float,
+    cost: Cost,
 ) -> list[Point]:
     """Place every method's mark first, then its name where no mark and no other name is."""
     height, boxes = y_axis.width, []
-    for row, x in zip(rows, places, strict=True):
+    for row, x in zip(rows, positions, strict=True):
         low, high = _bounds(row.validation)
-        boxes.append((x - 6, height - y_axis.place(high) - 3, x + 6, height - y_axis.place(low) + 3))
+        boxes.append((x - 6, height - y_axis.position(high) - 3, x + 6, height - y_axis.position(low) + 3))
     points = []
-    for row, own, x in zip(rows, list(boxes), places, strict=True):
-        y = height - y_axis.place(row.validation.mean)
-        label_x, label_y, anchor = _label_place(row.name, x, y, own, boxes, width)
+    for row, own, x in zip(rows, list(boxes), positions, strict=True):
+        y = height - y_axis.position(row.validation.mean)
+        label_x, label_y, anchor = _label_position(row.name, x, y, own, boxes, width)
         mark = "best" if row.name == report.verdict.name else "tie" if row.name in report.verdict.ties else ""
         price = (
-            f"{words.count(row.stored_parameters)} parameters"
+            f"{formats.count(row.stored_parameters)} parameters"
             if cost == "stored_parameters"
-            else f"{words.number(row.predict_ms_per_example, 2)} ms per example"
+            else f"{formats.number(row.predict_ms_per_example, 2)} ms per example"
         )
-        title = f"{row.name}: {words.interval(row.validation)}, {price}"
+        title = f"{row.name}: {formats.interval(row.validation)}, {price}"
         points.append(Point(x, y, own[1] + 3, own[3] - 3, row.name, mark, label_x, label_y, anchor, title))
     return points
 
@@ -214,7 +221,9 @@ _Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 
-def _label_place(name: str, x: float, y: float, own: _Box, boxes: list[_Box], width: float) -> tuple[float, float, str]:
+def _label_position(
+    name: str, x: float, y: float, own: _Box, boxes: list[_Box], width: float
+) -> tuple[float, float, str]:
     """Find the first place for a point's name that shares least with marks and other names, and take it."""
     long = len(name) * _LETTER
     candidates = []
@@ -230,10 +239,10 @@ def _label_place(name: str, x: float, y: float, own: _Box, boxes: list[_Box], wi
                 ((x - long / 2, own[3], x + long / 2, own[3] + _LINE), (x, own[3] + _LINE - 3, "middle")),
                 ((x - long / 2, own[1] - _LINE, x + long / 2, own[1]), (x, own[1] - 4, "middle")),
             ]
-    inside = [(box, place) for box, place in candidates if box[0] >= -4 and box[2] <= width + 24] or candidates
-    box, place = min(inside, key=lambda candidate: sum(_overlap(candidate[0], other) for other in boxes))
+    inside = [(box, position) for box, position in candidates if box[0] >= -4 and box[2] <= width + 24] or candidates
+    box, position = min(inside, key=lambda candidate: sum(_overlap(candidate[0], other) for other in boxes))
     boxes.append(box)
-    return place
+    return position
 
 
 def _overlap(a: _Box, b: _Box) -> float:

@@ -21,7 +21,7 @@ from unipelt_search.records.results import Label
 from unipelt_search.specs.seeds import run_number
 
 By = Literal["layer", "label", "epoch"]
-_ANSWER_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
+_PREDICTION_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
 _GATE_COLUMNS = [name for name in ReportedGate.model_fields if name not in {"split", "stack"}]
 
 
@@ -118,7 +118,7 @@ def ablation_frame(report: StudyReport) -> pd.DataFrame:
     return pd.DataFrame([row.model_dump() for row in report.ablation], columns=list(ReportedAblation.model_fields))
 
 
-def answers_frame(record: StudyRecord) -> pd.DataFrame:
+def predictions_frame(record: StudyRecord) -> pd.DataFrame:
     """Lay out what every confirmed run answered, row by row.
 
     Args:
@@ -136,23 +136,23 @@ def answers_frame(record: StudyRecord) -> pd.DataFrame:
                 "variant": trial.variant,
                 "trial": trial.number,
                 "run": run_number(run.seed_index, run.fold, record.task.folds),
-                "split": answers.split,
-                "row": range(len(answers.labels)) if answers.rows is None else answers.rows,
-                "label": _named(answers.labels, record.task.labels),
-                "predicted": _named(answers.predicted, record.task.labels),
+                "split": predictions.split,
+                "row": range(len(predictions.labels)) if predictions.rows is None else predictions.rows,
+                "label": _named(predictions.labels, record.task.labels),
+                "predicted": _named(predictions.predicted, record.task.labels),
             }
         )
         for trial in record.trials
         for run in trial.runs
         if run.result is not None
-        for answers in run.result.answers
+        for predictions in run.result.predictions
     ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_ANSWER_COLUMNS)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_PREDICTION_COLUMNS)
 
 
 def _named(labels: Sequence[Label], names: Sequence[str]) -> list[str | float | tuple[str, ...]]:
     return [
-        tuple(names[place] for place in label) if isinstance(label, tuple)
+        tuple(names[position] for position in label) if isinstance(label, tuple)
         else names[label] if isinstance(label, int)
         else label
         for label in labels

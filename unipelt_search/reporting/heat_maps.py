@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.records.report import ReportedAblation, ReportedGate, StudyReport
-from unipelt_search.reporting import words
+from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import final_gates
-from unipelt_search.specs.methods import METHODS
 
 MOST_LABELS = 20
 """Labels that a table shows at once."""
@@ -36,7 +36,7 @@ class HeatMap:
     rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
     scale: tuple[str, str]
     """What the lightest and the deepest colour stand for."""
-    empty: str = words.NONE
+    empty: str = formats.NONE
     """What is written where there is no value."""
     tall: bool = False
     """Whether the columns' names are too long to stand side by side."""
@@ -64,10 +64,10 @@ def gated_trials(report: StudyReport) -> list[GatedTrial]:
     Returns:
         One entry per gated method, those with more submodules first.
     """
-    shown = {row.trial for row in report.leaderboard}
+    visible = {row.trial for row in report.leaderboard}
     by_trial: dict[int, list[ReportedGate]] = {}
     for row in report.gates:
-        if row.trial in shown:
+        if row.trial in visible:
             by_trial.setdefault(row.trial, []).append(row)
     found = []
     for rows in sorted(by_trial.values(), key=lambda rows: (-len(METHODS[rows[0].method].submodules), rows[0].trial)):
@@ -100,14 +100,14 @@ def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
     for name in dict.fromkeys(row.name for row in layered):
         cells = {
             (row.layer or 0, row.submodule): Cell(
-                words.signed(-row.drop),
+                formats.signed(-row.drop),
                 max(row.drop, 0.0) / largest if largest > 0 else 0.0,
                 f"{row.value:.3f} without {row.submodule} in layer {row.layer}",
             )
             for row in layered
             if row.name == name
         }
-        found.append(_layer_map(name, cells, ("no loss", words.signed(-largest))))
+        found.append(_layer_map(name, cells, ("no loss", formats.signed(-largest))))
     return found
 
 
@@ -121,7 +121,9 @@ def _beyond_null(rows: Sequence[ReportedGate]) -> HeatMap:
     moved = {(row.layer, row.gate): row.mean - row.null_mean for row in rows if row.null_mean is not None}
     largest = max(map(abs, moved.values())) or 1.0
     cells = {
-        key: Cell(words.signed(value), abs(value) / largest, f"{key[1]}, layer {key[0]}: {value:+.3f} beyond the null")
+        key: Cell(
+            formats.signed(value), abs(value) / largest, f"{key[1]}, layer {key[0]}: {value:+.3f} beyond the null"
+        )
         for key, value in moved.items()
     }
     return _layer_map("Mean gate minus its value after training on shuffled labels", cells, ("0", f"±{largest:.2f}"))
@@ -156,11 +158,11 @@ def _gates_by_label(rows: Sequence[ReportedGate]) -> HeatMap:
         title = f"{gate} on {label}: {mean:.3f}, mean of {len(own[label, gate])} layers"
         return Cell(f"{mean:.2f}", mean, title)
 
-    shown = set(sorted(labels, key=oddness, reverse=True)[:MOST_LABELS])
-    body = tuple((label, tuple(cell(label, gate) for gate in gates)) for label in labels if label in shown)
+    visible = set(sorted(labels, key=oddness, reverse=True)[:MOST_LABELS])
+    body = tuple((label, tuple(cell(label, gate) for gate in gates)) for label in labels if label in visible)
     title = "Mean gate by true label"
-    if len(shown) < len(labels):
-        title += f": the {len(shown)} of {len(labels)} farthest from the mean"
+    if len(visible) < len(labels):
+        title += f": the {len(visible)} of {len(labels)} farthest from the mean"
     return HeatMap(title, "label", gates, body, ("0 closed", "1 open"))
 
 

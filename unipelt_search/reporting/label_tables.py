@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unipelt_search.records.report import LabelScore, ReportedOutcomes, StudyReport
-from unipelt_search.reporting import words
+from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.heat_maps import MOST_LABELS, Cell, HeatMap
 
 _ROOM = 72
@@ -32,7 +32,7 @@ class LabelTables:
     runs: int
     several: bool
     """Whether a row may have any number of labels."""
-    shown: tuple[LabelScore, ...]
+    visible: tuple[LabelScore, ...]
     """The lowest F1 first; those without one last."""
     rest: tuple[LabelScore, ...]
     confusion: HeatMap | None
@@ -66,7 +66,7 @@ def label_tables(report: StudyReport) -> LabelTables | None:
         method=best.name,
         runs=best.runs,
         several=several,
-        shown=tuple(scores[:MOST_LABELS]),
+        visible=tuple(scores[:MOST_LABELS]),
         rest=tuple(scores[MOST_LABELS:]),
         confusion=_confusion(best) if few and not several else None,
         pairs=() if few else tuple(pairs[:MOST_LABELS]),
@@ -89,15 +89,15 @@ def _confusion(entry: ReportedOutcomes) -> HeatMap:
     names = tuple(score.label for score in entry.labels)
     counts = {(cell.label, cell.predicted): cell.n for cell in entry.confusion}
 
-    def cell(score: LabelScore, answer: str) -> Cell | None:
-        n = counts.get((score.label, answer), 0)
+    def cell(score: LabelScore, predicted: str) -> Cell | None:
+        n = counts.get((score.label, predicted), 0)
         if not n:
             return None
-        taken = "found" if answer == score.label else f"taken for {answer}"
-        title = f"{score.label} {taken}: {n:,} of {score.support:,} rows, {words.share(n / score.support)}"
+        taken = "found" if predicted == score.label else f"taken for {predicted}"
+        title = f"{score.label} {taken}: {n:,} of {score.support:,} rows, {formats.share(n / score.support)}"
         return Cell(f"{100 * n / score.support:.0f}", n / score.support, title)
 
-    body = tuple((score.label, tuple(cell(score, answer) for answer in names)) for score in entry.labels)
+    body = tuple((score.label, tuple(cell(score, predicted) for predicted in names)) for score in entry.labels)
     title = "Where the rows of a label go, in %"
     return HeatMap(title, "true ↓ predicted →", names, body, ("0 %", "100 %"), empty="·", tall=_is_tall(names))
 
@@ -111,18 +111,18 @@ def _by_method(entries: Sequence[ReportedOutcomes]) -> HeatMap:
         values = [found[method, label].f1 or 0.0 for method in methods]
         return max(values) - min(values)
 
-    shown = sorted(labels, key=lambda label: -spread(label))[:MOST_LABELS]
+    visible = sorted(labels, key=lambda label: -spread(label))[:MOST_LABELS]
 
     def cell(method: str, label: str) -> Cell | None:
         score = found[method, label]
         if score.f1 is None:
             return None
-        parts = f"precision {words.score(score.precision)}, recall {words.score(score.recall)}"
+        parts = f"precision {formats.score(score.precision)}, recall {formats.score(score.recall)}"
         return Cell(f"{score.f1:.2f}", score.f1, f"{method} on {label}: F1 {score.f1:.3f}, {parts}")
 
-    body = tuple((label, tuple(cell(method, label) for method in methods)) for label in labels if label in set(shown))
-    every = len(shown) == len(labels)
-    title = "F1 by method" if every else f"F1 by method: the {len(shown)} labels of {len(labels)} that differ most"
+    body = tuple((label, tuple(cell(method, label) for method in methods)) for label in labels if label in set(visible))
+    every = len(visible) == len(labels)
+    title = "F1 by method" if every else f"F1 by method: the {len(visible)} labels of {len(labels)} that differ most"
     return HeatMap(title, "label", methods, body, ("0", "1"), tall=_is_tall(methods))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from unipelt_search.records.report import ReportedGate, StudyReport
-from unipelt_search.reporting import words
+from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.figures import Axis
 
 _LABEL_GAP = 14.0
@@ -51,10 +51,10 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
         One chart per method, in the leaderboard's order.
     """
     runs: dict[int, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    shown = {row.trial: row.name for row in report.leaderboard if row.trial is not None}
+    visible = {row.trial: row.name for row in report.leaderboard if row.trial is not None}
     counted = "run" if report.task.folds else "seed"
     for point in report.curves:
-        if point.trial in shown:
+        if point.trial in visible:
             runs[point.trial][f"{counted} {point.run}"].append((point.epoch, point.validation))
     values = [value for lines in runs.values() for line in lines.values() for _, value in line]
     if not values:
@@ -63,11 +63,11 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
     x_axis, y_axis = Axis(0.0, last or 1.0, width), _padded(values, height)
     best = min if report.task.direction == "minimize" else max
     charts = []
-    for trial, method in shown.items():
+    for trial, method in visible.items():
         if trial in runs:
             reached = best(value for line in runs[trial].values() for _, value in line)
             described = (
-                f"{method}: tune score over {last:g} epochs, {len(runs[trial])} runs, best {words.score(reached)}"
+                f"{method}: tune score over {last:g} epochs, {len(runs[trial])} runs, best {formats.score(reached)}"
             )
             charts.append(_chart(method, runs[trial], x_axis, y_axis, described))
     return charts
@@ -105,7 +105,7 @@ def _chart(
 ) -> LineChart:
     height = y_axis.width
     placed = {
-        name: [(x_axis.place(epoch), round(height - y_axis.place(value), 1)) for epoch, value in line]
+        name: [(x_axis.position(epoch), round(height - y_axis.position(value), 1)) for epoch, value in line]
         for name, line in lines.items()
     }
     labels = _spread({name: line[-1][1] for name, line in placed.items()})
@@ -115,18 +115,18 @@ def _chart(
     return LineChart(
         title, x_axis.width, height, drawn,
         ((0.0, "0"), (x_axis.width, f"{x_axis.high:.3g}")),
-        tuple((height - y_axis.place(tick), words.tick(tick)) for tick in y_axis.ticks),
+        tuple((height - y_axis.position(tick), formats.tick(tick)) for tick in y_axis.ticks),
         described,
     )  # fmt: skip
 
 
 def _spread(wanted: Mapping[str, float]) -> dict[str, float]:
     """Move names down until none lies on another."""
-    places: dict[str, float] = {}
+    positions: dict[str, float] = {}
     lowest = float("-inf")
     for name in sorted(wanted, key=lambda name: wanted[name]):
-        lowest = places[name] = max(wanted[name], lowest + _LABEL_GAP)
-    return places
+        lowest = positions[name] = max(wanted[name], lowest + _LABEL_GAP)
+    return positions
 
 
 def _padded(values: Sequence[float], height: float) -> Axis:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from unipelt_search.records.report import StudyReport
-from unipelt_search.reporting import words
+from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import gates_frame
 from unipelt_search.reporting.label_tables import label_tables
 from unipelt_search.reporting.settings_table import settings_table
-from unipelt_search.verdict.decide import metric_name
+from unipelt_search.verdict.recommend import metric_name
 
 # An underscore between letters or digits is no emphasis, and names of methods are full of them.
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&#]|(?<![^\W_])_|_(?![^\W_])")
@@ -30,8 +30,8 @@ def render_markdown(report: StudyReport) -> str:
         f"# {plain_text(report.study.name)}",
         f"**{plain_text(report.verdict.sentence)}**",
         *([plain_text(report.verdict.power.sentence)] if report.verdict.power else []),
-        f"Task {plain_text(task.name)} ({words.task_kind(task)}), backbone {plain_text(report.study.backbone)}, metric "
-        f"{plain_text(metric)}.",
+        f"Task {plain_text(task.name)} ({formats.task_kind(task)}), backbone {plain_text(report.study.backbone)}, "
+        f"metric {plain_text(metric)}.",
         *_leaderboard(report, metric),
         *_labels(report),
         *_gates(report),
@@ -53,25 +53,25 @@ def _leaderboard(report: StudyReport, metric: str) -> Iterator[str]:
         (
             (
                 row.name + marks.get(row.name, ""),
-                words.interval(row.validation) + words.rows_used(row),
-                words.interval(row.test),
-                words.NONE if row.name == report.verdict.name else words.difference(row.difference_to_best),
-                words.runs(row),
-                words.count(row.stored_parameters),
-                words.number(row.predict_ms_per_example, 2),
+                formats.interval(row.validation) + formats.rows_used(row),
+                formats.interval(row.test),
+                formats.NONE if row.name == report.verdict.name else formats.difference(row.difference_to_best),
+                formats.runs(row),
+                formats.count(row.stored_parameters),
+                formats.number(row.predict_ms_per_example, 2),
             )
             for row in report.leaderboard
         ),
         numbers=range(1, 7),
     )
     yield (
-        f"Scores are on {words.deciding_rows(report.task)} unless a row says tune; ± is half of the 95 % interval over "
-        "seeds and rows; those of the differences hold all at once."
+        f"Scores are on {formats.deciding_rows(report.task)} unless a row says tune; ± is half of the 95 % interval "
+        "over seeds and rows; those of the differences hold all at once."
     )
     if report.upper_bound.of:
-        yield words.upper_bound(report.upper_bound, report.task)
+        yield formats.upper_bound(report.upper_bound, report.task)
     if report.pareto:
-        yield words.pareto(report.pareto)
+        yield formats.pareto(report.pareto)
 
 
 def _labels(report: StudyReport) -> Iterator[str]:
@@ -85,12 +85,12 @@ def _labels(report: StudyReport) -> Iterator[str]:
         (
             (
                 score.label,
-                words.score(score.f1),
-                words.score(score.precision),
-                words.score(score.recall),
-                words.count(score.support),
+                formats.score(score.f1),
+                formats.score(score.precision),
+                formats.score(score.recall),
+                formats.count(score.support),
             )
-            for score in (*tables.shown, *tables.rest)
+            for score in (*tables.visible, *tables.rest)
         ),
         numbers=range(1, 5),
     )
@@ -105,12 +105,12 @@ def _gates(report: StudyReport) -> Iterator[str]:
 
 
 def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
-    whole = [row for row in report.ablation if row.layer is None]
-    if whole:
+    complete = [row for row in report.ablation if row.layer is None]
+    if complete:
         yield "## Without a submodule"
         body = (
-            (plain_text(row.name), row.submodule, words.score(row.value), words.drop(row), words.role(row))
-            for row in whole
+            (plain_text(row.name), row.submodule, formats.score(row.value), formats.drop(row), formats.role(row))
+            for row in complete
         )
         yield markdown_table(("method", "without", metric, "change", "the submodule"), body, numbers=(2, 3))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import warnings
 from functools import cached_property
 
 import pandas as pd
@@ -12,11 +13,11 @@ from unipelt_search.records.report import StudyReport
 from unipelt_search.reporting.assemble import build_report
 from unipelt_search.reporting.frames import (
     ablation_frame,
-    answers_frame,
     curves_frame,
     gates_frame,
     leaderboard_frame,
     outcomes_frame,
+    predictions_frame,
 )
 
 _SHOWN = ("method", "validation", "validation_low", "validation_high", "test", "stored_parameters", "train_seconds")
@@ -72,9 +73,15 @@ class Study:
         return outcomes_frame(self.report)
 
     @property
+    def predictions(self) -> pd.DataFrame:
+        """One row per confirmed run, split and row of it: the true label and the prediction."""
+        return predictions_frame(self.record)
+
+    @property
     def answers(self) -> pd.DataFrame:
-        """One row per confirmed run, split and row of it: what is true and what the run answered."""
-        return answers_frame(self.record)
+        """The old name of `predictions`; deprecated."""
+        warnings.warn("Study.answers is called Study.predictions now.", DeprecationWarning, stacklevel=2)
+        return self.predictions
 
     def _repr_html_(self) -> str:
         """Show the verdict and the leaderboard in a notebook."""

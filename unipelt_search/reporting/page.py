@@ -8,13 +8,13 @@ from typing import get_args
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unipelt_search.records.report import LeaderboardRow, StudyReport
-from unipelt_search.reporting import words
+from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.figures import Axis, Cost, bar, compared_rows, leaderboard_axis, scatter
 from unipelt_search.reporting.heat_maps import ablation_maps, gated_trials
 from unipelt_search.reporting.label_tables import label_tables
 from unipelt_search.reporting.line_charts import gate_trajectory, learning_curves
 from unipelt_search.reporting.settings_table import settings_table
-from unipelt_search.verdict.decide import metric_name
+from unipelt_search.verdict.recommend import metric_name
 
 _BAR_WIDTH = 200.0
 _DROP_WIDTH = 220.0
@@ -29,13 +29,13 @@ def render_html(report: StudyReport) -> str:
     Returns:
         HTML that needs no network.
     """
-    whole = [row for row in report.ablation if row.layer is None]
-    drops = [row.drop for row in whole]
+    complete = [row for row in report.ablation if row.layer is None]
+    drops = [row.drop for row in complete]
     gated = gated_trials(report)
     axis = leaderboard_axis(report, _BAR_WIDTH)
     return _environment().get_template("page.html.j2").render(
         report=report,
-        words=words,
+        formats=formats,
         metric=metric_name(report.task.metric),
         rows={row.name: row for row in report.leaderboard},
         groups=_groups(report),
@@ -46,7 +46,7 @@ def render_html(report: StudyReport) -> str:
         labels=label_tables(report),
         gated=gated,
         trajectories={entry.trial: gate_trajectory(report.gates, entry.trial) for entry in gated},
-        ablation=whole,
+        ablation=complete,
         drop_axis=Axis(min([*drops, 0.0]), max([*drops, 0.01]), _DROP_WIDTH),
         ablation_maps=ablation_maps(report.ablation),
         curves=learning_curves(report),

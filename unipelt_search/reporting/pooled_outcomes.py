@@ -8,35 +8,35 @@ from typing import Literal, get_args
 
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import Confusion, LabelScore, ReportedOutcomes
-from unipelt_search.verdict.standings import MethodStanding
+from unipelt_search.verdict.candidates import Candidate
 
 _Pair = tuple[str | None, str | None]
 _Split = Literal["select", "test"]
 
 
-def pool_outcomes(record: StudyRecord, standings: Sequence[MethodStanding]) -> Iterator[ReportedOutcomes]:
+def pool_outcomes(record: StudyRecord, candidates: Sequence[Candidate]) -> Iterator[ReportedOutcomes]:
     """Pool the outcomes of every confirmed method.
 
     Args:
         record: The study with its details.
-        standings: The trials that stand for its methods.
+        candidates: The trials that stand for its methods.
 
     Yields:
         One entry per confirmed trial and split, in the order of the standings; none for runs that counted nothing.
     """
-    for standing in standings:
+    for candidate in candidates:
         for split in get_args(_Split):
             counts: Counter[_Pair] = Counter()
-            for result in standing.results:
+            for result in candidate.results:
                 for row in result.outcomes:
                     if row.split == split:
                         counts[row.label, row.predicted] += row.n
             if counts:
                 yield ReportedOutcomes(
-                    trial=standing.trial.number,
-                    method=standing.method,
-                    variant=standing.trial.variant,
-                    runs=sum(bool(result.outcomes) for result in standing.results),
+                    trial=candidate.trial.number,
+                    method=candidate.method,
+                    variant=candidate.trial.variant,
+                    runs=sum(bool(result.outcomes) for result in candidate.results),
                     split=split,
                     labels=tuple(label_scores(counts, record.task.labels)),
                     confusion=tuple(_confusion(counts, record.task.labels)),
@@ -54,24 +54,24 @@ def label_scores(counts: Counter[_Pair], labels: Sequence[str]) -> Iterator[Labe
         Precision, recall and F1 of each label, None where they are undefined.
     """
     supports: Counter[str | None] = Counter()
-    answers: Counter[str | None] = Counter()
-    for (true, answer), n in counts.items():
+    predicted_counts: Counter[str | None] = Counter()
+    for (true, predicted), n in counts.items():
         supports[true] += n
-        answers[answer] += n
+        predicted_counts[predicted] += n
     for label in labels:
-        right, support, predicted = counts[label, label], supports[label], answers[label]
+        right, support, count = counts[label, label], supports[label], predicted_counts[label]
         yield LabelScore(
             label=label,
             support=support,
-            predicted=predicted,
-            precision=right / predicted if predicted else None,
+            predicted=count,
+            precision=right / count if count else None,
             recall=right / support if support else None,
-            f1=2 * right / (support + predicted) if support + predicted else None,
+            f1=2 * right / (support + count) if support + count else None,
         )
 
 
 def _confusion(counts: Counter[_Pair], labels: Sequence[str]) -> Iterator[Confusion]:
     """List the counts in the task's order of labels, None last."""
-    place: dict[str | None, int] = {label: number for number, label in enumerate(labels)} | {None: len(labels)}
-    for true, answer in sorted(counts, key=lambda pair: (place[pair[0]], place[pair[1]])):
-        yield Confusion(label=true, predicted=answer, n=counts[true, answer])
+    position: dict[str | None, int] = {label: number for number, label in enumerate(labels)} | {None: len(labels)}
+    for true, predicted in sorted(counts, key=lambda pair: (position[pair[0]], position[pair[1]])):
+        yield Confusion(label=true, predicted=predicted, n=counts[true, predicted])

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from unipelt_search.errors import RequestError
-from unipelt_search.reporting import words
+from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.markdown import markdown_table, plain_text
-from unipelt_search.verdict.decide import metric_name
+from unipelt_search.verdict.recommend import metric_name
 from unipelt_search.verdict.suite_scores import Scores, StudyScores, SuiteScores, gated_methods
 
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
@@ -105,7 +105,7 @@ def _introduction(scores: SuiteScores) -> str:
 def _scores_table(scores: SuiteScores, size: int) -> str:
     suite = scores.suite
     studies = [scores.studies.get((task.name, size)) for task in suite.tasks]
-    rows = [(method, *_method_cells(scores, size, method)) for method in suite.contestants]
+    rows = [(method, *_method_cells(scores, size, method)) for method in suite.eligible]
     rows.append(("majority", *(_hundredths(study.majority if study else None) for study in studies), ""))
     names = (
         task.name + (_COPY if study and study.copy_note is not None else "")
@@ -151,7 +151,7 @@ def _verdicts_table(scores: SuiteScores) -> str:
 
 def _verdict(study: StudyScores | None) -> str:
     if study is None or study.verdict.name is None:
-        return words.NONE
+        return formats.NONE
     ties = f" (ties: {', '.join(study.verdict.ties)})" if study.verdict.ties else " (alone)"
     return study.verdict.name + ties
 
@@ -194,7 +194,7 @@ def _against_bound(scores: SuiteScores, size: int, method: str, singles: tuple[s
 
 
 def _highest(scores: SuiteScores, size: int) -> str:
-    methods = scores.suite.contestants
+    methods = scores.suite.eligible
     ours = {method: 100 * average.mean for method in methods if (average := scores.average(size, method))}
     if not ours:
         return ""
@@ -221,7 +221,7 @@ def _missing(scores: SuiteScores) -> Iterator[str]:
                 continue
             short = [
                 f"{method} {done} of {suite.budget.seeds} runs"
-                for method in suite.contestants
+                for method in suite.eligible
                 if (done := study.confirmed_runs(method)) < suite.budget.seeds
             ]
             if short:
@@ -240,14 +240,14 @@ def _local_copies(scores: SuiteScores) -> Iterator[str]:
 
 def _cell(ours: Scores | None, published: float | None) -> str:
     """Write our score with its spread, and the published one in brackets."""
-    mine = words.NONE
+    mine = formats.NONE
     if ours is not None:
         mine = _hundredths(ours.mean) + (f" ± {100 * ours.sd:.2f}" if ours.sd is not None else "")
     return mine if published is None else f"{mine} ({_number(published)})"
 
 
 def _hundredths(value: float | None) -> str:
-    return words.NONE if value is None else _number(100 * value)
+    return formats.NONE if value is None else _number(100 * value)
 
 
 def _number(value: float) -> str:

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from unipelt_search.records.report import StudyReport
-from unipelt_search.reporting import words
+from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import gates_frame
-from unipelt_search.verdict.decide import metric_name
+from unipelt_search.verdict.recommend import metric_name
 
 _SHADES = ("on grey93", "on light_steel_blue1", "on sky_blue2", "on steel_blue1", "on dodger_blue2")
 
@@ -31,7 +31,7 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     console.print()
     console.print(_leaderboard(report))
     if report.upper_bound.of:
-        console.print(words.upper_bound(report.upper_bound, report.task), highlight=False)
+        console.print(formats.upper_bound(report.upper_bound, report.task), highlight=False)
     gates = gates_frame(report)
     if not gates.empty:
         console.print()
@@ -44,7 +44,7 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     cost = report.cost
     console.print(
         f"{report.trials.complete} trials complete, {report.trials.failed} failed; "
-        f"{words.duration(cost.wall_seconds)}, {cost.examples_trained:,} examples trained.",
+        f"{formats.duration(cost.wall_seconds)}, {cost.examples_trained:,} examples trained.",
         highlight=False,
     )
 
@@ -76,12 +76,12 @@ def _leaderboard(report: StudyReport) -> Table:
         mark = marks.get(row.name)
         table.add_row(
             f"[bold]{row.name}[/bold] [green]{mark}[/green]" if mark else row.name,
-            words.interval(row.validation) + words.rows_used(row),
-            words.score(row.test.mean if row.test else None),
-            words.NONE if mark == "best" else words.difference(row.difference_to_best),
-            words.NONE if row.trial is None else str(row.runs),
-            words.NONE if row.stored_parameters is None else words.short_count(row.stored_parameters),
-            words.number(row.predict_ms_per_example),
+            formats.interval(row.validation) + formats.rows_used(row),
+            formats.score(row.test.mean if row.test else None),
+            formats.NONE if mark == "best" else formats.difference(row.difference_to_best),
+            formats.NONE if row.trial is None else str(row.runs),
+            formats.NONE if row.stored_parameters is None else formats.short_count(row.stored_parameters),
+            formats.number(row.predict_ms_per_example),
         )
     return table
 
@@ -94,7 +94,7 @@ def _layers(rows: pd.DataFrame, title: str) -> Table:
         table.add_column(gate, justify="right")
     for layer in sorted(rows["layer"].unique()):
         here = rows[rows["layer"] == layer].set_index("gate")
-        table.add_row(str(layer), *(_cell(here.loc[gate]) if gate in here.index else words.NONE for gate in gates))
+        table.add_row(str(layer), *(_cell(here.loc[gate]) if gate in here.index else formats.NONE for gate in gates))
     return table
 
 
@@ -117,8 +117,8 @@ def _groups(rows: pd.DataFrame, title: str) -> Table:
 
 
 def _print_ablation(report: StudyReport, console: Console) -> None:
-    whole = [row for row in report.ablation if row.layer is None]
-    if not whole:
+    complete = [row for row in report.ablation if row.layer is None]
+    if not complete:
         return
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -131,6 +131,6 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
     table.add_column("score", justify="right")
     table.add_column("change", justify="right")
     table.add_column("")
-    for row in whole:
-        table.add_row(row.name, row.submodule, words.score(row.value), words.drop(row), words.role(row))
+    for row in complete:
+        table.add_row(row.name, row.submodule, formats.score(row.value), formats.drop(row), formats.role(row))
     console.print(table)

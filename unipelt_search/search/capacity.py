@@ -37,14 +37,14 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def fit_workers(machine: MachineSpec, *, cores: float, gpus: float, place: str = "this machine") -> Capacity:
+def fit_workers(machine: MachineSpec, *, cores: float, gpus: float, where: str = "this machine") -> Capacity:
     """Divide what there is by what a run needs.
 
     Args:
         machine: What was asked for.
         cores: Cores that there are.
         gpus: GPUs that there are.
-        place: `this machine` or `the cluster`, for the messages.
+        where: `this machine` or `the cluster`, for the messages.
 
     Returns:
         The capacity; on a CPU of this machine an explicit number of workers is taken as it is.
@@ -55,18 +55,18 @@ def fit_workers(machine: MachineSpec, *, cores: float, gpus: float, place: str =
     asked_gpus = machine.gpus_per_trial
     on_gpu = machine.device == "cuda" or (machine.device == "auto" and gpus > 0 and asked_gpus != 0)
     if machine.device == "cuda" and (gpus == 0 or asked_gpus == 0):
-        got = f"no GPU on {place}" if gpus == 0 else "--gpus-per-trial 0"
+        got = f"no GPU on {where}" if gpus == 0 else "--gpus-per-trial 0"
         raise MachineError(f"--device cuda needs a GPU for each run; got {got}. Use --device cpu, or auto.")
     gpus_per_run = 0.0 if not on_gpu else 1.0 if asked_gpus is None else asked_gpus
     wanted_gpus = max(gpus_per_run, asked_gpus or 0.0)
     if machine.cpus_per_trial > cores:
         raise MachineError(
-            f"--cpus-per-trial must fit on {place}; got {machine.cpus_per_trial:g}, there are {cores:g} cores. "
+            f"--cpus-per-trial must fit on {where}; got {machine.cpus_per_trial:g}, there are {cores:g} cores. "
             "Ask for fewer."
         )
     if wanted_gpus > gpus:
         raise MachineError(
-            f"--gpus-per-trial must fit on {place}; got {wanted_gpus:g}, there are {gpus:g} GPUs. Ask for fewer."
+            f"--gpus-per-trial must fit on {where}; got {wanted_gpus:g}, there are {gpus:g} GPUs. Ask for fewer."
         )
     fitting = math.floor(cores / machine.cpus_per_trial)
     if on_gpu:
@@ -93,4 +93,4 @@ def fit_cluster(machine: MachineSpec, resources: Mapping[str, float]) -> Capacit
         MachineError: One run needs more than there is.
     """
     cores, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-    return fit_workers(machine, cores=cores, gpus=gpus, place="the cluster")
+    return fit_workers(machine, cores=cores, gpus=gpus, where="the cluster")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import fmean
 
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
 from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import FEWEST_STEPS, configured, published, steps_for
-from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.specs.variants import pruned_name

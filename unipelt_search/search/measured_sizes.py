@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import BackboneError, RequestError
-from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.history import DroppedMethod, MethodSize
 from unipelt_search.search.sizes import LOWEST, resized, shrunk, stored_by, value_of
 from unipelt_search.search.space import configured, published
-from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec

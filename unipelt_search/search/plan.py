@@ -23,7 +23,7 @@ from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
 from unipelt_search.specs.variants import PRUNED, pruned_name
-from unipelt_search.verdict.decide import plausible_methods
+from unipelt_search.verdict.recommend import plausible_methods
 
 SCREEN_ROUNDS = 3
 CONFIRM_SHARE = 0.35
@@ -94,7 +94,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _PhaseStep:
     """What one phase wants: a step, or None when it is over, and why it ended early."""
 
     step: StartTrial | StartRun | None
@@ -113,12 +113,12 @@ def check_budget(spec: StudySpec) -> None:
     """
     methods, trials, own = spec.space.methods, spec.budget.trials, [given.name for given in spec.space.configurations]
     if trials < len(methods) + len(own):
-        counted, beside = "methods", ""
+        counted, together = "methods", ""
         if own:
-            counted, beside = "methods and configurations", f" and {len(own)} configurations ({', '.join(own)})"
+            counted, together = "methods and configurations", f" and {len(own)} configurations ({', '.join(own)})"
         raise RequestError(
             f"--trials must be at least the number of {counted}, since each is tried once; got {trials} for "
-            f"{len(methods)} methods ({', '.join(methods)}){beside}. Ask for more trials or fewer methods."
+            f"{len(methods)} methods ({', '.join(methods)}){together}. Ask for more trials or fewer methods."
         )
 
 
@@ -156,14 +156,14 @@ def next_step(record: StudyRecord, clock: Clock) -> Decision:
     dropped: list[DroppedMethod] = []
     notices: list[str] = []
     for phase in PHASES[PHASES.index(record.phase) :]:
-        answer = _PHASE_STEPS[phase](record, clock)
-        dropped.extend(answer.dropped)
-        if answer.step is not None:
-            return Decision(answer.step, phase, tuple(dropped), tuple(notices))
+        proposed = _PHASE_STEPS[phase](record, clock)
+        dropped.extend(proposed.dropped)
+        if proposed.step is not None:
+            return Decision(proposed.step, phase, tuple(dropped), tuple(notices))
         if busy:
             return Decision(Wait(), phase, tuple(dropped), tuple(notices))
-        if answer.notice is not None:
-            notices.append(answer.notice)
+        if proposed.notice is not None:
+            notices.append(proposed.notice)
     return Decision(Finish(), "confirm", tuple(dropped), tuple(notices))
 
 
@@ -232,36 +232,36 @@ def estimate_seconds(record: StudyRecord, clock: Clock, method: str, *, confirm:
     return fmean(known) if known else None
 
 
-def _screen(record: StudyRecord, clock: Clock) -> _Answer:
+def _screen(record: StudyRecord, clock: Clock) -> _PhaseStep:
     phases = [(trial.name, search_run(trial).phase) for trial in record.trials]
     if any(phase == "tune" for _, phase in phases):
-        return _Answer(None)
+        return _PhaseStep(None)
     space, rows = record.spec.space, record.task.rows["train"]
     methods = active_methods(record)
     own = {given.name: given for given in space.configurations}
     rounds = screen_rounds(record.spec.budget.trials, len(methods), len(own))
     for done in range(rounds):
-        contestants = (*methods, *own) if done == 0 else methods
-        missing = [name for name in contestants if phases.count((name, "screen")) <= done]
+        eligible = (*methods, *own) if done == 0 else methods
+        missing = [name for name in eligible if phases.count((name, "screen")) <= done]
         if not missing:
             continue
-        begun = len(missing) < len(contestants)
-        trained = tuple(own[name].method if name in own else name for name in contestants)
+        begun = len(missing) < len(eligible)
+        trained = tuple(own[name].method if name in own else name for name in eligible)
         if not begun and not _fits(record, clock, trained, confirm=False):
-            return _Answer(None, notice=f"{_limit(record)} allowed {done} of {rounds} screen rounds.")
+            return _PhaseStep(None, notice=f"{_limit(record)} allowed {done} of {rounds} screen rounds.")
         name = missing[0]
         if name in own:
-            return _Answer(StartTrial(configured(own[name], space, rows), "screen", "given", name))
+            return _PhaseStep(StartTrial(configured(own[name], space, rows), "screen", "given", name))
         trial = within_limit(published(name, space, rows)[done], space, record.task)
-        return _Answer(StartTrial(trial, "screen", "published"))
-    return _Answer(None)
+        return _PhaseStep(StartTrial(trial, "screen", "published"))
+    return _PhaseStep(None)
 
 
-def _tune(record: StudyRecord, clock: Clock) -> _Answer:
+def _tune(record: StudyRecord, clock: Clock) -> _PhaseStep:
     asked, tried = record.spec.budget.trials, sum(trial.origin != PRUNED for trial in record.trials)
     order = [trial.method for trial in finalists(record) if trial.variant is None]
     if tried >= asked or not order:
-        return _Answer(None)
+        return _PhaseStep(None)
     equal = record.spec.space.allocation == "equal"
     plausible, reasons = (set(order), {}) if equal else plausible_methods(record)
     gone = {drop.method for drop in record.dropped}
@@ -277,26 +277,26 @@ def _tune(record: StudyRecord, clock: Clock) -> _Answer:
         if trial.variant and trial.state is TrialState.FAILED and trial.name not in gone
     )
     if not candidates:
-        return _Answer(None, dropped)
+        return _PhaseStep(None, dropped)
     tuned = [trial.method for trial in record.trials if search_run(trial).phase == "tune"]
     method = min(candidates, key=lambda name: (tuned.count(name), order.index(name)))
     begun = tuned.count(method) < max(tuned.count(name) for name in candidates)
     if equal and not begun and asked - tried < len(candidates):
-        return _Answer(
+        return _PhaseStep(
             None, dropped, f"{asked - tried} of {asked} trials were left, too few for one more of each method."
         )
     if not _fits(record, clock, (method,), confirm=False):
-        return _Answer(None, dropped, f"{_limit(record)} allowed {tried} of {asked} trials.")
-    return _Answer(StartTrial(propose(record, method), "tune", "tpe"), dropped)
+        return _PhaseStep(None, dropped, f"{_limit(record)} allowed {tried} of {asked} trials.")
+    return _PhaseStep(StartTrial(propose(record, method), "tune", "tpe"), dropped)
 
 
-def _confirm(record: StudyRecord, clock: Clock) -> _Answer:
+def _confirm(record: StudyRecord, clock: Clock) -> _PhaseStep:
     chosen = finalists(record)
     seeds = record.spec.budget.seeds
     folds = tuple(range(1, record.task.folds + 1)) or (0,)
-    smaller = next((step for trial in chosen if (step := _smaller_sibling(record, trial)) is not None), None)
-    if smaller is not None and _fits(record, clock, (smaller.spec.method,), confirm=True):
-        return _Answer(smaller)
+    pruned = next((step for trial in chosen if (step := _pruned_variant(record, trial)) is not None), None)
+    if pruned is not None and _fits(record, clock, (pruned.spec.method,), confirm=True):
+        return _PhaseStep(pruned)
     for seed in range(1, seeds + 1):
         asked = [(trial, fold) for trial in chosen for fold in folds]
         missing = [(trial, fold) for trial, fold in asked if not _has_run(trial, seed, fold)]
@@ -315,16 +315,16 @@ def _confirm(record: StudyRecord, clock: Clock) -> _Answer:
             fits = begun or _fits(record, clock, tuple(other.method for other in together), confirm=True)
         if not fits:
             names = list(dict.fromkeys(trial.name for trial, _ in missing))
-            return _Answer(None, notice=f"{_limit(record)} {_unconfirmed(seed, seeds, names, record.task.folds)}")
-        return _Answer(StartRun(trial.number, seed, fold))
-    return _Answer(None)
+            return _PhaseStep(None, notice=f"{_limit(record)} {_unconfirmed(seed, seeds, names, record.task.folds)}")
+        return _PhaseStep(StartRun(trial.number, seed, fold))
+    return _PhaseStep(None)
 
 
 def _has_run(trial: TrialRecord, seed: int, fold: int) -> bool:
     return any((run.seed_index, run.fold) == (seed, fold) for run in trial.runs)
 
 
-def _smaller_sibling(record: StudyRecord, trial: TrialRecord) -> StartTrial | None:
+def _pruned_variant(record: StudyRecord, trial: TrialRecord) -> StartTrial | None:
     """Return the trial of a finalist without what its first confirmed run can do without, unless there is one."""
     name = pruned_name(trial.name)
     if not record.spec.space.prune_gates or trial.origin == PRUNED or any(t.name == name for t in record.trials):
@@ -336,7 +336,7 @@ def _smaller_sibling(record: StudyRecord, trial: TrialRecord) -> StartTrial | No
     return StartTrial(spec, "tune", PRUNED, name)
 
 
-_PHASE_STEPS: dict[Phase, Callable[[StudyRecord, Clock], _Answer]] = {
+_PHASE_STEPS: dict[Phase, Callable[[StudyRecord, Clock], _PhaseStep]] = {
     "screen": _screen,
     "tune": _tune,
     "confirm": _confirm,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from unipelt_search.backbones.backbone import Backbone, load_backbone
+from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.errors import BackboneError, RequestError
+from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial
-from unipelt_search.pelt.backbone import Backbone, load_backbone
-from unipelt_search.pelt.layers import layer_parts
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
@@ -18,7 +19,6 @@ from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.search.measured_sizes import measure_sizes, trained_by
 from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, largest, published, steps_for
-from unipelt_search.specs.methods import DEFAULT_METHODS
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
@@ -140,7 +140,7 @@ class Prepared:
     def _measure(self, backbone: Backbone) -> tuple[Capacity, dict[str, RunTiming]]:
         """Time a few steps of every method and configuration on this machine."""
         gpus = torch.cuda.device_count()
-        capacity = fit_workers(self.spec.machine, cores=usable_cores(), gpus=gpus, place="this machine")
+        capacity = fit_workers(self.spec.machine, cores=usable_cores(), gpus=gpus, where="this machine")
         backbone.model.to(capacity.device)
         threads = torch.get_num_threads()
         torch.set_num_threads(capacity.threads)

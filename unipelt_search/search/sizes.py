@@ -6,8 +6,8 @@ measured once on the backbone and its configurations are counted without it.
 
 from __future__ import annotations
 
+from unipelt_search.methods.search_space import HYPERPARAMETERS
 from unipelt_search.records.history import MethodSize, TaskSummary
-from unipelt_search.specs.hyperparameters import HYPERPARAMETERS
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import TrialSpec
 

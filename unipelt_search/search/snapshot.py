@@ -26,8 +26,8 @@ def snapshot(record: StudyRecord, clock: Clock, running: Sequence[str], event: s
     done = sum(run.state.is_finished() for run in runs)
     confirming = record.phase == "confirm"
     asked = len(record.trials) if confirming else max(record.spec.budget.trials, len(record.trials))
-    contestants = len(active_methods(record)) + len(record.spec.space.configurations)
-    finalist_count = len(finalists(record)) if confirming else contestants
+    eligible = len(active_methods(record)) + len(record.spec.space.configurations)
+    finalist_count = len(finalists(record)) if confirming else eligible
     runs_asked = max(asked + finalist_count * record.spec.budget.seeds * max(record.task.folds, 1), len(runs))
     return StudyProgress(
         study=record.spec.name,
@@ -38,20 +38,20 @@ def snapshot(record: StudyRecord, clock: Clock, running: Sequence[str], event: s
         runs_done=done,
         runs_asked=runs_asked,
         running=tuple(running),
-        standings=_standings(record),
+        standings=_candidates(record),
         seconds_elapsed=clock.seconds,
         seconds_left=_seconds_left(record, clock, runs_asked - done),
         event=event,
     )
 
 
-def _standings(record: StudyRecord) -> tuple[Standing, ...]:
+def _candidates(record: StudyRecord) -> tuple[Standing, ...]:
     sign = -1.0 if record.task.direction == "maximize" else 1.0
-    standings = [standing for trial in finalists(record) if (standing := _standing(record, trial)) is not None]
-    return tuple(sorted(standings, key=lambda standing: (standing.runs == 0, sign * standing.score)))
+    candidates = [candidate for trial in finalists(record) if (candidate := _candidate(record, trial)) is not None]
+    return tuple(sorted(candidates, key=lambda candidate: (candidate.runs == 0, sign * candidate.score)))
 
 
-def _standing(record: StudyRecord, trial: TrialRecord) -> Standing | None:
+def _candidate(record: StudyRecord, trial: TrialRecord) -> Standing | None:
     selects = [
         run.result.select[record.task.metric]
         for run in trial.runs

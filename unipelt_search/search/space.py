@@ -1,7 +1,7 @@
 """Configurations of a method: its published settings, those that a user fixed, and draws from its search space.
 
 The published settings are those of Mao et al. (2022) and of each method's own paper, at three learning rates,
-the best guess for a small encoder with few rows first. What is searched is listed in `specs/hyperparameters.py`.
+the best guess for a small encoder with few rows first. What is searched is listed in `methods/search_space.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FixedTrial
 
-from unipelt_search.specs.hyperparameters import LEARNING_RATES, Hyperparameter, Value, space_of
+from unipelt_search.methods.catalogue import parts_of
+from unipelt_search.methods.search_space import LEARNING_RATES, Hyperparameter, Value, space_of
 from unipelt_search.specs.study import SpaceSpec
-from unipelt_search.specs.trial import TrialSpec, config_of, parts_of
+from unipelt_search.specs.trial import TrialSpec, config_of
 from unipelt_search.specs.variants import Variant
 
 FEWEST_STEPS = 150
@@ -106,7 +107,7 @@ def suggest(trial: BaseTrial, method: str, space: SpaceSpec, rows: int) -> Trial
     chosen: dict[str, Value] = {}
     for parameter in space_of(method):
         if parameter.acts(chosen):
-            chosen[parameter.name] = _draw(trial, parameter)
+            chosen[parameter.name] = _sample(trial, parameter)
     return _configuration(method, chosen, space, rows)
 
 
@@ -128,7 +129,7 @@ def parameters_of(
     return trial.params, trial.distributions
 
 
-def _draw(trial: BaseTrial, parameter: Hyperparameter) -> Value:
+def _sample(trial: BaseTrial, parameter: Hyperparameter) -> Value:
     name, low, high, step = parameter.name, parameter.low, parameter.high, parameter.step
     if low is None or high is None:
         chosen: Value = trial.suggest_categorical(name, parameter.choices)

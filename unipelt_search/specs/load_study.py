@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from unipelt_search.errors import RequestError, did_you_mean
-from unipelt_search.specs.frozen import Frozen
+from unipelt_search.frozen import Frozen
 from unipelt_search.specs.study import StudySpec
 
 Spec = TypeVar("Spec", bound=Frozen)
@@ -19,7 +19,7 @@ Spec = TypeVar("Spec", bound=Frozen)
 _ALIASES = ("demo", "minilm")
 """Names that mean the embedded data and model, whatever lies beside the study file."""
 _LENGTHS = {"too_long": "most", "too_short": "least"}
-_MOST_SHOWN = 80
+_MAX_VALUE_LENGTH = 80
 """Characters of a wrong value that a message repeats."""
 
 
@@ -51,11 +51,11 @@ def load_spec(path: str | Path, model: type[Spec]) -> Spec:
     Raises:
         RequestError: The file cannot be read, is no YAML mapping, or has faults; all of them are named.
     """
-    faults: list[str] = []
-    spec = _check(read_study_file(path, model), faults, model)
+    messages: list[str] = []
+    spec = _check(read_study_file(path, model), messages, model)
     if spec is None:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise RequestError("\n".join([f"{path} has {count}:", *(f"  {fault}" for fault in faults)]))
+        count = "1 fault" if len(messages) == 1 else f"{len(messages)} faults"
+        raise RequestError("\n".join([f"{path} has {count}:", *(f"  {detail}" for detail in messages)]))
     return spec
 
 
@@ -90,56 +90,56 @@ def read_study_file(path: str | Path, model: type[Frozen] = StudySpec) -> dict[s
     return values
 
 
-def spoken_fault(fault: ErrorDetails, name: str, model: type[Frozen] = StudySpec) -> str:
+def format_validation_error(detail: ErrorDetails, name: str, model: type[Frozen] = StudySpec) -> str:
     """Say what is wrong with one value of a spec.
 
     Args:
-        fault: One of pydantic's findings in it.
+        detail: One of pydantic's findings in it.
         name: What to call the value: its dotted key, or an option.
         model: The spec's kind.
 
     Returns:
         `name: rule, got value`.
     """
-    if fault["type"] == "missing":
+    if detail["type"] == "missing":
         return f"{name}: must be given, got nothing"
-    if fault["type"] == "extra_forbidden":
-        *place, key = (str(part) for part in fault["loc"])
-        known = _known_keys(place, model)
+    if detail["type"] == "extra_forbidden":
+        *key_path, key = (str(part) for part in detail["loc"])
+        known = _known_keys(key_path, model)
         return f"{name}: unknown key, known: {', '.join(known)}.{did_you_mean(key, known)}"
-    if fault["type"] == "value_error":
-        rule = str(fault["ctx"]["error"])
-    elif fault["type"] in _LENGTHS:
-        bound = next(value for key, value in fault["ctx"].items() if key in {"min_length", "max_length"})
-        rule = f"must have at {_LENGTHS[fault['type']]} {bound} entries"
+    if detail["type"] == "value_error":
+        rule = str(detail["ctx"]["error"])
+    elif detail["type"] in _LENGTHS:
+        bound = next(value for key, value in detail["ctx"].items() if key in {"min_length", "max_length"})
+        rule = f"must have at {_LENGTHS[detail['type']]} {bound} entries"
     else:
-        rule = fault["msg"].replace("Input should", "must", 1).replace("valid tuple", "list")
-    return f"{name}: {rule}" if "got" in rule else f"{name}: {rule}, got {_shown(fault['input'])}"
+        rule = detail["msg"].replace("Input should", "must", 1).replace("valid tuple", "list")
+    return f"{name}: {rule}" if "got" in rule else f"{name}: {rule}, got {_shorten(detail['input'])}"
 
 
-def _shown(value: object) -> str:
+def _shorten(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
 
 
-def _check(values: dict[str, Any], faults: list[str], model: type[Spec]) -> Spec | None:
+def _check(values: dict[str, Any], messages: list[str], model: type[Spec]) -> Spec | None:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults.extend(_spoken_faults(error, model))
+        messages.extend(_format_validation_errors(error, model))
     except RequestError as error:
         # The check of the methods speaks for itself and ends the validation; the rest is looked at without them.
-        faults.append(f"space.methods: {error}")
+        messages.append(f"space.methods: {error}")
         space = {key: value for key, value in values["space"].items() if key != "methods"}
-        _check(values | {"space": space}, faults, model)
+        _check(values | {"space": space}, messages, model)
     return None
 
 
-def _spoken_faults(error: ValidationError, model: type[Frozen]) -> Iterator[str]:
-    for fault in error.errors():
+def _format_validation_errors(error: ValidationError, model: type[Frozen]) -> Iterator[str]:
+    for detail in error.errors():
         # A fault of the whole has no place, and its rule says what was got.
-        place = ".".join(str(part) for part in fault["loc"])
-        yield spoken_fault(fault, place, model) if place else str(fault["ctx"]["error"])
+        key_path = ".".join(str(part) for part in detail["loc"])
+        yield format_validation_error(detail, key_path, model) if key_path else str(detail["ctx"]["error"])
 
 
 def _point_from(folder: Path, values: dict[str, Any], section: str, key: str) -> None:
@@ -150,9 +150,9 @@ def _point_from(folder: Path, values: dict[str, Any], section: str, key: str) ->
         inner[key] = str(folder / inner[key])
 
 
-def _known_keys(place: list[str], root: type[Frozen]) -> list[str]:
+def _known_keys(key_path: list[str], root: type[Frozen]) -> list[str]:
     model: type[BaseModel] = root
-    for part in place:
+    for part in key_path:
         if part.isdecimal():  # a place in a list, whose elements were looked up with the list
             continue
         annotation = model.model_fields[part].annotation

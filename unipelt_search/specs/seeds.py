@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from unipelt_search.specs.frozen import Frozen
+from unipelt_search.frozen import Frozen
 
 SEARCH_SEED_INDEX = 0
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from unipelt_search.specs.frozen import Frozen, content_hash
-from unipelt_search.specs.methods import DEFAULT_METHODS, check_methods
+from unipelt_search.frozen import Frozen, content_hash
+from unipelt_search.methods.catalogue import DEFAULT_METHODS, check_methods
 from unipelt_search.specs.variants import NAME_PATTERN, Variant
 
 Metric = Literal[
@@ -160,10 +160,10 @@ class StudySpec(Frozen):
             )
         return name
 
-    def question(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """Return what must be the same for a study to go on: task, backbone, space and seed."""
         return self.model_dump(mode="json", include={"task", "backbone", "space", "seed"})
 
     def question_hash(self) -> str:
-        """Return the content hash of `question`."""
-        return content_hash(self.question())
+        """Return the content hash of `identity`."""
+        return content_hash(self.identity())

@@ -9,9 +9,9 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from unipelt_search.errors import RequestError, did_you_mean
-from unipelt_search.specs.frozen import Frozen
+from unipelt_search.frozen import Frozen
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.specs.load_study import load_spec
-from unipelt_search.specs.methods import METHODS
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, Metric, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.variants import NAME_PATTERN
 
@@ -105,7 +105,7 @@ class SuiteSpec(Frozen):
         return self
 
     @property
-    def contestants(self) -> tuple[str, ...]:
+    def eligible(self) -> tuple[str, ...]:
         """The methods, then the user's own configurations, by what they compete as."""
         return (*self.space.methods, *(given.name for given in self.space.configurations))
 

@@ -6,139 +6,21 @@ Two configurations are the same trial exactly when their content is the same (`T
 from __future__ import annotations
 
 from operator import not_
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from unipelt_search.specs.frozen import Frozen
-from unipelt_search.specs.methods import METHODS, TRAINED_METHODS, Submodule
+from unipelt_search.frozen import Frozen
+from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.catalogue import METHODS, PARTS, TRAINED_METHODS, Submodule, parts_of
+from unipelt_search.methods.gate_settings import GateSpec
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.seeds import RunSeeds
 
 Phase = Literal["screen", "tune", "confirm"]
 PHASES: tuple[Phase, ...] = ("screen", "tune", "confirm")
-
-
-LearningRate = Annotated[float, Field(gt=0, le=1)]
-Schedule = Literal["linear", "cosine", "constant"]
-UnitInterval = Annotated[float, Field(ge=0, le=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-ClipNorm = Annotated[float, Field(gt=0)]
-BatchSize = Annotated[int, Field(ge=1, le=4096)]
-Steps = Annotated[int, Field(ge=1)]
-Evaluations = Annotated[int, Field(ge=1, le=1000)]
-Patience = Annotated[int, Field(ge=1)]
-
-
-class LoraSpec(Frozen):
-    """LoRA on the query and value projections."""
-
-    rank: int = Field(default=8, ge=1, le=512)
-    """Columns of the low-rank update."""
-    alpha: float = Field(default=16.0, gt=0)
-    """The update is scaled by alpha / rank where no gate replaces that factor."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the update's inputs that are dropped while training."""
-
-
-class AdapterSpec(Frozen):
-    """A bottleneck adapter on the feed-forward network's output."""
-
-    bottleneck: int = Field(default=48, ge=1, le=4096)
-    """Units in the middle."""
-    activation: Literal["relu", "gelu", "silu", "tanh"] = "gelu"
-    """Maps 0 to 0, which zero-padding in a pack relies on."""
-
-
-class ParallelAdapterSpec(Frozen):
-    """A bottleneck adapter from the feed-forward network's input to its output."""
-
-    bottleneck: int = Field(default=48, ge=1, le=4096)
-    """Units in the middle."""
-    activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
-    """Maps 0 to 0, which zero-padding in a pack relies on."""
-    scale: float = Field(default=4.0, gt=0, le=100)
-    """What its answer is multiplied with."""
-
-
-class PrefixSpec(Frozen):
-    """Trained keys and values in front of each layer's attention."""
-
-    length: int = Field(default=10, ge=1, le=512)
-    """Positions put in front."""
-    mlp: int | None = Field(default=512, ge=1, le=4096)
-    """Units of the training-only reparameterisation MLP; None trains keys and values directly."""
-    # Left out of a configuration's content where it is off: those that were tried before it existed stay the same.
-    position_shift: bool = Field(default=False, exclude_if=not_)
-    """Tokens' positions begin after the prefix, as PEFT has it; off is the UniPELT way."""
-
-    @property
-    def shift(self) -> int:
-        """Positions that the tokens are moved up by."""
-        return self.length if self.position_shift else 0
-
-
-class GateSpec(Frozen):
-    """How the gates of a gated method act (docs/methods.md has the formulas)."""
-
-    lora: Literal["replace", "multiply"] = "replace"
-    """The gate replaces alpha / rank (as published), or multiplies it."""
-    prefix: Literal["scale", "logit"] = "scale"
-    """The gate scales keys and values (as published), or adds its logarithm to the prefix's attention logits."""
-    sharing: Literal["per_layer", "shared"] = "per_layer"
-    """Each layer has gate weights of its own (as published), or all layers share those of each gate."""
-    pooling: Literal["tokens", "all_positions"] = "tokens"
-    """Mean over real tokens, or over padding too (as the published code does)."""
-
-
-class TrainingSpec(Frozen):
-    """How a run is trained."""
-
-    learning_rate: LearningRate
-    """AdamW's highest learning rate."""
-    schedule: Schedule = "linear"
-    """What follows the warm-up."""
-    warmup_share: UnitInterval = 0.1
-    """Share of the steps in which the learning rate rises linearly from 0."""
-    weight_decay: UnitInterval = 0.01
-    """AdamW's decoupled weight decay; never on biases, layer norms, gates and IA3's scales."""
-    clip_norm: ClipNorm = 1.0
-    """Highest Euclidean norm of a run's gradient."""
-    batch_size: BatchSize = 16
-    """Rows per optimizer step."""
-    steps: Steps
-    """Optimizer steps at most."""
-    evaluations: Evaluations = 10
-    """Evaluations on the tune rows, spread evenly over the steps."""
-    patience: Patience = 5
-    """A run ends after this many evaluations in a row without a better tune score."""
-    dropout: Share = 0.1
-    """Share of hidden features that are dropped at the backbone's dropout sites while training."""
-
-
-PARTS: dict[str, type[Frozen]] = {
-    "training": TrainingSpec,
-    "lora": LoraSpec,
-    "adapter": AdapterSpec,
-    "parallel_adapter": ParallelAdapterSpec,
-    "prefix": PrefixSpec,
-    "gate": GateSpec,
-}
-"""The parts of a configuration by name; those of submodules are named like the submodule."""
-
-
-def parts_of(method: str) -> tuple[str, ...]:
-    """List the parts of a method's configurations.
-
-    Args:
-        method: A trained method.
-
-    Returns:
-        `training`, then each submodule that has settings, then `gate` where there are gates.
-    """
-    known = METHODS[method]
-    return tuple(
-        part for part in PARTS if part == "training" or part in known.submodules or (part == "gate" and known.gated)
-    )
 
 
 class TrialSpec(Frozen):

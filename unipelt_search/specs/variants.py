@@ -8,25 +8,22 @@ from typing import Final, Self
 from pydantic import Field, field_validator, model_validator
 
 from unipelt_search.errors import did_you_mean
-from unipelt_search.specs.frozen import Frozen
-from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
-from unipelt_search.specs.trial import (
-    PARTS,
-    AdapterSpec,
+from unipelt_search.frozen import Frozen
+from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.catalogue import METHODS, PARTS, TRAINED_METHODS, parts_of
+from unipelt_search.methods.gate_settings import GateSpec
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.methods.training_settings import (
     BatchSize,
     ClipNorm,
     Evaluations,
-    GateSpec,
     LearningRate,
-    LoraSpec,
-    ParallelAdapterSpec,
     Patience,
-    PrefixSpec,
     Schedule,
     Share,
     Steps,
     UnitInterval,
-    parts_of,
 )
 
 PRUNED: Final = "pruned"

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from unipelt_search.errors import MachineError, RequestError, StorageError, StudyNotFoundError, TransientError
 from unipelt_search.failpoints import reach
-from unipelt_search.storage.outage import Patience, is_transient
+from unipelt_search.storage.retry_policy import RetryPolicy, is_transient
 from unipelt_search.storage.sqlite import BUSY_SECONDS, back_up, begin_immediate, set_up_sqlite
 from unipelt_search.storage.tables import VERSION_TABLE, UtcDateTime
 
@@ -68,9 +68,9 @@ class Database:
             StorageError: The database cannot be used.
         """
         self.url = parse_url(url)
-        self.shown = shown_url(self.url)
+        self.redacted = redacted_url(self.url)
         """The URL as it may be printed, without passwords."""
-        self.patience = Patience(self.shown)
+        self.retry_policy = RetryPolicy(self.redacted)
         """How long work waits for a database that goes away once it is open."""
         path = Path(self.url.database or "") if self.is_sqlite else None
         if path is not None and create:
@@ -78,9 +78,10 @@ class Database:
         elif path is not None and not path.exists():
             _check_folder(path.parent)
             raise StudyNotFoundError(
-                f"--storage must name a study database that is there; got {self.shown}. `unipelt-search run` makes one."
+                f"--storage must name a study database that is there; got {self.redacted}. "
+                "`unipelt-search run` makes one."
             )
-        self._engine = _make_engine(self.url, self.shown)
+        self._engine = _make_engine(self.url, self.redacted)
         # Our reads are several statements; they must all see the same moment.
         self._reader = self._engine if self.is_sqlite else self._engine.execution_options(
             isolation_level="REPEATABLE READ"
@@ -111,7 +112,7 @@ class Database:
             with self.session() as session:
                 return work(session)
 
-        return self.patience.repeat(once)
+        return self.retry_policy.retry(once)
 
     def write(
         self,
@@ -139,7 +140,7 @@ class Database:
                 before = done(session) if again and done is not None else None
                 return work(session) if before is None else before
 
-        return self.patience.insist(once)
+        return self.retry_policy.run(once)
 
     @contextmanager
     def session(self, *, write: bool = False, step: str = "database.write") -> Iterator[Session]:
@@ -174,32 +175,36 @@ class Database:
             yield
         except SQLAlchemyError as error:
             if is_transient(error):
-                self.patience.note_away()
+                self.retry_policy.note_away()
                 raise TransientError(self._sentence(error)) from error
             raise StorageError(self._sentence(error)) from error
         except OSError as error:
-            raise StorageError(f"The study database {self.shown} must be writable; it answered: {error}.") from error
+            raise StorageError(f"The study database {self.redacted} must be writable; it answered: {error}.") from error
         except _UNREADABLE as error:
             # A block that writes computes as well, and a fault of ours there must not look like damage.
             if not reading and not isinstance(error, _BYTES) and type(error) is not LookupError:
                 raise
             raise StorageError(
-                f"The study database {self.shown} is damaged: a row holds what was never written "
+                f"The study database {self.redacted} is damaged: a row holds what was never written "
                 f"({' '.join(str(error).split())[:300]}). Restore a copy, or name another file."
             ) from error
 
     def _sentence(self, error: SQLAlchemyError) -> str:
         cause = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
         if "file is not a database" in cause:
-            return f"--storage must name a SQLite database; {self.shown} is a file of another kind. Name another file."
+            return (
+                f"--storage must name a SQLite database; {self.redacted} is a file of another kind. Name another file."
+            )
         if "disk is full" in cause:
             free = shutil.disk_usage(Path(self.url.database or ".").parent).free / 1e9
-            return f"The study database {self.shown} needs more room; {free:.1f} GB are free on its disk. Make room."
+            return f"The study database {self.redacted} needs more room; {free:.1f} GB are free on its disk. Make room."
         if "malformed" in cause or "decode" in cause:
-            return f"The study database {self.shown} is damaged ({cause}). Restore a copy, or name another file."
+            return f"The study database {self.redacted} is damaged ({cause}). Restore a copy, or name another file."
         if "locked" in cause:
-            return f"The study database {self.shown} stayed locked by another program for {BUSY_SECONDS} s. Try again."
-        return f"The study database {self.shown} must be readable and writable; it answered: {cause}."
+            return (
+                f"The study database {self.redacted} stayed locked by another program for {BUSY_SECONDS} s. Try again."
+            )
+        return f"The study database {self.redacted} must be readable and writable; it answered: {cause}."
 
     def _upgrade(self, create: bool) -> None:
         config = Config()
@@ -210,11 +215,11 @@ class Database:
         with self._reader.connect() as connection:
             current = _revision(connection)
         if current is None and not create:
-            raise StudyNotFoundError(f"--storage must name a study database; {self.shown} holds no studies.")
+            raise StudyNotFoundError(f"--storage must name a study database; {self.redacted} holds no studies.")
         if current is not None and current not in known:
             raise StorageError(
-                f"The study database {self.shown} must not be newer than this unipelt-search; it has schema {current}, "
-                f"known: up to {known[0]}. Upgrade unipelt-search."
+                f"The study database {self.redacted} must not be newer than this unipelt-search; it has schema "
+                f"{current}, known: up to {known[0]}. Upgrade unipelt-search."
             )
         head = script.get_current_head()
         if current == head:
@@ -277,12 +282,12 @@ def parse_url(url: str) -> URL:
     path = parsed.database or ":memory:"
     if path == ":memory:" or path.startswith("file:"):
         raise RequestError(
-            f"--storage must name a SQLite file, such as sqlite:///studies/studies.db; got {shown_url(parsed)}."
+            f"--storage must name a SQLite file, such as sqlite:///studies/studies.db; got {redacted_url(parsed)}."
         )
     return parsed.set(database=str(Path(path).absolute()))
 
 
-def shown_url(url: URL) -> str:
+def redacted_url(url: URL) -> str:
     """Return a URL as it may be printed: every password is three stars."""
     hidden: dict[str, Any] = {name: "***" for name in url.query if name.lower() in _SECRET_PARAMETERS}
     return url.update_query_dict(hidden).render_as_string(hide_password=True)
@@ -295,7 +300,7 @@ def engine_arguments(url: URL) -> dict[str, Any]:
     return {"pool_pre_ping": True}
 
 
-def _make_engine(url: URL, shown: str) -> Engine:
+def _make_engine(url: URL, redacted: str) -> Engine:
     try:
         engine = create_engine(
             url,
@@ -306,11 +311,13 @@ def _make_engine(url: URL, shown: str) -> Engine:
     except ImportError as error:
         package = _INSTALL.get(error.name or "", error.name)
         raise MachineError(
-            f"--storage must name a database whose driver is installed; {shown} needs the Python package "
+            f"--storage must name a database whose driver is installed; {redacted} needs the Python package "
             f"{error.name}. Install it: pip install '{package}'."
         ) from error
     except (ArgumentError, NoSuchModuleError) as error:
-        raise RequestError(f"--storage must be a database URL, such as {_EXAMPLES}; got {shown}: {error}.") from error
+        raise RequestError(
+            f"--storage must be a database URL, such as {_EXAMPLES}; got {redacted}: {error}."
+        ) from error
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -333,7 +340,7 @@ def _revision(connection: Connection) -> str | None:
 
 def _check_folder(folder: Path) -> None:
     """Check that a folder is there and can be written to, or can be made, before a study does any work for it."""
-    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         why = "is no folder" if not nearest.is_dir() else "cannot be written to"
         raise MachineError(

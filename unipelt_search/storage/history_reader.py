@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from unipelt_search.errors import StudyNotFoundError, did_you_mean
+from unipelt_search.frozen import Frozen
 from unipelt_search.records.history import (
     DroppedMethod,
     RunRecord,
@@ -20,10 +21,9 @@ from unipelt_search.records.history import (
     TrialRecord,
 )
 from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
-from unipelt_search.specs.frozen import Frozen
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
-from unipelt_search.storage.answer_table import stored_answers
+from unipelt_search.storage.prediction_blobs import read_predictions
 from unipelt_search.storage.tables import (
     AblationTableRow,
     DroppedRow,
@@ -38,16 +38,16 @@ from unipelt_search.storage.tables import (
 )
 
 _Details = dict[str, dict[str, list[Any]]]
-_DETAILS = ("evaluations", "gates", "ablation", "outcomes", "answers")
+_DETAILS = ("evaluations", "gates", "ablation", "outcomes", "predictions")
 
 
-def find_study_or_raise(session: Session, name: str, shown: str) -> StudyRow:
+def find_study_or_raise(session: Session, name: str, redacted: str) -> StudyRow:
     """Find a study by its name.
 
     Args:
         session: An open transaction.
         name: The study's name.
-        shown: The database's URL, as it may be printed.
+        redacted: The database's URL, as it may be printed.
 
     Returns:
         Its row.
@@ -61,7 +61,7 @@ def find_study_or_raise(session: Session, name: str, shown: str) -> StudyRow:
     names = list(session.scalars(select(StudyRow.name).order_by(StudyRow.created.desc())))
     there = f"found: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else "it holds no studies"
     raise StudyNotFoundError(
-        f"The name must be of a study in {shown}; got {name!r}, {there}.{did_you_mean(name, names)}"
+        f"The name must be of a study in {redacted}; got {name!r}, {there}.{did_you_mean(name, names)}"
     )
 
 
@@ -109,7 +109,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
             "gates": _read_details(session, of_study, GateTableRow, GateRow),
             "ablation": _read_details(session, of_study, AblationTableRow, AblationRow),
             "outcomes": _read_details(session, of_study, OutcomeTableRow, OutcomeRow),
-            "answers": _read_answers(session, of_study),
+            "predictions": _read_predictions(session, of_study),
         }
     runs: dict[int, list[RunRow]] = defaultdict(list)
     in_order = (RunRow.trial_id, RunRow.seed_index, RunRow.fold)
@@ -204,9 +204,9 @@ def _read_details(
     return found
 
 
-def _read_answers(session: Session, of_study: ColumnElement[bool]) -> dict[str, list[Any]]:
+def _read_predictions(session: Session, of_study: ColumnElement[bool]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = defaultdict(list)
     query = select(PredictionRow).join(RunRow).join(TrialRow).where(of_study).order_by(PredictionRow.split)
     for row in session.scalars(query):
-        found[row.run_id].append(stored_answers(row))
+        found[row.run_id].append(read_predictions(row))
     return found

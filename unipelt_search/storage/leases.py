@@ -19,11 +19,11 @@ from unipelt_search.storage.database import Database, database_now
 from unipelt_search.storage.owners import is_dead
 from unipelt_search.storage.row_writer import (
     insert_notice,
-    let_wait,
+    requeue,
+    requeued,
     running_or_raise,
     storable,
     study_or_raise,
-    waits_again,
 )
 from unipelt_search.storage.tables import AttemptRow, AttemptState, RunRow, TrialRow
 from unipelt_search.storage.transitions import STUDY_TRANSITIONS, next_state
@@ -77,7 +77,7 @@ class Leases:
             lambda session: frozenset(attempt.owner for _, attempt in _held(session, study_id, lock=False))
         )
 
-    def release_dead(self, study_id: str) -> int:
+    def requeue_expired(self, study_id: str) -> int:
         """Let runs wait again whose lease has expired, or whose owner is provably dead.
 
         Args:
@@ -92,7 +92,7 @@ class Leases:
 
         def find(session: Session, *, lock: bool = False) -> list[RunRow]:
             # While the database was away nobody could renew; they get the time of a lease to do so.
-            lenient = self._database.patience.was_away(LEASE_SECONDS)
+            lenient = self._database.retry_policy.was_away(LEASE_SECONDS)
             held = _held(session, study_id, lock=lock)
             return [run for run, attempt in held if _is_lost(session, attempt, lenient=lenient)]
 
@@ -100,12 +100,12 @@ class Leases:
             study_or_raise(session, study_id)
             lost = find(session, lock=True)
             for run in lost:
-                let_wait(session, run, AttemptState.INTERRUPTED, None)
+                requeue(session, run, AttemptState.INTERRUPTED, None)
             return len(lost)
 
         return self._database.write("run.release", release) if self._database.read(find) else 0
 
-    def leave(self, study_id: str, owner: str) -> int:
+    def release_all(self, study_id: str, owner: str) -> int:
         """Let every run of an owner wait again; a running study that nobody else works on is stopped.
 
         Args:
@@ -119,17 +119,17 @@ class Leases:
             StorageError: There is no such study, or the database refused.
         """
 
-        def leave(session: Session) -> int:
+        def release_all(session: Session) -> int:
             study = study_or_raise(session, study_id)
             held = _held(session, study_id, lock=True)
             mine = [run for run, attempt in held if attempt.owner == owner]
             for run in mine:
-                let_wait(session, run, AttemptState.INTERRUPTED, None)
+                requeue(session, run, AttemptState.INTERRUPTED, None)
             if study.state == StudyState.RUNNING and len(mine) == len(held):
                 study.state = next_state(f"Study {study.name!r}", STUDY_TRANSITIONS, study.state, StudyState.STOPPED)
             return len(mine)
 
-        return self._database.write("run.leave", leave)
+        return self._database.write("run.leave", release_all)
 
     def retry(self, study_id: str, run_id: str, attempt: int, error: str | None, notice: str) -> None:
         """Let a run wait again whose attempt has ended before its time, and say so in the report.
@@ -150,9 +150,9 @@ class Leases:
             insert_notice(session, study_id, notice)  # first, because it locks the study, as all do first
             run = running_or_raise(session, run_id, attempt)
             state = AttemptState.INTERRUPTED if error is None else AttemptState.FAILED
-            let_wait(session, run, state, error and storable(error))
+            requeue(session, run, state, error and storable(error))
 
-        self._database.write("run.retry", retry, lambda session: waits_again(session, run_id, attempt))
+        self._database.write("run.retry", retry, lambda session: requeued(session, run_id, attempt))
 
     def earlier_attempts(self, run_id: str) -> EarlierAttempts:
         """Tell what the attempts of a run have left for the next one.

@@ -24,11 +24,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from unipelt_search.errors import StorageError, StudyExistsError, TransientError
 from unipelt_search.failpoints import reach
+from unipelt_search.methods.catalogue import TRAINED_METHODS
 from unipelt_search.records.history import StudyRecord, TrialState
-from unipelt_search.specs.methods import TRAINED_METHODS
 from unipelt_search.specs.trial import Phase, TrialSpec, config_of
 from unipelt_search.storage.database import engine_arguments
-from unipelt_search.storage.outage import is_transient
+from unipelt_search.storage.retry_policy import is_transient
 from unipelt_search.storage.sqlite import begin_immediate, set_up_sqlite
 
 STUDY_ATTRIBUTE = "ups_study"

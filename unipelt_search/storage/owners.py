@@ -19,7 +19,7 @@ def new_owner() -> str:
     """Return the name of a new driver in this process: host, place, process, its start, and a word of its own."""
     pid = os.getpid()
     host = socket.gethostname().replace(_SEPARATOR, "-")[:120]
-    return _SEPARATOR.join([host, _place(), str(pid), _started(pid) or "", uuid4().hex[:12]])
+    return _SEPARATOR.join([host, _host_id(), str(pid), _started(pid) or "", uuid4().hex[:12]])
 
 
 def is_dead(owner: str) -> bool:
@@ -32,12 +32,12 @@ def is_dead(owner: str) -> bool:
         True when it was a process of this machine, since the same boot, and has ended.
     """
     parts = owner.split(_SEPARATOR)
-    if len(parts) != 5 or parts[1] != _place() or not parts[2].isdigit():
+    if len(parts) != 5 or parts[1] != _host_id() or not parts[2].isdigit():
         return False
     return _started(int(parts[2])) != (parts[3] or None)
 
 
-def shown_owner(owner: str) -> str:
+def format_owner(owner: str) -> str:
     """Return an owner as a message names it.
 
     Args:
@@ -51,7 +51,7 @@ def shown_owner(owner: str) -> str:
 
 
 @cache
-def _place() -> str:
+def _host_id() -> str:
     """Name what process numbers are unique in: the boot of a machine, and the container on it."""
     facts = [socket.gethostname()]
     with suppress(OSError):  # not Linux: the host's name has to do

@@ -19,8 +19,8 @@ from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import BudgetSpec, StudySpec
 from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
-from unipelt_search.storage.answer_table import answer_row
 from unipelt_search.storage.database import database_now
+from unipelt_search.storage.prediction_blobs import prediction_row
 from unipelt_search.storage.tables import (
     AblationTableRow,
     AttemptRow,
@@ -50,7 +50,7 @@ def insert_study(
     task: TaskSummary,
     software: dict[str, str],
     command: str,
-    shown: str,
+    redacted: str,
 ) -> str:
     """Add a study, running and in its screen phase, to the database that is shown so; returns its id."""
     row = StudyRow(
@@ -71,7 +71,7 @@ def insert_study(
         session.flush()
     except IntegrityError as error:
         raise StudyExistsError(
-            f"--name must be new; a study named {spec.name!r} is in {shown} already. Choose another name, or delete "
+            f"--name must be new; a study named {spec.name!r} is in {redacted} already. Choose another name, or delete "
             f"it: unipelt-search delete {spec.name}."
         ) from error
     return study_id
@@ -228,7 +228,7 @@ def started_run(session: Session, run_id: str, owner: str) -> int | None:
     return run.attempt if mine else None
 
 
-def let_wait(session: Session, run: RunRow, state: AttemptState, error: str | None) -> None:
+def requeue(session: Session, run: RunRow, state: AttemptState, error: str | None) -> None:
     """End the attempt of a running run, which waits for another one; of its evaluations stay those it goes on from."""
     kept = _attempt(session, run, run.attempt).checkpoint_step
     of_run = EvaluationTableRow.run_id == run.id
@@ -237,7 +237,7 @@ def let_wait(session: Session, run: RunRow, state: AttemptState, error: str | No
     end_attempt(session, run, state, error)
 
 
-def waits_again(session: Session, run_id: str, attempt: int) -> bool | None:
+def requeued(session: Session, run_id: str, attempt: int) -> bool | None:
     """Return True if a run waits behind this attempt already; else None."""
     run = _run_or_raise(session, run_id)
     return True if run.attempt == attempt and run.state == RunState.WAITING else None
@@ -261,7 +261,7 @@ def complete_run(session: Session, run_id: str, attempt: int, result: RunResult)
     ):
         numbered = [{"run_id": run.id, "position": at, **row.model_dump()} for at, row in enumerate(rows)]
         _insert_all(session, table, numbered)
-    session.add_all(answer_row(run.id, answers) for answers in result.answers)
+    session.add_all(prediction_row(run.id, predictions) for predictions in result.predictions)
     return _end_run(session, run, RunState.COMPLETE, AttemptState.COMPLETE, None)
 
 

@@ -23,7 +23,7 @@ from unipelt_search.storage.mirror import Mirror, MirrorChangedError
 from unipelt_search.storage.row_writer import study_or_raise
 from unipelt_search.storage.tables import RunRow, StudyRow, TrialRow
 
-_MIRROR_BEHIND = (MirrorChangedError, TransientError)
+_MIRROR_OUTDATED = (MirrorChangedError, TransientError)
 
 
 class StudyStore:
@@ -48,11 +48,11 @@ class StudyStore:
     def __init__(self, database: Database) -> None:
         """Take an open database; `open` is the usual way."""
         self.url = database.url.render_as_string(hide_password=False)
-        """The URL with its password, to open the database again; print `shown_url` instead."""
-        self.shown_url = database.shown
+        """The URL with its password, to open the database again; print `redacted_url` instead."""
+        self.redacted_url = database.redacted
         self.leases = Leases(database)
         """Who works on which run, and for how long."""
-        self.patience = database.patience
+        self.retry_policy = database.retry_policy
         """How long the store waits for a database that has gone away."""
         self._database = database
 
@@ -101,14 +101,16 @@ class StudyStore:
             StorageError: The database refused.
         """
         study_id = uuid4().hex
-        self.patience.repeat(lambda: self._mirror.check_name(spec.name))
+        self.retry_policy.retry(lambda: self._mirror.check_name(spec.name))
         self._database.write(
             "study.create",
-            lambda session: row_writer.insert_study(session, study_id, spec, task, software, command, self.shown_url),
+            lambda session: row_writer.insert_study(
+                session, study_id, spec, task, software, command, self.redacted_url
+            ),
             lambda session: row_writer.inserted_study(session, study_id),
         )
         with suppress(MirrorChangedError):  # another driver was at it
-            self.patience.repeat(lambda: self._mirror.create(study_id, spec.name, task.direction))
+            self.retry_policy.retry(lambda: self._mirror.create(study_id, spec.name, task.direction))
         return study_id
 
     def find(self, name: str) -> str | None:
@@ -140,7 +142,7 @@ class StudyStore:
             StorageError: The database refused.
         """
         return self._database.read(
-            lambda session: read_study(session, find_study_or_raise(session, name, self.shown_url), details=details)
+            lambda session: read_study(session, find_study_or_raise(session, name, self.redacted_url), details=details)
         )
 
     def studies(self) -> list[StudyLine]:
@@ -164,9 +166,9 @@ class StudyStore:
             StudyNotFoundError: There is none of that name.
             StorageError: The database refused.
         """
-        study_id = self._database.read(lambda session: find_study_or_raise(session, name, self.shown_url).id)
+        study_id = self._database.read(lambda session: find_study_or_raise(session, name, self.redacted_url).id)
         # The mirror first: after a kill in between, the study is still there to be deleted again.
-        self.patience.repeat(lambda: self._mirror.delete(study_id, name))
+        self.retry_policy.retry(lambda: self._mirror.delete(study_id, name))
         self._database.write(
             "study.delete", lambda session: session.execute(delete(StudyRow).where(StudyRow.id == study_id))
         )
@@ -270,7 +272,7 @@ class StudyStore:
             lambda session: row_writer.inserted_trial(session, run_id),
         )
         optuna_trial_id = None
-        with suppress(*_MIRROR_BEHIND):
+        with suppress(*_MIRROR_OUTDATED):
             optuna_trial_id = self._mirror.add(study_id, study.name, phase, spec)
         if optuna_trial_id is not None:
             self._link(study_id, {trial.number: optuna_trial_id})
@@ -385,12 +387,14 @@ class StudyStore:
             return read_study(session, study_or_raise(session, study_id, lock=False), details=False)
 
         with suppress(MirrorChangedError):
-            self._link(study_id, self.patience.repeat(lambda: self._mirror.repair(lambda: self._database.read(read))))
+            self._link(
+                study_id, self.retry_policy.retry(lambda: self._mirror.repair(lambda: self._database.read(read)))
+            )
 
     def _end_run(self, step: str, run_id: str, attempt: int, end: Callable[[Session], tuple[RunRow, TrialRow]]) -> None:
         run, trial = self._database.write(step, end, lambda session: row_writer.ended_run(session, run_id, attempt))
         if row_writer.is_search_run(run) and trial.optuna_trial_id is not None:
-            with suppress(*_MIRROR_BEHIND):
+            with suppress(*_MIRROR_OUTDATED):
                 self._mirror.finish(trial.study_id, trial.optuna_trial_id, trial.state, trial.value)
 
     def _link(self, study_id: str, optuna_trial_ids: dict[int, int]) -> None:

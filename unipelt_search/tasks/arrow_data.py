@@ -16,7 +16,7 @@ from huggingface_hub import HfApi, errors
 from unipelt_search.errors import DataError
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import WITHHELD, Rows, are_withheld, check_columns, listed, make_rows
+from unipelt_search.tasks.rows import WITHHELD, Rows, are_withheld, check_columns, format_list, make_rows
 
 HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
 HUB_SECONDS = 10.0
@@ -42,7 +42,7 @@ def read_parquet(path: Path, spec: TaskSpec) -> Rows:
             check_columns(spec, schema.names, path.name)
             table = file.read(columns=[*spec.text, spec.label])
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path.name} must be a Parquet file; it cannot be read: {_shown(error)}.") from error
+        raise DataError(f"{path.name} must be a Parquet file; it cannot be read: {_first_line(error)}.") from error
     columns = {name: table.column(name).to_pylist() for name in {*spec.text, spec.label}}
     numbers = range(1, table.num_rows + 1)
     return _arrow_rows(spec, columns, numbers, datasets.Features.from_arrow_schema(schema), path.name)
@@ -70,7 +70,7 @@ def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]
 
 def is_hub_folder(folder: Path) -> bool:
     """Tell whether a folder holds a dataset as the hub keeps it: Parquet parts of splits, there or in ``data/``."""
-    return any(next(place.glob("train-*-of-*.parquet"), None) for place in (folder, folder / "data"))
+    return any(next(directory.glob("train-*-of-*.parquet"), None) for directory in (folder, folder / "data"))
 
 
 def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]]:
@@ -90,7 +90,7 @@ def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Rows], dict
         loaded = datasets.load_dataset(str(folder))
     except (datasets.exceptions.DatasetsError, OSError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"A folder must hold a dataset that can be loaded; {folder} does not: {_shown(error)}."
+            f"A folder must hold a dataset that can be loaded; {folder} does not: {_first_line(error)}."
         ) from error
     return _rows_of(loaded, folder.name, spec)
 
@@ -108,10 +108,10 @@ def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[d
         texts = zip(*(columns[column] for column in spec.text), strict=True)
         filled = [all(text is not None and str(text).strip() for text in row) for row in texts]
         # In a file of the user's such a row is a fault to correct; here nobody can, and QQP has two of them.
-        if empty := [number for number, whole in enumerate(filled, start=1) if not whole]:
-            left_out[f"{split}, row {listed(empty)}"] = "a text is empty"
+        if empty := [number for number, complete in enumerate(filled, start=1) if not complete]:
+            left_out[f"{split}, row {format_list(empty)}"] = "a text is empty"
             columns = {name: list(compress(cells, filled)) for name, cells in columns.items()}
-        numbers = [number for number, whole in enumerate(filled, start=1) if whole]
+        numbers = [number for number, complete in enumerate(filled, start=1) if complete]
         rows[split] = _arrow_rows(spec, columns, numbers, table.features, source)
     return rows, left_out
 
@@ -154,10 +154,10 @@ def _load(data: str, name: str, configuration: str | None) -> datasets.DatasetDi
         ) from error
     except (datasets.exceptions.DatasetsError, OSError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"--data must be a dataset that can be loaded; {data!r} cannot: {_shown(error)}. "
+            f"--data must be a dataset that can be loaded; {data!r} cannot: {_first_line(error)}. "
             f"A configuration is written {name}:CONFIGURATION."
         ) from error
 
 
-def _shown(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__

@@ -9,7 +9,7 @@ from unipelt_search.tasks.metrics import choose_metric
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import choose_test, split_rows
 from unipelt_search.tasks.target import Target, make_target
-from unipelt_search.tasks.task import Draw, Fold, Split, Task, fingerprint_of
+from unipelt_search.tasks.task import Fold, Resample, Split, Task, fingerprint_of
 
 
 def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> Task:
@@ -44,7 +44,7 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> 
         check_overlap(rows)
 
     def numbered(part: Rows) -> Split:
-        return Split(part.texts, target.numbers(part.labels))
+        return Split(part.texts, target.encode(part.labels))
 
     splits = {name: numbered(getattr(rows, name)) for name in ("train", "tune", "select", "test")}
     return Task(
@@ -52,7 +52,7 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> 
         target=target,
         metric=metric,
         **splits,
-        redrawn=tuple(Draw(target_of(part), numbered(part)) for part in rows.redrawn),
+        resamples=tuple(Resample(target_of(part), numbered(part)) for part in rows.resamples),
         folds=tuple(Fold(target_of(rows.select.take(fold.train)), fold) for fold in rows.folds),
         fingerprint=fingerprint_of(target, splits),
         notices=(*raw.notices, *kind_notices, *metric_notices, *rows.notices, *find_notices(rows, target)),

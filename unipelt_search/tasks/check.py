@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import RawData, Rows, listed
+from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
 from unipelt_search.tasks.split import FEW_VALIDATION_ROWS, FOLDS, RawSplits
 from unipelt_search.tasks.target import SEPARATOR, PlainKind, Target, has_sets, names_of, number_of
@@ -22,7 +22,7 @@ INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 OTHER_KIND = "task.kind in the study file says otherwise"
 
 
-def check_question(spec: TaskSpec) -> None:
+def check_columns_differ(spec: TaskSpec) -> None:
     """Check that texts and label are different columns.
 
     Args:
@@ -97,8 +97,9 @@ def order_labels(raw: RawData, kind: PlainKind = "classification") -> tuple[str,
         if strange:
             names = sorted(set(strange.values()))
             raise DataError(
-                f"Every label of {name} must occur in train; got {listed(map(repr, names))} in row {listed(strange)} "
-                f"of {name}. Train has: {listed(map(repr, sorted(found)))}.{did_you_mean(names[0], sorted(found))}"
+                f"Every label of {name} must occur in train; got {format_list(map(repr, names))} in row "
+                f"{format_list(strange)} of {name}. Train has: {format_list(map(repr, sorted(found)))}."
+                f"{did_you_mean(names[0], sorted(found))}"
             )
     if all(INTEGER.fullmatch(label) for label in found):
         return tuple(sorted(found, key=lambda label: (int(label), label)))
@@ -136,7 +137,7 @@ def find_notices(splits: RawSplits, target: Target) -> tuple[str, ...]:
     notices = [
         _lost_labels(splits.train, target),
         _rare_labels(splits.whole_train, target),
-        _slips(splits.whole_train, target),
+        _possible_typos(splits.whole_train, target),
         _two_labels(splits.train),
     ]
     for name, parts in _scored(splits):
@@ -153,9 +154,9 @@ def _parts(label: str, kind: PlainKind) -> Iterable[str]:
 
 def _check_numbers(raw: RawData) -> None:
     for name, rows in raw.splits.items():
-        for place, label in enumerate(rows.labels):
+        for index, label in enumerate(rows.labels):
             if number_of(label) is None:
-                where = rows.places[place] if rows.places else f"row {place + 1} of {name}"
+                where = rows.source_lines[index] if rows.source_lines else f"row {index + 1} of {name}"
                 raise DataError(
                     f"Every label must be a finite number with a decimal point for task.kind: regression; got "
                     f"{label!r} at {where}. Correct it, or choose another kind."
@@ -168,23 +169,24 @@ def _lost_labels(train: Rows, target: Target) -> str:
     if not lost:
         return ""
     return (
-        f"{len(lost)} of {len(target.labels)} labels have no row among the {len(train)} training rows: {listed(lost)}."
+        f"{len(lost)} of {len(target.labels)} labels have no row among the {len(train)} training rows: "
+        f"{format_list(lost)}."
     )
 
 
 def _rare_labels(train: Rows, target: Target) -> str:
     counts = _label_counts(train, target)
     rare = sorted(label for label, count in counts.items() if count < FEW_ROWS)
-    return f"Fewer than {FEW_ROWS} training rows have the label: {listed(rare)}." if rare else ""
+    return f"Fewer than {FEW_ROWS} training rows have the label: {format_list(rare)}." if rare else ""
 
 
-def _slips(train: Rows, target: Target) -> str:
+def _possible_typos(train: Rows, target: Target) -> str:
     counts = _label_counts(train, target)
     pairs = [
         f"{rare!r} ({counts[rare]} rows) looks like {usual!r} ({counts[usual]} rows)"
         for rare, usual in look_alikes(counts)
     ]
-    return f"Labels may be misspelt: {listed(pairs)}." if pairs else ""
+    return f"Labels may be misspelt: {format_list(pairs)}." if pairs else ""
 
 
 def _label_counts(train: Rows, target: Target) -> Counter[str]:

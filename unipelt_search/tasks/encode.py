@@ -53,7 +53,7 @@ class EncodedSplit:
 
 
 @dataclass(frozen=True)
-class EncodedDraw:
+class EncodedResample:
     """Another draw of training rows."""
 
     target: Target
@@ -74,15 +74,15 @@ class EncodedTask:
     test: EncodedSplit
     truncated_share: float
     """Share of all rows that were longer than allowed and were cut."""
-    redrawn: tuple[EncodedDraw, ...] = ()
+    resamples: tuple[EncodedResample, ...] = ()
     """Training rows of the confirm runs 1, 2, … where each has its own."""
     folds: tuple[Fold, ...] = ()
     """What the confirm runs 1, 2, … do with the select rows, where folds decide."""
     select_rows: tuple[int, ...] | None = None
     """Of one fold: the numbers of its rows among those of all folds."""
 
-    def of_draw(self, number: int) -> EncodedTask:
-        """Return the task with other rows: 0 is those that it has, 1 the first of `redrawn` or of `folds`."""
+    def of_resample(self, number: int) -> EncodedTask:
+        """Return the task with other rows: 0 is those that it has, 1 the first of `resamples` or of `folds`."""
         if number == 0:
             return self
         if self.folds:
@@ -91,8 +91,8 @@ class EncodedTask:
             return replace(
                 self, target=fold.target, train=train, tune=tune, select=select, select_rows=fold.rows.select
             )
-        draw = self.redrawn[number - 1]
-        return replace(self, target=draw.target, train=draw.train)
+        resample = self.resamples[number - 1]
+        return replace(self, target=resample.target, train=resample.train)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -136,9 +136,9 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
         tune=splits["tune"],
         select=splits["select"],
         test=splits["test"],
-        redrawn=tuple(
-            EncodedDraw(draw.target, _encode_split(draw.train, draw.target, tokenizer, max_length)[0])
-            for draw in task.redrawn
+        resamples=tuple(
+            EncodedResample(resample.target, _encode_split(resample.train, resample.target, tokenizer, max_length)[0])
+            for resample in task.resamples
         ),
         folds=task.folds,
         truncated_share=sum(cut for _, cut in encoded.values()) / rows,
@@ -176,7 +176,7 @@ def _encode_split(
 ) -> tuple[EncodedSplit, int]:
     """Tokenize a split; also return how many of its rows were cut."""
     ids, types, cut = _tokenize(split.texts, tokenizer, max_length)
-    labels = target.array(split.labels)
+    labels = target.to_array(split.labels)
     return EncodedSplit(input_ids=tuple(ids), token_type_ids=tuple(types) or None, labels=labels), cut
 
 

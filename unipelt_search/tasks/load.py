@@ -5,7 +5,7 @@ from __future__ import annotations
 from unipelt_search.specs.seeds import data_seed
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.build import build_task
-from unipelt_search.tasks.check import check_question
+from unipelt_search.tasks.check import check_columns_differ
 from unipelt_search.tasks.data_frames import Frames, read_frames
 from unipelt_search.tasks.demo_corpus import DEMO, demo_task
 from unipelt_search.tasks.read import read_data
@@ -27,7 +27,7 @@ def load_task(spec: TaskSpec, seed: int, frames: Frames | None = None, *, repeat
     Raises:
         DataError: The data cannot be found, read or used as asked.
     """
-    check_question(spec)
+    check_columns_differ(spec)
     if frames is not None:
         return build_task(read_frames(frames, spec), spec, data_seed(seed), repeats=repeats)
     if spec.data == DEMO:

@@ -41,12 +41,12 @@ def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[str
     fitting = metrics_for(target)
     if asked == "f1" and target.positive is None:
         raise DataError(
-            f"--metric f1 needs exactly 2 labels, of which one is positive; the task has {_spoken(target)}. Choose one "
-            f"of {', '.join(fitting)}."
+            f"--metric f1 needs exactly 2 labels, of which one is positive; the task has {_describe(target)}. Choose "
+            f"one of {', '.join(fitting)}."
         )
     if asked not in (*fitting, "auto"):
         raise DataError(
-            f"--metric must fit the task; {asked} does not fit {_spoken(target)}. Choose one of {', '.join(fitting)}."
+            f"--metric must fit the task; {asked} does not fit {_describe(target)}. Choose one of {', '.join(fitting)}."
         )
     notices = []
     metric = asked
@@ -125,7 +125,7 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
     return 0.0 if alike else float(np.clip(a @ b / size, -1.0, 1.0))
 
 
-def _spoken(target: Target) -> str:
+def _describe(target: Target) -> str:
     return {
         "classification": f"classification with {len(target.labels)} labels",
         "regression": "regression",

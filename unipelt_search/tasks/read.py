@@ -11,7 +11,7 @@ from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.arrow_data import HUB_NAME, is_hub_folder, read_hub, read_hub_folder, read_parquet
 from unipelt_search.tasks.content import check_content, refuse_special
-from unipelt_search.tasks.rows import WITHHELD, RawData, Rows, are_withheld, listed
+from unipelt_search.tasks.rows import WITHHELD, RawData, Rows, are_withheld, format_list
 from unipelt_search.tasks.text_files import read_csv, read_json_lines
 
 READERS: dict[str, Callable[[Path, TaskSpec], Rows]] = {
@@ -103,7 +103,9 @@ def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
         )
     notices = []
     if others:
-        notices.append(f"Ignored in {folder.name}: {listed(path.name for path in others)}; the name says no split.")
+        notices.append(
+            f"Ignored in {folder.name}: {format_list(path.name for path in others)}; the name says no split."
+        )
     splits: dict[str, Rows] = {}
     for split in sorted(files, key=list(SPLIT_NAMES).index):
         rows = _read_file(files[split], spec)
@@ -145,7 +147,9 @@ def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, str]
         else:
             splits[split] = found
     if "train" not in splits:
-        raise DataError(f"A dataset must have a split `train` with labels; {name} has: {listed([*rows, *left_out])}.")
+        raise DataError(
+            f"A dataset must have a split `train` with labels; {name} has: {format_list([*rows, *left_out])}."
+        )
     notices = tuple(f"Ignored in {name}: split {split}; {reason}." for split, reason in left_out.items())
     return RawData(name, splits, notices)
 
@@ -162,8 +166,10 @@ def _looks_like_a_path(path: Path, data: str) -> bool:
 
 def _near(path: Path) -> str:
     """Say what is in the nearest folder that exists."""
-    folder = next((place for place in (path, *path.parents) if place.is_dir()), Path())
+    folder = next((parent for parent in (path, *path.parents) if parent.is_dir()), Path())
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     return (
-        f"{folder.resolve()} has: {listed(names)}.{did_you_mean(path.name, names)}" if names else f"{folder} is empty."
+        f"{folder.resolve()} has: {format_list(names)}.{did_you_mean(path.name, names)}"
+        if names
+        else f"{folder} is empty."
     )

@@ -12,7 +12,7 @@ from unipelt_search.tasks.target import SEPARATOR, has_sets
 
 WITHHELD = "its labels are not public"
 """Why a split without labels is left out."""
-SHOWN = 5
+MAX_LISTED = 5
 """Names or numbers that a message lists before it says how many more there are."""
 
 
@@ -24,7 +24,7 @@ class Rows:
     """A row has one text, or the two of a pair."""
     labels: tuple[str, ...]
     """As they are written; empty only where rows have sets of labels."""
-    places: tuple[str, ...] = field(default=(), compare=False)
+    source_lines: tuple[str, ...] = field(default=(), compare=False)
     """Where each row stands, such as ``line 7 of train.csv``; empty where nobody knows."""
 
     def __len__(self) -> int:
@@ -34,13 +34,13 @@ class Rows:
     def take(self, numbers: Iterable[int]) -> Rows:
         """Return the rows with these numbers, counted from 0, in this order."""
         kept = [int(number) for number in numbers]
-        places = tuple(self.places[n] for n in kept) if self.places else ()
-        return Rows(tuple(self.texts[n] for n in kept), tuple(self.labels[n] for n in kept), places)
+        source_lines = tuple(self.source_lines[n] for n in kept) if self.source_lines else ()
+        return Rows(tuple(self.texts[n] for n in kept), tuple(self.labels[n] for n in kept), source_lines)
 
     def followed_by(self, others: Rows) -> Rows:
         """Return these rows and then others."""
-        places = self.places + others.places if self.places and others.places else ()
-        return Rows(self.texts + others.texts, self.labels + others.labels, places)
+        source_lines = self.source_lines + others.source_lines if self.source_lines and others.source_lines else ()
+        return Rows(self.texts + others.texts, self.labels + others.labels, source_lines)
 
     def plain_texts(self) -> list[tuple[str, ...]]:
         """Return what two rows must share to have the same text: white space counts as one blank."""
@@ -62,11 +62,11 @@ def are_withheld(labels: Iterable[object]) -> bool:
     return all(label in (-1, None, "-1", "-1.0") for label in labels)
 
 
-def listed(things: Iterable[object]) -> str:
+def format_list(things: Iterable[object]) -> str:
     """Join the first things with commas and say how many more there are."""
-    words = [str(thing) for thing in things]
-    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + more
+    items = [str(thing) for thing in things]
+    more = f" and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else ""
+    return ", ".join(items[:MAX_LISTED]) + more
 
 
 def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
@@ -92,14 +92,16 @@ def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
             )
 
 
-def make_rows(spec: TaskSpec, columns: Mapping[str, Sequence[object]], places: Sequence[str], source: str) -> Rows:
+def make_rows(
+    spec: TaskSpec, columns: Mapping[str, Sequence[object]], source_lines: Sequence[str], source: str
+) -> Rows:
     """Turn columns of cells into rows of text.
 
     Args:
         spec: Which columns are read.
         columns: The cells of at least these columns, each ``(n,)``: text, numbers, or None where missing;
             labels may be lists of them.
-        places: ``(n,)``, where each row stands, such as ``line 7``.
+        source_lines: ``(n,)``, where each row stands, such as ``line 7``.
         source: What to call the source.
 
     Returns:
@@ -109,44 +111,44 @@ def make_rows(spec: TaskSpec, columns: Mapping[str, Sequence[object]], places: S
         DataError: There are no rows, a text is missing or empty, so is a label where rows have one each, or a cell is
             neither text nor a number.
     """
-    if not places:
+    if not source_lines:
         raise DataError(f"{source} must have rows; it is empty.")
     if spec.kind in {"auto", "multi_label"}:
         columns = {**columns, spec.label: [_joined(value) for value in columns[spec.label]]}
-    cells = {name: _read_column(name, columns[name], places, source) for name in {*spec.text, spec.label}}
-    _check_filled(spec, cells, places, source)
+    cells = {name: _read_column(name, columns[name], source_lines, source) for name in {*spec.text, spec.label}}
+    _check_filled(spec, cells, source_lines, source)
     texts = tuple(zip(*(cells[name] for name in spec.text), strict=True))
-    return Rows(texts, tuple(cells[spec.label]), tuple(f"{place} of {source}" for place in places))
+    return Rows(texts, tuple(cells[spec.label]), tuple(f"{source_line} of {source}" for source_line in source_lines))
 
 
-def _check_filled(spec: TaskSpec, cells: Mapping[str, list[str]], places: Sequence[str], source: str) -> None:
+def _check_filled(spec: TaskSpec, cells: Mapping[str, list[str]], source_lines: Sequence[str], source: str) -> None:
     sets = spec.kind == "multi_label" or (spec.kind == "auto" and has_sets(cells[spec.label]))
     for name, column in cells.items():
-        missing = [place for place, text in zip(places, column, strict=True) if not text.strip()]
+        missing = [source_line for source_line, text in zip(source_lines, column, strict=True) if not text.strip()]
         if missing and not (sets and name == spec.label):
             hint = (
                 " Where rows may have no label or several, write task.kind: multi_label." if name == spec.label else ""
             )
             raise DataError(
-                f"Every row must have a text and a label; in {source}, column {name!r} is empty at {listed(missing)}. "
-                f"Fill in or remove these rows.{hint}"
+                f"Every row must have a text and a label; in {source}, column {name!r} is empty at "
+                f"{format_list(missing)}. Fill in or remove these rows.{hint}"
             )
 
 
-def _read_column(name: str, values: Sequence[object], places: Sequence[str], source: str) -> list[str]:
+def _read_column(name: str, values: Sequence[object], source_lines: Sequence[str], source: str) -> list[str]:
     texts = [_text_of(value) for value in values]
     if None in texts:
         number = texts.index(None)
         raise DataError(
             f"Column {name!r} must hold text or numbers; {source} has {type(values[number]).__name__} "
-            f"at {places[number]}."
+            f"at {source_lines[number]}."
         )
     read = [text for text in texts if text is not None]
-    broken = [place for place, text in zip(places, read, strict=True) if not _is_unicode(text)]
+    broken = [source_line for source_line, text in zip(source_lines, read, strict=True) if not _is_unicode(text)]
     if broken:
         raise DataError(
-            f"Every cell must be valid Unicode without NUL; in {source}, column {name!r} is not at {listed(broken)}. "
-            "Correct or remove these rows."
+            f"Every cell must be valid Unicode without NUL; in {source}, column {name!r} is not at "
+            f"{format_list(broken)}. Correct or remove these rows."
         )
     return read
 
@@ -167,8 +169,8 @@ def _joined(value: object) -> object:
     if not isinstance(value, list):
         return value
     texts = [_text_of(part) for part in value]
-    whole = all(text is not None and text.strip() and SEPARATOR not in text for text in texts)
-    return SEPARATOR.join(text for text in texts if text is not None) if whole else value
+    complete = all(text is not None and text.strip() and SEPARATOR not in text for text in texts)
+    return SEPARATOR.join(text for text in texts if text is not None) if complete else value
 
 
 def _is_unicode(text: str) -> bool:

@@ -52,7 +52,7 @@ def _one_letter_apart(words: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield pairs at edit distance 1, each once; time grows with the letters of all words, not with their pairs."""
     by_rest: dict[str, set[str]] = defaultdict(set)
     for word in words:
-        for rest in {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}:
+        for rest in {word, *(word[:position] + word[position + 1 :] for position in range(len(word)))}:
             by_rest[rest].add(word)
     pairs = {pair for alike in by_rest.values() for pair in combinations(sorted(alike), 2)}
     yield from sorted(pair for pair in pairs if _is_one_letter_apart(*pair))

@@ -20,7 +20,7 @@ from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.target import PlainKind, names_of
 
-CARVED_SHARE = 0.2
+SPLIT_OFF_SHARE = 0.2
 MOST_VALIDATION = 1000
 """Rows that are carved for validation at most, beside a given test split."""
 MOST_TEST = 2000
@@ -61,7 +61,7 @@ class RawSplits:
     """With folds the rows of train and then those of validation."""
     test: Rows
     notices: tuple[str, ...]
-    redrawn: tuple[Rows, ...] = ()
+    resamples: tuple[Rows, ...] = ()
     """Other draws of as many training rows."""
     folds: tuple[FoldRows, ...] = ()
     """Repeat by repeat."""
@@ -138,7 +138,7 @@ def strata_of(labels: Sequence[str], kind: PlainKind, most: int | None = None) -
     if kind == "regression":
         values = np.array([float(label) for label in labels])
         edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
-        return [str(place) for place in np.searchsorted(edges, values, side="right")]
+        return [str(index) for index in np.searchsorted(edges, values, side="right")]
     sets = Counter(labels)
     usual = RARE_SET if most is None or len(sets) <= most else len(labels) + 1
     counts = Counter(name for label in labels for name in names_of(label))
@@ -167,27 +167,27 @@ def split_rows(
     Raises:
         DataError: There are too few rows for that.
     """
-    whole, validation, test, notices = _carve(raw, spec, seed, kind)
-    train = whole
-    redrawn: tuple[Rows, ...] = ()
+    pool, validation, test, notices = _split_off(raw, spec, seed, kind)
+    train = pool
+    resamples: tuple[Rows, ...] = ()
     if spec.train_size is not None:
-        if spec.train_size > len(whole):
+        if spec.train_size > len(pool):
             raise DataError(
-                f"--train-size must be at most the number of training rows, {len(whole)}; got {spec.train_size}."
+                f"--train-size must be at most the number of training rows, {len(pool)}; got {spec.train_size}."
             )
-        strata = strata_of(whole.labels, kind, spec.train_size)
+        strata = strata_of(pool.labels, kind, spec.train_size)
         redraws = range(1, repeats + 1) if spec.redraw else ()
         seeds = [derive_seed(seed, "train_size", *path) for path in ((), *((n,) for n in redraws))]
-        draws = [stratified_take(strata, spec.train_size, draw, every_class=True)[0] for draw in seeds]
-        train, *others = map(whole.take, draws)
-        redrawn = tuple(others)
+        samples = [stratified_take(strata, spec.train_size, sample, every_class=True)[0] for sample in seeds]
+        train, *others = map(pool.take, samples)
+        resamples = tuple(others)
     if spec.redraw:
-        if len(train) == len(whole):
+        if len(train) == len(pool):
             raise DataError(
-                f"task.redraw needs a --train-size below the number of training rows, {len(whole)}, so that other rows "
+                f"task.redraw needs a --train-size below the number of training rows, {len(pool)}, so that other rows "
                 "can be drawn. Give a smaller --train-size, or leave redraw out."
             )
-        notices.append(f"Every confirm run draws its own {len(train)} of {len(whole)} training rows.")
+        notices.append(f"Every confirm run draws its own {len(train)} of {len(pool)} training rows.")
     if len(validation) < 2:
         raise DataError(
             f"Validation must have at least 2 rows, one to choose settings and one to decide; got {len(validation)}. "
@@ -197,18 +197,18 @@ def split_rows(
     few = len(validation) < FEW_VALIDATION_ROWS and len(set(both.plain_texts())) >= FEWEST_TEXTS
     if repeats and few and not spec.redraw:
         folds = tuple(fold for n in range(1, repeats + 1) for fold in _folds(both, len(train), seed, n, kind))
-        return RawSplits(whole, train, validation, both, test, tuple(notices), folds=folds)
+        return RawSplits(pool, train, validation, both, test, tuple(notices), folds=folds)
     strata = strata_of(validation.labels, kind)
     tune, select = stratified_take(strata, len(validation) // 2, derive_seed(seed, "halve"))
-    return RawSplits(whole, train, validation.take(tune), validation.take(select), test, tuple(notices), redrawn)
+    return RawSplits(pool, train, validation.take(tune), validation.take(select), test, tuple(notices), resamples)
 
 
-def _carve(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind) -> tuple[Rows, Rows, Rows, list[str]]:
+def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind) -> tuple[Rows, Rows, Rows, list[str]]:
     """Return train, validation and test, and what to say about those that were carved."""
     train, validation, test = raw.splits["train"], raw.splits.get("validation"), raw.splits.get("test")
     notices: list[str] = []
     rows = len(train)
-    fifth = max(round(rows * CARVED_SHARE), 2)
+    fifth = max(round(rows * SPLIT_OFF_SHARE), 2)
     if spec.carve is not None and validation is not None:
         if test is None:
             test = validation
@@ -240,7 +240,7 @@ def _take_out(train: Rows, count: int, seed: int, kind: PlainKind) -> tuple[Rows
 
 def _folds(rows: Rows, size: int, seed: int, repeat: int, kind: PlainKind) -> Iterator[FoldRows]:
     """Deal rows into folds; of those outside of each, `size` are trained on where that leaves enough for stopping."""
-    fold_of = _deal(rows.plain_texts(), strata_of(rows.labels, kind), derive_seed(seed, "folds", repeat))
+    fold_of = _assign_folds(rows.plain_texts(), strata_of(rows.labels, kind), derive_seed(seed, "folds", repeat))
     for fold in range(FOLDS):
         others = np.flatnonzero(fold_of != fold)
         count = min(size, len(others) - ceil(STOPPING_SHARE * len(others)))
@@ -250,17 +250,17 @@ def _folds(rows: Rows, size: int, seed: int, repeat: int, kind: PlainKind) -> It
         yield FoldRows(*(tuple(part.tolist()) for part in (others[drawn], others[rest], held_out)))
 
 
-def _deal(texts: Sequence[tuple[str, ...]], strata: Sequence[str], seed: int) -> np.ndarray:
+def _assign_folds(texts: Sequence[tuple[str, ...]], strata: Sequence[str], seed: int) -> np.ndarray:
     """Deal rows into folds, class by class; rows with the same text into the same one: ``(n,)`` of fold numbers."""
     first: dict[tuple[str, ...], int] = {}
     for row, text in enumerate(texts):
         first.setdefault(text, row)
-    place = {text: number for number, text in enumerate(first)}
+    index = {text: number for number, text in enumerate(first)}
     _, classes = np.unique(np.asarray([strata[row] for row in first.values()], dtype=object), return_inverse=True)
     shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(len(first))
-    dealt = np.empty(len(first), dtype=np.int64)
-    dealt[shuffled[np.argsort(classes[shuffled], kind="stable")]] = np.arange(len(first)) % FOLDS
-    return dealt[[place[text] for text in texts]]
+    assigned = np.empty(len(first), dtype=np.int64)
+    assigned[shuffled[np.argsort(classes[shuffled], kind="stable")]] = np.arange(len(first)) % FOLDS
+    return assigned[[index[text] for text in texts]]
 
 
 def _quotas(sizes: np.ndarray, count: int, random: np.random.Generator, *, every_class: bool) -> np.ndarray:
@@ -271,8 +271,8 @@ def _quotas(sizes: np.ndarray, count: int, random: np.random.Generator, *, every
     if every_class and count >= len(sizes):
         remainder[quota == 0] = 0  # a row above their share: no claim on more
         quota = np.maximum(quota, 1)
-    luck = random.random(len(sizes))
-    by_claim = np.lexsort((luck, -remainder))
+    seed_variance = random.random(len(sizes))
+    by_claim = np.lexsort((seed_variance, -remainder))
     for number in by_claim[: max(count - int(quota.sum()), 0)]:
         quota[number] += 1
     while quota.sum() > count:  # single rows of tiny classes were paid by nobody yet: the largest pay

@@ -46,52 +46,52 @@ class Target:
         """How many numbers a model answers with for a row."""
         return 1 if self.kind == "regression" else len(self.labels)
 
-    def numbers(self, written: Sequence[str]) -> tuple[Label, ...]:
+    def encode(self, decode: Sequence[str]) -> tuple[Label, ...]:
         """Return what stands for labels as they are written, each of which this target knows."""
         if self.kind == "regression":
-            return tuple(float(label) for label in written)
-        places = {label: place for place, label in enumerate(self.labels)}
+            return tuple(float(label) for label in decode)
+        indices = {label: index for index, label in enumerate(self.labels)}
         if self.kind == "classification":
-            return tuple(places[label] for label in written)
-        return tuple(tuple(sorted(places[name] for name in names_of(label))) for label in written)
+            return tuple(indices[label] for label in decode)
+        return tuple(tuple(sorted(indices[name] for name in names_of(label))) for label in decode)
 
-    def written(self, label: Label) -> str:
+    def decode(self, label: Label) -> str:
         """Return a label as it is written."""
         if isinstance(label, tuple):
-            return SEPARATOR.join(self.labels[place] for place in label)
+            return SEPARATOR.join(self.labels[index] for index in label)
         return repr(label) if isinstance(label, float) else self.labels[label]
 
-    def array(self, labels: Sequence[Label]) -> np.ndarray:
+    def to_array(self, labels: Sequence[Label]) -> np.ndarray:
         """Return labels as metrics and losses take them.
 
         Args:
             labels: n labels.
 
         Returns:
-            ``(n,)`` of int64 for classes, ``(n,)`` of float64 for numbers, ``(n, L)`` of 0 and 1 for sets of labels.
+            ``(n,)`` of int64 for classes, ``(n,)`` of float64 for encode, ``(n, L)`` of 0 and 1 for sets of labels.
         """
         if self.kind != "multi_label":
             return np.asarray(labels, dtype=np.float64 if self.kind == "regression" else np.int64)
-        array = np.zeros((len(labels), len(self.labels)), dtype=np.int64)
-        for row, places in enumerate(labels):
-            array[row, np.asarray(places, dtype=np.int64)] = 1
-        return array
+        to_array = np.zeros((len(labels), len(self.labels)), dtype=np.int64)
+        for row, indices in enumerate(labels):
+            to_array[row, np.asarray(indices, dtype=np.int64)] = 1
+        return to_array
 
-    def listed(self, array: np.ndarray) -> tuple[Label, ...]:
-        """Return the labels of which `array` would make this array."""
+    def from_array(self, to_array: np.ndarray) -> tuple[Label, ...]:
+        """Return the labels of which `to_array` would make this array."""
         if self.kind == "multi_label":
-            return tuple(tuple(map(int, np.flatnonzero(row))) for row in array)
-        return tuple(array.tolist())
+            return tuple(tuple(map(int, np.flatnonzero(row))) for row in to_array)
+        return tuple(to_array.tolist())
 
-    def decide(self, logits: np.ndarray) -> np.ndarray:
+    def predict(self, logits: np.ndarray) -> np.ndarray:
         """Turn a model's outputs into predictions.
 
         Args:
             logits: ``(n, outputs)``.
 
         Returns:
-            What `array` gives for the predicted labels: the largest output's class, the number in the user's units, or
-            every label whose logit is above the threshold.
+            What `to_array` gives for the predicted labels: the largest output's class, the number in the user's units,
+            or every label whose logit is above the threshold.
         """
         if self.kind == "regression":
             return logits[:, 0].astype(np.float64) * self.sd + self.mean
@@ -102,7 +102,7 @@ class Target:
 
         Args:
             logits: ``(n, outputs)``, of rows that may choose.
-            labels: Their true labels, as `array` gives them.
+            labels: Their true labels, as `to_array` gives them.
 
         Returns:
             The target with that threshold, half way between two logits; for other kinds the target as it is.
@@ -111,8 +111,8 @@ class Target:
             return self
         order = np.argsort(-logits, axis=None, kind="stable")
         scores, true = logits.ravel()[order].astype(np.float64), labels.ravel()[order]
-        answered = np.arange(1, scores.size + 1)
-        f1 = 2 * true.cumsum() / (answered + true.sum())
+        predicted_count = np.arange(1, scores.size + 1)
+        f1 = 2 * true.cumsum() / (predicted_count + true.sum())
         f1[:-1][scores[:-1] == scores[1:]] = -1.0  # equal logits are answered together or not at all
         best = int(f1.argmax())
         below = scores[best + 1] if best + 1 < scores.size else scores[best] - 1.0
@@ -122,7 +122,7 @@ class Target:
         """Choose the answer that needs no text.
 
         Args:
-            labels: The training rows' labels, as `array` gives them.
+            labels: The training rows' labels, as `to_array` gives them.
 
         Returns:
             One prediction: the most frequent class, the mean, or the labels that more than half of the rows have; the
@@ -157,17 +157,17 @@ def predictions_of(target: Target, logits: np.ndarray) -> list[Prediction]:
     Returns:
         One prediction per row.
     """
-    decided = target.decide(logits)
+    decided = target.predict(logits)
     if target.kind == "regression":
         return [Prediction(float(number), None) for number in decided]
     outputs = logits.astype(np.float64)
     if target.kind == "classification":
         powers = np.exp(outputs - outputs.max(-1, keepdims=True))
         shares = powers / powers.sum(-1, keepdims=True)
-        values: list[str | tuple[str, ...]] = [target.labels[place] for place in decided]
+        values: list[str | tuple[str, ...]] = [target.labels[index] for index in decided]
     else:
         shares = 0.5 * (1 + np.tanh(outputs / 2))  # the sigmoid, without overflow
-        values = [tuple(target.labels[place] for place in np.flatnonzero(row)) for row in decided]
+        values = [tuple(target.labels[index] for index in np.flatnonzero(row)) for row in decided]
     return [
         Prediction(value, dict(zip(target.labels, map(float, row), strict=True)))
         for value, row in zip(values, shares, strict=True)

@@ -32,7 +32,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Draw:
+class Resample:
     """Another draw of training rows."""
 
     target: Target
@@ -69,7 +69,7 @@ class Task:
     """16 hexadecimal digits over every row that is used, split by split."""
     notices: tuple[str, ...]
     """What the user should know about the data, one sentence each."""
-    redrawn: tuple[Draw, ...] = ()
+    resamples: tuple[Resample, ...] = ()
     """Training rows of the confirm runs 1, 2, … where each has its own."""
     folds: tuple[Fold, ...] = ()
     """What the confirm runs 1, 2, … do with the select rows, repeat by repeat, where there is little data."""
@@ -100,11 +100,11 @@ class Task:
             "tune": len(self.tune),
             "select": len(self.select),
         }
-        answer = self.target.majority(self.target.array(self.train.labels))
+        constant = self.target.majority(self.target.to_array(self.train.labels))
         majority = {}
         for name, split in (("select", self.select), ("test", self.test)):
-            labels = self.target.array(split.labels)
-            majority[name] = score_all(self.target, labels, np.broadcast_to(answer, labels.shape))
+            labels = self.target.to_array(split.labels)
+            majority[name] = score_all(self.target, labels, np.broadcast_to(constant, labels.shape))
         return TaskSummary(
             name=self.name,
             kind=self.kind,
@@ -114,7 +114,7 @@ class Task:
             direction=DIRECTION,
             fingerprint=self.fingerprint,
             majority=majority,
-            majority_answer=self.target.listed(answer[None])[0],
+            majority_answer=self.target.from_array(constant[None])[0],
             notices=self.notices,
             truncated_share=truncated_share,
             folds=FOLDS if self.folds else 0,
@@ -135,5 +135,5 @@ def fingerprint_of(target: Target, splits: dict[str, Split]) -> str:
     for name, split in splits.items():
         digest.update(json.dumps([name, len(split)]).encode())
         for texts, label in zip(split.texts, split.labels, strict=True):
-            digest.update(json.dumps([*texts, target.written(label)]).encode())
+            digest.update(json.dumps([*texts, target.decode(label)]).encode())
     return digest.hexdigest()[:16]

@@ -43,7 +43,7 @@ def read_csv(path: Path, spec: TaskSpec) -> Rows:
     check_columns(spec, header, path.name)
     columns: dict[str, list[object]] = {name: [] for name in {*spec.text, spec.label}}
     position = {name: header.index(name) for name in columns}
-    places = []
+    source_lines = []
     for line, fields in lines:
         if len(fields) != len(header):
             raise DataError(
@@ -51,10 +51,10 @@ def read_csv(path: Path, spec: TaskSpec) -> Rows:
                 f"{len(fields)} at line {line}. Put a field that holds {delimiter!r}, a line break or a quote between "
                 "double quotes."
             )
-        places.append(f"line {line}")
+        source_lines.append(f"line {line}")
         for name, cells in columns.items():
             cells.append(fields[position[name]])
-    return make_rows(spec, columns, places, path.name)
+    return make_rows(spec, columns, source_lines, path.name)
 
 
 def read_json_lines(path: Path, spec: TaskSpec) -> Rows:
@@ -77,13 +77,15 @@ def read_json_lines(path: Path, spec: TaskSpec) -> Rows:
     else:  # not splitlines(): JSON strings may hold U+2028, which that takes for a line's end
         lines = enumerate(text.split("\n"), start=1)
         entries = [(f"line {number}", _parse_json(line, path, number)) for number, line in lines if line.strip()]
-    for place, entry in entries:
+    for source_line, entry in entries:
         if not isinstance(entry, dict):
-            raise DataError(f"Every row of {path.name} must be a JSON object; got {type(entry).__name__} at {place}.")
+            raise DataError(
+                f"Every row of {path.name} must be a JSON object; got {type(entry).__name__} at {source_line}."
+            )
     if entries:
         check_columns(spec, list(dict.fromkeys(key for _, entry in entries for key in entry)), path.name)
     columns = {name: [entry.get(name) for _, entry in entries] for name in {*spec.text, spec.label}}
-    return make_rows(spec, columns, [place for place, _ in entries], path.name)
+    return make_rows(spec, columns, [source_line for source_line, _ in entries], path.name)
 
 
 def _read_text(path: Path) -> str:

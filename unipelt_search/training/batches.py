@@ -108,13 +108,13 @@ def make_batch(split: EncodedSplit, rows: Sequence[np.ndarray], pad_token_id: in
     mask[:, :, 0] = 1
     tokens = 0
     for slot, numbers in enumerate(rows):
-        for place, row in enumerate(numbers):
+        for position, row in enumerate(numbers):
             own = split.input_ids[row]
-            ids[slot, place, : len(own)] = own
-            mask[slot, place, : len(own)] = 1
+            ids[slot, position, : len(own)] = own
+            mask[slot, position, : len(own)] = 1
             tokens += len(own)
             if split.token_type_ids is not None:
-                types[slot, place, : len(own)] = split.token_type_ids[row]
+                types[slot, position, : len(own)] = split.token_type_ids[row]
         labels[slot, : len(numbers)] = split.labels[numbers]
         weights[slot, : len(numbers)] = 1.0 / max(len(numbers), 1)
     inputs = {"input_ids": ids, "attention_mask": mask}

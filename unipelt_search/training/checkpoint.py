@@ -30,10 +30,10 @@ from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from unipelt_search.failpoints import reach
+from unipelt_search.frozen import Frozen
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.places import Place, is_remote, reaching, remove_folder
 from unipelt_search.records.results import EvaluationRow, GateRow
-from unipelt_search.specs.frozen import Frozen
+from unipelt_search.remote_paths import StoragePath, is_remote, reaching, remove_folder
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.training.optimizer import SlotAdamW
 from unipelt_search.training.recorder import GateKey
@@ -64,7 +64,7 @@ def checkpoint_bytes(trained: int, gates: int) -> int:
     return (KEPT + 1) * (4 * COPIES * trained + 8 * gates + _ROOM)
 
 
-def save_run(folder: Place, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+def save_run(folder: StoragePath, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     """Write a run's weights; a folder of that name is replaced only when the new one is whole.
 
     Args:
@@ -75,7 +75,7 @@ def save_run(folder: Place, tensors: Mapping[str, Tensor], description: Mapping[
     tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
     described = json.dumps(description, indent=1, sort_keys=True)
     if not isinstance(folder, Path):
-        _put_files(folder, save(tensors), WEIGHTS, described, DESCRIPTION)
+        _write_files(folder, save(tensors), WEIGHTS, described, DESCRIPTION)
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -89,7 +89,7 @@ def save_run(folder: Place, tensors: Mapping[str, Tensor], description: Mapping[
         shutil.rmtree(made, ignore_errors=True)
 
 
-def load_run(folder: Place) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_run(folder: StoragePath) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_run` wrote.
 
     Args:
@@ -105,7 +105,7 @@ def load_run(folder: Place) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return load_file(weights) if data is None else load(data), json.loads(described)
 
 
-class Spent(Frozen):
+class CostSoFar(Frozen):
     """What a run has cost so far."""
 
     train_seconds: float
@@ -125,7 +125,7 @@ class _State(Frozen):
     threshold: float
     evaluations: tuple[EvaluationRow, ...]
     gates: tuple[GateRow, ...]
-    spent: Spent
+    cost_so_far: CostSoFar
 
 
 class _Manifest(Frozen):
@@ -152,7 +152,7 @@ class _Kept:
 
     attempt: int
     step: int
-    folder: Place
+    folder: StoragePath
 
 
 class _DamagedError(Exception):
@@ -162,7 +162,7 @@ class _DamagedError(Exception):
 class RunCheckpoints:
     """The checkpoints of one run that trains alone; written by one attempt, left for the next one."""
 
-    def __init__(self, folder: Place, run_id: str, attempt: int) -> None:
+    def __init__(self, folder: StoragePath, run_id: str, attempt: int) -> None:
         """Name the place; nothing is read or written yet.
 
         Args:
@@ -171,12 +171,12 @@ class RunCheckpoints:
             attempt: Which attempt of it writes.
         """
         self._folder, self._run_id, self._attempt = folder, run_id, attempt
-        self.newest: Place | None = None
+        self.newest: StoragePath | None = None
         """The last one that was written, or from which the run went on."""
         self.problem: str | None = None
         """Why the last one could not be written."""
 
-    def save(self, slot: Slot, pack: Pack, optimizer: SlotAdamW, spent: Spent) -> None:
+    def save(self, slot: Slot, pack: Pack, optimizer: SlotAdamW, cost_so_far: CostSoFar) -> None:
         """Keep the run's state behind an evaluation, and of those before it the newest.
 
         Where that cannot be done, what is there stays, and `problem` says why.
@@ -185,9 +185,9 @@ class RunCheckpoints:
             slot: The run.
             pack: Its weights.
             optimizer: Its moments.
-            spent: What it has cost.
+            cost_so_far: What it has cost.
         """
-        state, tensors = _state_of(slot, spent), _tensors_of(slot, pack, optimizer)
+        state, tensors = _state_of(slot, cost_so_far), _tensors_of(slot, pack, optimizer)
         half = None
         try:
             if isinstance(self._folder, Path):
@@ -210,7 +210,7 @@ class RunCheckpoints:
             if half is not None:
                 shutil.rmtree(half, ignore_errors=True)
 
-    def load(self, slot: Slot, pack: Pack, optimizer: SlotAdamW) -> Spent | None:
+    def load(self, slot: Slot, pack: Pack, optimizer: SlotAdamW) -> CostSoFar | None:
         """Put a run where the newest checkpoint that is whole and its own has it; others are thrown away.
 
         Args:
@@ -233,8 +233,8 @@ class RunCheckpoints:
                     remove_folder(kept.folder)
                 continue
             self.newest = kept.folder
-            _put(slot, state, tensors, pack, optimizer)
-            return state.spent
+            _restore_run(slot, state, tensors, pack, optimizer)
+            return state.cost_so_far
         return None
 
     def _kept(self) -> list[_Kept]:
@@ -256,19 +256,19 @@ class RunCheckpoints:
         (half / MANIFEST).write_text(manifest.text(), encoding="utf-8")
         for path in (half / TENSORS, half / MANIFEST, half):
             _make_durable(path)
-        whole = folder / _name(self._attempt, state.step)
+        final = folder / _name(self._attempt, state.step)
         reach("checkpoint.rename.before")
-        os.replace(half, whole)
+        os.replace(half, final)
         _make_durable(folder)
         reach("checkpoint.rename.after")
-        return whole
+        return final
 
-    def _upload(self, run: RunSpec, state: _State, tensors: Mapping[str, Tensor]) -> Place:
+    def _upload(self, run: RunSpec, state: _State, tensors: Mapping[str, Tensor]) -> StoragePath:
         """Write a checkpoint where nothing can be renamed: without its manifest, the last to come, it is none."""
         folder = self._folder / _name(self._attempt, state.step)
         data = save(dict(tensors))
         manifest = self._manifest(run, state, len(data), hashlib.sha256(data).hexdigest())
-        _put_files(folder, data, TENSORS, manifest.text(), MANIFEST)
+        _write_files(folder, data, TENSORS, manifest.text(), MANIFEST)
         return folder
 
     def _manifest(self, run: RunSpec, state: _State, size: int, digest: str) -> _Manifest:
@@ -300,7 +300,7 @@ class RunCheckpoints:
         return manifest.state, read()
 
 
-def _state_of(slot: Slot, spent: Spent) -> _State:
+def _state_of(slot: Slot, cost_so_far: CostSoFar) -> _State:
     if slot.best is None:
         raise RuntimeError("behind an evaluation there is a best one")
     return _State(
@@ -311,7 +311,7 @@ def _state_of(slot: Slot, spent: Spent) -> _State:
         threshold=slot.target.threshold,
         evaluations=tuple(slot.evaluations),
         gates=tuple(slot.gates),
-        spent=spent,
+        cost_so_far=cost_so_far,
     )
 
 
@@ -351,7 +351,7 @@ def _gates(tensors: Mapping[str, Tensor], group: str) -> dict[GateKey, np.ndarra
     return {(int(layer), gate): tensor.numpy().copy() for (layer, _, gate), tensor in keys}
 
 
-def _put(slot: Slot, state: _State, tensors: Mapping[str, Tensor], pack: Pack, optimizer: SlotAdamW) -> None:
+def _restore_run(slot: Slot, state: _State, tensors: Mapping[str, Tensor], pack: Pack, optimizer: SlotAdamW) -> None:
     names = [trained.name for trained in pack.trained()]
     weights, first, second, best = (
         [tensors[f"{group}/{name}"] for name in names]
@@ -377,7 +377,7 @@ def _hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _put_files(folder: Place, tensors: bytes, file: str, text: str, last: str) -> None:
+def _write_files(folder: StoragePath, tensors: bytes, file: str, text: str, last: str) -> None:
     """Write tensors behind a URL, and then the text without which they are nothing."""
     with reaching(folder):
         (folder / last).unlink(missing_ok=True)

@@ -33,7 +33,7 @@ class PeakMemory:
         """Take the present resident memory into account."""
         self._sampled = max(self._sampled, psutil.Process().memory_info().rss / 2**20)
 
-    def remember(self, megabytes: float) -> None:
+    def record_peak_memory(self, megabytes: float) -> None:
         """Take a peak of the same run in another process into account, in MiB."""
         self._earlier = megabytes
 

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import torch
 
+from unipelt_search.methods.catalogue import METHODS, Submodule
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import AblationRow, OutcomeRow
-from unipelt_search.specs.methods import METHODS, Submodule
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.training.batches import evaluation_batches, lengths_of, make_batch
@@ -50,14 +50,14 @@ def predict(
     Returns:
         ``(S, m, outputs)``, in the order of ``rows``.
     """
-    place = {int(row): i for i, row in enumerate(rows)}
+    position = {int(row): i for i, row in enumerate(rows)}
     logits = np.empty((pack.slots, len(rows), pack.backbone.classes), dtype=np.float32)
     for numbers in evaluation_batches(lengths_of(split), rows):
         batch = make_batch(split, [numbers] * pack.slots, pad_token_id, pack.backbone.device)
         if recorder is not None:
             recorder.begin(numbers)
         out = pack(batch.inputs, recorder=recorder, removed=removed)
-        logits[:, [place[int(row)] for row in numbers]] = out.float().cpu().numpy()
+        logits[:, [position[int(row)] for row in numbers]] = out.float().cpu().numpy()
     return logits
 
 
@@ -82,25 +82,25 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
     rows = spread_rows(len(task.select), ABLATION_ROWS)
     labels = task.select.labels[rows]
 
-    def answers(removed: frozenset[tuple[str, int | None]]) -> np.ndarray:
+    def predictions(removed: frozenset[tuple[str, int | None]]) -> np.ndarray:
         logits = predict(pack, task.select, task.pad_token_id, rows, removed=removed)[slot]
-        return task.target.decide(logits)
+        return task.target.predict(logits)
 
-    def score(predicted: np.ndarray, chosen: np.ndarray) -> float:
-        return score_all(task.target, labels[chosen], predicted[chosen])[task.metric]
+    def score(predicted: np.ndarray, kept_rows: np.ndarray) -> float:
+        return score_all(task.target, labels[kept_rows], predicted[kept_rows])[task.metric]
 
     every = np.ones(len(rows), dtype=bool)
-    whole = answers(NOTHING)
-    full = score(whole, every)
+    full_logits = predictions(NOTHING)
+    full = score(full_logits, every)
     for layer in (None, *range(len(pack.layers))):
         for submodule in submodules:
             if (submodule, layer) in trial.without:
                 continue
-            without = answers(frozenset({(submodule, layer)}))
+            without = predictions(frozenset({(submodule, layer)}))
             value, error = score(without, every), None
             if layer is None and len(rows) >= _FEWEST_ROWS:
                 groups = [np.arange(len(rows)) % _GROUPS != group for group in range(_GROUPS)]
-                left_out = np.array([score(whole, kept) - score(without, kept) for kept in groups])
+                left_out = np.array([score(full_logits, kept) - score(without, kept) for kept in groups])
                 error = float(np.sqrt((_GROUPS - 1) * left_out.var()))
             yield AblationRow(submodule=submodule, layer=layer, value=value, drop=full - value, error=error)
 
@@ -124,17 +124,17 @@ def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> 
 
     def value(removed: frozenset[tuple[str, int | None]]) -> float:
         logits = predict(pack, task.tune, task.pad_token_id, rows, removed=removed)[slot]
-        return score_all(task.target, task.tune.labels[rows], task.target.decide(logits))[task.metric]
+        return score_all(task.target, task.tune.labels[rows], task.target.predict(logits))[task.metric]
 
     trial = pack.trials[slot]
     pairs = [(s, layer) for s in METHODS[trial.method].submodules for layer in range(len(pack.layers))]
     pairs = [pair for pair in pairs if pair not in trial.without]
     full = value(NOTHING)
-    alone = {pair: value(frozenset({pair})) for pair in pairs}
+    removed_alone = {pair: value(frozenset({pair})) for pair in pairs}
     gone: frozenset[tuple[str, int | None]] = NOTHING
     taken = []
-    for pair in sorted(pairs, key=lambda pair: -alone[pair]):
-        if alone[pair] < full:
+    for pair in sorted(pairs, key=lambda pair: -removed_alone[pair]):
+        if removed_alone[pair] < full:
             break
         if value(gone | {pair}) >= full:
             gone |= {pair}
@@ -162,8 +162,8 @@ def outcome_rows(
     elif names:
         size = len(names)
         pairs = np.bincount(labels * size + predicted, minlength=size * size).reshape(size, size)
-        for true, answer in np.argwhere(pairs):
-            yield OutcomeRow(split=split, label=names[true], predicted=names[answer], n=int(pairs[true, answer]))
+        for true, found in np.argwhere(pairs):
+            yield OutcomeRow(split=split, label=names[true], predicted=names[found], n=int(pairs[true, found]))
 
 
 def _by_label(
@@ -171,7 +171,7 @@ def _by_label(
 ) -> Iterator[OutcomeRow]:
     hits, misses, alarms = labels & predicted, labels & ~predicted, ~labels & predicted  # (n, L) each
     for number, name in enumerate(names):
-        for label, answer, rows in ((name, name, hits), (name, None, misses), (None, name, alarms)):
+        for label, found, rows in ((name, name, hits), (name, None, misses), (None, name, alarms)):
             count = int(rows[:, number].sum())
             if count:
-                yield OutcomeRow(split=split, label=label, predicted=answer, n=count)
+                yield OutcomeRow(split=split, label=label, predicted=found, n=count)

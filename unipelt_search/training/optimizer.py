@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import TrainedTensor
-from unipelt_search.specs.trial import TrainingSpec
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 

@@ -80,22 +80,22 @@ def gate_rows(
     for (layer, gate), values in recorder.gates(slot).items():
         seen = ~np.isnan(values)
         contributions = recorder.contribution(slot, layer, gate)
-        groups = [(None, seen)] + [(name, seen & has_label(labels, place)) for place, name in enumerate(names)]
-        for name, chosen in groups:
-            if not chosen.any():
+        groups = [(None, seen)] + [(name, seen & has_label(labels, index)) for index, name in enumerate(names)]
+        for name, selected in groups:
+            if not selected.any():
                 continue
-            own = values[chosen]
+            own = values[selected]
             q05, q25, q50, q75, q95 = (float(q) for q in np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95]))
             yield GateRow(
                 epoch=epoch, stack=stacks[layer], layer=layer, gate=gate, split=split, label=name, n=len(own),
                 mean=float(own.mean()), sd=float(own.std(ddof=1)) if len(own) > 1 else 0.0,
                 q05=q05, q25=q25, q50=q50, q75=q75, q95=q95,
                 share_active=float((own > ACTIVE_ABOVE).mean()),
-                contribution=None if contributions is None else float(contributions[chosen].mean()),
-                initial_mean=float(initial[layer, gate][chosen].mean()),
+                contribution=None if contributions is None else float(contributions[selected].mean()),
+                initial_mean=float(initial[layer, gate][selected].mean()),
             )  # fmt: skip
 
 
-def has_label(labels: np.ndarray, place: int) -> np.ndarray:
+def has_label(labels: np.ndarray, index: int) -> np.ndarray:
     """Tell which rows have the label at a place: ``(n,)``, from ``(n,)`` classes or ``(n, labels)`` of 0 and 1."""
-    return labels == place if labels.ndim == 1 else labels[:, place] == 1
+    return labels == index if labels.ndim == 1 else labels[:, index] == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from unipelt_search.pelt.backbone import Backbone
+from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedTask

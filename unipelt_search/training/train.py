@@ -10,24 +10,24 @@ from typing import Literal
 
 import numpy as np
 
+from unipelt_search.backbones.backbone import Backbone, backbone_hash
 from unipelt_search.errors import DivergedError
-from unipelt_search.pelt.applicability import must_be_alone
-from unipelt_search.pelt.backbone import Backbone, backbone_hash
+from unipelt_search.pelt.applicability import needs_own_pack
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.places import Place
-from unipelt_search.records.results import Answers, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
+from unipelt_search.records.results import Costs, EvaluationRow, GateRow, OutcomeRow, Predictions, RunResult
+from unipelt_search.remote_paths import StoragePath
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.tasks.target import Target
 from unipelt_search.training.batches import lengths_of, training_batches
-from unipelt_search.training.checkpoint import RunCheckpoints, Spent, save_run
+from unipelt_search.training.checkpoint import CostSoFar, RunCheckpoints, save_run
 from unipelt_search.training.costs import PeakMemory
 from unipelt_search.training.evaluate import ablate, outcome_rows, predict, prunable_parts, spread_rows
-from unipelt_search.training.gate_null import beside_null, shuffled
 from unipelt_search.training.objective import Objective
 from unipelt_search.training.optimizer import SlotAdamW
 from unipelt_search.training.recorder import GateRecorder, gate_rows
+from unipelt_search.training.shuffled_control import shuffled, with_shuffled_control
 from unipelt_search.training.slot import Slot
 
 Event = EvaluationRow | RunResult
@@ -41,7 +41,7 @@ def train_events(
     backbone: Backbone,
     task: EncodedTask,
     *,
-    checkpoint: Place | None = None,
+    checkpoint: StoragePath | None = None,
     tune_rows: int = TUNE_ROWS,
     progress: RunCheckpoints | None = None,
     micro_batch: int | None = None,
@@ -66,7 +66,7 @@ def train_events(
         DivergedError: The loss became no finite number.
         BackboneError: The configuration cannot attach to the backbone.
     """
-    task, finished = task.of_draw(run.draw), None
+    task, finished = task.of_resample(run.draw), None
     with Pack(backbone, [run]) as pack:
         for _, event in PackTraining(pack, [run], task, tune_rows, micro_batch).events(checkpoint, progress):
             if isinstance(event, DivergedError):
@@ -80,7 +80,7 @@ def train_events(
         mixed = shuffled(task, run.seeds.order)
         with suppress(DivergedError):  # then there is no null
             *_, null = train_events(plain, backbone, mixed, tune_rows=tune_rows, micro_batch=micro_batch)
-            finished = beside_null(finished, null) if isinstance(null, RunResult) else finished
+            finished = with_shuffled_control(finished, null) if isinstance(null, RunResult) else finished
         yield finished
 
 
@@ -101,15 +101,15 @@ def train(
     Raises:
         BackboneError: A configuration cannot attach to the backbone.
     """
-    alone = [i for i, run in enumerate(runs) if must_be_alone(backbone, run.trial)]
+    unpackable = [i for i, run in enumerate(runs) if needs_own_pack(backbone, run.trial)]
     draws = sorted({run.draw for run in runs})
-    packed = [[i for i, run in enumerate(runs) if i not in alone and run.draw == draw] for draw in draws]
-    groups = [[i] for i in alone] + packed
+    packed = [[i for i, run in enumerate(runs) if i not in unpackable and run.draw == draw] for draw in draws]
+    groups = [[i] for i in unpackable] + packed
     results: dict[int, RunResult | DivergedError] = {}
     for group in filter(None, groups):
         members = [runs[i] for i in group]
         with Pack(backbone, members) as pack:
-            rows = task.of_draw(members[0].draw)
+            rows = task.of_resample(members[0].draw)
             for slot, event in PackTraining(pack, members, rows, tune_rows).events(None, None):
                 if not isinstance(event, EvaluationRow):
                     results[group[slot]] = event
@@ -143,7 +143,7 @@ class PackTraining:
         self.began = time.perf_counter()
 
     def events(
-        self, checkpoint: Place | None, progress: RunCheckpoints | None
+        self, checkpoint: StoragePath | None, progress: RunCheckpoints | None
     ) -> Iterator[tuple[int, Event | DivergedError]]:
         """Train to the end; yields (slot, event). Only a run that is alone has a progress."""
         if progress is None or not self._go_on(progress):
@@ -180,23 +180,27 @@ class PackTraining:
 
     def _keep(self, progress: RunCheckpoints) -> None:
         """Write down where the only run is."""
-        spent = Spent(
+        cost_so_far = CostSoFar(
             train_seconds=self.train_seconds,
             positions=self.positions,
             tokens=self.tokens,
             peak_memory_mb=self.memory.megabytes(),
         )
-        progress.save(self.slots[0], self.pack, self.optimizer, spent)
+        progress.save(self.slots[0], self.pack, self.optimizer, cost_so_far)
 
     def _go_on(self, progress: RunCheckpoints) -> bool:
         """Put the only run where an earlier attempt has left it; tells whether there was one."""
         slot = self.slots[0]
-        spent = progress.load(slot, self.pack, self.optimizer)
-        if spent is None:
+        cost_so_far = progress.load(slot, self.pack, self.optimizer)
+        if cost_so_far is None:
             return False
-        self.train_seconds, self.positions, self.tokens = spent.train_seconds, spent.positions, spent.tokens
+        self.train_seconds, self.positions, self.tokens = (
+            cost_so_far.train_seconds,
+            cost_so_far.positions,
+            cost_so_far.tokens,
+        )
         self.memory = PeakMemory(self.device)  # reading the checkpoint took memory that training does not
-        self.memory.remember(spent.peak_memory_mb)
+        self.memory.record_peak_memory(cost_so_far.peak_memory_mb)
         self.began -= slot.evaluations[-1].seconds
         return True
 
@@ -233,7 +237,7 @@ class PackTraining:
             slot = self.slots[number]
             target = self.task.target.fitted(logits[number], labels)
             try:
-                scores = score_all(target, labels, target.decide(logits[number]))
+                scores = score_all(target, labels, target.predict(logits[number]))
             except DivergedError as error:
                 slot.diverged, slot.active = error, False
                 yield number, error
@@ -257,7 +261,7 @@ class PackTraining:
             slot.active = not slot.is_done()
             yield number, row
 
-    def _finish(self, checkpoint: Place | None) -> Iterator[tuple[int, RunResult]]:
+    def _finish(self, checkpoint: StoragePath | None) -> Iterator[tuple[int, RunResult]]:
         """Put the best weights back and measure what was asked for."""
         for number, slot in enumerate(self.slots):
             if slot.best is not None:
@@ -269,27 +273,27 @@ class PackTraining:
             confirmed = slot.run.confirm
             if recorder is not None and confirmed and slot.run.trial.gate:
                 slot.gates += self._gate_rows(recorder, number, slot.best.epoch, "select")
-            judged = replace(self.task, target=slot.target)
-            ablation = tuple(ablate(self.pack, number, judged)) if slot.run.ablation else ()
-            prunable = prunable_parts(self.pack, number, judged, len(self.tune_rows)) if slot.run.prune else None
+            evaluated = replace(self.task, target=slot.target)
+            ablation = tuple(ablate(self.pack, number, evaluated)) if slot.run.ablation else ()
+            prunable = prunable_parts(self.pack, number, evaluated, len(self.tune_rows)) if slot.run.prune else None
             if checkpoint is not None:
-                save_run(checkpoint, self.pack.stored(number), self._description(slot))
+                save_run(checkpoint, self.pack.slot_state_dict(number), self._description(slot))
             trained, stored, head = self.pack.counts(number)
-            answers = {split: slot.target.decide(logits[split][number]) for split in logits}
+            predictions = {split: slot.target.predict(logits[split][number]) for split in logits}
             yield (
                 number,
                 RunResult(
                     tune=slot.best.value,
-                    select=self._scores("select", slot.target, answers) if confirmed else None,
-                    test=self._scores("test", slot.target, answers) if confirmed else None,
+                    select=self._scores("select", slot.target, predictions) if confirmed else None,
+                    test=self._scores("test", slot.target, predictions) if confirmed else None,
                     best_step=slot.best.step,
                     steps=slot.step,
                     evaluations=tuple(slot.evaluations),
                     gates=tuple(slot.gates),
                     ablation=ablation,
                     prunable=prunable,
-                    outcomes=tuple(self._outcomes(slot.target, answers)) if confirmed else (),
-                    answers=tuple(self._answers(slot.target, answers)) if confirmed else (),
+                    outcomes=tuple(self._outcomes(slot.target, predictions)) if confirmed else (),
+                    predictions=tuple(self._predictions(slot.target, predictions)) if confirmed else (),
                     costs=Costs(
                         trained_parameters=trained,
                         stored_parameters=stored,
@@ -321,18 +325,18 @@ class PackTraining:
     def _labels(self, split: Scored) -> np.ndarray:
         return self.task.select.labels if split == "select" else self.task.test.labels
 
-    def _scores(self, split: Scored, target: Target, answers: Mapping[Scored, np.ndarray]) -> dict[str, float]:
-        return score_all(target, self._labels(split), answers[split])
+    def _scores(self, split: Scored, target: Target, predictions: Mapping[Scored, np.ndarray]) -> dict[str, float]:
+        return score_all(target, self._labels(split), predictions[split])
 
-    def _outcomes(self, target: Target, answers: Mapping[Scored, np.ndarray]) -> Iterator[OutcomeRow]:
-        for split, predicted in answers.items():
+    def _outcomes(self, target: Target, predictions: Mapping[Scored, np.ndarray]) -> Iterator[OutcomeRow]:
+        for split, predicted in predictions.items():
             yield from outcome_rows(split, self._labels(split), predicted, target.labels)
 
-    def _answers(self, target: Target, answers: Mapping[Scored, np.ndarray]) -> Iterator[Answers]:
-        for split, predicted in answers.items():
-            labels = target.listed(self._labels(split))
+    def _predictions(self, target: Target, predictions: Mapping[Scored, np.ndarray]) -> Iterator[Predictions]:
+        for split, predicted in predictions.items():
+            labels = target.from_array(self._labels(split))
             rows = self.task.select_rows if split == "select" else None
-            yield Answers(split=split, labels=labels, predicted=target.listed(predicted), rows=rows)
+            yield Predictions(split=split, labels=labels, predicted=target.from_array(predicted), rows=rows)
 
     def _recorder(self, split: EncodedSplit, *, contributions: bool = False) -> GateRecorder:
         return GateRecorder(self.pack.slots, len(split), contributions=contributions)

@@ -18,7 +18,7 @@ from unipelt_search.verdict.crossed import (
     difference_estimate,
     mean_estimate,
     method_scores,
-    pool_luck,
+    pool_seed_variance,
 )
 from unipelt_search.verdict.folds import folded_estimate
 
@@ -46,7 +46,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class PairedComparisons:
     """The best method and how every other one compares with it."""
 
     best: str
@@ -65,7 +65,7 @@ class Ranking:
 
 def compare_with_best(
     scores: Mapping[str, np.ndarray], *, folds: np.ndarray | None = None, maximize: bool = True
-) -> Ranking:
+) -> PairedComparisons:
     """Rank methods by their means and compare each with the best of them.
 
     With 95 % confidence all familywise intervals are true at once, however the best was picked: the critical value is
@@ -99,21 +99,25 @@ def compare_with_best(
     if folds is None:
         condensed = {method: method_scores(scores[method]) for method in order}
         means = {method: mean_estimate(condensed[method]) for method in order}
-        pooled = condensed if len(order) == 1 else dict(zip(order, pool_luck(list(condensed.values())), strict=True))
+        pooled = (
+            condensed
+            if len(order) == 1
+            else dict(zip(order, pool_seed_variance(list(condensed.values())), strict=True))
+        )
         differences = {method: difference_estimate(pooled[method], pooled[best]) for method in others}
     else:
         means = {method: folded_estimate(scores[method], folds) for method in order}
         differences = {method: folded_estimate(scores[method] - scores[best], folds) for method in others}
     compared = tuple(_compared(method, differences[method], len(order)) for method in others)
-    return Ranking(best, means, compared, pooled)
+    return PairedComparisons(best, means, compared, pooled)
 
 
-def familywise_critical(methods: int, freedom: float) -> float:
+def familywise_critical(methods: int, degrees_of_freedom: float) -> float:
     """Return how many standard errors a difference may be off when all pairs of methods are looked at.
 
     Args:
         methods: How many methods are compared, at least 2.
-        freedom: Degrees of freedom of the standard error.
+        degrees_of_freedom: Degrees of freedom of the standard error.
 
     Returns:
         The 95 % quantile of the studentised range divided by the square root of 2; with two methods that is
@@ -122,13 +126,13 @@ def familywise_critical(methods: int, freedom: float) -> float:
     Source:
         Tukey, "The Problem of Multiple Comparisons", 1953 (The Collected Works of John W. Tukey VIII).
     """
-    alone = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
+    alone = float(stats.t.ppf(0.5 + CONFIDENCE / 2, degrees_of_freedom))
     if methods == 2:
         return alone
     nodes, weights = _quadrature()
     points, density = nodes * _EDGE, weights * _EDGE
     # The standard error's own spread, by its quantiles, so that every freedom needs the same nodes.
-    scales = np.sqrt(stats.chi2.ppf((nodes + 1) / 2, freedom) / freedom)
+    scales = np.sqrt(stats.chi2.ppf((nodes + 1) / 2, degrees_of_freedom) / degrees_of_freedom)
     density = density * methods * np.exp(-(points**2) / 2) / sqrt(2 * np.pi)
     below = special.ndtr(points)
 
@@ -138,7 +142,7 @@ def familywise_critical(methods: int, freedom: float) -> float:
         return float(inside @ weights) / 2 - CONFIDENCE
 
     pairs = methods * (methods - 1) / 2
-    bonferroni = float(stats.t.isf((1 - CONFIDENCE) / 2 / pairs, freedom))
+    bonferroni = float(stats.t.isf((1 - CONFIDENCE) / 2 / pairs, degrees_of_freedom))
     return float(brentq(excess, alone, 1.01 * bonferroni, xtol=1e-5))
 
 
@@ -149,5 +153,5 @@ def _quadrature() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _compared(method: str, difference: Estimate, methods: int) -> Comparison:
-    half = familywise_critical(methods, difference.freedom) * difference.error
+    half = familywise_critical(methods, difference.degrees_of_freedom) * difference.error
     return Comparison(method, difference, low=difference.mean - half, high=difference.mean + half)

@@ -29,7 +29,7 @@ class Estimate:
     mean: float
     error: float
     """The standard error."""
-    freedom: float
+    degrees_of_freedom: float
     """Degrees of freedom of the standard error."""
     low: float
     high: float
@@ -42,12 +42,12 @@ class MethodScores:
     by_example: np.ndarray
     """``(n,)``, means over the seeds."""
     seeds: int
-    noise: float
+    residual_variance: float
     """What the residuals add to the variance of the mean."""
-    luck: float
+    seed_variance: float
     """What the seed effects add to it; an estimate, which may be negative."""
-    freedom: float
-    """Degrees of freedom of `luck` + `noise`."""
+    degrees_of_freedom: float
+    """Degrees of freedom of `seed_variance` + `residual_variance`."""
 
     @property
     def mean(self) -> float:
@@ -80,17 +80,17 @@ def method_scores(scores: np.ndarray) -> MethodScores:
     by_example, by_seed = scores.mean(axis=0), scores.mean(axis=1)
     residuals = scores - by_example - by_seed[:, None] + by_example.mean()
     residual_square = float(np.square(residuals).sum()) / ((seeds - 1) * (examples - 1))
-    noise = residual_square / (seeds * examples)
+    residual_variance = residual_square / (seeds * examples)
     return MethodScores(
         by_example=by_example,
         seeds=seeds,
-        noise=noise,
-        luck=float(by_seed.var(ddof=1)) / seeds - noise,
-        freedom=seeds - 1.0,
+        residual_variance=residual_variance,
+        seed_variance=float(by_seed.var(ddof=1)) / seeds - residual_variance,
+        degrees_of_freedom=seeds - 1.0,
     )
 
 
-def pool_luck(methods: Sequence[MethodScores]) -> tuple[MethodScores, ...]:
+def pool_seed_variance(methods: Sequence[MethodScores]) -> tuple[MethodScores, ...]:
     """Raise what too few seeds made look too steady: a luck below the methods' average moves towards it.
 
     With three seeds a spread is often far too small by chance, and the largest of many differences finds just these. No
@@ -105,20 +105,20 @@ def pool_luck(methods: Sequence[MethodScores]) -> tuple[MethodScores, ...]:
         where all methods are equally steady.
     """
     count = len(methods)
-    average = sum(method.luck * method.seeds for method in methods) / count
+    average = sum(method.seed_variance * method.seeds for method in methods) / count
     way = (count - 2) / (2 * (count - 1))
     return tuple(
         replace(
             method,
-            luck=max(method.luck, (1 - way) * method.luck + way * average / method.seeds),
-            freedom=pooled_freedom(method.seeds, count),
+            seed_variance=max(method.seed_variance, (1 - way) * method.seed_variance + way * average / method.seeds),
+            degrees_of_freedom=pooled_degrees_of_freedom(method.seeds, count),
         )
         for method in methods
     )
 
 
-def pooled_freedom(seeds: int, methods: int) -> float:
-    """Return the degrees of freedom of a luck after `pool_luck`.
+def pooled_degrees_of_freedom(seeds: int, methods: int) -> float:
+    """Return the degrees of freedom of a luck after `pool_seed_variance`.
 
     Args:
         seeds: Of the method, at least 2.
@@ -143,15 +143,15 @@ def mean_estimate(scores: MethodScores) -> Estimate:
         Two-way random effects without replication; Satterthwaite, "An Approximate Distribution of Estimates of Variance
         Components", Biometrics 1946.
     """
-    error, freedom = _error(scores.by_example, (scores,), correction=0)
-    return with_interval(scores.mean, error, freedom)
+    error, degrees_of_freedom = _error(scores.by_example, (scores,), correction=0)
+    return with_interval(scores.mean, error, degrees_of_freedom)
 
 
 def difference_estimate(scores: MethodScores, other: MethodScores) -> Estimate:
     """Estimate one method's mean minus another's on the same examples, paired over these.
 
     Args:
-        scores: The method's scores, after `pool_luck` with all methods that are compared.
+        scores: The method's scores, after `pool_seed_variance` with all methods that are compared.
         other: The other method's, on the same examples in the same order; it may have another number of seeds.
 
     Returns:
@@ -169,26 +169,26 @@ def difference_estimate(scores: MethodScores, other: MethodScores) -> Estimate:
             f"Two methods must be scored on the same examples; got {scores.by_example.size} and "
             f"{other.by_example.size}. Compare them on the rows that both were scored on."
         )
-    error, freedom = _error(scores.by_example - other.by_example, (scores, other), correction=CORRECTION)
-    return with_interval(scores.mean - other.mean, error, freedom)
+    error, degrees_of_freedom = _error(scores.by_example - other.by_example, (scores, other), correction=CORRECTION)
+    return with_interval(scores.mean - other.mean, error, degrees_of_freedom)
 
 
-def with_interval(mean: float, error: float, freedom: float) -> Estimate:
+def with_interval(mean: float, error: float, degrees_of_freedom: float) -> Estimate:
     """Put the two-sided 95 % t interval around a mean.
 
     Args:
         mean: The estimate.
         error: Its standard error.
-        freedom: Degrees of freedom, above 0.
+        degrees_of_freedom: Degrees of freedom, above 0.
 
     Returns:
         The estimate with its bounds.
     """
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
-    return Estimate(mean=mean, error=error, freedom=freedom, low=mean - half, high=mean + half)
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, degrees_of_freedom)) * error
+    return Estimate(mean=mean, error=error, degrees_of_freedom=degrees_of_freedom, low=mean - half, high=mean + half)
 
 
-def degrees_of_freedom(total: float, parts: list[tuple[float, float]], *, correction: float) -> float:
+def satterthwaite_degrees(total: float, parts: list[tuple[float, float]], *, correction: float) -> float:
     """Approximate the degrees of freedom of a variance that was put together from independent mean squares.
 
     Args:
@@ -199,10 +199,10 @@ def degrees_of_freedom(total: float, parts: list[tuple[float, float]], *, correc
     Returns:
         The degrees of freedom, at least the smallest among `parts`.
     """
-    fewest = min(freedom for _, freedom in parts)
+    fewest = min(degrees_of_freedom for _, degrees_of_freedom in parts)
     if total == 0:
         return fewest
-    squares = sum((part / total) ** 2 / (freedom + correction) for part, freedom in parts)
+    squares = sum((part / total) ** 2 / (degrees_of_freedom + correction) for part, degrees_of_freedom in parts)
     return max(fewest, 1 / squares - correction)
 
 
@@ -211,10 +211,10 @@ def _error(by_example: np.ndarray, methods: tuple[MethodScores, ...], *, correct
     rows = by_example.size
     # The examples' spread holds the residuals once already, so only the seed effects are added to it.
     examples = float(by_example.var(ddof=1)) / rows
-    luck = sum(method.luck for method in methods)
+    seed_variance = sum(method.seed_variance for method in methods)
     parts = [(examples, rows - 1.0)]
     # Without seed effects the estimate rests on the examples alone, and so do its degrees of freedom.
-    if luck > 0:
-        parts += [(method.luck + method.noise, method.freedom) for method in methods]
-    total = examples + max(0.0, luck)
-    return sqrt(total), degrees_of_freedom(total, parts, correction=correction)
+    if seed_variance > 0:
+        parts += [(method.seed_variance + method.residual_variance, method.degrees_of_freedom) for method in methods]
+    total = examples + max(0.0, seed_variance)
+    return sqrt(total), satterthwaite_degrees(total, parts, correction=correction)

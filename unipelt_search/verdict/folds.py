@@ -11,7 +11,7 @@ from math import sqrt
 
 import numpy as np
 
-from unipelt_search.verdict.crossed import Estimate, degrees_of_freedom, with_interval
+from unipelt_search.verdict.crossed import Estimate, satterthwaite_degrees, with_interval
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class FoldedSources:
     """Of the score on one example, over all runs; shrinks with more rows only."""
     residuals: float
     """What is left on one example in one repeat; 0 with one repeat, whose examples hold it. May be negative, as may
-    `examples` and `luck`: all are estimates."""
-    luck: float
+    `examples` and `seed_variance`: all are estimates."""
+    seed_variance: float
     """Of one run on all examples of its fold."""
-    noise: float
+    residual_variance: float
     """What a fold's examples add to the variance of its mean."""
 
     def error(self, repeats: int) -> tuple[float, float]:
@@ -44,10 +44,10 @@ class FoldedSources:
         runs = repeats * self.folds
         examples = max(0.0, self.examples + self.residuals / repeats) / self.rows
         parts = [(examples, self.rows - 1.0)]
-        if self.luck > 0:
-            parts.append(((self.luck + self.noise) / runs, repeats * (self.folds - 1.0)))
-        total = examples + max(0.0, self.luck) / runs
-        return sqrt(total), degrees_of_freedom(total, parts, correction=0)
+        if self.seed_variance > 0:
+            parts.append(((self.seed_variance + self.residual_variance) / runs, repeats * (self.folds - 1.0)))
+        total = examples + max(0.0, self.seed_variance) / runs
+        return sqrt(total), satterthwaite_degrees(total, parts, correction=0)
 
 
 def folded_sources(scores: np.ndarray, folds: np.ndarray) -> FoldedSources:
@@ -77,7 +77,7 @@ def folded_sources(scores: np.ndarray, folds: np.ndarray) -> FoldedSources:
     means, within, sizes = (np.array(part) for part in zip(*map(_by_fold, scores, folds), strict=True))  # (R, K)
     repeats, count = means.shape
     residuals = float(scores.var(axis=0, ddof=1).mean()) if repeats > 1 else 0.0
-    noise = float((within / sizes).mean())
+    residual_variance = float((within / sizes).mean())
     return FoldedSources(
         mean=float(scores.mean()),
         rows=scores.shape[1],
@@ -85,8 +85,8 @@ def folded_sources(scores: np.ndarray, folds: np.ndarray) -> FoldedSources:
         repeats=repeats,
         examples=float(scores.mean(axis=0).var(ddof=1)) - residuals / repeats,
         residuals=residuals,
-        luck=float(means.var(axis=1, ddof=1).mean()) - noise,
-        noise=noise,
+        seed_variance=float(means.var(axis=1, ddof=1).mean()) - residual_variance,
+        residual_variance=residual_variance,
     )
 
 

@@ -13,7 +13,7 @@ _RANGES = {"matthews": (-1.0, 1.0), "spearman": (-1.0, 1.0), "pearson": (-1.0, 1
 """Where a metric has its values; the others between 0 and 1."""
 
 
-def shown_interval(values: Sequence[float], metric: str, estimate: Estimate | None) -> Interval:
+def interval_of(values: Sequence[float], metric: str, estimate: Estimate | None) -> Interval:
     """Describe a method's score.
 
     Args:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import isfinite
 
-from unipelt_search.verdict.standings import MethodStanding
+from unipelt_search.verdict.candidates import Candidate
 
 
 def pareto_front(
-    standings: Sequence[MethodStanding], cost: Callable[[MethodStanding], float], *, maximize: bool
+    candidates: Sequence[Candidate], cost: Callable[[Candidate], float], *, maximize: bool
 ) -> tuple[str, ...]:
     """Find the methods that have a better score than every method that costs as much or less.
 
     Args:
-        standings: Methods that were scored on the same rows.
+        candidates: Methods that were scored on the same rows.
         cost: What one costs; infinite where it is not known, which leaves it out.
         maximize: Whether a higher score is better.
 
@@ -22,8 +22,8 @@ def pareto_front(
         Their names, the one that costs least first; of equal costs and scores the first by name.
     """
     sign = -1 if maximize else 1
-    front: list[MethodStanding] = []
-    for standing in sorted(standings, key=lambda s: (cost(s), sign * s.score, s.name)):
-        if isfinite(cost(standing)) and (not front or sign * standing.score < sign * front[-1].score):
-            front.append(standing)
-    return tuple(standing.name for standing in front)
+    front: list[Candidate] = []
+    for candidate in sorted(candidates, key=lambda s: (cost(s), sign * s.score, s.name)):
+        if isfinite(cost(candidate)) and (not front or sign * candidate.score < sign * front[-1].score):
+            front.append(candidate)
+    return tuple(candidate.name for candidate in front)

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from unipelt_search.verdict.comparisons import familywise_critical
-from unipelt_search.verdict.crossed import CORRECTION, MethodScores, degrees_of_freedom, pooled_freedom
+from unipelt_search.verdict.crossed import CORRECTION, MethodScores, pooled_degrees_of_freedom, satterthwaite_degrees
 from unipelt_search.verdict.folds import FoldedSources
 
 POWER = 0.8
@@ -25,14 +25,14 @@ class DifferenceSources:
 
     examples: float
     """Of the difference on one example, over all seeds; shrinks with more rows only."""
-    luck: tuple[float, float]
+    seed_variance: tuple[float, float]
     """Of one seed's effect, for either method; shrinks with more seeds only. One of them may be negative."""
     residuals: tuple[float, float]
     """What is left on one example under one seed, for either method; shrinks with both."""
 
 
 @dataclass(frozen=True)
-class Remedy:
+class RequiredSample:
     """What to add to a study so that a difference of the size that it found would be seen with 80 % power."""
 
     seeds: int
@@ -45,7 +45,7 @@ def difference_sources(scores: MethodScores, other: MethodScores) -> DifferenceS
     """Estimate the variance components of the difference of two methods.
 
     Args:
-        scores: One method's scores, after `pool_luck`.
+        scores: One method's scores, after `pool_seed_variance`.
         other: The other's, on the same examples.
 
     Returns:
@@ -53,11 +53,11 @@ def difference_sources(scores: MethodScores, other: MethodScores) -> DifferenceS
     """
     rows, pair = scores.by_example.size, (scores, other)
     spread = float((scores.by_example - other.by_example).var(ddof=1))
-    seen = scores.luck + other.luck > 0
+    seen = scores.seed_variance + other.seed_variance > 0
     return DifferenceSources(
-        examples=max(0.0, spread - rows * sum(method.noise for method in pair)),
-        luck=(scores.luck * scores.seeds, other.luck * other.seeds) if seen else (0.0, 0.0),
-        residuals=(scores.noise * scores.seeds * rows, other.noise * other.seeds * rows),
+        examples=max(0.0, spread - rows * sum(method.residual_variance for method in pair)),
+        seed_variance=(scores.seed_variance * scores.seeds, other.seed_variance * other.seeds) if seen else (0.0, 0.0),
+        residuals=(scores.residual_variance * scores.seeds * rows, other.residual_variance * other.seeds * rows),
     )
 
 
@@ -74,22 +74,22 @@ def planned_error(sources: DifferenceSources, seeds: int, rows: int, *, methods:
         The standard error and its degrees of freedom.
     """
     examples = (sources.examples + sum(sources.residuals) / seeds) / rows
-    total = examples + max(0.0, sum(sources.luck)) / seeds
+    total = examples + max(0.0, sum(sources.seed_variance)) / seeds
     parts = [(examples, rows - 1.0)]
-    if sum(sources.luck) > 0:
+    if sum(sources.seed_variance) > 0:
         parts += [
-            (max(0.0, luck + residual / rows) / seeds, pooled_freedom(seeds, methods))
-            for luck, residual in zip(sources.luck, sources.residuals, strict=True)
+            (max(0.0, seed_variance + residual / rows) / seeds, pooled_degrees_of_freedom(seeds, methods))
+            for seed_variance, residual in zip(sources.seed_variance, sources.residuals, strict=True)
         ]
-    return sqrt(total), degrees_of_freedom(total, parts, correction=CORRECTION)
+    return sqrt(total), satterthwaite_degrees(total, parts, correction=CORRECTION)
 
 
-def detectable_difference(error: float, freedom: float, *, methods: int = 2) -> float:
+def detectable_difference(error: float, degrees_of_freedom: float, *, methods: int = 2) -> float:
     """Return the smallest true difference that an interval excludes 0 for with 80 % power.
 
     Args:
         error: Standard error of the difference.
-        freedom: Its degrees of freedom.
+        degrees_of_freedom: Its degrees of freedom.
         methods: How many methods are compared at once.
 
     Returns:
@@ -98,16 +98,18 @@ def detectable_difference(error: float, freedom: float, *, methods: int = 2) -> 
     Source:
         The noncentral t distribution; Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988.
     """
-    critical = familywise_critical(methods, freedom)
+    critical = familywise_critical(methods, degrees_of_freedom)
 
     def excess(pull: float) -> float:
         # The other tail, a difference with the wrong sign, is left out: it is nothing that one would want to see.
-        return float(stats.nct.sf(critical, freedom, pull)) - POWER
+        return float(stats.nct.sf(critical, degrees_of_freedom, pull)) - POWER
 
     return error * float(brentq(excess, 0.0, 4 * critical + 10))
 
 
-def remedy(sources: DifferenceSources, difference: float, seeds: int, rows: int, *, methods: int = 2) -> Remedy | None:
+def required_sample(
+    sources: DifferenceSources, difference: float, seeds: int, rows: int, *, methods: int = 2
+) -> RequiredSample | None:
     """Find what would settle a tie if the true difference were the one that was found.
 
     Seeds are tried first. Where no number of seeds up to `MOST_SEEDS` would do, since the rows are the limit, up to ten
@@ -127,20 +129,20 @@ def remedy(sources: DifferenceSources, difference: float, seeds: int, rows: int,
         return None
 
     def seen(more_seeds: int, more_rows: int) -> bool:
-        error, freedom = planned_error(sources, seeds + more_seeds, rows + more_rows, methods=methods)
-        return detectable_difference(error, freedom, methods=methods) <= abs(difference)
+        error, degrees_of_freedom = planned_error(sources, seeds + more_seeds, rows + more_rows, methods=methods)
+        return detectable_difference(error, degrees_of_freedom, methods=methods) <= abs(difference)
 
     most = max(0, MOST_SEEDS - seeds)
     if seen(most, 0):
-        return Remedy(_first(partial(seen, more_rows=0), most), 0)
+        return RequiredSample(_first(partial(seen, more_rows=0), most), 0)
     doubled = [seeds * 2**times - seeds for times in range(MOST_SEEDS) if seeds * 2**times < MOST_SEEDS]
     for more_seeds in doubled:
         if seen(more_seeds, 9 * rows):
-            return Remedy(more_seeds, _first(partial(seen, more_seeds), 9 * rows))
+            return RequiredSample(more_seeds, _first(partial(seen, more_seeds), 9 * rows))
     return None
 
 
-def repeats_remedy(sources: FoldedSources, *, methods: int = 2) -> Remedy | None:
+def required_repeats(sources: FoldedSources, *, methods: int = 2) -> RequiredSample | None:
     """Find how many more repeats of the folds would settle a tie if the true difference were the one that was found.
 
     Args:
@@ -157,7 +159,7 @@ def repeats_remedy(sources: FoldedSources, *, methods: int = 2) -> Remedy | None
         return detectable_difference(*error, methods=methods) <= abs(sources.mean)
 
     most = max(0, MOST_SEEDS - sources.repeats)
-    return Remedy(_first(seen, most), 0) if sources.mean and seen(most) else None
+    return RequiredSample(_first(seen, most), 0) if sources.mean and seen(most) else None
 
 
 def _first(enough: Callable[[int], bool], most: int) -> int:

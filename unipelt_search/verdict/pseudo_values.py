@@ -124,9 +124,9 @@ def _pearson(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarr
     # Standardised first: sums of squares of values far from 0 would cancel.
     x, y = (_standardised(values) for values in (labels, predicted))
     products = (x, y, x * x, y * y, x * y)
-    whole = tuple(product.sum() for product in products)
-    left_out = _correlation(x.size - 1, tuple(total - part for total, part in zip(whole, products, strict=True)))
-    return float(_correlation(x.size, whole)), left_out
+    complete = tuple(product.sum() for product in products)
+    left_out = _correlation(x.size - 1, tuple(total - part for total, part in zip(complete, products, strict=True)))
+    return float(_correlation(x.size, complete)), left_out
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
@@ -146,8 +146,8 @@ def _spearman(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndar
         stays = np.arange(n) != np.arange(n)[out, None]  # (chunk, n)
         a, b = (stays * (ranks - np.heaviside(ranks - ranks[out, None], 0.5)) for ranks in (x, y))
         sums[:, out] = [part.sum(axis=1) for part in (a, b, a * a, b * b, a * b)]
-    whole = (x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum())
-    return float(_correlation(n, whole)), _correlation(n - 1, tuple(sums))
+    complete = (x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum())
+    return float(_correlation(n, complete)), _correlation(n - 1, tuple(sums))
 
 
 def _r2(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:

@@ -7,27 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from unipelt_search.records.history import TaskSummary
-from unipelt_search.records.results import Answers, Label
+from unipelt_search.records.results import Label, Predictions
 from unipelt_search.tasks.target import positive_label
 from unipelt_search.verdict.pseudo_values import pseudo_values
 
 
-def row_scores(task: TaskSummary, answers: Sequence[Answers]) -> np.ndarray:
+def row_scores(task: TaskSummary, predictions: Sequence[Predictions]) -> np.ndarray:
     """Score every row under every run.
 
     Args:
         task: What was asked, and the metric.
-        answers: To the same rows in the same order, one per run, at least one; 3 rows or more.
+        predictions: To the same rows in the same order, one per run, at least one; 3 rows or more.
 
     Returns:
         ``(S, n)``, pseudo-values where the metric is no mean over rows; the mean of a run's is its metric.
     """
     return pseudo_values(
-        task.metric, _arrays(task, [answers[0].labels])[0], _arrays(task, [a.predicted for a in answers])
+        task.metric, _arrays(task, [predictions[0].labels])[0], _arrays(task, [a.predicted for a in predictions])
     )
 
 
-def joined_folds(folds: Sequence[Answers]) -> Answers:
+def joined_folds(folds: Sequence[Predictions]) -> Predictions:
     """Put the answers of a repeat's folds together.
 
     Args:
@@ -36,25 +36,27 @@ def joined_folds(folds: Sequence[Answers]) -> Answers:
     Returns:
         The answers to all rows in their order, as if one run had given them.
     """
-    order = np.argsort(_numbers(folds)).tolist()
+    order = np.argsort(_row_numbers(folds)).tolist()
     labels, predicted = ([value for part in folds for value in getattr(part, name)] for name in ("labels", "predicted"))
-    return Answers(split="select", labels=tuple(labels[n] for n in order), predicted=tuple(predicted[n] for n in order))
+    return Predictions(
+        split="select", labels=tuple(labels[n] for n in order), predicted=tuple(predicted[n] for n in order)
+    )
 
 
-def fold_of_rows(folds: Sequence[Answers]) -> np.ndarray:
+def fold_of_rows(folds: Sequence[Predictions]) -> np.ndarray:
     """Tell which fold held out which row.
 
     Args:
         folds: Every fold's answers, no row twice.
 
     Returns:
-        ``(n,)``, the place in `folds`, from 0, for every row in order.
+        ``(n,)``, the position in `folds`, from 0, for every row in order.
     """
-    places = np.repeat(np.arange(len(folds)), [len(part.labels) for part in folds])
-    return np.asarray(places[np.argsort(_numbers(folds))])
+    positions = np.repeat(np.arange(len(folds)), [len(part.labels) for part in folds])
+    return np.asarray(positions[np.argsort(_row_numbers(folds))])
 
 
-def _numbers(folds: Sequence[Answers]) -> np.ndarray:
+def _row_numbers(folds: Sequence[Predictions]) -> np.ndarray:
     """Return the rows' numbers, fold after fold."""
     return np.concatenate([np.asarray(part.rows, dtype=np.int64) for part in folds])
 

@@ -16,14 +16,14 @@ import numpy as np
 from scipy.stats import rankdata
 
 from unipelt_search.errors import StudyExistsError
+from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.records.history import StudyRecord, StudyState
 from unipelt_search.records.report import Verdict
-from unipelt_search.specs.methods import METHODS
-from unipelt_search.specs.question import spec_differences
+from unipelt_search.specs.study_identity import spec_differences
 from unipelt_search.specs.suite import SuiteSpec, SuiteTask
-from unipelt_search.verdict.decide import decide
-from unipelt_search.verdict.judge import judge
-from unipelt_search.verdict.standings import MethodStanding
+from unipelt_search.verdict.candidates import Candidate
+from unipelt_search.verdict.ranking import rank_methods
+from unipelt_search.verdict.recommend import recommend
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ class SuiteScores:
     def runs_asked(self) -> int:
         """Confirm runs of the whole suite."""
         suite = self.suite
-        return len(suite.tasks) * len(suite.sizes) * len(suite.contestants) * suite.budget.seeds
+        return len(suite.tasks) * len(suite.sizes) * len(suite.eligible) * suite.budget.seeds
 
     @cached_property
     def runs_confirmed(self) -> int:
         """Confirm runs that have finished, of those."""
-        return sum(study.confirmed_runs(method) for study in self.studies.values() for method in self.suite.contestants)
+        return sum(study.confirmed_runs(method) for study in self.studies.values() for method in self.suite.eligible)
 
     def scores(self, size: int, method: str, task: str) -> Scores | None:
         """Return the test scores of a method on a task; None while it is not confirmed."""
@@ -103,7 +103,7 @@ class SuiteScores:
         return tuple(
             task.name
             for task in self.suite.tasks
-            if all(self.scores(size, method, task.name) for method in self.suite.contestants)
+            if all(self.scores(size, method, task.name) for method in self.suite.eligible)
         )
 
     def average(self, size: int, method: str) -> Scores | None:
@@ -153,7 +153,7 @@ class SuiteScores:
         """
         pairs = [
             (round(ours.mean, 9), published)  # equal ones stay equal
-            for method in self.suite.contestants
+            for method in self.suite.eligible
             if (ours := self.average(size, method)) and (published := self.published_average(size, method)) is not None
         ]
         if len(pairs) < 3 or any(len(set(side)) == 1 for side in zip(*pairs, strict=True)):
@@ -175,11 +175,11 @@ def suite_scores(suite: SuiteSpec, records: Iterable[StudyRecord]) -> SuiteScore
     Raises:
         StudyExistsError: A study of that name asks something else than the suite.
     """
-    places = {suite.study_name(task.name, size): (task, size) for task in suite.tasks for size in suite.sizes}
+    positions = {suite.study_name(task.name, size): (task, size) for task in suite.tasks for size in suite.sizes}
     found = {}
     for record in records:
-        task, size = places[record.spec.name]
-        _check_same_question(suite, task, size, record)
+        task, size = positions[record.spec.name]
+        _check_same_identity(suite, task, size, record)
         found[task.name, size] = _study_scores(record, task)
     return SuiteScores(suite, found)
 
@@ -197,11 +197,11 @@ def gated_methods(suite: SuiteSpec) -> dict[str, tuple[str, ...]]:
 def mean_scores(parts: Iterable[Scores | None]) -> Scores | None:
     """Average scores run by run, over the runs that all have; None where one is missing or no run is shared."""
     known = list(parts)
-    whole = [part for part in known if part is not None]
-    if not known or len(whole) < len(known):
+    complete = [part for part in known if part is not None]
+    if not known or len(complete) < len(known):
         return None
-    shared = set.intersection(*(set(part.by_seed) for part in whole))
-    return Scores({seed: fmean(part.by_seed[seed] for part in whole) for seed in sorted(shared)}) if shared else None
+    shared = set.intersection(*(set(part.by_seed) for part in complete))
+    return Scores({seed: fmean(part.by_seed[seed] for part in complete) for seed in sorted(shared)}) if shared else None
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -209,7 +209,7 @@ def _mean(values: list[float | None]) -> float | None:
     return fmean(known) if known and len(known) == len(values) else None
 
 
-def _check_same_question(suite: SuiteSpec, task: SuiteTask, size: int, record: StudyRecord) -> None:
+def _check_same_identity(suite: SuiteSpec, task: SuiteTask, size: int, record: StudyRecord) -> None:
     asked = suite.study(task, size, record.spec.task.data)
     if asked.space.steps is None:  # where a time limit was given, the study chose them for itself
         asked = asked.model_copy(update={"space": asked.space.model_copy(update={"steps": record.spec.space.steps})})
@@ -223,7 +223,7 @@ def _check_same_question(suite: SuiteSpec, task: SuiteTask, size: int, record: S
 
 
 def _study_scores(record: StudyRecord, task: SuiteTask) -> StudyScores:
-    judgement = judge(record)
+    ranking = rank_methods(record)
     source = task.source_of(record.spec.task.data)
     return StudyScores(
         name=record.spec.name,
@@ -231,15 +231,15 @@ def _study_scores(record: StudyRecord, task: SuiteTask) -> StudyScores:
         backbone=record.spec.backbone.model,
         metric=record.task.metric,
         copy_note=None if source is task.hub else source.note,
-        test={standing.name: _test_scores(standing) for standing in judgement.confirmed},
-        select={standing.name: standing.score for standing in judgement.confirmed},
+        test={candidate.name: _test_scores(candidate) for candidate in ranking.confirmed},
+        select={candidate.name: candidate.score for candidate in ranking.confirmed},
         majority=record.task.majority["test"][record.task.metric],
-        verdict=decide(judgement),
+        verdict=recommend(ranking),
     )
 
 
-def _test_scores(standing: MethodStanding) -> Scores:
+def _test_scores(candidate: Candidate) -> Scores:
     by_seed: dict[int, list[float]] = {}
-    for run in standing.confirmed:  # with folds a seed has several runs
+    for run in candidate.confirmed:  # with folds a seed has several runs
         by_seed.setdefault(run.seed_index, []).append(run.test)
     return Scores({seed_index: fmean(scores) for seed_index, scores in by_seed.items()})

@@ -1,0 +1,1 @@
+"""Pretrained transformers: families as data, discovery by structure, loading, the attention interface."""

@@ -1,0 +1,1 @@
+"""Driving a study: executors, workers, and the typed messages between them."""

@@ -1,0 +1,94 @@
+"""Where the runs that train keep their checkpoints; knows their places, not what is in them.
+
+<out>/checkpoints/running/<run>/    one folder per run that is not finished
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from unipelt_search.records.history import StudyRecord
+from unipelt_search.remote_paths import StoragePath, is_remote, reaching, remove_folder, to_storage_path
+
+RUNNING = "running"
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def disk_space_message(checkpoints: StoragePath, most: int) -> str:
+    """Say how much room the checkpoints of a study take, and whether there is as much.
+
+    Args:
+        checkpoints: The study's folder for checkpoints; it need not be there.
+        most: What they take at a time at most, in bytes.
+
+    Returns:
+        One sentence, or two. Nobody knows how much room there is behind a URL.
+    """
+    sentence = f"While they train, runs keep up to {_megabytes(most)} of checkpoints below {checkpoints}"
+    if not isinstance(checkpoints, Path):
+        return f"{sentence}."
+    there = next(folder for folder in checkpoints.resolve().parents if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    if free > most:
+        return f"{sentence}."
+    return f"{sentence}, where {_megabytes(free)} are free. Make room, or what does not fit is not kept."
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"
+
+
+def run_folder(checkpoints: StoragePath, run_id: str, newest: str | None) -> StoragePath:
+    """Choose where a run keeps its checkpoints: where it did so before, if that is still there.
+
+    Args:
+        checkpoints: The study's folder for checkpoints.
+        run_id: The run.
+        newest: The checkpoint that an earlier attempt has written last, if any.
+
+    Returns:
+        The run's own folder; it need not be there.
+    """
+    if newest is not None:
+        before = to_storage_path(newest)
+        if is_remote(before) or before.is_dir():  # whoever loads it sees whether it is there behind a URL
+            return before.parent
+    return checkpoints.resolve() / RUNNING / run_id
+
+
+def remove_run_folder(folder: StoragePath) -> None:
+    """Remove a run's checkpoints; what cannot be removed stays.
+
+    Args:
+        folder: The run's own folder; any other is left alone.
+    """
+    if folder.parent.name != RUNNING or not _RUN_ID.fullmatch(folder.name):
+        return
+    remove_folder(folder)
+    _remove_if_empty(folder.parent)
+
+
+def remove_finished(checkpoints: StoragePath | None, study: StudyRecord) -> None:
+    """Remove what runs have left that are finished: their driver died before it could, or their worker wrote late.
+
+    Args:
+        checkpoints: The study's folder for checkpoints, if any.
+        study: The study.
+    """
+    if checkpoints is None:
+        return
+    finished = {run.id for trial in study.trials for run in trial.runs if run.state.is_finished()}
+    with suppress(OSError), reaching(checkpoints):
+        for folder in (checkpoints / RUNNING).iterdir():
+            if folder.name in finished:
+                remove_run_folder(folder)
+    _remove_if_empty(checkpoints / RUNNING)  # a driver may have been killed before it could
+
+
+def _remove_if_empty(running: StoragePath) -> None:
+    if not is_remote(running):  # there are no folders behind a URL, only files
+        with suppress(OSError):
+            running.rmdir()

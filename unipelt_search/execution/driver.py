@@ -1,0 +1,393 @@
+"""The driver of a study: turns decisions into rows and assignments, and answers into rows.
+
+It owns the store and knows nothing of Ray; whatever executes assignments calls `next_run`, `on_evaluation`,
+`on_result` and `on_error`, all from one thread.
+
+Several drivers may drive one study, on one machine or many. Each decides from the rows in the database, and of two that
+decide the same the second is refused, reads the study again and decides anew. A driver that lost a run, because its
+lease expired while it was held up, drops whatever that run still answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from unipelt_search.errors import NoUsableTrialError, RunLostError, StorageError, StudyChangedError
+from unipelt_search.execution.assignment import Assignment, make_assignment
+from unipelt_search.execution.checkpoint_folders import remove_finished, remove_run_folder
+from unipelt_search.execution.heartbeat import Heartbeat
+from unipelt_search.execution.run_times import RunTimes
+from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialState
+from unipelt_search.records.progress import StudyProgress
+from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.remote_paths import StoragePath
+from unipelt_search.search.plan import Clock, Decision, Finish, Resume, StartRun, StartTrial, Wait, next_step
+from unipelt_search.search.snapshot import snapshot
+from unipelt_search.specs.study import MachineSpec
+from unipelt_search.storage.leases import LEASE_SECONDS
+from unipelt_search.storage.owners import format_owner, new_owner
+from unipelt_search.storage.store import StudyStore
+
+EQUAL_FAILURES = 5
+"""Runs in a row that may fail with the same error before the study stops."""
+_BEATS_PER_LEASE = 4
+_POLL_SECONDS = 1.0
+"""How long a driver goes without looking at what other drivers did, while it has a free worker."""
+
+Watch = Callable[[StudyProgress], None]
+
+
+class Ended(Enum):
+    """What `next_run` answers when no run is left to start."""
+
+    FINISHED = "finished"
+
+
+FINISHED: Final = Ended.FINISHED
+
+
+class Driver:
+    """Drives one study from its rows in the database; inside `with`, its leases are renewed.
+
+    Leaving the block by an error lets the driver's runs wait for the next driver.
+    """
+
+    def __init__(
+        self,
+        store: StudyStore,
+        name: str,
+        *,
+        workers: int,
+        watch: Watch | None = None,
+        checkpoints: StoragePath | None = None,
+        machine: MachineSpec | None = None,
+        now: Callable[[], float] = time.monotonic,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        """Take up a study; runs of drivers that died wait again.
+
+        Args:
+            store: The study database.
+            name: A study that exists.
+            workers: Runs at a time.
+            watch: Is shown every snapshot.
+            checkpoints: Folder for the weights of each finalist's first confirm run, and for the states of the runs
+                that train; None keeps neither.
+            machine: How long a run may take and be silent; None sets no limit of its own.
+            now: A clock in seconds.
+            lease_seconds: How long a run stays with a driver that gives no sign of life.
+        """
+        self._store, self._name, self._workers = store, name, workers
+        self._watch, self._checkpoints, self._now = watch, checkpoints, now
+        self._owner, self._lease_seconds = new_owner(), lease_seconds
+        self._heartbeat: Heartbeat | None = None
+        self._counted = self._polled = now()
+        self._share = 1.0
+        self._running: dict[str, Assignment] = {}
+        limits = machine or MachineSpec()
+        self._times = RunTimes(now, limits.run_seconds, limits.silence_seconds)
+        self._failures: list[str] = []
+        self._noted_problem = False
+        self._record = store.load(name, details=False)
+        store.retry_policy.notify = self.notify
+        store.leases.requeue_expired(self._record.id)
+        store.repair_mirror(self._record.id)
+        self._reload()
+        remove_finished(checkpoints, self._record)
+
+    def __enter__(self) -> Self:
+        """Begin to renew the leases, and say who else works on the study."""
+        self._heartbeat = Heartbeat(
+            lambda: self._store.leases.renew(self._owner, self._lease_seconds), self._lease_seconds / _BEATS_PER_LEASE
+        )
+        others = self._store.leases.owners(self._record.id)
+        if others:
+            names = ", ".join(sorted(map(format_owner, others)))
+            self._publish(f"Sharing the study with {names}; a run of a driver that dies is taken over")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop renewing; behind an error, let go of what is still running."""
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+        if error is not None and self._running:
+            with suppress(StorageError):  # the error under way is the cause; the leases expire by themselves
+                self.interrupt()
+
+    @property
+    def record(self) -> StudyRecord:
+        """The study as the database has it, without evaluations, gates and ablations."""
+        return self._record
+
+    def next_run(self) -> Assignment | None | Literal[Ended.FINISHED]:
+        """Start the next run.
+
+        Returns:
+            What a worker is to do; None when every worker is busy or another run must finish first; FINISHED when
+            nothing is left to start.
+        """
+        if self._stopped():
+            return FINISHED
+        if len(self._running) >= self._workers:
+            return None
+        self._poll()
+        while True:
+            decision = next_step(self._record, self._clock())
+            # Before anything is read again: the number that the decision was made for.
+            number = len(self._record.trials)
+            self._persist(decision)
+            try:
+                match decision.step:
+                    case Finish():
+                        return FINISHED
+                    case Wait():
+                        return None
+                    case StartTrial(spec, phase, origin, variant):
+                        run = self._store.add_trial(
+                            self._record.id, spec, phase, origin, variant=variant, number=number
+                        )
+                        return self._start(run)
+                    case StartRun(trial, seed_index, fold):
+                        return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index, fold))
+                    case Resume(run):
+                        return self._start(run)
+            except StudyChangedError:
+                self._reload()
+
+    def on_evaluation(
+        self,
+        run_id: str,
+        attempt: int,
+        row: EvaluationRow,
+        *,
+        checkpoint: str | None = None,
+        problem: str | None = None,
+    ) -> None:
+        """Keep an evaluation of a running run.
+
+        Args:
+            run_id: The run.
+            attempt: Its attempt.
+            row: What was measured.
+            checkpoint: Where the run's state was kept behind it, if anywhere.
+            problem: Why it could not be kept; the first one becomes a notice.
+        """
+        if not self._holds(run_id, attempt):
+            return
+        try:
+            self._store.record_evaluation(run_id, attempt, row, checkpoint)
+        except RunLostError:
+            self._on_lease_lost(run_id)
+            return
+        self._times.hear(run_id, row.seconds)
+        self._publish(f"{self._running[run_id].label}: {row.value:.3f} at step {row.step}")
+        if problem is not None and not self._noted_problem:
+            self._noted_problem = True
+            self._note(problem)
+
+    def on_result(self, run_id: str, attempt: int, result: RunResult) -> None:
+        """Keep the result of a run.
+
+        Args:
+            run_id: The run.
+            attempt: Its attempt.
+            result: What it answers.
+        """
+        if not self._holds(run_id, attempt):
+            return
+        try:
+            self._store.finish_run(run_id, attempt, result)
+        except RunLostError:
+            self._on_lease_lost(run_id)
+            return
+        self._failures.clear()
+        self._times.finish(run_id)
+        label = self._drop(run_id)
+        self._reload()
+        score = result.select[self._record.task.metric] if result.select else result.tune
+        self._publish(f"{label} scored {score:.3f}")
+
+    def on_error(self, run_id: str, attempt: int, message: str, *, memory: bool = False, machine: bool = False) -> None:
+        """Keep the failure of a run; the study goes on.
+
+        Args:
+            run_id: The run.
+            attempt: Its attempt.
+            message: The cause, one line.
+            memory: Whether want of memory is the cause, for which a run is done again once, with half of the rows at
+                a time.
+            machine: Whether the run's machine was lost, which is no failure of the run: it is done elsewhere.
+        """
+        if not self._holds(run_id, attempt):
+            return  # its worker died after it had answered
+        assignment = self._running[run_id]
+        halve = memory and assignment.micro_batch is None
+        event = f"{assignment.label} failed: {message}"
+        try:
+            if machine or halve:
+                how = "on another machine" if machine else "with half of the rows at a time, but for rounding the same"
+                event = f"{assignment.label} is done again {how}: {message}"
+                self._store.leases.retry(self._record.id, run_id, attempt, None if machine else message, event)
+                self._running.pop(run_id)
+            else:
+                self._store.fail_run(run_id, attempt, message)
+                self._failures.append(message)
+                self._drop(run_id)
+        except RunLostError:
+            self._on_lease_lost(run_id)
+            return
+        self._reload()
+        self._publish(event)
+
+    def fail_overdue(self) -> list[Assignment]:
+        """Let runs fail that take too long or give no sign; returns them, because their workers must be ended."""
+        late = self._times.overdue(self._running)
+        assignments = [self._running[run_id] for run_id in late]
+        for assignment in assignments:
+            self.on_error(assignment.run_id, assignment.attempt, late[assignment.run_id])
+        return assignments
+
+    def notify(self, sentence: str) -> None:
+        """Show a sentence to whoever watches, beside how far the study is."""
+        self._publish(sentence)
+
+    def stop_waiting(self) -> None:
+        """Wait no longer for a database that is away; may be called by a signal's handler."""
+        self._store.retry_policy.stop_waiting()
+
+    def interrupt(self) -> None:
+        """Let go of every running run; a study that no other driver works on is stopped."""
+        self._store.leases.release_all(self._record.id, self._owner)
+        self._running.clear()
+        self._reload()
+
+    def reschedule(self, workers: int, sentence: str) -> None:
+        """Let every running run wait again, to be done by other workers.
+
+        Args:
+            workers: How many there are from now on.
+            sentence: Why, for the report and whoever watches.
+        """
+        self._store.leases.release_all(self._record.id, self._owner)
+        self._running.clear()
+        self._workers = workers
+        self._reload()
+        if self._record.state is not StudyState.RUNNING:
+            self._store.set_state(self._record.id, StudyState.RUNNING)
+        self._note(sentence)
+
+    def conclude(self) -> None:
+        """Set the state in which the study ends after its last run.
+
+        Raises:
+            NoUsableTrialError: No trial is complete.
+        """
+        errors = [run.error for trial in self._record.trials for run in trial.runs if run.error]
+        usable = any(trial.state is TrialState.COMPLETE for trial in self._record.trials)
+        if not usable:
+            self._end(StudyState.FAILED, "The study failed")
+            cause = f" The first cause: {errors[0]}" if errors else " The time was too short for a first run."
+            raise NoUsableTrialError(f"At least one trial must succeed; none of study {self._name!r} did.{cause}")
+        if self._stopped():
+            self._store.add_notice(
+                self._record.id,
+                f"The study was stopped after {EQUAL_FAILURES} runs in a row failed alike: {self._failures[-1]}",
+            )
+            self._end(StudyState.STOPPED, "The study was stopped")
+        else:
+            self._end(StudyState.COMPLETE, "The study is complete")
+
+    def _end(self, state: StudyState, event: str) -> None:
+        if self._record.state is not state:
+            # Another driver may have ended the study while this one went on.
+            self._store.set_state(self._record.id, StudyState.RUNNING)
+            self._store.set_state(self._record.id, state)
+        self._store.repair_mirror(self._record.id)
+        self._reload()
+        remove_finished(self._checkpoints, self._record)
+        self._publish(event)
+
+    def _holds(self, run_id: str, attempt: int) -> bool:
+        assignment = self._running.get(run_id)
+        return assignment is not None and assignment.attempt == attempt
+
+    def _drop(self, run_id: str) -> str:
+        """Forget a run that has ended, with what it had kept to go on; returns its label."""
+        assignment = self._running.pop(run_id)
+        if assignment.progress is not None:
+            remove_run_folder(assignment.progress)
+        return assignment.label
+
+    def _note(self, sentence: str) -> None:
+        """Add a notice to the study, and show it."""
+        self._store.add_notice(self._record.id, sentence)
+        self._reload()
+        self._publish(sentence)
+
+    def _on_lease_lost(self, run_id: str) -> None:
+        label = self._running.pop(run_id).label
+        self._reload()
+        self._publish(f"{label} was taken over by another driver, because this one was held up; its answer is dropped")
+
+    def _poll(self) -> None:
+        """Let runs of dead drivers wait again and read what the others did, every now and then."""
+        if self._now() - self._polled >= min(_POLL_SECONDS, self._lease_seconds / _BEATS_PER_LEASE):
+            self._store.leases.requeue_expired(self._record.id)
+            self._reload()
+
+    def _stopped(self) -> bool:
+        last = self._failures[-EQUAL_FAILURES:]
+        return len(last) == EQUAL_FAILURES and len(set(last)) == 1
+
+    def _persist(self, decision: Decision) -> None:
+        study = self._record.id
+        for drop in decision.dropped:
+            self._store.add_dropped(study, drop)
+        for sentence in decision.notices:
+            self._store.add_notice(study, sentence)
+        if decision.phase != self._record.phase:
+            self._store.set_state(study, StudyState.RUNNING, decision.phase)
+        if decision.dropped or decision.notices or decision.phase != self._record.phase:
+            self._reload()
+
+    def _start(self, run: RunRecord) -> Assignment:
+        attempt = self._store.start_run(run.id, self._owner, self._lease_seconds)
+        self._reload()
+        earlier = self._store.leases.earlier_attempts(run.id)
+        assignment = make_assignment(self._record, run, attempt, earlier, self._checkpoints)
+        self._running[run.id] = assignment
+        self._share = self._share_of_time()
+        self._times.begin(run.id)
+        self._publish(f"{assignment.label} {'goes on' if earlier.checkpoint and assignment.progress else 'began'}")
+        return assignment
+
+    def _clock(self) -> Clock:
+        return Clock(
+            seconds=self._record.wall_seconds + self._now() - self._counted,
+            workers=self._workers,
+            run_seconds=self._times.finished,
+        )
+
+    def _reload(self) -> None:
+        self._polled = now = self._now()
+        self._store.add_seconds(self._record.id, (now - self._counted) * self._share)
+        self._counted = now
+        self._record = self._store.load(self._name, details=False)
+        self._share = self._share_of_time()
+
+    def _share_of_time(self) -> float:
+        """Return which part of the passing time this driver adds, so that those of one study add it once together."""
+        others = len(self._store.leases.owners(self._record.id) - {self._owner})
+        return 1 / (others + 1) if self._running or not others else 0.0
+
+    def _publish(self, event: str) -> None:
+        if self._watch is not None:
+            running = [assignment.label for assignment in self._running.values()]
+            self._watch(snapshot(self._record, self._clock(), running, event))

@@ -1,0 +1,52 @@
+"""In what two studies differ, in words."""
+
+from __future__ import annotations
+
+from unipelt_search.specs.study import BudgetSpec, StudySpec
+
+
+def spec_differences(old: StudySpec, new: StudySpec) -> list[str]:
+    """Say in what two studies ask something else.
+
+    Args:
+        old: One study.
+        new: The other.
+
+    Returns:
+        `key: old → new` for every key of the question that differs.
+    """
+    if old.question_hash() == new.question_hash():
+        return []
+    before, after = _flat(old.identity()), _flat(new.identity())
+    return [f"{name}: {before[name]} → {after[name]}" for name in after if before[name] != after[name]]
+
+
+def shrunk_budget(old: BudgetSpec, new: BudgetSpec) -> list[str]:
+    """Say in what a budget is smaller than it was.
+
+    Args:
+        old: What it was.
+        new: What is asked.
+
+    Returns:
+        `key: old → new` for every part that is smaller.
+    """
+    shrunk = [
+        f"budget.{name}: {getattr(old, name)} → {getattr(new, name)}"
+        for name in ("trials", "seeds")
+        if getattr(new, name) < getattr(old, name)
+    ]
+    if new.time_seconds is not None and (old.time_seconds is None or new.time_seconds < old.time_seconds):
+        before = "no limit" if old.time_seconds is None else f"{old.time_seconds:g}"
+        shrunk.append(f"budget.time_seconds: {before} → {new.time_seconds:g}")
+    return shrunk
+
+
+def _flat(identity: dict[str, object]) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for part, value in identity.items():
+        if isinstance(value, dict):
+            flat |= {f"{part}.{name}": inner for name, inner in value.items()}
+        else:
+            flat[part] = value
+    return flat

@@ -1,0 +1,172 @@
+"""Every method's standing in a study: its trial, its confirmed scores by seed, and what it costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import inf
+from statistics import fmean, median
+from typing import Literal
+
+import numpy as np
+
+from unipelt_search.records.history import RunRecord, StudyRecord, TaskSummary, TrialRecord, TrialState
+from unipelt_search.records.results import Predictions, RunResult
+from unipelt_search.verdict.row_scores import fold_of_rows, joined_folds, row_scores
+
+
+@dataclass(frozen=True)
+class ConfirmedRun:
+    """A finished confirm run with the two things that a verdict needs of it."""
+
+    seed_index: int
+    select: float
+    """The study's metric on the select rows, or on those of its fold."""
+    test: float
+    """The study's metric on the test rows."""
+    result: RunResult
+
+    def predictions(self, split: Literal["select", "test"]) -> Predictions | None:
+        """Return what the run answered; None where that was not kept."""
+        return next((predictions for predictions in self.result.predictions if predictions.split == split), None)
+
+
+@dataclass(frozen=True, eq=False)
+class SeedScores:
+    """What a method scored with one seed: one run, or a run for each fold of a repeat."""
+
+    seed_index: int
+    mean: float
+    """The study's metric on all deciding rows; the mean over the folds where answers were not kept."""
+    predictions: Predictions | None
+    """To all deciding rows."""
+    folds: np.ndarray | None
+    """``(n,)``, which fold held out which row, from 0."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One method or variant, by the trial that stands for it."""
+
+    trial: TrialRecord
+    tune: float
+    """The trial's tune score."""
+    confirmed: tuple[ConfirmedRun, ...]
+    """By seed index and fold; empty where the trial was not confirmed."""
+    seeds: tuple[SeedScores, ...]
+    """By seed index."""
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.trial.method
+
+    @property
+    def name(self) -> str:
+        """What it competes as: its variant, else its method."""
+        return self.trial.name
+
+    @property
+    def score(self) -> float:
+        """Mean score on the deciding rows where confirmed, else the tune score."""
+        return fmean(seed.mean for seed in self.seeds) if self.seeds else self.tune
+
+    @property
+    def results(self) -> tuple[RunResult, ...]:
+        """The results that costs are averaged over: the confirmed ones, else the search run's."""
+        if self.confirmed:
+            return tuple(run.result for run in self.confirmed)
+        return tuple(run.result for run in self.trial.runs if run.result is not None)
+
+    @property
+    def stored_parameters(self) -> int:
+        """Numbers that must be kept to use the model."""
+        return self.results[0].costs.stored_parameters
+
+    @property
+    def milliseconds(self) -> float:
+        """Median time per select row over the runs, which one that was held up does not move; infinite without any."""
+        measured = [result.costs.predict_ms_per_example for result in self.results]
+        times = [time for time in measured if time is not None]
+        return median(times) if times else inf
+
+
+def confirmed_runs(trial: TrialRecord, task: TaskSummary) -> tuple[ConfirmedRun, ...]:
+    """List a trial's finished confirm runs, by seed index and fold.
+
+    Args:
+        trial: The trial.
+        task: The study's task.
+
+    Returns:
+        The runs that have select and test scores; with folds, those of repeats of which all runs have.
+    """
+
+    def read(run: RunRecord) -> ConfirmedRun | None:
+        if run.phase != "confirm" or run.result is None or run.result.select is None or run.result.test is None:
+            return None
+        return ConfirmedRun(run.seed_index, run.result.select[task.metric], run.result.test[task.metric], run.result)
+
+    in_order = sorted(trial.runs, key=lambda run: (run.seed_index, run.fold))
+    found = [confirmed for confirmed in map(read, in_order) if confirmed is not None]
+    finished = Counter(run.seed_index for run in found)
+    return tuple(run for run in found if finished[run.seed_index] >= task.folds)
+
+
+def seed_scores(runs: Sequence[ConfirmedRun], task: TaskSummary) -> tuple[SeedScores, ...]:
+    """Put runs of the same seed together.
+
+    Args:
+        runs: What `confirmed_runs` returns.
+        task: The study's task.
+
+    Returns:
+        One entry per seed, by seed index.
+    """
+    return tuple(_of_seed(index, list(of_seed), task) for index, of_seed in groupby(runs, lambda run: run.seed_index))
+
+
+def _of_seed(index: int, runs: list[ConfirmedRun], task: TaskSummary) -> SeedScores:
+    predictions = [predictions for run in runs if (predictions := run.predictions("select")) is not None]
+    mean = fmean(run.select for run in runs)
+    if not task.folds or len(predictions) < len(runs):
+        return SeedScores(index, mean, predictions[0] if not task.folds and predictions else None, None)
+    complete = joined_folds(predictions)
+    return SeedScores(index, float(row_scores(task, [complete]).mean()), complete, fold_of_rows(predictions))
+
+
+def find_candidates(record: StudyRecord) -> tuple[Candidate, ...]:
+    """Choose the trial that stands for each method and for each variant, and order them.
+
+    A method is represented by its trial with the most confirmed runs, then the best score. Confirmed methods come
+    first, best mean on the deciding rows first; the others follow by tune score. Fewer stored parameters, then the
+    name, break ties.
+
+    Args:
+        record: The study.
+
+    Returns:
+        One standing per method, and per variant, that has a complete trial.
+    """
+    sign = 1 if record.task.direction == "minimize" else -1
+    chosen: dict[str, Candidate] = {}
+    for trial in record.trials:
+        if trial.state is not TrialState.COMPLETE or trial.value is None:
+            continue
+        confirmed = confirmed_runs(trial, record.task)
+        candidate = Candidate(trial, trial.value, confirmed, seed_scores(confirmed, record.task))
+        held = chosen.get(trial.name)
+        if held is None or _sort_key(candidate, sign) < _sort_key(held, sign):
+            chosen[trial.name] = candidate
+    return tuple(
+        sorted(
+            chosen.values(),
+            key=lambda s: (not s.confirmed, sign * s.score, s.stored_parameters, s.name),
+        )
+    )
+
+
+def _sort_key(candidate: Candidate, sign: int) -> tuple[float, ...]:
+    return (-len(candidate.confirmed), sign * candidate.score, candidate.stored_parameters, candidate.trial.number)
