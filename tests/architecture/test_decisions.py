@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def test_the_list_of_decisions_is_complete_and_true() -> None:
             (path.name[:4], path.name, title, header(path, "Date"), header(path, "Status").split()[0].rstrip(";"))
         )
     assert listed == expected
+
+
+def test_the_layers_of_decision_0014_are_those_that_are_checked() -> None:
+    page = (FOLDER / "0014-layout-and-layers.md").read_text(encoding="utf-8")
+    documented = [
+        [name for name in layer.split(" | ") if name == "(service)" or list(PACKAGE.glob(f"{name}*"))]
+        for layer in " ".join(page.split("```")[1].split()).split(" → ")
+    ]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    assert [sorted(layer) for layer in documented] == [sorted(layer.split(" | ")) for layer in layers]
 
 
 def growth_table() -> list[list[str]]:
