@@ -244,7 +244,7 @@ class RunCheckpoints:
         """List what is there, the newest last: a later attempt has begun at what an earlier one had left."""
         try:
             with reaching(self._folder):
-                paths = list(self._folder.iterdir())
+                paths: list[StoragePath] = [path for path in self._folder.iterdir()]
         except OSError:  # nothing was written yet, or it cannot be read
             return []
         found = []
