@@ -199,7 +199,12 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str) -> Backbone:
 
 
 def make_backbone(
-    name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pooling: str, missing: set[str], device: str
+    name: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pooling: str,
+    missing: set[str],
+    device: str,
 ) -> Backbone:
     """Freeze a sequence classification model and describe it.
 
@@ -311,7 +316,12 @@ class _Calls:
         self.shapes: dict[nn.Module, list[torch.Size]] = {module: [] for module in modules}
         self._handles = [module.register_forward_hook(self._note) for module in self.shapes]
 
-    def _note(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+    def _note(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> None:
         self.shapes[module].append(output.shape[:-1])
 
     def stop(self) -> None:

@@ -131,7 +131,10 @@ def _not_found(kind: str, wanted: str, found: str) -> BackboneError:
     )
 
 
-def _discover_layers(kind: str, base: nn.Module) -> tuple[str, list[nn.Module]]:
+def _discover_layers(
+    kind: str,
+    base: nn.Module,
+) -> tuple[str, list[nn.Module]]:
     """Find the longest list of modules of one class."""
     lists = []
     for name, module in base.named_modules():
@@ -182,7 +185,12 @@ def _intermediate_size(config: Any, kind: str) -> int:
     raise _not_found(kind, "the feed-forward network's width in config.json (intermediate_size, ffn_dim, …)", "none")
 
 
-def _discover_feed_forward(kind: str, layer: nn.Module, attention: str, width: int) -> tuple[str, str]:
+def _discover_feed_forward(
+    kind: str,
+    layer: nn.Module,
+    attention: str,
+    width: int,
+) -> tuple[str, str]:
     """Find the linear layers into and out of the feed-forward network by their shapes."""
     linears: dict[str, nn.Linear] = {}
     for name, module in layer.named_modules():

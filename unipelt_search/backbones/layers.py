@@ -51,7 +51,12 @@ class _ShareHook:
     projection: Projection
     inner: OutputHook
 
-    def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def hook(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> Tensor:
         share = self.projection
         grouped = output.unflatten(-1, (share.groups, -1))  # (S·B, T, groups, features of a group)
         end = share.start + share.out // share.groups
@@ -160,7 +165,13 @@ def _complete(module: Any) -> Projection:
     return Projection(module, inner, out)
 
 
-def _projection(layer: nn.Module, stack: Stack, name: str, shape: AttentionShape, part: str) -> Projection:
+def _projection(
+    layer: nn.Module,
+    stack: Stack,
+    name: str,
+    shape: AttentionShape,
+    part: str,
+) -> Projection:
     """Find one layer's query, key or value projection, perhaps a share of a fused module."""
     complete = _complete(layer.get_submodule(name))
     if stack.fused is None:

@@ -95,7 +95,12 @@ def lengths_of(split: EncodedSplit) -> np.ndarray:
     return np.array([len(ids) for ids in split.input_ids], dtype=np.int64)
 
 
-def make_batch(split: EncodedSplit, rows: Sequence[np.ndarray], pad_token_id: int, device: torch.device) -> Batch:
+def make_batch(
+    split: EncodedSplit,
+    rows: Sequence[np.ndarray],
+    pad_token_id: int,
+    device: torch.device,
+) -> Batch:
     """Put the rows of every slot into one batch, padded to the longest.
 
     Args:

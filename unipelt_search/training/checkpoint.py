@@ -64,7 +64,11 @@ def checkpoint_bytes(trained: int, gates: int) -> int:
     return (KEPT + 1) * (4 * COPIES * trained + 8 * gates + _ROOM)
 
 
-def save_run(folder: StoragePath, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
+def save_run(
+    folder: StoragePath,
+    tensors: Mapping[str, Tensor],
+    description: Mapping[str, Any],
+) -> None:
     """Write a run's weights; a folder of that name is replaced only when the new one is complete.
 
     Args:
@@ -251,10 +255,23 @@ class RunCheckpoints:
         for path in paths:
             name = _NAME.fullmatch(path.name)
             if name:
-                found.append(_Kept(attempt=int(name[1]), step=int(name[2]), folder=path))
+                found.append(
+                    _Kept(
+                        attempt=int(name[1]),
+                        step=int(name[2]),
+                        folder=path,
+                    )
+                )
         return sorted(found, key=lambda kept: (kept.attempt, kept.step))
 
-    def _write(self, folder: Path, half: Path, run: RunSpec, state: _State, tensors: Mapping[str, Tensor]) -> Path:
+    def _write(
+        self,
+        folder: Path,
+        half: Path,
+        run: RunSpec,
+        state: _State,
+        tensors: Mapping[str, Tensor],
+    ) -> Path:
         reach("checkpoint.tensors.before")
         save_file(dict(tensors), half / TENSORS)
         size, digest = (half / TENSORS).stat().st_size, _hash_of(half / TENSORS)
@@ -289,7 +306,11 @@ class RunCheckpoints:
             state=state,
         )
 
-    def _read(self, kept: _Kept, run: RunSpec) -> tuple[_State, dict[str, Tensor]]:
+    def _read(
+        self,
+        kept: _Kept,
+        run: RunSpec,
+    ) -> tuple[_State, dict[str, Tensor]]:
         with reaching(kept.folder):
             text = (kept.folder / MANIFEST).read_bytes().decode()
         manifest = _Manifest.model_validate(dict(json.loads(text)).get("manifest"))
@@ -369,7 +390,10 @@ def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
     return {name.removeprefix(start): tensors[name] for name in names}
 
 
-def _gates(tensors: Mapping[str, Tensor], group: str) -> dict[GateKey, np.ndarray]:
+def _gates(
+    tensors: Mapping[str, Tensor],
+    group: str,
+) -> dict[GateKey, np.ndarray]:
     gates = {}
     for name, tensor in _group(tensors, group).items():
         layer, _, gate = name.partition("/")
@@ -377,7 +401,13 @@ def _gates(tensors: Mapping[str, Tensor], group: str) -> dict[GateKey, np.ndarra
     return gates
 
 
-def _restore_run(slot: Slot, state: _State, tensors: Mapping[str, Tensor], pack: Pack, optimizer: SlotAdamW) -> None:
+def _restore_run(
+    slot: Slot,
+    state: _State,
+    tensors: Mapping[str, Tensor],
+    pack: Pack,
+    optimizer: SlotAdamW,
+) -> None:
     names = [trained.name for trained in pack.trained()]
 
     def members(group: str) -> list[Tensor]:
@@ -409,7 +439,13 @@ def _hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_files(folder: StoragePath, tensors: bytes, file: str, text: str, last: str) -> None:
+def _write_files(
+    folder: StoragePath,
+    tensors: bytes,
+    file: str,
+    text: str,
+    last: str,
+) -> None:
     """Write tensors to a remote folder, and after them the text without which they do not count."""
     with reaching(folder):
         (folder / last).unlink(missing_ok=True)

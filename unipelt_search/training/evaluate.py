@@ -116,7 +116,12 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
             yield AblationRow(submodule=submodule, layer=layer, value=value, drop=full - value, error=error)
 
 
-def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> tuple[tuple[Submodule, int], ...]:
+def prunable_parts(
+    pack: Pack,
+    slot: int,
+    task: EncodedTask,
+    tune_rows: int,
+) -> tuple[tuple[Submodule, int], ...]:
     """Find submodules that can be taken out of single layers, all together, at no cost on tune rows.
 
     Those that cost least when they are taken out alone are taken out first, one after another, as long as the score is
@@ -157,7 +162,10 @@ def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> 
 
 
 def outcome_rows(
-    split: Literal["select", "test"], labels: np.ndarray, predicted: np.ndarray, names: tuple[str, ...]
+    split: Literal["select", "test"],
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    names: tuple[str, ...],
 ) -> Iterator[OutcomeRow]:
     """Count true labels against predictions.
 
@@ -182,7 +190,10 @@ def outcome_rows(
 
 
 def _by_label(
-    split: Literal["select", "test"], labels: np.ndarray, predicted: np.ndarray, names: tuple[str, ...]
+    split: Literal["select", "test"],
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    names: tuple[str, ...],
 ) -> Iterator[OutcomeRow]:
     hits = (labels & predicted).sum(0)  # (L,), as are the others
     misses = (labels & ~predicted).sum(0)

@@ -27,7 +27,13 @@ Scored = Literal["select", "test"]
 class FinalScoring:
     """Measures the runs of a pack that have ended; select and test rows are scored once for the whole pack."""
 
-    def __init__(self, pack: Pack, task: EncodedTask, slots: Sequence[Slot], tune_rows: int) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        task: EncodedTask,
+        slots: Sequence[Slot],
+        tune_rows: int,
+    ) -> None:
         """Score the rows of the confirmed runs.
 
         Args:
@@ -126,14 +132,27 @@ class FinalScoring:
     def _split(self, name: Scored) -> EncodedSplit:
         return self.task.select if name == "select" else self.task.test
 
-    def _scores(self, name: Scored, target: Target, predicted: Mapping[Scored, np.ndarray]) -> dict[str, float]:
+    def _scores(
+        self,
+        name: Scored,
+        target: Target,
+        predicted: Mapping[Scored, np.ndarray],
+    ) -> dict[str, float]:
         return score_all(target, self._split(name).labels, predicted[name])
 
-    def _outcomes(self, target: Target, predicted: Mapping[Scored, np.ndarray]) -> Iterator[OutcomeRow]:
+    def _outcomes(
+        self,
+        target: Target,
+        predicted: Mapping[Scored, np.ndarray],
+    ) -> Iterator[OutcomeRow]:
         for name, rows in predicted.items():
             yield from outcome_rows(name, self._split(name).labels, rows, target.labels)
 
-    def _predictions(self, target: Target, predicted: Mapping[Scored, np.ndarray]) -> Iterator[Predictions]:
+    def _predictions(
+        self,
+        target: Target,
+        predicted: Mapping[Scored, np.ndarray],
+    ) -> Iterator[Predictions]:
         for name, rows in predicted.items():
             yield Predictions(
                 split=name,

@@ -101,7 +101,13 @@ class SlotAdamW:
         return self._of_slot(self._first, slot), self._of_slot(self._second, slot)
 
     @torch.no_grad()
-    def go_on(self, slot: int, step: int, first: Sequence[Tensor], second: Sequence[Tensor]) -> None:
+    def go_on(
+        self,
+        slot: int,
+        step: int,
+        first: Sequence[Tensor],
+        second: Sequence[Tensor],
+    ) -> None:
         """Put one slot where it was.
 
         Args:

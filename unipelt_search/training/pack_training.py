@@ -31,7 +31,12 @@ class PackTraining:
     """Trains the runs of one attached pack."""
 
     def __init__(
-        self, pack: Pack, runs: Sequence[RunSpec], task: EncodedTask, tune_rows: int, micro_batch: int | None = None
+        self,
+        pack: Pack,
+        runs: Sequence[RunSpec],
+        task: EncodedTask,
+        tune_rows: int,
+        micro_batch: int | None = None,
     ) -> None:
         """Take what is trained, on what.
 
@@ -206,7 +211,12 @@ class PackTraining:
         self.began -= slot.evaluations[-1].seconds
         return True
 
-    def _predict(self, split: EncodedSplit, rows: np.ndarray, recorder: GateRecorder | None) -> np.ndarray:
+    def _predict(
+        self,
+        split: EncodedSplit,
+        rows: np.ndarray,
+        recorder: GateRecorder | None,
+    ) -> np.ndarray:
         """Compute logits ``(S, m, outputs)`` of some rows."""
         return predict(self.pack, split, self.task.pad_token_id, rows, recorder=recorder)
 

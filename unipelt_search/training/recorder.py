@@ -72,7 +72,11 @@ class GateRecorder:
         found = self._values.get(("contribution", layer, gate))
         return None if found is None else found[slot]
 
-    def of_slot(self, slot: int, initial: dict[GateKey, np.ndarray]) -> list[RecordedGate]:
+    def of_slot(
+        self,
+        slot: int,
+        initial: dict[GateKey, np.ndarray],
+    ) -> list[RecordedGate]:
         """Return one slot's gates with what belongs to each.
 
         Args:
