@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import torch
 from golden.observed import MADE_STUDIES, digest, unpack
@@ -14,9 +15,10 @@ from unipelt_search import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, Stu
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.search.proposals import propose
 from unipelt_search.search.space import configured, largest, published
-from unipelt_search.specs.methods import METHODS, TRAINED_METHODS
+from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
 from unipelt_search.specs.seeds import data_seed, derive_seed, proposal_seed, run_seeds
-from unipelt_search.specs.trial import PrefixSpec, TrialSpec, config_of
+from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.specs.trial import TrialSpec, config_of
 from unipelt_search.specs.variants import Variant
 
 ROOT = Path(__file__).parents[2]
@@ -165,9 +167,9 @@ def packs(family: str) -> dict[str, Any]:
     for name, trial in _trials(family).items():
         with Pack(backbone, [tiny.tiny_run(trial)]) as pack, torch.no_grad():
             trained = {tensor.name: _summary(tensor.parameter) for tensor in pack.trained()}
-            stored = {key: _summary(tensor) for key, tensor in pack.stored(0).items()}
+            stored = {key: _summary(tensor) for key, tensor in pack.slot_state_dict(0).items()}
             before = pack.eval()(inputs)[0].tolist()
-            tiny.randomise(pack)
+            _randomise(pack)
             after = pack(inputs)[0].tolist()
         found[name] = {"trained": trained, "stored": stored, "untrained": before, "randomised": after}
     return found
@@ -180,6 +182,13 @@ def _trials(family: str) -> dict[str, TrialSpec]:
         shifted = PrefixSpec(length=4, mlp=None, position_shift=True)
         trials["prefix shifted"] = trials["prefix"].model_copy(update={"prefix": shifted})
     return trials
+
+
+def _randomise(pack: Pack) -> None:
+    """Add to every trained tensor random values that follow from its name, so that parts that start at zero act."""
+    for tensor in pack.trained():
+        generator = torch.Generator().manual_seed(crc32(tensor.name.encode()))
+        tensor.parameter.add_(torch.randn(tensor.parameter.shape, generator=generator) * 0.2)
 
 
 def _summary(tensor: torch.Tensor) -> list[Any]:
@@ -207,7 +216,7 @@ def packs_in_short(family: str) -> dict[str, Any]:
         for part in ("trained", "stored"):
             tensors = described.pop(part)
             described[part] = {
-                "names and shapes": digest([[name, summary[0]] for name, summary in tensors.items()]),
+                "names and shapes": digest([[name, tensors[name][0]] for name in sorted(tensors)]),
                 "sum": sum(summary[1] for summary in tensors.values()),
                 "squares": sum(summary[2] for summary in tensors.values()),
             }
