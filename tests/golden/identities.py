@@ -12,14 +12,12 @@ from golden.observed import MADE_STUDIES, digest, unpack
 
 import tiny
 from unipelt_search import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec, load_suite, open_study
+from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.search.proposals import propose
 from unipelt_search.search.space import configured, largest, published
-from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
 from unipelt_search.specs.seeds import data_seed, derive_seed, proposal_seed, run_seeds
-from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.specs.trial import TrialSpec, config_of
-from unipelt_search.specs.variants import Variant
 
 ROOT = Path(__file__).parents[2]
 ROWS = (20, 100, 500, 5_000, 100_000)
@@ -80,9 +78,9 @@ def configurations() -> dict[str, Any]:
                 found["largest"][key] = largest(method, space, rows).content_hash()
                 if METHODS[method].gated:
                     found["pruned"][key] = [pruned(trial).content_hash() for trial in trials]
-            for given in VARIANTS:
-                trial = configured(Variant.model_validate(given), space, rows)
-                found["given"][f"{given['name']} {space_name} {rows}"] = trial.content_hash()
+            for given in SpaceSpec.model_validate({"configurations": VARIANTS}).configurations:
+                trial = configured(given, space, rows)
+                found["given"][f"{given.name} {space_name} {rows}"] = trial.content_hash()
     for method in TRAINED_METHODS:
         found["contents"][method] = published(method, SpaceSpec(), 100)[0].model_dump(mode="json")
     return found
@@ -179,8 +177,8 @@ def _trials(family: str) -> dict[str, TrialSpec]:
     methods = [m for m in tiny.PARTS if m != "bitfit" or family not in tiny.WITHOUT_BIASES]
     trials = {method: tiny.tiny_trial(method) for method in methods}
     if family in tiny.SHIFTED and not tiny.SHIFTED[family]:
-        shifted = PrefixSpec(length=4, mlp=None, position_shift=True)
-        trials["prefix shifted"] = trials["prefix"].model_copy(update={"prefix": shifted})
+        shifted = {"length": 4, "mlp": None, "position_shift": True}
+        trials["prefix shifted"] = TrialSpec.model_validate({**trials["prefix"].model_dump(), "prefix": shifted})
     return trials
 
 

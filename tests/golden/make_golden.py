@@ -49,8 +49,8 @@ from made_record import made_record, made_trial
 
 import tiny
 from unipelt_search import export_model, failpoints
-from unipelt_search.records.history import RunRecord, RunState, StudyRecord, StudyState, TrialRecord
 from unipelt_search.methods.catalogue import TRAINED_METHODS
+from unipelt_search.records.history import RunRecord, RunState, StudyRecord, StudyState, TrialRecord
 from unipelt_search.storage.store import StudyStore
 
 OLD = tuple(sorted((HERE.parent / "databases").glob("schema-*.db")))

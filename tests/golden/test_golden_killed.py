@@ -45,7 +45,7 @@ def test_a_killed_study_goes_on_to_the_same_end(kill: str, folder: Path) -> None
     found = {"begun": begun, **outcome_of(folder / "studies.db")}
     assert differences(kept["outcome"], found, TRAINED) == []
     assert differences(kept["report"], report_of(folder / "out" / "report.json"), TRAINED) == []
-    # The run began behind the state that was kept, and kept its clock's times of the evaluations before it.
+    # The run began after the state that was kept, and the evaluations before it have the times of the killed process.
     assert told_steps(events)[0] > before["state"]["step"]
     with closing(sqlite3.connect(folder / "studies.db")) as connection:
         query = "select step, value, seconds from ups_evaluation where run_id = ? order by step"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from golden.observed import EXACT, HERE, MADE_STUDIES, REPORTS, differences, numbers_of, read, reports_of, without_words
 
+pytestmark = pytest.mark.timeout(180)
 OLD = tuple(sorted(path.stem.removesuffix(".json") for path in REPORTS.glob("schema-*.json.gz")))
 
 
