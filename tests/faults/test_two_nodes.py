@@ -67,7 +67,7 @@ def test_the_runs_of_a_machine_that_dies_finish_elsewhere(cluster: Cluster, tmp_
     (sentence,) = [notice for notice in study.record.notices if "another machine" in notice]
     assert sentence.endswith("is done again on another machine: The machine that trained this run was lost.")
     store = StudyStore.open(f"sqlite:///{tmp_path}/s.db")
-    assert store.leases.owners(study.record.id) == frozenset()
+    assert store.attempts.owners(study.record.id) == frozenset()
     store.close()
 
 
