@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import Label, RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
@@ -85,7 +86,7 @@ class TaskSummary(Frozen):
     """Every metric of the majority answer, on `select` and `test`."""
     majority_answer: Label | None = None
     """What it is; None in studies of older versions."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     sizes: tuple[MethodSize, ...] = ()
     """Of every method, where the study limits them."""
     truncated_share: float | None = None
@@ -148,7 +149,7 @@ class DroppedMethod(Frozen):
 
     method: str
     phase: Phase
-    reason: str
+    reason: Notice
 
 
 class StudyLine(Frozen):
@@ -180,4 +181,4 @@ class StudyRecord(Frozen):
     wall_seconds: float
     trials: tuple[TrialRecord, ...]
     dropped: tuple[DroppedMethod, ...]
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
