@@ -40,7 +40,7 @@ class FakeDriver:
         return on_message
 
     def reschedule(self, workers: int, why: Notice) -> None:
-        assert "ran out of memory" in sentence
+        assert (why.code, why.values) == ("fewer_workers", {"workers": workers})
         self.given_back.append(workers)
 
     def fail_overdue(self) -> list[Assignment]:

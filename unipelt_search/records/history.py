@@ -11,6 +11,10 @@ from unipelt_search.records.results import Label, RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
 
+EDITION = 1
+"""The edition of a new study: counted up whenever a default changes that decides a score, as published settings, the
+rule for splits or the evaluation schedule do. A study keeps the edition that it began with."""
+
 
 class StudyState(StrEnum):
     """Where a study stands."""
@@ -182,3 +186,5 @@ class StudyRecord(Frozen):
     trials: tuple[TrialRecord, ...]
     dropped: tuple[DroppedMethod, ...]
     notices: tuple[Notice, ...]
+    edition: int = 1
+    """Which defaults the study began with; 1 in studies that were made before editions were counted."""
