@@ -6,8 +6,8 @@ from functools import cache
 
 from made_record import folded, made_record, made_trial, whole_record, with_labels
 
-from unipelt_search.records.notice import Notice
 from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import OutcomeRow, Predictions
 
 SIX = ("abbreviation", "description", "entity", "human", "location", "numeric")
@@ -81,7 +81,6 @@ def failed() -> StudyRecord:
     """Every trial failed."""
     trials = (made_trial(number, "lora", 0.5) for number in range(2))
     none = [trial.model_copy(update={"state": TrialState.FAILED, "value": None, "runs": ()}) for trial in trials]
-    sentence = Notice.model_validate(long)
     dropped = (DroppedMethod(method="lora", phase="screen", reason="The training loss must be a finite number."),)
     return made_record(*none, state=StudyState.FAILED, phase="screen", dropped=dropped)
 

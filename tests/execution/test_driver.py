@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from unipelt_search.records.notice import Notice
 from unipelt_search.errors import NoUsableTrialError
 from unipelt_search.execution.assignment import Assignment
 from unipelt_search.execution.driver import EQUAL_FAILURES, FINISHED, Driver
 from unipelt_search.records.history import RunState, StudyState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import MachineSpec

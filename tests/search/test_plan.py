@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.records.notice import Notice
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import RunState
+from unipelt_search.records.notice import Notice
 from unipelt_search.search import plan
 from unipelt_search.search.plan import Clock, Finish, Resume, StartRun, StartTrial, Wait, check_budget, next_step
 from unipelt_search.search.space import configured, published

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import tiny
-from unipelt_search.records.notice import Notice
 from unipelt_search.errors import BackboneError, MachineError, RequestError
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.search import preparation
 from unipelt_search.search.preparation import prepare

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 
 from unipelt_search.errors import StorageError, TransientError
 from unipelt_search.records.history import TaskSummary
-from unipelt_search.specs.study import StudySpec
 from unipelt_search.records.notice import Notice
+from unipelt_search.specs.study import StudySpec
 from unipelt_search.storage.retry_policy import RetryPolicy, is_transient
 from unipelt_search.storage.store import StudyStore
 

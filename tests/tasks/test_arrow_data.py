@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from huggingface_hub import HfApi
 
-from unipelt_search.records.notice import Notice
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import arrow_data
 from unipelt_search.tasks.arrow_data import read_hub, read_parquet

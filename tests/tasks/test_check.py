@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.records.notice import Notice
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.check import check_columns_differ, check_overlap, decide_kind, find_notices, order_labels
 from unipelt_search.tasks.rows import RawData, Rows

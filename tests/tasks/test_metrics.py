@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from unipelt_search.records.notice import Notice
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.metrics import choose_metric, metrics_for, score_all
 from unipelt_search.tasks.target import Target
 

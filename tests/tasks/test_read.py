@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from unipelt_search.records.notice import Notice
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import read as read_module
 from unipelt_search.tasks.read import read_data, read_texts

@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
-from unipelt_search.records.notice import Notice
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import FOLDS, RawSplits, choose_test, split_rows, strata_of, stratified_take
