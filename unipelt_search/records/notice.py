@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import model_validator
@@ -23,7 +23,7 @@ class Notice(Frozen):
     """Lower-case words with underscores, never renamed: `rare_labels`."""
     severity: Literal["info", "warning"] = "info"
     """`warning`: a score may mislead who does not know it."""
-    values: dict[str, NoticeValue] = {}
+    values: Mapping[str, NoticeValue] = {}
     """By name, as the sentence of the code needs them; no text of the dataset but labels and column names."""
 
     @model_validator(mode="before")

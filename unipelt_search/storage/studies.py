@@ -259,7 +259,7 @@ def _study_row(study_id: str, spec: StudySpec, task: TaskSummary, software: dict
 
 def _notice_columns(notice: Notice) -> dict[str, Any]:
     """Return the code, the severity and the values of a notice as every database takes them."""
-    columns = Notice.model_validate(notice).model_dump(mode="json")
+    columns = notice.model_dump(mode="json")
     columns["values"] = {name: _storable_value(value) for name, value in columns["values"].items()}
     return columns
 
