@@ -26,6 +26,7 @@ from unipelt_search.errors import (
     UnipeltError,
 )
 from unipelt_search.records.progress import StudyProgress
+from unipelt_search.specs.option import FieldOption, field_options
 from unipelt_search.specs.study import StudySpec
 
 PROGRESS = StudyProgress(
@@ -33,6 +34,14 @@ PROGRESS = StudyProgress(
     running=(), standings=(), seconds_elapsed=1.0, seconds_left=None, event="trial 0 head finished",
 )  # fmt: skip
 FLAGS = ["run", "--data", "d.csv", "--text", "t", "--label", "l", "--model", "m"]
+OTHER_OPTIONS = [
+    "--name", "n", "--metric", "macro_f1", "--allow-overlap", "--train-size", "9", "--redraw",
+    "--methods", "lora, head", "--prune-gates", "--gate-null", "--allocation", "equal", "--max-parameters", "8",
+    "--max-latency-ms", "0.5", "--trials", "4", "--seeds", "5", "--time", "2m", "--seed", "7", "--device", "cpu",
+    "--concurrency", "2", "--cpus-per-trial", "0.5", "--gpus-per-trial", "0.5",
+    "--checkpoints", "s3://bucket/runs", "--address", "auto",
+]  # fmt: skip
+SWITCHES = [declared for declared in field_options(StudySpec) if declared.annotation is bool]
 
 
 class FakeApi:
@@ -108,6 +117,32 @@ def test_run_asks_for_what_the_options_say(api: FakeApi) -> None:
     assert asked.spec.budget.time_seconds == 120
     assert asked.spec.machine.device == "cpu"
     assert (asked.storage, asked.out) == ("sqlite:///x.db", Path("there"))
+
+
+def test_every_option_of_a_study_reaches_its_field(api: FakeApi) -> None:
+    assert main([*FLAGS, *OTHER_OPTIONS]) == 0
+    spec = api.asked[0].spec
+    given = [declared.path for declared in field_options(StudySpec) if declared.option.flag in {*FLAGS, *OTHER_OPTIONS}]
+    assert given == [declared.path for declared in field_options(StudySpec)]  # none is left out above
+    values = spec.model_dump(exclude_defaults=True)
+    missing = [path for path in given if path[-1] not in (values if len(path) == 1 else values[path[0]])]
+    assert missing == []
+    assert (spec.budget.time_seconds, spec.space.methods, spec.seed) == (120, ("lora", "head"), 7)
+    assert (spec.machine.gpus_per_trial, spec.machine.checkpoints) == (0.5, "s3://bucket/runs")
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=lambda declared: declared.option.flag)
+@pytest.mark.parametrize(("form", "value"), [(None, True), ("--", True), ("--no-", False)])
+def test_what_a_study_file_switches_on_can_be_switched_off(
+    api: FakeApi, tmp_path: Path, switch: FieldOption, form: str | None, value: bool
+) -> None:
+    section, key = switch.path
+    values = {"name": "s", "task": {"data": "d.csv", "text": ["t"], "label": "l"}, "backbone": {"model": "m"}}
+    file = tmp_path / "study.yaml"
+    file.write_text(json.dumps(values | {section: {**values.get(section, {}), key: True}}), encoding="utf-8")
+    words = [] if form is None else [form + switch.option.flag.removeprefix("--")]
+    assert main(["run", str(file), *words]) == 0
+    assert getattr(getattr(api.asked[0].spec, section), key) is value
 
 
 def test_a_study_without_a_name_gets_a_new_one(api: FakeApi, tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from unipelt_search.cli.report_output import ReportFormat, report_text, show_rep
 from unipelt_search.methods.catalogue import DEFAULT_METHODS, METHODS, TRAINED_METHODS
 from unipelt_search.methods.search_space import HYPERPARAMETERS, LEARNING_RATES
 from unipelt_search.settings import storage_url
+from unipelt_search.specs.option import Option
 
 
 def report(
     name: options.StudyName,
-    form: Annotated[ReportFormat, typer.Option("--format", help="How the report is written.")] = "terminal",
+    form: Annotated[ReportFormat, Option("--format", help="How the report is written.")] = "terminal",
     out: options.OutFile = None,
     storage: options.Storage = None,
 ) -> None:
@@ -42,14 +43,14 @@ def report(
 def gates(
     name: options.StudyName,
     trial: Annotated[
-        int | None, typer.Option("--trial", metavar="N", help="Only this trial. Default: every trial with gates.")
+        int | None, Option("--trial", metavar="N", help="Only this trial. Default: every trial with gates.")
     ] = None,
     by: Annotated[
         Literal["layer", "label", "epoch"],
-        typer.Option("--by", help="One row per layer, per true label, or per epoch."),
+        Option("--by", help="One row per layer, per true label, or per epoch."),
     ] = "layer",
     form: Annotated[
-        Literal["terminal", "csv", "json"], typer.Option("--format", help="How the table is written.")
+        Literal["terminal", "csv", "json"], Option("--format", help="How the table is written.")
     ] = "terminal",
     storage: options.Storage = None,
 ) -> None:
@@ -97,9 +98,7 @@ def studies(storage: options.Storage = None) -> None:
 
 
 def methods(
-    form: Annotated[
-        Literal["terminal", "json"], typer.Option("--format", help="How the list is written.")
-    ] = "terminal",
+    form: Annotated[Literal["terminal", "json"], Option("--format", help="How the list is written.")] = "terminal",
 ) -> None:
     """List the methods that can be compared, and every hyperparameter: published, searched, and where it acts.
 
