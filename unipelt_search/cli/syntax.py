@@ -7,6 +7,7 @@ from typing import Any
 
 from unipelt_search.cli.completion import complete_methods
 from unipelt_search.cli.durations import parse_duration
+from unipelt_search.methods.catalogue import split_methods
 from unipelt_search.specs.option import Syntax
 
 
@@ -14,7 +15,7 @@ def split_names(text: str) -> list[str]:
     """Split a list of names at its commas; empty names are left out.
 
     Args:
-        text: For example ``head, lora``.
+        text: For example ``cola, mrpc``.
 
     Returns:
         The names.
@@ -29,7 +30,7 @@ def _unchanged(value: Any) -> Any:
 PARSERS: dict[Syntax, Callable[[Any], Any]] = {
     "plain": _unchanged,
     "duration": parse_duration,
-    "methods": split_names,
+    "methods": split_methods,
 }
 """What reads each syntax."""
 COMPLETIONS: dict[Syntax, Callable[[str], list[str]]] = {"methods": complete_methods}

@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from unipelt_search.frozen import Frozen, content_hash
 from unipelt_search.methods.catalogue import DEFAULT_METHODS, check_methods
 from unipelt_search.specs.option import Option
+from unipelt_search.specs.parts import is_stored
 from unipelt_search.specs.variants import NAME_PATTERN, Variant
 
 Metric = Literal[
@@ -184,8 +185,8 @@ class SpaceSpec(Frozen):
 
     @field_validator("methods")
     @classmethod
-    def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
-        return check_methods(methods)
+    def _known(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return methods if is_stored(info) else check_methods(methods)
 
     @field_validator("configurations")
     @classmethod

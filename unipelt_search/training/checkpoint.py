@@ -125,7 +125,8 @@ class _State(Frozen):
     threshold: float
     evaluations: tuple[EvaluationRow, ...]
     gates: tuple[GateRow, ...]
-    cost_so_far: CostSoFar
+    # A key of manifest.json: runs that an earlier version has left go on only under its old name.
+    spent: CostSoFar
 
 
 class _Manifest(Frozen):
@@ -234,7 +235,7 @@ class RunCheckpoints:
                 continue
             self.newest = kept.folder
             _restore_run(slot, state, tensors, pack, optimizer)
-            return state.cost_so_far
+            return state.spent
         return None
 
     def _kept(self) -> list[_Kept]:
@@ -311,7 +312,7 @@ def _state_of(slot: Slot, cost_so_far: CostSoFar) -> _State:
         threshold=slot.target.threshold,
         evaluations=tuple(slot.evaluations),
         gates=tuple(slot.gates),
-        cost_so_far=cost_so_far,
+        spent=cost_so_far,
     )
 
 

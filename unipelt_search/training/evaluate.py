@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from unipelt_search.methods.catalogue import METHODS, Submodule
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import AblationRow, OutcomeRow
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
@@ -76,7 +76,7 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
         The jackknife over groups of rows: Shao and Tu, "The Jackknife and Bootstrap", 1995.
     """
     trial = pack.trials[slot]
-    submodules = METHODS[trial.method].submodules
+    submodules = find_method(trial.method).submodules
     if not submodules:
         return
     rows = spread_rows(len(task.select), ABLATION_ROWS)
@@ -105,7 +105,7 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
             yield AblationRow(submodule=submodule, layer=layer, value=value, drop=full - value, error=error)
 
 
-def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> tuple[tuple[Submodule, int], ...]:
+def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> tuple[tuple[str, int], ...]:
     """Find submodules that can be taken out of single layers, all together, at no cost on tune rows.
 
     Those that cost least when they are taken out alone are taken out first, one after another, as long as the score is
@@ -127,7 +127,7 @@ def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> 
         return score_all(task.target, task.tune.labels[rows], task.target.predict(logits))[task.metric]
 
     trial = pack.trials[slot]
-    pairs = [(s, layer) for s in METHODS[trial.method].submodules for layer in range(len(pack.layers))]
+    pairs = [(s, layer) for s in find_method(trial.method).submodules for layer in range(len(pack.layers))]
     pairs = [pair for pair in pairs if pair not in trial.without]
     full = value(NOTHING)
     removed_alone = {pair: value(frozenset({pair})) for pair in pairs}
