@@ -45,9 +45,13 @@ def option_table(command: str) -> str:
         A table in Markdown. Options that mean the same as for `run` share a row.
     """
     known = [] if command == _REFERENCE else _options_of(_REFERENCE)
+
+    def group(option: CommandOption) -> tuple[bool, str | None]:
+        return option in known, option.panel
+
     rows = []
-    for (shared, _), options in groupby(_options_of(command), lambda option: (option in known, option.panel)):
-        if shared:
+    for (is_known, _), options in groupby(_options_of(command), group):
+        if is_known:
             rows.append(f"| {', '.join(_format_name(option) for option in options)} | as for `{_REFERENCE}` |")
         else:
             rows += [f"| {_format_name(option)} | {_describe(option)} |" for option in options]

@@ -151,16 +151,19 @@ class _StudyGroup:
 class _RecordGroup:
     def __init__(self, record: type[Any]) -> None:
         self._record = record
-        kinds = get_type_hints(record, include_extras=True)
-        self.parameters = [_parameter(entry.name, kinds[entry.name], _default(entry)) for entry in fields(record)]
+        annotations = get_type_hints(record, include_extras=True)
+        self.parameters = [
+            _parameter(entry.name, annotations[entry.name], default=_default(entry)) for entry in fields(record)
+        ]
 
     def gather(self, values: dict[str, Any]) -> object:
-        return self._record(**{parameter.name: values.pop(parameter.name) for parameter in self.parameters})
+        names = [parameter.name for parameter in self.parameters]
+        return self._record(**{name: values.pop(name) for name in names})
 
 
 class _SingleParameter:
     def __init__(self, parameter: inspect.Parameter) -> None:
-        self.parameters = [_parameter(parameter.name, parameter.annotation, parameter.default)]
+        self.parameters = [_parameter(parameter.name, parameter.annotation, default=parameter.default)]
 
     def gather(self, values: dict[str, Any]) -> object:
         return values.pop(self.parameters[0].name)
@@ -173,11 +176,18 @@ def _field_parameter(declared: FieldOption) -> inspect.Parameter:
         kind = str
     elif get_origin(kind) is tuple:
         kind = list[get_args(kind)[0]]  # type: ignore[misc]
+    panel = _PANELS.get(declared.path[0])
     # None says that the option was not given, so that the study file or the field's default holds.
-    return _parameter(option.parameter, Annotated[kind | None, option], None, _PANELS.get(declared.path[0]))
+    return _parameter(option.parameter, Annotated[kind | None, option], default=None, panel=panel)
 
 
-def _parameter(name: str, annotation: Any, default: Any, panel: str | None = None) -> inspect.Parameter:
+def _parameter(
+    name: str,
+    annotation: Any,
+    *,
+    default: Any,
+    panel: str | None = None,
+) -> inspect.Parameter:
     kind, metadata = _split(annotation)
     for entry in metadata:
         if isinstance(entry, Option):

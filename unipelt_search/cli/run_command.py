@@ -36,7 +36,7 @@ def run(
     output: options.Output,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Search for the best method on your data, or go on with a study.
+    """Search for the best method on your data, or continue a study.
 
     Examples:
 
@@ -59,8 +59,13 @@ def run(
         _search(spec, output)
 
 
-def resume(name: options.StudyName, *, given: options.ResumeOptions, output: options.Output) -> None:
-    """Go on with a stopped study. Doing it twice is harmless; a complete study prints its report.
+def resume(
+    name: options.StudyName,
+    *,
+    given: options.ResumeOptions,
+    output: options.Output,
+) -> None:
+    """Continue a stopped study. Running it twice is harmless. A complete study prints its report.
 
     Examples:
 

@@ -19,6 +19,8 @@ _FLAGS: dict[tuple[int | str, ...], str] = {
 }
 """The option of each field that has one, by the field's keys."""
 _MAX_MESSAGES = 3
+_MAX_STEM_LENGTH = 48
+"""Characters of the data's name in a new study's name, which may have 64."""
 
 
 def build_spec(values: Mapping[str, Any], given: Mapping[KeyPath, Any]) -> StudySpec:
@@ -53,7 +55,8 @@ def fresh_name(data: str, taken: Iterable[str]) -> str:
     Returns:
         A name that is not taken.
     """
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-._")[:48] or "study"
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-._")
+    stem = plain[:_MAX_STEM_LENGTH] or "study"
     used = set(taken)
     number = 1
     while f"{stem}-{number}" in used:

@@ -90,7 +90,7 @@ def suite(
         ),
     ] = False,
 ) -> None:
-    """Run a suite of studies, or go on with it, and print its tables. What is complete is not run again.
+    """Run a suite of studies, or continue it, and print its tables. Complete studies are not run again.
 
     Examples:
 
@@ -172,7 +172,8 @@ def _write_report(asked: SuiteSpec, path: Path, storage: str | None) -> None:
         page = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RequestError(f"--report must name a page that is there; got {str(path)!r}: {error.strerror}.") from error
-    path.write_text(replace_results(page, suites.suite_report(asked, storage=storage), str(path)), encoding="utf-8")
+    tables = suites.suite_report(asked, storage=storage)
+    path.write_text(replace_results(page, tables, str(path)), encoding="utf-8")
     typer.echo(f"Wrote {path}", err=True)
 
 
