@@ -100,8 +100,8 @@ class SubmoduleEntry(Frozen):
                 )
 
     def _completed(self, parameter: Hyperparameter) -> Hyperparameter:
-        own = self.settings is not None and parameter.part == self.name
-        return declared(self.settings if own else GateSpec, parameter, submodule=self.name)[0]
+        model = GateSpec if self.settings is None or parameter.part == "gate" else self.settings
+        return declared(model, parameter, submodule=self.name)[0]
 
     def as_method(self) -> Method:
         """Return the method that attaches this submodule alone, without a gate."""
