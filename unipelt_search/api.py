@@ -136,8 +136,6 @@ def run_study(
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
     url = storage_url(storage)
     found = existing_study(url, spec.name)
-    if found is not None:
-        check_installed(found.spec.space.compared, found.task.plugins)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
@@ -257,8 +255,6 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
 
     check_budget(spec)
     found = existing_study(storage_url(storage), spec.name)
-    if found is not None:
-        check_installed(found.spec.space.compared, found.task.plugins)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
@@ -373,6 +369,7 @@ def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
 
 def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
     """Check that a study may go on as asked; returns what is asked, with the steps that the study chose for itself."""
+    check_installed(found.spec.space.compared, found.task.plugins)
     if spec.space.steps is None:
         spec = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": found.spec.space.steps})})
     differences = spec_differences(found.spec, spec)

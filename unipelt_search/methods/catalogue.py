@@ -257,8 +257,8 @@ def check_installed(methods: Iterable[str], packages: Mapping[str, str]) -> None
                 )
             if needed is not None and entry.package != needed:
                 raise MachineError(
-                    f"The method {method} must be that of the package {needed!r}; this machine has {submodule!r} of the "
-                    f"package {entry.package!r}. Install the one in place of the other."
+                    f"The method {method} must be that of the package {needed!r}; this machine has {submodule!r} of "
+                    f"the package {entry.package!r}. Install the one in place of the other."
                 )
 
 
