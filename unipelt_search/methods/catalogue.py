@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from unipelt_search.errors import RequestError, UnknownMethodError, did_you_mean
+from unipelt_search.errors import MachineError, RequestError, UnknownMethodError, did_you_mean
 from unipelt_search.frozen import Frozen
 from unipelt_search.methods.baseline_settings import FINE_TUNING, HEAD, MAJORITY
 from unipelt_search.methods.gate_settings import GateSpec
@@ -210,6 +210,61 @@ def is_installed(method: str) -> bool:
         return True
     members = set_members(method)
     return bool(members) and all(member in known.submodules for member in members)
+
+
+def plugin_packages(methods: Iterable[str]) -> dict[str, str]:
+    """List the packages of plug-ins that methods need.
+
+    Args:
+        methods: Names of installed methods.
+
+    Returns:
+        The package of each submodule that is not ours, by the submodule's name; sorted.
+
+    Raises:
+        UnknownMethodError: There is no such method.
+        MachineError: A plug-in cannot be loaded, or takes a name that is taken.
+    """
+    packages = {}
+    for method in methods:
+        for submodule in find_method(method).submodules:
+            package = find_submodule(submodule).package
+            if package != OURS:
+                packages[submodule] = package
+    return dict(sorted(packages.items()))
+
+
+def check_installed(methods: Iterable[str], packages: Mapping[str, str]) -> None:
+    """Check that the plug-ins are installed that a stored study or an exported model was made with.
+
+    Args:
+        methods: Its methods.
+        packages: What `plugin_packages` returned when it was made.
+
+    Raises:
+        MachineError: A package is missing, or another one has taken its submodule's name.
+    """
+    known = _load().submodules
+    for method in methods:
+        for submodule in stored_method(method).submodules:
+            needed = packages.get(submodule)
+            entry = known.get(submodule)
+            if entry is None:
+                source = f"the package {needed!r}" if needed else "a package that was not stored"
+                raise MachineError(
+                    f"The method {method} must be installed; this machine has no {submodule!r}, which is of {source}. "
+                    "Install that package."
+                )
+            if needed is not None and entry.package != needed:
+                raise MachineError(
+                    f"The method {method} must be that of the package {needed!r}; this machine has {submodule!r} of "
+                    f"the package {entry.package!r}. Install the one in place of the other."
+                )
+
+
+def reload_catalogue() -> None:
+    """Find the methods anew at their next use, after a package was installed or removed while the process runs."""
+    _load.cache_clear()
 
 
 def split_methods(text: str) -> tuple[str, ...]:

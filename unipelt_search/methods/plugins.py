@@ -59,8 +59,11 @@ def plugin_entries(taken: Iterable[str]) -> tuple[SubmoduleEntry, ...]:
 def plugin_versions(packages: Iterable[str]) -> dict[str, str]:
     """Look up the installed versions of packages that bring methods.
 
+    The driver stores them with the study and sends them to its workers, which pass them to `check_plugins`:
+    `plugin_versions(plugin_packages(spec.space.compared).values())`.
+
     Args:
-        packages: Distributions; this one is left out.
+        packages: Distributions, see `catalogue.plugin_packages`; this one is left out.
 
     Returns:
         The version of each, by name; sorted.

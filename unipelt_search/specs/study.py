@@ -5,6 +5,7 @@ A field with an `Option` can be given on the command line; the option's help the
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -183,6 +184,12 @@ class SpaceSpec(Frozen):
     configurations: tuple[Variant, ...] = ()
     """Configurations of the user's own, each tried once beside the methods' published settings."""
 
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Every method that the study trains: those asked for, then those of the user's own configurations."""
+        own = (configuration.method for configuration in self.configurations)
+        return tuple(dict.fromkeys((*self.methods, *own)))
+
     @field_validator("methods")
     @classmethod
     def _known(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -191,12 +198,10 @@ class SpaceSpec(Frozen):
     @field_validator("configurations")
     @classmethod
     def _named_apart(cls, configurations: tuple[Variant, ...]) -> tuple[Variant, ...]:
-        names = [configuration.name for configuration in configurations]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(
-                    f"each configuration must have a name of its own; got {name!r} {names.count(name)} times"
-                )
+        counts = Counter(configuration.name for configuration in configurations)
+        for name, times in counts.items():
+            if times > 1:
+                raise ValueError(f"each configuration must have a name of its own; got {name!r} {times} times")
         return configurations
 
 
