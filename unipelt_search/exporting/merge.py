@@ -16,7 +16,7 @@ from unipelt_search.backbones.layers import Projection, layer_parts
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedTask
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.specs.trial import TrialSpec
 
 UNMERGEABLE = {
@@ -47,7 +47,7 @@ def check_mergeable(backbone: Backbone, trial: TrialSpec) -> None:
     Raises:
         SavedModelError: It cannot; says why.
     """
-    method = METHODS[trial.method]
+    method = find_method(trial.method)
     if method.gated:
         raise SavedModelError(
             f"--merged needs a method without gates; {trial.method}'s gates depend on the text, so no fixed weights "
@@ -119,7 +119,7 @@ def check_plain_projections(backbone: Backbone, trial: TrialSpec, option: str) -
     Raises:
         SavedModelError: They are parts of a larger matrix.
     """
-    targets = {name for part in METHODS[trial.method].submodules for name in MERGE_TARGETS.get(part, {}).values()}
+    targets = {name for part in find_method(trial.method).submodules for name in MERGE_TARGETS.get(part, {}).values()}
     for layer in layer_parts(backbone.base, backbone.family):
         for target in sorted(targets):
             projection: Projection = getattr(layer, target)

@@ -32,7 +32,7 @@ from unipelt_search.exporting.merge import (
 )
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedModel
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.pack import PREFIX_VALUES
 from unipelt_search.specs.trial import TrialSpec
 
@@ -54,7 +54,7 @@ def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
     Raises:
         SavedModelError: It cannot; says why.
     """
-    method, advice = METHODS[trial.method], "Leave --peft out"
+    method, advice = find_method(trial.method), "Leave --peft out"
     reason = next((REASONS[submodule] for submodule in method.submodules if submodule in REASONS), None)
     if method.gated:
         reason = "PEFT has no gates"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unipelt_search.methods.adapter_settings import ParallelAdapterSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.pelt.gate import SlotGate
 from unipelt_search.pelt.slots import (
     ContextHolder,

@@ -11,7 +11,7 @@ from unipelt_search.backbones.attention_interface import ATTENTION
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import attention_shape, layer_parts, stack_layers
 from unipelt_search.errors import BackboneError
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.specs.trial import TrialSpec
 
 _ON_PROJECTIONS = frozenset({"lora", "bitfit", "ia3"})
@@ -65,7 +65,7 @@ def needs_own_pack(backbone: Backbone, trial: TrialSpec) -> bool:
         True where the backbone itself is trained, where submodules are left out of some layers, and where a part
         changes what all rows share (DeBERTa's relative positions), so that every run would need its own.
     """
-    method = METHODS[trial.method]
+    method = find_method(trial.method)
     if trial.without:
         return True
     shares = backbone.family.shares_positions and bool(_ON_PROJECTIONS & set(method.submodules))

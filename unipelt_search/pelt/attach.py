@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import LayerParts, Projection, attention_shape, layer_parts
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.adapter import SlotAdapter
 from unipelt_search.pelt.applicability import bias_modules
 from unipelt_search.pelt.bitfit import SlotBias
@@ -113,13 +113,13 @@ class Attacher:
 
     def _uses(self, submodule: str, layer: int | None = None) -> bool:
         return any(
-            submodule in METHODS[trial.method].submodules and (submodule, layer) not in trial.without
+            submodule in find_method(trial.method).submodules and (submodule, layer) not in trial.without
             for trial in self.trials
         )
 
     def _gate(self, name: str, submodule: str, layer: int, width: int) -> SlotGate | None:
         """Make one gate, if any slot has that submodule gated."""
-        gated = [t.gate is not None and submodule in METHODS[t.method].submodules for t in self.trials]
+        gated = [t.gate is not None and submodule in find_method(t.method).submodules for t in self.trials]
         if not any(gated) or not self._uses(submodule, layer):
             return None
         padding = [t.gate is not None and t.gate.pooling == "all_positions" for t in self.trials]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.slots import ContextHolder, slot_parameter, zeros
 from unipelt_search.specs.trial import TrialSpec
 
@@ -35,7 +35,7 @@ class SlotIa3(nn.Module):
         """
         super().__init__()
         self.layer, self.site, self.holder = layer, f"ia3_{site}", holder
-        self.present = ["ia3" in METHODS[trial.method].submodules for trial in trials]
+        self.present = ["ia3" in find_method(trial.method).submodules for trial in trials]
         shapes = [(width,) if has else None for has in self.present]
         self.deviation = slot_parameter(seeds, f"ia3.{layer}.{site}", (width,), shapes, zeros)
         factor = torch.tensor([float(has) for has in self.present])

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import BackboneError
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.applicability import check_shift, check_trial, needs_own_pack, unused_modules
 from unipelt_search.pelt.attach import Attacher
 from unipelt_search.pelt.dropout import DropoutKeys
@@ -87,7 +87,7 @@ class Pack(nn.Module):
         self.dropout_seeds = [run.seeds.dropout for run in runs]
         for trial in self.trials:
             check_trial(backbone, trial)
-        self.tunes_backbone = any(METHODS[trial.method].trains == "backbone" for trial in self.trials)
+        self.tunes_backbone = any(find_method(trial.method).trains == "backbone" for trial in self.trials)
         alone = [trial.method for trial in self.trials if needs_own_pack(backbone, trial)]
         if alone and len(runs) > 1:
             raise ValueError(
