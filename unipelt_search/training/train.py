@@ -12,7 +12,7 @@ import numpy as np
 
 from unipelt_search.backbones.backbone import Backbone, backbone_hash
 from unipelt_search.errors import DivergedError
-from unipelt_search.pelt.applicability import needs_own_pack
+from unipelt_search.pelt.applicability import packable
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, OutcomeRow, Predictions, RunResult
 from unipelt_search.remote_paths import StoragePath
@@ -101,7 +101,7 @@ def train(
     Raises:
         BackboneError: A configuration cannot attach to the backbone.
     """
-    unpackable = [i for i, run in enumerate(runs) if needs_own_pack(backbone, run.trial)]
+    unpackable = [i for i, run in enumerate(runs) if not packable(backbone, run.trial)]
     draws = sorted({run.draw for run in runs})
     packed = [[i for i, run in enumerate(runs) if i not in unpackable and run.draw == draw] for draw in draws]
     groups = [[i] for i in unpackable] + packed
