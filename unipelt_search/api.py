@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from unipelt_search.errors import RequestError, SavedModelError, StudyExistsError, StudyNotFoundError
 from unipelt_search.event_log import log_events
+from unipelt_search.methods.catalogue import check_installed, plugin_packages
+from unipelt_search.methods.plugins import plugin_versions
 from unipelt_search.records.history import StudyLine, StudyRecord, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.study_plan import StudyPlan
@@ -120,6 +122,7 @@ def run_study(
         RequestError: The request is wrong.
         StudyExistsError: A study of that name asks something else.
         NoUsableTrialError: Every trial failed.
+        MachineError: A package is missing that brings a method of the study.
     """
     from unipelt_search.execution.checkpoint_folders import remove_finished
     from unipelt_search.remote_paths import check_writable
@@ -133,6 +136,8 @@ def run_study(
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
     url = storage_url(storage)
     found = existing_study(url, spec.name)
+    if found is not None:
+        check_installed(found.spec.space.compared, found.task.plugins)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
@@ -181,9 +186,11 @@ def export_model(
     Raises:
         StudyNotFoundError: There is none of that name.
         SavedModelError: The weights are gone, a place is not free, or a form cannot hold the model; nothing is written.
+        MachineError: The package is missing that brings the method.
     """
     study = open_study(name, storage=storage)
     run = select_run(study.record, trial=trial, cheapest=cheapest)
+    check_installed([study.record.trials[run.trial].method], study.record.task.plugins)
     from unipelt_search.exporting.export import OutputFolders, PeftForm, export_run
 
     form = None
@@ -219,6 +226,7 @@ def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None 
     Raises:
         SavedModelError: The folder is damaged or foreign, or the backbone is another one.
         RequestError: The device is unknown or not there.
+        MachineError: The package is missing that brings the method.
     """
     from unipelt_search.exporting.loaded_model import load_saved
 
@@ -241,6 +249,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     Raises:
         RequestError: The request is wrong.
         StudyExistsError: A study of that name asks something else.
+        MachineError: A package is missing that brings a method of the study.
     """
     from unipelt_search.search.plan import check_budget
     from unipelt_search.search.preparation import prepare
@@ -248,6 +257,8 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
 
     check_budget(spec)
     found = existing_study(storage_url(storage), spec.name)
+    if found is not None:
+        check_installed(found.spec.space.compared, found.task.plugins)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
@@ -285,7 +296,10 @@ def _search(
     with open_ray(spec.machine) as capacity:
         store = StudyStore.open(url)
         if found is None:
-            study_id = store.create_study(spec, ready.summary, _software(), command)
+            plugins = plugin_packages(spec.space.compared)
+            summary = ready.summary.model_copy(update={"plugins": plugins})
+            software = _software() | plugin_versions(plugins.values())
+            study_id = store.create_study(spec, summary, software, command)
         else:
             study_id = found.id
             grown = found.spec.budget != spec.budget

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tiny import tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.adapter_settings import AdapterSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.pelt.adapter import ACTIVATIONS, SlotAdapter
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.pelt.slots import ForwardContext, PackSlots

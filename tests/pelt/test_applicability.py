@@ -4,8 +4,9 @@ import pytest
 
 from tiny import FAMILIES, PARTS, SHIFTED, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.applicability import check_trial, packable
 from unipelt_search.pelt.pack import Pack

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from unipelt_search.errors import UnipeltError
-from unipelt_search.methods.catalogue import TRAINED_METHODS
+from unipelt_search.methods.catalogue import trained_methods
 
 
 def complete_study(context: typer.Context, incomplete: str) -> list[str]:
@@ -37,6 +37,10 @@ def complete_methods(incomplete: str) -> list[str]:
         The list with each method that is not in it and fits the unfinished name.
     """
     *given, begun = incomplete.split(",")
-    return [
-        ",".join([*given, method]) for method in TRAINED_METHODS if method.startswith(begun) and method not in given
-    ]
+    if "[" in incomplete.rpartition("]")[2]:  # inside a set: a submodule is asked for
+        return []
+    try:
+        known = trained_methods()
+    except UnipeltError:
+        return []
+    return [",".join([*given, method]) for method in known if method.startswith(begun) and method not in given]

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from unipelt_search.cli import options
 from unipelt_search.cli.report_output import ReportFormat, report_text, show_report, write_text
-from unipelt_search.methods.catalogue import DEFAULT_METHODS, METHODS, TRAINED_METHODS
-from unipelt_search.methods.search_space import HYPERPARAMETERS, LEARNING_RATES
+from unipelt_search.methods.catalogue import DEFAULT_METHODS, find_method, named_methods, trained_methods
+from unipelt_search.methods.search_space import belongs_to, hyperparameters, learning_rates
 from unipelt_search.settings import storage_url
 
 
@@ -114,19 +114,19 @@ def methods(
         return
     console = Console()
     table = _table("method", "default", "attached", "gated", "what it is")
-    for method in METHODS.values():
+    for method in named_methods():
         default = "yes" if method.name in DEFAULT_METHODS else "always" if method.trains == "nothing" else ""
         attached = ", ".join(method.submodules)
         table.add_row(method.name, default, attached, "yes" if method.gated else "", method.sentence)
     console.print(table)
     console.print()
     table = _table("method", "learning rates of the screen phase")
-    for name, rates in LEARNING_RATES.items():
-        table.add_row(name, ", ".join(f"{rate:g}" for rate in rates))
+    for name in trained_methods():
+        table.add_row(name, ", ".join(f"{rate:g}" for rate in learning_rates(name)))
     console.print(table)
     console.print()
     table = _table("hyperparameter", "published", "searched", "acts in")
-    for parameter in HYPERPARAMETERS:
+    for parameter in hyperparameters():
         table.add_row(parameter.name, parameter.published_text, parameter.searched_text, parameter.condition_text)
     console.print(table)
 
@@ -139,10 +139,14 @@ def _table(*columns: str) -> Table:
 
 
 def _methods() -> list[dict[str, object]]:
+    trained = trained_methods()
     return [
         method.model_dump(mode="json")
-        | {"default": method.name in DEFAULT_METHODS, "learning_rates": LEARNING_RATES.get(method.name, ())}
-        for method in METHODS.values()
+        | {
+            "default": method.name in DEFAULT_METHODS,
+            "learning_rates": learning_rates(method.name) if method.name in trained else (),
+        }
+        for method in named_methods()
     ]
 
 
@@ -151,10 +155,9 @@ def _hyperparameters() -> list[dict[str, object]]:
     return [
         parameter.model_dump(mode="json")
         | {
-            "published": parameter.published,
             "searched": parameter.searched_text,
             "condition": parameter.condition_text,
-            "methods": [name for name in TRAINED_METHODS if parameter.belongs_to(name)],
+            "methods": [name for name in trained_methods() if belongs_to(parameter, find_method(name))],
         }
-        for parameter in HYPERPARAMETERS
+        for parameter in hyperparameters()
     ]

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from unipelt_search.cli.durations import parse_duration
 from unipelt_search.errors import RequestError
+from unipelt_search.methods.catalogue import split_methods
 from unipelt_search.specs.load_study import format_validation_error
 from unipelt_search.specs.study import StudySpec
 
@@ -124,8 +125,4 @@ def _option_name(key: tuple[int | str, ...]) -> str:
     return next((_OPTIONS[part] for part in (key, key[:-1]) if part in _OPTIONS), ".".join(map(str, key)))
 
 
-def _split_names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-_CONVERT = {"methods": _split_names, "time": parse_duration}
+_CONVERT = {"methods": split_methods, "time": parse_duration}

@@ -27,6 +27,7 @@ from unipelt_search.exporting.saved_model import (
     check_tensors,
     write_weights,
 )
+from unipelt_search.methods.catalogue import plugin_packages
 from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.report import LeaderboardRow, ReportedGate
@@ -162,6 +163,7 @@ def _describe(
         ),
         weights_sha256=weights_sha256,
         software=record.software,
+        plugins=plugin_packages([kept.trial.method]),
     )
 
 

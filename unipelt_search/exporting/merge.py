@@ -16,7 +16,7 @@ from unipelt_search.backbones.layers import Projection, layer_parts
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedTask
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.head import POOLED
 from unipelt_search.pelt.merged_weights import set_values, tensors_of
 from unipelt_search.pelt.registry import submodules_of
@@ -40,7 +40,7 @@ def check_mergeable(backbone: Backbone, trial: TrialSpec) -> None:
     Raises:
         SavedModelError: It cannot; says why.
     """
-    method = METHODS[trial.method]
+    method = find_method(trial.method)
     if method.gated:
         raise SavedModelError(
             f"--merged needs a method without gates; {trial.method}'s gates depend on the text, so no fixed weights "

@@ -23,7 +23,7 @@ from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.merge import check_native_head, check_plain_projections, with_head
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedModel
-from unipelt_search.methods.catalogue import METHODS, SUBMODULES
+from unipelt_search.methods.catalogue import catalogue, find_method
 from unipelt_search.pelt.merged_weights import set_values, tensors_of
 from unipelt_search.pelt.registry import submodules_of, torch_submodule
 from unipelt_search.pelt.submodule import Obstacle, PeftForm
@@ -42,7 +42,7 @@ def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
     """
     obstacle = _obstacle(backbone, trial)
     if obstacle is not None:
-        held = ", ".join(name for name in SUBMODULES if torch_submodule(name).has_peft_form)
+        held = ", ".join(entry.name for entry in catalogue() if torch_submodule(entry.name).has_peft_form)
         instead = f", or {obstacle.instead}" if obstacle.instead else ""
         raise SavedModelError(
             f"--peft holds {held} without gates; {trial.method} does not fit: {obstacle.reason}. Leave --peft "
@@ -54,7 +54,7 @@ def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
 
 def _obstacle(backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
     """Find the first reason why PEFT cannot hold a configuration."""
-    if METHODS[trial.method].gated:
+    if find_method(trial.method).gated:
         return Obstacle("PEFT has no gates")
     submodules = submodules_of(trial)
     if not submodules:

@@ -21,7 +21,8 @@ from torch.nn import functional
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import LayerParts, layer_parts
 from unipelt_search.errors import BackboneError
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.adapter_settings import AdapterSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.pelt.attachment import Attachment
 from unipelt_search.pelt.gate import SlotGate
 from unipelt_search.pelt.slots import (
@@ -30,7 +31,6 @@ from unipelt_search.pelt.slots import (
     add_per_slot,
     gate_factors,
     normal,
-    part_of,
     scale_rows,
     slot_matmul,
     slot_parameter,
@@ -140,8 +140,8 @@ class SlotAdapter(SlotPart):
 
 def _settings(trial: TrialSpec, kind: Kind) -> Spec | None:
     if kind == "adapter":
-        return part_of(trial, kind, AdapterSpec)
-    return part_of(trial, kind, ParallelAdapterSpec)
+        return trial.part(kind, AdapterSpec)
+    return trial.part(kind, ParallelAdapterSpec)
 
 
 def _scale(spec: Spec | None) -> float:

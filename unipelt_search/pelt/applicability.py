@@ -5,7 +5,7 @@ from __future__ import annotations
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.errors import BackboneError
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.registry import submodules_of
 from unipelt_search.specs.trial import TrialSpec
 
@@ -21,7 +21,7 @@ def packable(backbone: Backbone, trial: TrialSpec) -> bool:
         False where the backbone itself is trained, where submodules are left out of some layers, and where a part
         changes what all rows share (DeBERTa's relative positions), so that every run would need its own.
     """
-    if trial.without or METHODS[trial.method].trains == "backbone":
+    if trial.without or find_method(trial.method).trains == "backbone":
         return False
     return all(submodule.packable(backbone) for submodule in submodules_of(trial))
 

@@ -24,7 +24,6 @@ from unipelt_search.pelt.slots import (
     ForwardContext,
     PackSlots,
     SlotPart,
-    part_of,
     scale_rows,
     slot_matmul,
     slot_parameter,
@@ -129,7 +128,7 @@ class Lora(Submodule):
         layers = layer_parts(backbone.base, backbone.family)
         projections = [projection for layer in layers for projection in (layer.query, layer.value)]
         smallest = min(min(projection.inner, projection.out) for projection in projections)
-        spec = part_of(trial, self.name, LoraSpec)
+        spec = trial.part(self.name, LoraSpec)
         if spec is not None and spec.rank > smallest:
             raise BackboneError(
                 f"lora.rank must be at most {smallest}, the smallest side of a projection of "
@@ -183,7 +182,7 @@ class Lora(Submodule):
 
 
 def _settings(trial: TrialSpec) -> LoraSpec:
-    spec = part_of(trial, "lora", LoraSpec)
+    spec = trial.part("lora", LoraSpec)
     if spec is None:
         raise ValueError(f"a configuration of lora must have settings of lora; got one of {trial.method}")
     return spec

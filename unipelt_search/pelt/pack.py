@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import BackboneError
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.applicability import check_trial, packable
 from unipelt_search.pelt.attach import attach
 from unipelt_search.pelt.dropout import DropoutKeys
@@ -93,7 +93,7 @@ class Pack(nn.Module):
         self.trials = [run.trial for run in runs]
         self.dropout_seeds = [run.seeds.dropout for run in runs]
         _check_runs(backbone, self.trials)
-        self.tunes_backbone = any(METHODS[trial.method].trains == "backbone" for trial in self.trials)
+        self.tunes_backbone = any(find_method(trial.method).trains == "backbone" for trial in self.trials)
         # Kept out of nn.Module's registry: the backbone is shared and is no part of the pack's own tensors.
         model = copy.deepcopy(backbone.model) if self.tunes_backbone else backbone.model
         object.__setattr__(self, "model", model)

@@ -17,7 +17,7 @@ from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.attachment import Attachment, Inputs
 from unipelt_search.pelt.prefix_attention import PrefixSite, Splice
 from unipelt_search.pelt.prefix_values import SlotPrefix
-from unipelt_search.pelt.slots import ForwardContext, part_of
+from unipelt_search.pelt.slots import ForwardContext
 from unipelt_search.pelt.submodule import Obstacle, PeftForm, Submodule
 from unipelt_search.specs.trial import TrialSpec
 
@@ -122,7 +122,7 @@ class Prefix(Submodule):
         Raises:
             BackboneError: It cannot, or they do not.
         """
-        spec = part_of(trial, self.name, PrefixSpec)
+        spec = trial.part(self.name, PrefixSpec)
         if spec is not None:
             check_attention(backbone, trial.method)
             check_shift(backbone, spec.shift, tokens)
@@ -145,7 +145,7 @@ class Prefix(Submodule):
 
     def stored_form(self, trial: TrialSpec) -> TrialSpec:
         """Leave the MLP out: only the keys and values that it has computed are stored."""
-        spec = part_of(trial, self.name, PrefixSpec)
+        spec = trial.part(self.name, PrefixSpec)
         if spec is None or spec.mlp is None:
             return trial
         return trial.model_copy(update={self.name: spec.model_copy(update={"mlp": None})})
@@ -158,7 +158,7 @@ class Prefix(Submodule):
         """Say where PEFT's prefix is another one: PEFT moves the tokens' positions."""
         if backbone.family.positions is None:
             return Obstacle(f"PEFT has no prefix for a model of type {backbone.model.config.model_type!r}")
-        spec = part_of(trial, self.name, PrefixSpec)
+        spec = trial.part(self.name, PrefixSpec)
         if spec is None or not spec.position_shift:
             return Obstacle(UNSHIFTED, "give a study a configuration of prefix with position_shift: true")
         return None

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.errors import MachineError
+from unipelt_search.methods.catalogue import find_method, find_submodule
 from unipelt_search.pelt.submodule import Submodule
 from unipelt_search.specs.trial import TrialSpec
 
@@ -22,11 +23,23 @@ def torch_submodule(name: str) -> Submodule:
         What attaches it.
 
     Raises:
-        MethodError: The object that its settings name is not there, or is another submodule's.
+        RequestError: No installed package has the submodule.
+        MachineError: What its settings name is not there, or is no submodule of that name.
     """
-    location = f"unipelt_search.pelt.{name.replace('parallel_adapter', 'adapter')}:{name.upper()}"
-    module, attribute = location.split(":")
-    found: Submodule = getattr(import_module(module), attribute)
+    entry = find_submodule(name)
+    module, attribute = entry.torch_module.split(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise MachineError(
+            f"torch_module of {name!r} must name what attaches it; got {entry.torch_module!r}, which cannot be "
+            f"imported: {error}. Install {entry.package} anew."
+        ) from error
+    if not isinstance(found, Submodule) or found.name != name:
+        raise MachineError(
+            f"torch_module of {name!r} must name a Submodule called {name!r}; got {entry.torch_module!r}, which is "
+            f"{getattr(found, 'name', type(found).__name__)!r}. Install {entry.package} anew."
+        )
     return found
 
 
@@ -37,4 +50,4 @@ def in_order(names: Iterable[str]) -> list[Submodule]:
 
 def submodules_of(trial: TrialSpec) -> list[Submodule]:
     """Load a configuration's submodules, sorted by where their hooks stand."""
-    return in_order(METHODS[trial.method].submodules)
+    return in_order(find_method(trial.method).submodules)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.pelt.dropout import DropoutKeys
 from unipelt_search.specs.seeds import derive_seed
@@ -154,16 +154,16 @@ class PackSlots:
         """List every submodule that some slot has, in the order in which they are first met."""
         found: dict[str, None] = {}
         for trial in self.trials:
-            found.update(dict.fromkeys(METHODS[trial.method].submodules))
+            found.update(dict.fromkeys(find_method(trial.method).submodules))
         return list(found)
 
     def has(self, submodule: str) -> list[bool]:
         """Tell which slots have a submodule."""
-        return [submodule in METHODS[trial.method].submodules for trial in self.trials]
+        return [submodule in find_method(trial.method).submodules for trial in self.trials]
 
     def settings(self, submodule: str, kind: type[Settings]) -> list[Settings | None]:
         """Return each slot's settings of a submodule, None where the slot does not have it."""
-        return [part_of(trial, submodule, kind) for trial in self.trials]
+        return [trial.part(submodule, kind) for trial in self.trials]
 
     @property
     def gates(self) -> list[GateSpec | None]:
@@ -173,26 +173,6 @@ class PackSlots:
     def gated(self, submodule: str) -> list[bool]:
         """Tell which slots have a submodule behind a gate."""
         return [has and gate is not None for has, gate in zip(self.has(submodule), self.gates, strict=True)]
-
-
-def part_of(trial: TrialSpec, name: str, kind: type[Settings]) -> Settings | None:
-    """Return the settings of one part of a configuration.
-
-    Args:
-        trial: The configuration.
-        name: The part, for example a submodule.
-        kind: The class of its settings.
-
-    Returns:
-        The settings, None where the configuration has no such part.
-
-    Raises:
-        TypeError: The part has settings of another class.
-    """
-    part = getattr(trial, name)
-    if part is not None and not isinstance(part, kind):
-        raise TypeError(f"settings of {name} must be {kind.__name__}; got {type(part).__name__}")
-    return part
 
 
 class SlotPart(nn.Module, ABC):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -40,6 +40,7 @@ class PeftForm:
     """Values of the parameters of the wrapped model, by name; every parameter that PEFT makes is among them."""
 
 
+@runtime_checkable
 class Submodule(Protocol):
     """One technique. Derive from it: whatever a technique does not say has a default that holds for any."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from unipelt_search.frozen import Frozen, content_hash
 from unipelt_search.methods.catalogue import DEFAULT_METHODS, check_methods
+from unipelt_search.specs.parts import is_stored
 from unipelt_search.specs.variants import NAME_PATTERN, Variant
 
 Metric = Literal[
@@ -90,20 +92,24 @@ class SpaceSpec(Frozen):
     configurations: tuple[Variant, ...] = ()
     """Configurations of the user's own, each tried once beside the methods' published settings."""
 
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Every method that the study trains: those asked for, then those of the user's own configurations."""
+        own = (configuration.method for configuration in self.configurations)
+        return tuple(dict.fromkeys((*self.methods, *own)))
+
     @field_validator("methods")
     @classmethod
-    def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
-        return check_methods(methods)
+    def _known(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return methods if is_stored(info) else check_methods(methods)
 
     @field_validator("configurations")
     @classmethod
     def _named_apart(cls, configurations: tuple[Variant, ...]) -> tuple[Variant, ...]:
-        names = [configuration.name for configuration in configurations]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(
-                    f"each configuration must have a name of its own; got {name!r} {names.count(name)} times"
-                )
+        counts = Counter(configuration.name for configuration in configurations)
+        for name, times in counts.items():
+            if times > 1:
+                raise ValueError(f"each configuration must have a name of its own; got {name!r} {times} times")
         return configurations
 
 
