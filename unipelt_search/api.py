@@ -30,9 +30,9 @@ from unipelt_search.storage.store import StudyStore
 from unipelt_search.verdict.select_run import select_run
 
 if TYPE_CHECKING:
+    from unipelt_search.execution.preparation import Prepared
     from unipelt_search.exporting.loaded_model import LoadedModel
     from unipelt_search.remote_paths import StoragePath
-    from unipelt_search.search.preparation import Prepared
     from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.task import Task
 
@@ -122,9 +122,9 @@ def run_study(
         NoUsableTrialError: Every trial failed.
     """
     from unipelt_search.execution.checkpoint_folders import remove_finished
+    from unipelt_search.execution.preparation import prepare
     from unipelt_search.remote_paths import check_writable
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
 
     began = time.monotonic()
@@ -141,7 +141,7 @@ def run_study(
             return _deliver(url, spec.name, out, interrupted=False)
     ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
-        ready = ready.fast_enough(backbone).within_time(backbone)
+        ready = ready.within_limits(backbone)
     if spec.machine.checkpoints is not None:
         check_writable(spec.machine.checkpoints)
     kept = _checkpoints(spec, out)
@@ -242,8 +242,8 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
         RequestError: The request is wrong.
         StudyExistsError: A study of that name asks something else.
     """
+    from unipelt_search.execution.preparation import prepare
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
 
     check_budget(spec)
@@ -252,7 +252,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     if found is not None:
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task)
-    return ready.fast_enough(backbone).plan(backbone)
+    return ready.plan(backbone)
 
 
 def _checkpoints(spec: StudySpec, out: Path | None) -> StoragePath | None:

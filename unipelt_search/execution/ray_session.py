@@ -19,8 +19,9 @@ import torch
 from ray._private import ray_constants, worker
 
 from unipelt_search.errors import MachineError, UnipeltError
+from unipelt_search.execution.local_capacity import local_capacity, usable_cores
 from unipelt_search.execution.worker import one_line
-from unipelt_search.search.capacity import Capacity, fit_cluster, fit_workers, usable_cores
+from unipelt_search.search.capacity import Capacity, fit_cluster
 from unipelt_search.specs.study import MachineSpec
 
 Handler = Callable[[int, FrameType | None], object]
@@ -60,7 +61,7 @@ def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
             return
         try:
             if machine.address is None:
-                capacity = fit_workers(machine, cores=usable_cores(), gpus=torch.cuda.device_count())
+                capacity = local_capacity(machine)
                 _start_local(capacity)
             else:
                 _join(machine.address)
