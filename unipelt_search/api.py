@@ -278,8 +278,10 @@ def _search(
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
     from unipelt_search.execution.checkpoint_folders import disk_space_message
     from unipelt_search.execution.driver import Driver
-    from unipelt_search.execution.ray_executor import execute
+    from unipelt_search.execution.executor import drive
+    from unipelt_search.execution.ray_executor import ray_executors
     from unipelt_search.execution.ray_session import open_ray
+    from unipelt_search.execution.worker import WorkerSetup
 
     spec, encoded = ready.spec, ready.encoded
     with open_ray(spec.machine) as capacity:
@@ -305,8 +307,9 @@ def _search(
                     driver.notify(f"Note: {notice}")
             if checkpoints is not None:
                 driver.notify(disk_space_message(checkpoints, kept_bytes * capacity.workers))
+            shared = WorkerSetup(encoded, spec.backbone.absolute(), capacity.device, spec.space.tune_rows)
             try:
-                finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
+                finished = drive(driver, ray_executors(capacity, shared), capacity.workers)
             except KeyboardInterrupt:
                 finished = False
             if finished:

@@ -12,7 +12,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations" not in p
 # api.py and cli/ import late, so that a report opens without torch.
 LATE_IMPORTS_ALLOWED = ("api.py", "cli/")
 # Switches of Ray and CUDA can be set nowhere else.
-ENVIRONMENT_ALLOWED = ("settings.py", "execution/ray_session.py", "execution/worker.py")
+ENVIRONMENT_ALLOWED = ("settings.py", "execution/ray_session.py", "execution/ray_worker.py")
 
 # Modules that a test of another name covers, by path below tests/.
 COVERED_BY = {"records/history.py": "storage/test_transitions.py"}
