@@ -91,12 +91,11 @@ class ThreadExecutor:
 
     def _train(self, worker: TrainsRuns, assignment: RunAssignment) -> None:
         for event in worker.events(assignment):
-            if self._closed:
-                return
             if assignment.key in self._released:
                 break
             self._say(event)
-            if not isinstance(event, Evaluated):
+            # Before the worker is asked to go on: what was not heard of must not have happened.
+            if self._closed or not isinstance(event, Evaluated):
                 return
         self._say(WorkerLost(run_id=assignment.run_id, attempt=assignment.attempt, cause="process"))
 
