@@ -19,6 +19,7 @@ from unipelt_search.execution.run_messages import (
     RunAssignment,
     WorkerLost,
 )
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow
 from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import run_seeds
@@ -60,7 +61,8 @@ class FakeDriver:
     def on_error(self, *given: Any, out_of_memory: bool = False, machine_lost: bool = False) -> None:
         self.heard.append(("error", *given, out_of_memory, machine_lost))
 
-    def reschedule(self, workers: int, *given: Any) -> None:
+    def reschedule(self, workers: int, why: Notice) -> None:
+        assert (why.code, why.values) == ("fewer_workers", {"workers": workers})
         self.heard.append(("reschedule", workers))
 
     def stop_waiting(self) -> None:

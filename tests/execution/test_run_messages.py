@@ -16,6 +16,7 @@ from unipelt_search.execution.run_messages import (
     encode_assignment,
     encode_event,
 )
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow
 from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import run_seeds
@@ -42,7 +43,7 @@ def test_events_arrive_as_they_were_sent(result) -> None:
     row = EvaluationRow(step=1, epoch=0.1, train_loss=None, value=1 / 3, seconds=1.0)
     events: list[RunEvent] = [
         Evaluated(run_id="r1", attempt=2, row=row, checkpoint="/kept/1"),
-        Evaluated(run_id="r1", attempt=2, row=row, problem="No room."),
+        Evaluated(run_id="r1", attempt=2, row=row, problem=Notice(code="no_room", values={"megabytes": 12.5})),
         Finished(run_id="r1", attempt=2, result=result(2 / 3, confirm=True)),
         Failed(run_id="r1", attempt=2, message="no memory", out_of_memory=True),
     ]

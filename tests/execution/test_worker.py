@@ -125,7 +125,7 @@ def test_a_state_that_cannot_be_kept_is_told_with_the_evaluation(make: Callable[
     assert evaluations
     for event in evaluations:
         assert event.checkpoint is None
-        assert event.problem is not None and "could not be written" in event.problem
+        assert event.problem is not None and event.problem.code == "checkpoint_not_written"
     assert result_of(events)
 
 

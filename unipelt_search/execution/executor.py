@@ -23,6 +23,7 @@ from unipelt_search.execution.run_messages import (
     RunAssignment,
     WorkerLost,
 )
+from unipelt_search.records.notice import Notice
 
 MAX_OUT_OF_MEMORY_RESTARTS = 4
 """How often all workers may be lost because their machine ran out of memory, each time half of them are started."""
@@ -185,11 +186,8 @@ class StudyLoop:
     def _restart_with_fewer(self) -> None:
         self._restarts += 1
         self._workers = max(1, self._workers // 2)
-        self._driver.reschedule(
-            self._workers,
-            "The machine ran out of memory and Ray ended the workers; their runs are done again, "
-            f"{self._workers} at a time.",
-        )
+        fewer = Notice(code="fewer_workers", severity="warning", values={"workers": self._workers})
+        self._driver.reschedule(self._workers, fewer)
         if self._restarts == MAX_OUT_OF_MEMORY_RESTARTS:
             raise MachineError(
                 f"A study needs memory for one run at a time; the machine ran out of it {MAX_OUT_OF_MEMORY_RESTARTS} "

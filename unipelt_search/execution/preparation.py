@@ -16,6 +16,7 @@ from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial
 from unipelt_search.records.history import DroppedMethod, TaskSummary
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity
@@ -45,7 +46,7 @@ class Prepared:
     summary: TaskSummary
     dropped: tuple[DroppedMethod, ...]
     """Default methods that cannot attach to the backbone."""
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
     def plan(self, backbone: Backbone) -> StudyPlan:
         """Say what the study would do on this machine and about how long that takes.
@@ -116,7 +117,7 @@ class Prepared:
             DroppedMethod(
                 method=name,
                 phase="screen",
-                reason=f"A row took it {time:.2f} ms, far more than --max-latency-ms, {limit:g}.",
+                reason=Notice(code="too_slow", values={"milliseconds": time, "limit": limit}),
             )
             for name, time in times.items()
             if time > _FAR_TOO_SLOW * limit
@@ -126,7 +127,7 @@ class Prepared:
                 f"--max-latency-ms must be in reach of a method; got {limit:g}, and the fastest, "
                 f"{min(times, key=lambda name: times[name])}, took {min(times.values()):.2f} ms per row here."
             )
-        notices = (f"{drop.method} was left out: {drop.reason}" for drop in dropped)
+        notices = map(_left_out, dropped)
         return replace(self, dropped=(*self.dropped, *dropped), notices=(*self.notices, *notices))
 
     def _within_time(self, measured: _Measured) -> Prepared:
@@ -136,9 +137,9 @@ class Prepared:
         if steps == most:
             return self
         space = self.spec.space.model_copy(update={"steps": steps})
-        sentence = f"The time limit allows runs of {steps} steps; without a limit they would have {most}."
+        shortened = Notice(code="steps_shortened", values={"steps": steps, "without_limit": most})
         spec = self.spec.model_copy(update={"space": space})
-        return replace(self, spec=spec, notices=(*self.notices, sentence))
+        return replace(self, spec=spec, notices=(*self.notices, shortened))
 
     def _timings_of(self, measured: _Measured) -> dict[str, RunTiming]:
         """Return what was measured of the methods and configurations that are still in the study."""
@@ -204,9 +205,9 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
     sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped})
     dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
-    notices = [f"{drop.method} was left out: {drop.reason}" for drop in dropped]
+    notices = [_left_out(drop) for drop in dropped]
     if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
-        notices.append(f"{encoded.truncated_share:.1%} of the rows are longer than the limit of tokens and were cut.")
+        notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
     summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes})
     return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
 
@@ -223,10 +224,21 @@ def _drop_unattachable(spec: StudySpec, backbone: Backbone, rows: int, tokens: i
                 raise BackboneError(f"space.configurations: {name!r} cannot be attached. {error}") from error
             if spec.space.methods != DEFAULT_METHODS:
                 raise
-            dropped.append(DroppedMethod(method=name, phase="screen", reason=str(error)))
+            reason = Notice(code="cannot_attach", values={"cause": str(error)})
+            dropped.append(DroppedMethod(method=name, phase="screen", reason=reason))
     if len(dropped) == len(spec.space.methods):
-        raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
+        cause = dropped[0].reason.values["cause"]
+        raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {cause}")
     return dropped
+
+
+def _left_out(drop: DroppedMethod) -> Notice:
+    """Return the notice of a method that is left out: the code and the values of the reason are among its values."""
+    return Notice(
+        code="method_left_out",
+        severity="warning",
+        values={**drop.reason.values, "method": drop.method, "reason": drop.reason.code},
+    )
 
 
 def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:

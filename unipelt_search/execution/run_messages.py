@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.remote_paths import StoragePath, to_storage_path
 from unipelt_search.specs.trial import RunSpec
@@ -65,7 +66,7 @@ class Evaluated(_OfAttempt):
     row: EvaluationRow
     checkpoint: str | None = None
     """Where the run's state was kept after it, if anywhere."""
-    problem: str | None = None
+    problem: Notice | None = None
     """Why the state could not be kept."""
 
 

@@ -63,11 +63,21 @@ class Objective:
                 logits, labels.to(logits.dtype), pos_weight=self.weights, reduction="none"
             )
             return losses.mean(-1)
-        losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), weight=self.weights, reduction="none")
+        losses = functional.cross_entropy(
+            logits.flatten(0, 1),
+            labels.flatten(),
+            weight=self.weights,
+            reduction="none",
+        )
         return losses.view(labels.shape)
 
     def descend(
-        self, pack: Pack, task: EncodedTask, rows: Sequence[np.ndarray], steps: Sequence[int], micro_batch: int | None
+        self,
+        pack: Pack,
+        task: EncodedTask,
+        rows: Sequence[np.ndarray],
+        steps: Sequence[int],
+        micro_batch: int | None,
     ) -> Descent:
         """Add up the gradient of every slot's loss over the rows of one step.
 
