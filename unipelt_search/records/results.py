@@ -10,6 +10,10 @@ Label = int | float | tuple[int, ...]
 """A position in the task's labels, a number in the user's units, or ascending positions."""
 
 
+ABLATION_ROWS = 500
+"""Select rows that an ablation scores at most; training scores them, and a forecast counts them."""
+
+
 class EvaluationRow(Frozen):
     """One evaluation on the tune rows while a run trains."""
 
