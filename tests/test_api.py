@@ -515,7 +515,7 @@ def test_little_data_of_an_older_study_stays_halved(
 ) -> None:
     spec = little_data(ask, folder, tmp_path)
     summary = load_task(spec.task, spec.seed).summary()
-    StudyStore.open(url).create_study(spec, summary, {}, "")
+    StudyStore.open(url).studies.create(spec, summary, {}, "")
     study = api.run_study(spec, storage=url)
     assert len(here) == 2 + 2
     assert (study.report.verdict.decided_on, study.record.task.rows["select"]) == ("select", 10)

@@ -56,7 +56,7 @@ def open_study(name: str, *, storage: str | None = None) -> Study:
     Raises:
         StudyNotFoundError: There is none of that name.
     """
-    return Study(StudyStore.open(storage_url(storage), create=False).load(name))
+    return Study(StudyStore.open(storage_url(storage), create=False).studies.load(name))
 
 
 def list_studies(*, storage: str | None = None) -> list[StudyLine]:
@@ -69,7 +69,7 @@ def list_studies(*, storage: str | None = None) -> list[StudyLine]:
         One line per study, the newest first; none where there is no database yet.
     """
     store = _existing_store(storage_url(storage))
-    return store.studies() if store else []
+    return store.studies.lines() if store else []
 
 
 def delete_study(name: str, *, storage: str | None = None) -> None:
@@ -86,10 +86,10 @@ def delete_study(name: str, *, storage: str | None = None) -> None:
     from unipelt_search.remote_paths import to_storage_path
 
     store = StudyStore.open(storage_url(storage), create=False)
-    study_id = store.find(name)
-    checkpoints = store.leases.checkpoints(study_id) if study_id else ()
+    study_id = store.studies.find(name)
+    checkpoints = store.attempts.checkpoints(study_id) if study_id else ()
     folders = [to_storage_path(checkpoint).parent for checkpoint in checkpoints]
-    store.delete_study(name)
+    store.studies.delete(name)
     for folder in folders:
         remove_run_folder(folder)
 
@@ -296,17 +296,17 @@ def _search(
             plugins = plugin_packages(spec.space.compared)
             summary = ready.summary.model_copy(update={"plugins": plugins})
             software = _software() | plugin_versions(plugins.values())
-            study_id = store.create_study(spec, summary, software, command)
+            study_id = store.studies.create(spec, summary, software, command)
         else:
             study_id = found.id
             grown = found.spec.budget != spec.budget
-            store.set_budget(study_id, spec.budget)
-            store.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
+            store.studies.set_budget(study_id, spec.budget)
+            store.studies.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
         for drop in ready.dropped:
-            store.add_dropped(study_id, drop)
+            store.studies.add_dropped(study_id, drop)
         for notice in ready.notices:
-            store.add_notice(study_id, notice)
-        store.add_seconds(study_id, time.monotonic() - began)
+            store.studies.add_notice(study_id, notice)
+        store.studies.add_seconds(study_id, time.monotonic() - began)
         driver = Driver(
             store,
             spec.name,
@@ -335,7 +335,7 @@ def _search(
 
 def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:
     store = StudyStore.open(url)
-    study = Study(store.load(name), interrupted=interrupted)
+    study = Study(store.studies.load(name), interrupted=interrupted)
     store.close()
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -364,7 +364,7 @@ def existing_study(url: str, name: str) -> StudyRecord | None:
     store = _existing_store(url)
     if store is None:
         return None
-    record = store.load(name, details=False) if store.find(name) else None
+    record = store.studies.load(name, details=False) if store.studies.find(name) else None
     store.close()
     return record
 
