@@ -20,6 +20,7 @@ from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM, without_passwor
 from unipelt_search.cli.study_request import build_spec
 from unipelt_search.cli.syntax import split_names
 from unipelt_search.errors import NoUsableTrialError, RequestError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.option import Option
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.suite import SuiteSpec, load_suite
@@ -147,9 +148,10 @@ def _run(asked: SuiteSpec, studies: tuple[StudySpec, ...], output: SuiteOutput) 
 def _plan(studies: tuple[StudySpec, ...], storage: str | None) -> None:
     """Print a line for every study that is not complete, and each notice once."""
     from unipelt_search import api, suites
+    from unipelt_search.reporting.notice_sentences import described
 
     seconds = 0.0
-    notices: dict[str, None] = {}  # a set that keeps the order
+    notices: list[Notice] = []
     for spec in studies:
         if suites.is_complete(spec, storage=storage):
             typer.echo(f"{spec.name}: complete already")
@@ -158,9 +160,9 @@ def _plan(studies: tuple[StudySpec, ...], storage: str | None) -> None:
         rows = ", ".join(f"{plan.task.rows[split]} {split}" for split in ("train", "tune", "select", "test"))
         typer.echo(f"{spec.name}: {rows} rows; {plan.runs} runs, about {format_duration(plan.seconds)}")
         seconds += plan.seconds
-        notices.update(dict.fromkeys((*plan.task.notices, *plan.notices)))
-    for notice in notices:
-        typer.echo(f"Note: {notice}")
+        notices.extend((*plan.task.notices, *plan.notices))
+    for sentence in described(notices):
+        typer.echo(f"Note: {sentence}")
     typer.echo(f"About {format_duration(seconds)} in all. Nothing was started or written.")
 
 
