@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from unipelt_search.cli import options
@@ -143,7 +144,7 @@ def _method_table() -> Table:
         if method.trains == "nothing":
             default = "always"
         gated = "yes" if method.gated else ""
-        table.add_row(method.name, default, ", ".join(method.submodules), gated, method.sentence)
+        table.add_row(method.name, default, ", ".join(method.submodules), gated, escape(method.sentence))
     return table
 
 
