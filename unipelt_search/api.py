@@ -433,6 +433,21 @@ def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyR
         return existing_study(url, spec.name)
 
 
+def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
+    """Check that the packages are installed that bring the methods of a stored study.
+
+    Args:
+        name: The study's name; one that is not stored needs nothing.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Raises:
+        MachineError: A package is missing.
+    """
+    found = existing_study(storage_url(storage), name)
+    if found is not None:
+        check_installed(found.spec.space.compared, found.task.plugins)
+
+
 def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
     """Return how often confirm draws rows of its own; a study of an older version goes on without folds."""
     return spec.budget.seeds if found is None or found.task.folds or spec.task.redraw else 0
