@@ -23,6 +23,7 @@ from unipelt_search.records.history import StudyLine, StudyRecord, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.reporting.assemble import render_json
+from unipelt_search.reporting.notice_sentences import described, notice_sentence
 from unipelt_search.reporting.opened_study import Study
 from unipelt_search.reporting.page import render_html
 from unipelt_search.settings import storage_url
@@ -55,7 +56,7 @@ def open_study(name: str, *, storage: str | None = None) -> Study:
     Raises:
         StudyNotFoundError: There is none of that name.
     """
-    return Study(StudyStore.open(storage_url(storage), create=False).load(name))
+    return Study(StudyStore.open(storage_url(storage), create=False).studies.load(name))
 
 
 def list_studies(*, storage: str | None = None) -> list[StudyLine]:
@@ -68,7 +69,7 @@ def list_studies(*, storage: str | None = None) -> list[StudyLine]:
         One line per study, the newest first; none where there is no database yet.
     """
     store = _existing_store(storage_url(storage))
-    return store.studies() if store else []
+    return store.studies.lines() if store else []
 
 
 def delete_study(name: str, *, storage: str | None = None) -> None:
@@ -85,10 +86,10 @@ def delete_study(name: str, *, storage: str | None = None) -> None:
     from unipelt_search.remote_paths import to_storage_path
 
     store = StudyStore.open(storage_url(storage), create=False)
-    study_id = store.find(name)
-    checkpoints = store.leases.checkpoints(study_id) if study_id else ()
+    study_id = store.studies.find(name)
+    checkpoints = store.attempts.checkpoints(study_id) if study_id else ()
     folders = [to_storage_path(checkpoint).parent for checkpoint in checkpoints]
-    store.delete_study(name)
+    store.studies.delete(name)
     for folder in folders:
         remove_run_folder(folder)
 
@@ -136,8 +137,6 @@ def run_study(
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
     url = storage_url(storage)
     found = existing_study(url, spec.name)
-    if found is not None:
-        check_installed(found.spec.space.compared, found.task.plugins)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
@@ -257,8 +256,6 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
 
     check_budget(spec)
     found = existing_study(storage_url(storage), spec.name)
-    if found is not None:
-        check_installed(found.spec.space.compared, found.task.plugins)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
@@ -299,24 +296,30 @@ def _search(
             plugins = plugin_packages(spec.space.compared)
             summary = ready.summary.model_copy(update={"plugins": plugins})
             software = _software() | plugin_versions(plugins.values())
-            study_id = store.create_study(spec, summary, software, command)
+            study_id = store.studies.create(spec, summary, software, command)
         else:
             study_id = found.id
             grown = found.spec.budget != spec.budget
-            store.set_budget(study_id, spec.budget)
-            store.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
+            store.studies.set_budget(study_id, spec.budget)
+            store.studies.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
         for drop in ready.dropped:
-            store.add_dropped(study_id, drop)
-        for sentence in ready.notices:
-            store.add_notice(study_id, sentence)
-        store.add_seconds(study_id, time.monotonic() - began)
+            store.studies.add_dropped(study_id, drop)
+        for notice in ready.notices:
+            store.studies.add_notice(study_id, notice)
+        store.studies.add_seconds(study_id, time.monotonic() - began)
         driver = Driver(
-            store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints, machine=spec.machine
+            store,
+            spec.name,
+            workers=capacity.workers,
+            watch=watch,
+            describe=notice_sentence,
+            checkpoints=checkpoints,
+            machine=spec.machine,
         )
         with driver:
             if found is None:
-                for notice in dict.fromkeys((*driver.record.task.notices, *driver.record.notices)):
-                    driver.notify(f"Note: {notice}")
+                for sentence in described((*driver.record.task.notices, *driver.record.notices)):
+                    driver.notify(f"Note: {sentence}")
             if checkpoints is not None:
                 driver.notify(disk_space_message(checkpoints, kept_bytes * capacity.workers))
             try:
@@ -332,7 +335,7 @@ def _search(
 
 def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:
     store = StudyStore.open(url)
-    study = Study(store.load(name), interrupted=interrupted)
+    study = Study(store.studies.load(name), interrupted=interrupted)
     store.close()
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -361,7 +364,7 @@ def existing_study(url: str, name: str) -> StudyRecord | None:
     store = _existing_store(url)
     if store is None:
         return None
-    record = store.load(name, details=False) if store.find(name) else None
+    record = store.studies.load(name, details=False) if store.studies.find(name) else None
     store.close()
     return record
 
@@ -373,6 +376,7 @@ def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
 
 def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
     """Check that a study may go on as asked; returns what is asked, with the steps that the study chose for itself."""
+    check_installed(found.spec.space.compared, found.task.plugins)
     if spec.space.steps is None:
         spec = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": found.spec.space.steps})})
     differences = spec_differences(found.spec, spec)

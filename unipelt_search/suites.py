@@ -104,8 +104,8 @@ def suite_report(suite: SuiteSpec, *, storage: str | None = None) -> str:
         StudyExistsError: A study of that name asks something else.
     """
     store = StudyStore.open(storage_url(storage), create=False)
-    names = {line.name for line in store.studies()}
-    records = (store.load(spec.name) for spec in suite.studies() if spec.name in names)
+    names = {line.name for line in store.studies.lines()}
+    records = (store.studies.load(spec.name) for spec in suite.studies() if spec.name in names)
     report = render_suite(suite_scores(suite, records))
     store.close()
     return report

@@ -24,6 +24,7 @@ from unipelt_search.execution.driver import FINISHED, Driver
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
@@ -34,6 +35,7 @@ from unipelt_search.storage.store import StudyStore
 NAME = "simulated"
 METHODS = ("head", "lora", "bitfit")
 ABSENT = "prefix"
+LEFT_OUT = Notice(code="left_out", values={"method": ABSENT})
 TRIALS, SEEDS = 7, 2
 FAILS = ("bitfit", 1)
 """The method and the confirm seed of the one run that always fails."""
@@ -101,19 +103,19 @@ def simulate(
     spec = study_spec(seed, trials, seeds, name)
     try:
         store = StudyStore.open(url)
-        study = store.find(name)
+        study = store.studies.find(name)
         if study is None:
             try:
-                study = store.create_study(spec, _TASK, {}, "")
+                study = store.studies.create(spec, _TASK, {}, "")
             except StudyExistsError:
-                study = store.load(name, details=False).id  # another driver was first
-        elif (found := store.load(name, details=False)).state is StudyState.COMPLETE:
+                study = store.studies.load(name, details=False).id  # another driver was first
+        elif (found := store.studies.load(name, details=False)).state is StudyState.COMPLETE:
             remove_finished(kept_folder(acknowledged), found)
             return
-        store.set_budget(study, spec.budget)
-        store.set_state(study, StudyState.RUNNING)
-        store.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason="It cannot be attached."))
-        store.add_notice(study, f"{ABSENT} was left out.")
+        store.studies.set_budget(study, spec.budget)
+        store.studies.set_state(study, StudyState.RUNNING)
+        store.studies.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason=LEFT_OUT))
+        store.studies.add_notice(study, LEFT_OUT)
         kept = kept_folder(acknowledged)
         with Driver(store, name, workers=workers, lease_seconds=lease_seconds, checkpoints=kept) as driver:
             if _work(driver, acknowledged, workers, step_seconds, interrupt_after):
@@ -137,7 +139,7 @@ def delete(url: str, *, faults: str = "") -> None:
     """Delete the study, as `unipelt-search delete` does; exits with `FAILED` behind an error of ours."""
     failpoints.arm(faults)
     try:
-        StudyStore.open(url).delete_study(NAME)
+        StudyStore.open(url).studies.delete(NAME)
     except UnipeltError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(FAILED)
@@ -148,13 +150,13 @@ def delete(url: str, *, faults: str = "") -> None:
 def write_trials(url: str, told: Path, count: int) -> None:
     """Add, start and finish trials without a driver; the study is made where there is none."""
     store = StudyStore.open(url)
-    study = store.find(NAME) or store.create_study(study_spec(0, TRIALS, SEEDS, NAME), _TASK, {}, "")
+    study = store.studies.find(NAME) or store.studies.create(study_spec(0, TRIALS, SEEDS, NAME), _TASK, {}, "")
     lora = TrialSpec(method="lora", training=TrainingSpec(learning_rate=1e-3, steps=9), lora=LoraSpec())
     for _ in range(count):
         began = time.monotonic()
-        run = store.add_trial(study, lora, "tune", "tpe")
-        attempt = store.start_run(run.id, new_owner())
-        store.finish_run(run.id, attempt, make_result(RunSpec(trial=lora, seeds=run_seeds(0, 0)), attempt))
+        run = store.runs.add_trial(study, lora, "tune", "tpe")
+        attempt = store.attempts.start(run.id, new_owner())
+        store.runs.finish(run.id, attempt, make_result(RunSpec(trial=lora, seeds=run_seeds(0, 0)), attempt))
         with told.open("a", encoding="utf-8") as lines:
             lines.write(f"{run.id} {time.monotonic() - began:.3f}\n")
     store.close()

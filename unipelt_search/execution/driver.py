@@ -23,13 +23,14 @@ from unipelt_search.execution.checkpoint_folders import remove_finished, remove_
 from unipelt_search.execution.heartbeat import Heartbeat
 from unipelt_search.execution.run_times import RunTimes
 from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.remote_paths import StoragePath
 from unipelt_search.search.plan import Clock, Decision, Finish, Resume, StartRun, StartTrial, Wait, next_step
 from unipelt_search.search.snapshot import snapshot
 from unipelt_search.specs.study import MachineSpec
-from unipelt_search.storage.leases import LEASE_SECONDS
+from unipelt_search.storage.attempts import LEASE_SECONDS
 from unipelt_search.storage.owners import format_owner, new_owner
 from unipelt_search.storage.store import StudyStore
 
@@ -51,6 +52,10 @@ class Ended(Enum):
 FINISHED: Final = Ended.FINISHED
 
 
+def _code_of(notice: Notice) -> str:
+    return notice.code
+
+
 class Driver:
     """Drives one study from its rows in the database; inside `with`, its leases are renewed.
 
@@ -64,6 +69,7 @@ class Driver:
         *,
         workers: int,
         watch: Watch | None = None,
+        describe: Callable[[Notice], str] = _code_of,
         checkpoints: StoragePath | None = None,
         machine: MachineSpec | None = None,
         now: Callable[[], float] = time.monotonic,
@@ -76,6 +82,7 @@ class Driver:
             name: A study that exists.
             workers: Runs at a time.
             watch: Is shown every snapshot.
+            describe: Makes the sentence of a notice for whoever watches; without one its code is shown.
             checkpoints: Folder for the weights of each finalist's first confirm run, and for the states of the runs
                 that train; None keeps neither.
             machine: How long a run may take and be silent; None sets no limit of its own.
@@ -84,6 +91,7 @@ class Driver:
         """
         self._store, self._name, self._workers = store, name, workers
         self._watch, self._checkpoints, self._now = watch, checkpoints, now
+        self._describe = describe
         self._owner, self._lease_seconds = new_owner(), lease_seconds
         self._heartbeat: Heartbeat | None = None
         self._counted = self._polled = now()
@@ -93,19 +101,19 @@ class Driver:
         self._times = RunTimes(now, limits.run_seconds, limits.silence_seconds)
         self._failures: list[str] = []
         self._noted_problem = False
-        self._record = store.load(name, details=False)
+        self._record = store.studies.load(name, details=False)
         store.retry_policy.notify = self.notify
-        store.leases.requeue_expired(self._record.id)
-        store.repair_mirror(self._record.id)
+        store.attempts.requeue_expired(self._record.id)
+        store.runs.repair_mirror(self._record.id)
         self._reload()
         remove_finished(checkpoints, self._record)
 
     def __enter__(self) -> Self:
         """Begin to renew the leases, and say who else works on the study."""
         self._heartbeat = Heartbeat(
-            lambda: self._store.leases.renew(self._owner, self._lease_seconds), self._lease_seconds / _BEATS_PER_LEASE
+            lambda: self._store.attempts.renew(self._owner, self._lease_seconds), self._lease_seconds / _BEATS_PER_LEASE
         )
-        others = self._store.leases.owners(self._record.id)
+        others = self._store.attempts.owners(self._record.id)
         if others:
             names = ", ".join(sorted(map(format_owner, others)))
             self._publish(f"Sharing the study with {names}; a run of a driver that dies is taken over")
@@ -150,12 +158,12 @@ class Driver:
                     case Wait():
                         return None
                     case StartTrial(spec, phase, origin, variant):
-                        run = self._store.add_trial(
+                        run = self._store.runs.add_trial(
                             self._record.id, spec, phase, origin, variant=variant, number=number
                         )
                         return self._start(run)
                     case StartRun(trial, seed_index, fold):
-                        return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index, fold))
+                        return self._start(self._store.runs.add(self._record.id, trial, "confirm", seed_index, fold))
                     case Resume(run):
                         return self._start(run)
             except StudyChangedError:
@@ -168,7 +176,7 @@ class Driver:
         row: EvaluationRow,
         *,
         checkpoint: str | None = None,
-        problem: str | None = None,
+        problem: Notice | None = None,
     ) -> None:
         """Keep an evaluation of a running run.
 
@@ -177,12 +185,12 @@ class Driver:
             attempt: Its attempt.
             row: What was measured.
             checkpoint: Where the run's state was kept behind it, if anywhere.
-            problem: Why it could not be kept; the first one becomes a notice.
+            problem: The notice that it could not be kept; only the first one is added.
         """
         if not self._holds(run_id, attempt):
             return
         try:
-            self._store.record_evaluation(run_id, attempt, row, checkpoint)
+            self._store.runs.record_evaluation(run_id, attempt, row, checkpoint)
         except RunLostError:
             self._on_lease_lost(run_id)
             return
@@ -203,7 +211,7 @@ class Driver:
         if not self._holds(run_id, attempt):
             return
         try:
-            self._store.finish_run(run_id, attempt, result)
+            self._store.runs.finish(run_id, attempt, result)
         except RunLostError:
             self._on_lease_lost(run_id)
             return
@@ -232,12 +240,13 @@ class Driver:
         event = f"{assignment.label} failed: {message}"
         try:
             if machine or halve:
-                how = "on another machine" if machine else "with half of the rows at a time, but for rounding the same"
-                event = f"{assignment.label} is done again {how}: {message}"
-                self._store.leases.retry(self._record.id, run_id, attempt, None if machine else message, event)
+                values = {"run": assignment.label, "cause": message}
+                again = Notice(code="run_again_elsewhere" if machine else "run_again_halved", values=values)
+                event = self._describe(again)
+                self._store.attempts.retry(self._record.id, run_id, attempt, None if machine else message, again)
                 self._running.pop(run_id)
             else:
-                self._store.fail_run(run_id, attempt, message)
+                self._store.runs.fail(run_id, attempt, message)
                 self._failures.append(message)
                 self._drop(run_id)
         except RunLostError:
@@ -264,24 +273,24 @@ class Driver:
 
     def interrupt(self) -> None:
         """Let go of every running run; a study that no other driver works on is stopped."""
-        self._store.leases.release_all(self._record.id, self._owner)
+        self._store.attempts.release_all(self._record.id, self._owner)
         self._running.clear()
         self._reload()
 
-    def reschedule(self, workers: int, sentence: str) -> None:
+    def reschedule(self, workers: int, why: Notice) -> None:
         """Let every running run wait again, to be done by other workers.
 
         Args:
             workers: How many there are from now on.
-            sentence: Why, for the report and whoever watches.
+            why: For the report and whoever watches.
         """
-        self._store.leases.release_all(self._record.id, self._owner)
+        self._store.attempts.release_all(self._record.id, self._owner)
         self._running.clear()
         self._workers = workers
         self._reload()
         if self._record.state is not StudyState.RUNNING:
-            self._store.set_state(self._record.id, StudyState.RUNNING)
-        self._note(sentence)
+            self._store.studies.set_state(self._record.id, StudyState.RUNNING)
+        self._note(why)
 
     def conclude(self) -> None:
         """Set the state in which the study ends after its last run.
@@ -296,9 +305,13 @@ class Driver:
             cause = f" The first cause: {errors[0]}" if errors else " The time was too short for a first run."
             raise NoUsableTrialError(f"At least one trial must succeed; none of study {self._name!r} did.{cause}")
         if self._stopped():
-            self._store.add_notice(
+            self._store.studies.add_notice(
                 self._record.id,
-                f"The study was stopped after {EQUAL_FAILURES} runs in a row failed alike: {self._failures[-1]}",
+                Notice(
+                    code="study_stopped",
+                    severity="warning",
+                    values={"failures": EQUAL_FAILURES, "cause": self._failures[-1]},
+                ),
             )
             self._end(StudyState.STOPPED, "The study was stopped")
         else:
@@ -307,9 +320,9 @@ class Driver:
     def _end(self, state: StudyState, event: str) -> None:
         if self._record.state is not state:
             # Another driver may have ended the study while this one went on.
-            self._store.set_state(self._record.id, StudyState.RUNNING)
-            self._store.set_state(self._record.id, state)
-        self._store.repair_mirror(self._record.id)
+            self._store.studies.set_state(self._record.id, StudyState.RUNNING)
+            self._store.studies.set_state(self._record.id, state)
+        self._store.runs.repair_mirror(self._record.id)
         self._reload()
         remove_finished(self._checkpoints, self._record)
         self._publish(event)
@@ -325,11 +338,11 @@ class Driver:
             remove_run_folder(assignment.progress)
         return assignment.label
 
-    def _note(self, sentence: str) -> None:
+    def _note(self, notice: Notice) -> None:
         """Add a notice to the study, and show it."""
-        self._store.add_notice(self._record.id, sentence)
+        self._store.studies.add_notice(self._record.id, notice)
         self._reload()
-        self._publish(sentence)
+        self._publish(self._describe(notice))
 
     def _on_lease_lost(self, run_id: str) -> None:
         label = self._running.pop(run_id).label
@@ -339,7 +352,7 @@ class Driver:
     def _poll(self) -> None:
         """Let runs of dead drivers wait again and read what the others did, every now and then."""
         if self._now() - self._polled >= min(_POLL_SECONDS, self._lease_seconds / _BEATS_PER_LEASE):
-            self._store.leases.requeue_expired(self._record.id)
+            self._store.attempts.requeue_expired(self._record.id)
             self._reload()
 
     def _stopped(self) -> bool:
@@ -349,18 +362,18 @@ class Driver:
     def _persist(self, decision: Decision) -> None:
         study = self._record.id
         for drop in decision.dropped:
-            self._store.add_dropped(study, drop)
-        for sentence in decision.notices:
-            self._store.add_notice(study, sentence)
+            self._store.studies.add_dropped(study, drop)
+        for notice in decision.notices:
+            self._store.studies.add_notice(study, notice)
         if decision.phase != self._record.phase:
-            self._store.set_state(study, StudyState.RUNNING, decision.phase)
+            self._store.studies.set_state(study, StudyState.RUNNING, decision.phase)
         if decision.dropped or decision.notices or decision.phase != self._record.phase:
             self._reload()
 
     def _start(self, run: RunRecord) -> Assignment:
-        attempt = self._store.start_run(run.id, self._owner, self._lease_seconds)
+        attempt = self._store.attempts.start(run.id, self._owner, self._lease_seconds)
         self._reload()
-        earlier = self._store.leases.earlier_attempts(run.id)
+        earlier = self._store.attempts.earlier(run.id)
         assignment = make_assignment(self._record, run, attempt, earlier, self._checkpoints)
         self._running[run.id] = assignment
         self._share = self._share_of_time()
@@ -377,14 +390,14 @@ class Driver:
 
     def _reload(self) -> None:
         self._polled = now = self._now()
-        self._store.add_seconds(self._record.id, (now - self._counted) * self._share)
+        self._store.studies.add_seconds(self._record.id, (now - self._counted) * self._share)
         self._counted = now
-        self._record = self._store.load(self._name, details=False)
+        self._record = self._store.studies.load(self._name, details=False)
         self._share = self._share_of_time()
 
     def _share_of_time(self) -> float:
         """Return which part of the passing time this driver adds, so that those of one study add it once together."""
-        others = len(self._store.leases.owners(self._record.id) - {self._owner})
+        others = len(self._store.attempts.owners(self._record.id) - {self._owner})
         return 1 / (others + 1) if self._running or not others else 0.0
 
     def _publish(self, event: str) -> None:

@@ -83,21 +83,19 @@ class SubmoduleEntry(Frozen):
 
     def _check_hyperparameters(self) -> None:
         fields = {} if self.settings is None else self.settings.model_fields
-        names = [parameter.field for parameter in self.hyperparameters if parameter.part == self.name]
-        if sorted(names) != sorted(fields):
+        own = [parameter.field for parameter in self.hyperparameters if parameter.part == self.name]
+        if sorted(own) != sorted(fields):
             raise ValueError(
                 f"hyperparameters must name each field of the settings of {self.name} once; got "
-                f"{', '.join(names) or 'none'}, fields: {', '.join(fields) or 'none'}"
+                f"{', '.join(own) or 'none'}, fields: {', '.join(fields) or 'none'}"
             )
         for name, field in fields.items():
             if field.is_required():
                 raise ValueError(f"{self.name}.{name} must have a default, the published value; got none")
+        sampled: set[str] = set()
         for parameter in self.hyperparameters:
-            in_gate = parameter.part == "gate" and parameter.field in GateSpec.model_fields
-            if parameter.part != self.name and not in_gate:
-                raise ValueError(
-                    f"a hyperparameter of {self.name} must be called {self.name}.*; got {parameter.name!r}"
-                )
+            _check_place(parameter, self.name, sampled)
+            sampled.add(parameter.name)
 
     def _completed(self, parameter: Hyperparameter) -> Hyperparameter:
         model = GateSpec if self.settings is None or parameter.part == "gate" else self.settings
@@ -106,3 +104,14 @@ class SubmoduleEntry(Frozen):
     def as_method(self) -> Method:
         """Return the method that attaches this submodule alone, without a gate."""
         return Method(name=self.name, submodules=(self.name,), gated=False, trains="submodules", sentence=self.sentence)
+
+
+def _check_place(parameter: Hyperparameter, submodule: str, sampled: set[str]) -> None:
+    """Check that a hyperparameter is its submodule's or the gate's, and that its condition looks back."""
+    in_gate = parameter.part == "gate" and parameter.field in GateSpec.model_fields
+    if parameter.part != submodule and not in_gate:
+        raise ValueError(f"a hyperparameter of {submodule} must be named {submodule}.*; got {parameter.name!r}")
+    if parameter.unless is not None and parameter.unless[0] not in sampled:
+        raise ValueError(
+            f"the condition of {parameter.name} must name a hyperparameter before it; got {parameter.unless[0]!r}"
+        )

@@ -37,7 +37,7 @@ class TrialSpec(WithParts):
     @field_validator("method")
     @classmethod
     def _known_method(cls, method: str, info: ValidationInfo) -> str:
-        return method if is_stored(info) else check_trained(method)
+        return check_trained(method, is_stored(info))
 
     @field_validator("without")
     @classmethod

@@ -71,7 +71,7 @@ class Variant(WithParts):
     @field_validator("method")
     @classmethod
     def _known_method(cls, method: str, info: ValidationInfo) -> str:
-        return method if is_stored(info) else check_trained(method)
+        return check_trained(method, is_stored(info))
 
     @model_validator(mode="after")
     def _parts_fit_the_method(self, info: ValidationInfo) -> Self:

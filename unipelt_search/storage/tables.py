@@ -1,4 +1,6 @@
-"""The tables of a study database, all named ``ups_…``; Optuna's own tables may stand beside them.
+"""The tables of a study database, all named ``ups_…``, and which state may follow which.
+
+Optuna's own tables may stand beside them.
 
     study ─┬─ trial ─ run ─┬─ attempt      one start of a run by one owner
            │               ├─ evaluation   the curve on the tune rows
@@ -6,8 +8,9 @@
            │               ├─ ablation     the score with a submodule removed
            │               ├─ outcome      true labels against predictions, counted
            │               └─ prediction   what was answered to every row
+           ├─ event        what its drivers did, in order
            ├─ dropped      methods that got no more trials
-           └─ notice       sentences for the report
+           └─ notice       findings for the report
 
 Deleting a study deletes everything below it. Times are UTC, numbers are finite or NULL. Every change of these
 tables is one more module in ``migrations/versions``.
@@ -17,7 +20,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from sqlalchemy import (
     JSON,
@@ -27,6 +30,7 @@ from sqlalchemy import (
     Double,
     Enum,
     ForeignKey,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -37,6 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from unipelt_search.errors import StorageError
 from unipelt_search.records.history import RunState, StudyState, TrialState
 from unipelt_search.specs.trial import Phase
 
@@ -56,6 +61,24 @@ class AttemptState(StrEnum):
     """It ended with an error, which is the run's unless another attempt followed."""
     INTERRUPTED = "interrupted"
     """It was taken away from its owner; whatever the owner still writes is refused."""
+
+
+RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
+    RunState.WAITING: frozenset({RunState.RUNNING}),
+    # Back to waiting: its owner was interrupted, or its attempt failed and is worth another one.
+    RunState.RUNNING: frozenset({RunState.COMPLETE, RunState.FAILED, RunState.WAITING}),
+    RunState.COMPLETE: frozenset(),
+    RunState.FAILED: frozenset(),
+}
+# A study may stay as it is, because its phase changes without its state; every ended one may go on.
+STUDY_TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
+    StudyState.RUNNING: frozenset(StudyState),
+    StudyState.COMPLETE: frozenset({StudyState.COMPLETE, StudyState.RUNNING}),
+    StudyState.STOPPED: frozenset({StudyState.STOPPED, StudyState.RUNNING}),
+    StudyState.FAILED: frozenset({StudyState.FAILED, StudyState.RUNNING}),
+}
+
+_State = TypeVar("_State", bound=StrEnum)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -124,6 +147,8 @@ class StudyRow(Row):
     phase: Mapped[Phase] = mapped_column(_PHASE)
     created: Mapped[datetime]
     wall_seconds: Mapped[float]
+    edition: Mapped[int] = mapped_column(server_default="1")
+    """Which defaults the study began with; no part of its question."""
 
 
 class TrialRow(Row):
@@ -161,7 +186,6 @@ class RunRow(Row):
     phase: Mapped[Phase] = mapped_column(_PHASE)
     seed_index: Mapped[int]
     fold: Mapped[int] = mapped_column(default=0)
-    data_seed: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[RunState] = mapped_column(_checked("state", RunState), index=True)
     attempt: Mapped[int] = mapped_column(default=0)
     """The number of its latest attempt, the only one that may write; 0 before the first."""
@@ -288,7 +312,7 @@ class PredictionRow(Row):
 
 
 class DroppedRow(Row):
-    """A method that got no more trials, and why."""
+    """A method that got no more trials; the notice says why."""
 
     __tablename__ = "ups_dropped"
     __table_args__ = (UniqueConstraint("study_id", "method", "phase"),)
@@ -297,16 +321,76 @@ class DroppedRow(Row):
     study_id: Mapped[str] = _parent("ups_study.id")
     method: Mapped[str] = mapped_column(String(64))
     phase: Mapped[Phase] = mapped_column(_PHASE)
-    reason: Mapped[str]
+    code: Mapped[str] = mapped_column(String(64))
+    severity: Mapped[str] = mapped_column(String(16))
+    values: Mapped[dict[str, Any]]
 
 
 class NoticeRow(Row):
-    """A sentence for the report. MySQL cannot make long text unique, so its hash is."""
+    """A finding for the report. MySQL cannot make JSON unique, so its hash is."""
 
     __tablename__ = "ups_notice"
-    __table_args__ = (UniqueConstraint("study_id", "sentence_hash"),)
+    __table_args__ = (UniqueConstraint("study_id", "content_hash"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[str] = _parent("ups_study.id")
-    sentence_hash: Mapped[str] = mapped_column(String(64))
-    sentence: Mapped[str]
+    code: Mapped[str] = mapped_column(String(64))
+    severity: Mapped[str] = mapped_column(String(16))
+    values: Mapped[dict[str, Any]]
+    content_hash: Mapped[str] = mapped_column(String(64))
+
+
+class EventRow(Row):
+    """One thing that a driver did. Of one study, a greater id was committed later."""
+
+    __tablename__ = "ups_event"
+    # SQLite would give the number of a deleted row to the next one.
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    study_id: Mapped[str] = _parent("ups_study.id", index=True)
+    time: Mapped[datetime]
+    """By the database's clock."""
+    process: Mapped[str] = mapped_column(String(255))
+    """The driver, as `format_owner` names it."""
+    kind: Mapped[str] = mapped_column(String(32))
+    phase: Mapped[str] = mapped_column(String(16))
+    trial: Mapped[int | None]
+    """The trial's number; its row may be gone."""
+    run_id: Mapped[str | None] = mapped_column(String(32))
+    step: Mapped[int | None]
+    value: Mapped[float | None]
+    train_loss: Mapped[float | None]
+    trials_done: Mapped[int]
+    trials_asked: Mapped[int]
+    runs_done: Mapped[int]
+    runs_asked: Mapped[int]
+    seconds_left: Mapped[float | None]
+    """An estimate; NULL before the first run has finished."""
+    text: Mapped[str]
+
+
+def next_state(what: str, table: dict[_State, frozenset[_State]], now: _State, then: _State) -> _State:
+    """Check a change of state.
+
+    Args:
+        what: Whose state it is, for the message.
+        table: The states that may follow each state.
+        now: The state in the database.
+        then: The state that is asked for.
+
+    Returns:
+        The state that was asked for.
+
+    Raises:
+        StorageError: It may not follow.
+    """
+    if then not in table[now]:
+        allowed = f"may become {' or '.join(sorted(table[now]))}" if table[now] else "is final"
+        raise StorageError(f"{what} is {now}, which {allowed}; got {then}.")
+    return then
+
+
+def storable(text: str) -> str:
+    """Return a text that every database takes: PostgreSQL no NUL, none of them half a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from unipelt_search.errors import DataError, did_you_mean
+from unipelt_search.records.notice import MAX_LISTED, Notice, NoticeValue, first_values
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
@@ -19,7 +20,6 @@ FEW_ROWS = 5
 MOST_OVERLAP = 0.1
 """Share of the validation or test rows that may be among the training rows without being asked for."""
 INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
-OTHER_KIND = "task.kind in the study file says otherwise"
 
 
 def check_columns_differ(spec: TaskSpec) -> None:
@@ -36,7 +36,7 @@ def check_columns_differ(spec: TaskSpec) -> None:
             raise DataError(f"--text and --label must name different columns; got {column!r} twice.")
 
 
-def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, PlainKind, tuple[str, ...]]:
+def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, PlainKind, tuple[Notice, ...]]:
     """Decide what a label is.
 
     Args:
@@ -57,15 +57,14 @@ def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, PlainKind, tuple
             name: replace(rows, labels=tuple(SEPARATOR.join(names_of(label)) for label in rows.labels))
             for name, rows in raw.splits.items()
         }
-        notice = f"Labels hold {SEPARATOR!r} between names, so a row has a set of labels; {OTHER_KIND}."
+        notice = Notice(code="labels_are_sets", values={"separator": SEPARATOR})
         return replace(raw, splits=written), "multi_label", (notice,) if spec.kind == "auto" else ()
     numbers = [number_of(label) for label in everything]
     if spec.kind == "regression":
         _check_numbers(raw)
         return raw, "regression", ()
     if all(number is not None for number in numbers) and any(number % 1 for number in numbers if number is not None):
-        notice = f"Every label is a number and some have fractions, so numbers are predicted; {OTHER_KIND}."
-        return raw, "regression", (notice,)
+        return raw, "regression", (Notice(code="labels_are_numbers"),)
     return raw, "classification", ()
 
 
@@ -124,7 +123,7 @@ def check_overlap(splits: RawSplits) -> None:
             )
 
 
-def find_notices(splits: RawSplits, target: Target) -> tuple[str, ...]:
+def find_notices(splits: RawSplits, target: Target) -> tuple[Notice, ...]:
     """Find what a user should know about the rows before trusting a score.
 
     Args:
@@ -132,7 +131,7 @@ def find_notices(splits: RawSplits, target: Target) -> tuple[str, ...]:
         target: What is predicted.
 
     Returns:
-        One sentence for each finding.
+        One notice for each finding.
     """
     notices = [
         _lost_labels(splits.train, target),
@@ -143,9 +142,10 @@ def find_notices(splits: RawSplits, target: Target) -> tuple[str, ...]:
     for name, parts in _scored(splits):
         count, rows = _count_overlap(splits.train, parts)
         if count:
-            notices.append(f"{count} of {rows} {name} texts ({count / rows:.1%}) are among the training texts too.")
+            values: dict[str, NoticeValue] = {"split": name, "count": count, "rows": rows}
+            notices.append(Notice(code="overlap", severity="warning", values=values))
     notices.append(_few_validation_rows(splits))
-    return tuple(notice for notice in notices if notice)
+    return tuple(notice for notice in notices if notice is not None)
 
 
 def _parts(label: str, kind: PlainKind) -> Iterable[str]:
@@ -163,30 +163,39 @@ def _check_numbers(raw: RawData) -> None:
                 )
 
 
-def _lost_labels(train: Rows, target: Target) -> str:
+def _lost_labels(train: Rows, target: Target) -> Notice | None:
     found = {part for label in train.labels for part in _parts(label, target.kind)}
     lost = [label for label in target.labels if label not in found]
     if not lost:
-        return ""
-    return (
-        f"{len(lost)} of {len(target.labels)} labels have no row among the {len(train)} training rows: "
-        f"{format_list(lost)}."
+        return None
+    values = {**first_values("labels", lost), "of": len(target.labels), "rows": len(train)}
+    return Notice(code="labels_without_rows", severity="warning", values=values)
+
+
+def _rare_labels(train: Rows, target: Target) -> Notice | None:
+    counts = _label_counts(train, target)
+    rare = sorted(label for label, count in counts.items() if count < FEW_ROWS)
+    if not rare:
+        return None
+    return Notice(
+        code="rare_labels", severity="warning", values={**first_values("labels", rare), "fewer_than": FEW_ROWS}
     )
 
 
-def _rare_labels(train: Rows, target: Target) -> str:
+def _possible_typos(train: Rows, target: Target) -> Notice | None:
     counts = _label_counts(train, target)
-    rare = sorted(label for label, count in counts.items() if count < FEW_ROWS)
-    return f"Fewer than {FEW_ROWS} training rows have the label: {format_list(rare)}." if rare else ""
-
-
-def _possible_typos(train: Rows, target: Target) -> str:
-    counts = _label_counts(train, target)
-    pairs = [
-        f"{rare!r} ({counts[rare]} rows) looks like {usual!r} ({counts[usual]} rows)"
-        for rare, usual in look_alikes(counts)
-    ]
-    return f"Labels may be misspelt: {format_list(pairs)}." if pairs else ""
+    pairs = list(look_alikes(counts))
+    if not pairs:
+        return None
+    first = pairs[:MAX_LISTED]
+    values: dict[str, NoticeValue] = {
+        "labels": tuple(rare for rare, _ in first),
+        "label_rows": tuple(counts[rare] for rare, _ in first),
+        "similar": tuple(usual for _, usual in first),
+        "similar_rows": tuple(counts[usual] for _, usual in first),
+        "labels_count": len(pairs),
+    }
+    return Notice(code="possible_typos", severity="warning", values=values)
 
 
 def _label_counts(train: Rows, target: Target) -> Counter[str]:
@@ -195,12 +204,12 @@ def _label_counts(train: Rows, target: Target) -> Counter[str]:
     return Counter(part for label in train.labels for part in _parts(label, target.kind))
 
 
-def _two_labels(train: Rows) -> str:
+def _two_labels(train: Rows) -> Notice | None:
     seen = defaultdict(set)
     for texts, label in zip(train.plain_texts(), train.labels, strict=True):
         seen[texts].add(label)
     count = sum(len(labels) > 1 for labels in seen.values())
-    return f"{count} training texts stand there with two or more labels." if count else ""
+    return Notice(code="texts_with_two_labels", severity="warning", values={"count": count}) if count else None
 
 
 def _scored(splits: RawSplits) -> tuple[tuple[str, tuple[Rows, ...]], ...]:
@@ -214,16 +223,13 @@ def _count_overlap(train: Rows, parts: tuple[Rows, ...]) -> tuple[int, int]:
     return sum(row in known for row in texts), len(texts)
 
 
-def _few_validation_rows(splits: RawSplits) -> str:
+def _few_validation_rows(splits: RawSplits) -> Notice | None:
     rows = sum(map(len, splits.validation))
     if rows >= FEW_VALIDATION_ROWS:
-        return ""
-    few = f"Validation has {rows} rows, fewer than {FEW_VALIDATION_ROWS}"
+        return None
+    values: dict[str, NoticeValue] = {"rows": rows, "fewer_than": FEW_VALIDATION_ROWS}
     if not splits.folds:
-        return f"{few}: they are halved all the same, and intervals will be wide."
-    sizes = sorted(len(fold.train) for fold in splits.folds)
-    trained = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
-    return (
-        f"{few}: confirm runs are scored on {FOLDS} folds of the {len(splits.select)} train and validation rows, each "
-        f"trained on {trained} rows of the other folds. The validation rows had chosen the hyperparameters."
-    )
+        return Notice(code="few_validation_rows", severity="warning", values=values)
+    sizes = [len(fold.train) for fold in splits.folds]
+    values |= {"folds": FOLDS, "select": len(splits.select), "fewest_trained": min(sizes), "most_trained": max(sizes)}
+    return Notice(code="few_validation_rows_folds", values=values)

@@ -7,6 +7,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, r2_score
 
 from unipelt_search.errors import DataError, DivergedError
+from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.target import PlainKind, Target
 
 METRICS: dict[PlainKind, tuple[str, ...]] = {
@@ -24,7 +25,7 @@ def metrics_for(target: Target) -> tuple[str, ...]:
     return METRICS[target.kind] if target.positive is None else (*METRICS[target.kind], "f1")
 
 
-def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[str, ...]]:
+def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[Notice, ...]]:
     """Choose a task's metric.
 
     Args:
@@ -56,11 +57,9 @@ def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[str
         metric = GLUE.get(dataset, fitting[0])
         metric = metric if metric in fitting else fitting[0]
         if metric != fitting[0]:
-            notices.append(f"The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another.")
+            notices.append(Notice(code="glue_metric", values={"metric": metric, "dataset": dataset}))
     if metric == "f1" and target.positive is not None:
-        notices.append(
-            f"F1 is that of the label {target.labels[target.positive]!r}, which is taken for the positive one."
-        )
+        notices.append(Notice(code="positive_label", values={"label": target.labels[target.positive]}))
     return metric, tuple(notices)
 
 

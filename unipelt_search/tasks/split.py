@@ -15,6 +15,7 @@ from math import ceil
 import numpy as np
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.seeds import derive_seed
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
@@ -60,7 +61,7 @@ class RawSplits:
     select: Rows
     """With folds the rows of train and then those of validation."""
     test: Rows
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
     resamples: tuple[Rows, ...] = ()
     """Other draws of as many training rows."""
     folds: tuple[FoldRows, ...] = ()
@@ -92,8 +93,7 @@ def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
             f"task.test: validation needs a validation split; {raw.name} has: {', '.join(raw.splits)}. Leave it out, "
             "or add that split."
         )
-    unused = "; its own test split is not used" if "test" in raw.splits else ""
-    notice = f"The validation split of {raw.name} is the test split{unused}."
+    notice = Notice(code="validation_is_test", values={"data": raw.name, "test_unused": "test" in raw.splits})
     splits = {"train": raw.splits["train"], "test": raw.splits["validation"]}
     return replace(raw, splits=splits, notices=(*raw.notices, notice))
 
@@ -187,7 +187,7 @@ def split_rows(
                 f"task.redraw needs a --train-size below the number of training rows, {len(pool)}, so that other rows "
                 "can be drawn. Give a smaller --train-size, or leave redraw out."
             )
-        notices.append(f"Every confirm run draws its own {len(train)} of {len(pool)} training rows.")
+        notices.append(Notice(code="resampled_training_rows", values={"rows": len(train), "of": len(pool)}))
     if len(validation) < 2:
         raise DataError(
             f"Validation must have at least 2 rows, one to choose settings and one to decide; got {len(validation)}. "
@@ -203,28 +203,28 @@ def split_rows(
     return RawSplits(pool, train, validation.take(tune), validation.take(select), test, tuple(notices), resamples)
 
 
-def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind) -> tuple[Rows, Rows, Rows, list[str]]:
+def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind) -> tuple[Rows, Rows, Rows, list[Notice]]:
     """Return train, validation and test, and what to say about those that were carved."""
     train, validation, test = raw.splits["train"], raw.splits.get("validation"), raw.splits.get("test")
-    notices: list[str] = []
+    notices: list[Notice] = []
     rows = len(train)
     fifth = max(round(rows * SPLIT_OFF_SHARE), 2)
     if spec.carve is not None and validation is not None:
         if test is None:
             test = validation
-            notices.append("The validation file is the test split: further training rows are the validation split.")
+            notices.append(Notice(code="validation_file_is_test"))
         else:
-            notices.append("The validation file is not used: further training rows are the validation split.")
+            notices.append(Notice(code="validation_file_unused"))
         validation = None
     if test is None:
         count = fifth if validation is None else min(fifth, MOST_TEST)
         train, test = _take_out(train, count, derive_seed(seed, "test"), kind)
-        notices.append(f"No test split was given: {count} of the {rows} training rows are the test split.")
+        notices.append(Notice(code="test_split_off", values={"count": count, "of": rows}))
     if validation is None:
         count = spec.carve or (min(fifth, MOST_VALIDATION) if "test" in raw.splits else fifth)
         train, validation = _take_out(train, count, derive_seed(seed, "validation"), kind)
         if spec.carve is None:
-            notices.append(f"No validation split was given: {count} of the {rows} training rows are validation rows.")
+            notices.append(Notice(code="validation_split_off", values={"count": count, "of": rows}))
     return train, validation, test, notices
 
 

@@ -32,6 +32,7 @@ from torch import Tensor
 from unipelt_search.failpoints import reach
 from unipelt_search.frozen import Frozen
 from unipelt_search.pelt.pack import Pack
+from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.records.results import EvaluationRow, GateRow
 from unipelt_search.remote_paths import StoragePath, is_remote, reaching, remove_folder
 from unipelt_search.specs.trial import RunSpec
@@ -178,7 +179,7 @@ class RunCheckpoints:
         self._folder, self._run_id, self._attempt = folder, run_id, attempt
         self.newest: StoragePath | None = None
         """The last one that was written, or from which the run went on."""
-        self.problem: str | None = None
+        self.problem: Notice | None = None
         """Why the last one could not be written."""
 
     def save(self, slot: Slot, pack: Pack, optimizer: SlotAdamW, cost_so_far: CostSoFar) -> None:
@@ -207,11 +208,9 @@ class RunCheckpoints:
                 remove_folder(old.folder)
         except (OSError, SafetensorError) as error:
             needed = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
-            self.problem = (
-                f"A checkpoint of {needed:,.1f} MB could not be written below {self._folder.parent} "
-                f"({' '.join(str(error).split())[:200]}). Runs go on without it; one that is interrupted begins at the "
-                "last that was written. Make room there."
-            )
+            cause = " ".join(str(error).split())[:200]
+            values: dict[str, NoticeValue] = {"megabytes": needed, "folder": str(self._folder.parent), "cause": cause}
+            self.problem = Notice(code="checkpoint_not_written", severity="warning", values=values)
         finally:
             if half is not None:
                 shutil.rmtree(half, ignore_errors=True)
