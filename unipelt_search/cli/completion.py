@@ -1,4 +1,4 @@
-"""What the shell offers behind a half-written word."""
+"""What the shell offers for a half-written word."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def complete_study(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_methods(incomplete: str) -> list[str]:
-    """Offer one more method behind a comma-separated list.
+    """Offer one more method at the end of a comma-separated list.
 
     Args:
         incomplete: The list so far.
@@ -43,4 +43,5 @@ def complete_methods(incomplete: str) -> list[str]:
         known = trained_methods()
     except UnipeltError:
         return []
-    return [",".join([*given, method]) for method in known if method.startswith(begun) and method not in given]
+    fitting = [method for method in known if method.startswith(begun)]
+    return [",".join([*given, method]) for method in fitting if method not in given]
