@@ -9,7 +9,7 @@ import typer
 
 from unipelt_search.cli.completion import complete_methods, complete_study
 from unipelt_search.methods.catalogue import TRAINED_METHODS
-from unipelt_search.specs.study import Allocation, Metric
+from unipelt_search.specs.study import Allocation
 
 Storage = Annotated[
     str | None,
@@ -53,7 +53,9 @@ TrainSize = Annotated[
 Redraw = Annotated[
     bool, typer.Option("--redraw", help="Draw --train-size rows anew for every confirm run; the verdict covers that.")
 ]
-MetricName = Annotated[Metric | None, typer.Option("--metric", help="What is compared; it must fit the labels.")]
+MetricName = Annotated[
+    str | None, typer.Option("--metric", metavar="M", help="What is compared; it must fit the labels.")
+]
 AllowOverlap = Annotated[
     bool, typer.Option("--allow-overlap", help="Allow many validation or test rows among the training rows.")
 ]

@@ -24,12 +24,6 @@ UNMERGEABLE = {
     "parallel_adapter": "a parallel adapter is a further layer, which no weight of the backbone can hold",
     "prefix": "a prefix is further keys and values, which no weight of the backbone can hold",
 }
-_PROBLEM_TYPES = {
-    "classification": "single_label_classification",
-    "multi_label": "multi_label_classification",
-    "regression": "regression",
-}
-"""What transformers calls a kind of task."""
 MERGE_TARGETS = {
     "lora": {"query": "query", "value": "value"},
     "ia3": {"key": "key", "value": "value", "ffn": "ffn_out"},
@@ -211,10 +205,13 @@ def write_merged(
         SavedModelError: The merged model answers something else.
     """
     model = merged_model(backbone, trial, tensors)
-    if task.kind == "regression":
-        _use_label_units(model.get_submodule(backbone.family.head[-1]), task)
-        sample = Sample(sample.inputs, sample.logits * task.sd + task.mean)
-    model.config.problem_type = _PROBLEM_TYPES[task.kind]
+    kind = task.target.label_kind
+    scale = kind.output_scale(task.target)
+    if scale is not None:
+        factor, summand = scale
+        _use_label_units(model.get_submodule(backbone.family.head[-1]), factor, summand)
+        sample = Sample(sample.inputs, sample.logits * factor + summand)
+    model.config.problem_type = kind.problem_type
     model.config.id2label = dict(enumerate(task.labels or ("number",)))
     model.config.label2id = {label: number for number, label in model.config.id2label.items()}
     tokenizer = copy.deepcopy(backbone.tokenizer)
@@ -228,16 +225,16 @@ def write_merged(
     sample.check(again, "--merged")
 
 
-def _use_label_units(linear: Any, task: SavedTask) -> None:
-    """Let the last layer answer in the user's units: it was trained on (number - mean) / sd."""
+def _use_label_units(linear: Any, factor: float, summand: float) -> None:
+    """Let the last layer predict in the user's units: it was trained on (number - summand) / factor."""
     if linear.bias is None:
         raise SavedModelError(
             "--merged of a regression needs a last layer with a bias, to answer in the units of the labels; this "
             "architecture's has none. Leave --merged out."
         )
     with torch.no_grad():
-        linear.weight.mul_(task.sd)
-        linear.bias.mul_(task.sd).add_(task.mean)
+        linear.weight.mul_(factor)
+        linear.bias.mul_(factor).add_(summand)
 
 
 def _below(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.kinds.label_kind import Label
 from unipelt_search.methods.catalogue import Submodule
-
-Label = int | float | tuple[int, ...]
-"""A position in the task's labels, a number in the user's units, or ascending positions."""
 
 
 class EvaluationRow(Frozen):

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.methods.catalogue import METHODS, Submodule
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import AblationRow, OutcomeRow
@@ -143,35 +144,19 @@ def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> 
 
 
 def outcome_rows(
-    split: Literal["select", "test"], labels: np.ndarray, predicted: np.ndarray, names: tuple[str, ...]
+    split: Literal["select", "test"], target: Target, labels: np.ndarray, predicted: np.ndarray
 ) -> Iterator[OutcomeRow]:
     """Count true labels against predictions.
 
     Args:
         split: Which rows.
-        labels: ``(n,)``, the true label of each row; ``(n, L)`` of 0 and 1 where a row may have any number of labels.
+        target: What is predicted.
+        labels: The true labels, as `Target.to_array` gives them.
         predicted: The predictions in the same shape.
-        names: The L labels' names; none for a task without labels.
 
     Yields:
-        The counts that are not 0, in the order of the names: pairs of true and predicted label, or, for the matrix,
-        each label's hits, misses and false alarms.
+        The counts that are not 0, in the order of the labels: pairs of true and predicted label, or, where a row may
+        have any number of labels, each label's hits, misses and false alarms; none for a task without labels.
     """
-    if names and labels.ndim == 2:
-        yield from _by_label(split, labels.astype(bool), predicted.astype(bool), names)
-    elif names:
-        size = len(names)
-        pairs = np.bincount(labels * size + predicted, minlength=size * size).reshape(size, size)
-        for true, found in np.argwhere(pairs):
-            yield OutcomeRow(split=split, label=names[true], predicted=names[found], n=int(pairs[true, found]))
-
-
-def _by_label(
-    split: Literal["select", "test"], labels: np.ndarray, predicted: np.ndarray, names: tuple[str, ...]
-) -> Iterator[OutcomeRow]:
-    hits, misses, alarms = labels & predicted, labels & ~predicted, ~labels & predicted  # (n, L) each
-    for number, name in enumerate(names):
-        for label, found, rows in ((name, name, hits), (name, None, misses), (None, name, alarms)):
-            count = int(rows[:, number].sum())
-            if count:
-                yield OutcomeRow(split=split, label=label, predicted=found, n=count)
+    for label, found, n in target.label_kind.outcomes(target, labels, predicted):
+        yield OutcomeRow(split=split, label=label, predicted=found, n=n)

@@ -12,6 +12,7 @@ import numpy as np
 
 from unipelt_search.backbones.backbone import Backbone, backbone_hash
 from unipelt_search.errors import DivergedError
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.pelt.applicability import needs_own_pack
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, OutcomeRow, Predictions, RunResult
@@ -19,7 +20,6 @@ from unipelt_search.remote_paths import StoragePath
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
-from unipelt_search.tasks.target import Target
 from unipelt_search.training.batches import lengths_of, training_batches
 from unipelt_search.training.checkpoint import CostSoFar, RunCheckpoints, save_run
 from unipelt_search.training.costs import PeakMemory
@@ -330,7 +330,7 @@ class PackTraining:
 
     def _outcomes(self, target: Target, predictions: Mapping[Scored, np.ndarray]) -> Iterator[OutcomeRow]:
         for split, predicted in predictions.items():
-            yield from outcome_rows(split, self._labels(split), predicted, target.labels)
+            yield from outcome_rows(split, target, self._labels(split), predicted)
 
     def _predictions(self, target: Target, predictions: Mapping[Scored, np.ndarray]) -> Iterator[Predictions]:
         for split, predicted in predictions.items():

@@ -1,0 +1,33 @@
+"""What kinds with names for labels share: the order of the names, and names from and to positions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+
+
+def order_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Put names into the order of a model's outputs.
+
+    Args:
+        names: The names, each once.
+
+    Returns:
+        Ascending numbers if all are integers, else alphabetical order.
+    """
+    found = list(names)
+    if all(INTEGER.fullmatch(name) for name in found):
+        return tuple(sorted(found, key=lambda name: (int(name), name)))
+    return tuple(sorted(found))
+
+
+def positions(names: tuple[str, ...]) -> dict[str, int]:
+    """Return the position of every name."""
+    return {name: position for position, name in enumerate(names)}
+
+
+def list_names(names: tuple[str, ...]) -> str:
+    """Return a numbered list of names in Markdown, from 0."""
+    return "\n".join(f"{position}. `{name}`" for position, name in enumerate(names))
