@@ -21,7 +21,7 @@ demo: $(STAMP)
 	$(BIN)/unipelt-search demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu" --numprocesses auto --dist loadgroup
 
 check: $(STAMP)
 	$(BIN)/ruff check .

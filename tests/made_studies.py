@@ -7,6 +7,7 @@ from functools import cache
 from made_record import folded, made_record, made_trial, whole_record, with_labels
 
 from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import OutcomeRow, Predictions
 
 SIX = ("abbreviation", "description", "entity", "human", "location", "numeric")
@@ -71,8 +72,9 @@ def odd() -> StudyRecord:
     record = with_labels(whole_record(ODD), ODD, name=long)
     backbone = record.spec.backbone.model_copy(update={"model": long})
     spec = record.spec.model_copy(update={"backbone": backbone})
-    dropped = (DroppedMethod(method="prefix", phase="screen", reason=long),)
-    return record.model_copy(update={"spec": spec, "notices": (long,), "command": long, "dropped": dropped})
+    sentence = Notice.model_validate(long)
+    dropped = (DroppedMethod(method="prefix", phase="screen", reason=sentence),)
+    return record.model_copy(update={"spec": spec, "notices": (sentence,), "command": long, "dropped": dropped})
 
 
 def failed() -> StudyRecord:

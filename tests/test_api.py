@@ -35,7 +35,7 @@ from unipelt_search.specs.variants import Variant
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.tasks.encode import encode_task
 from unipelt_search.tasks.load import load_task
-from unipelt_search.training import train as train_module
+from unipelt_search.training import final_scoring
 from unipelt_search.training.train import train
 
 METHODS = ("head", "lora", "unipelt_al")
@@ -123,7 +123,7 @@ def test_gates_get_a_null_and_what_they_can_do_without_goes(
     ask, url: str, here: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = (("adapter", 0), ("lora", 1))
-    monkeypatch.setattr(train_module, "prunable_parts", lambda *given: gone)
+    monkeypatch.setattr(final_scoring, "prunable_parts", lambda *given: gone)
     spec = ask(methods=("head", "unipelt_al"), trials=2, seeds=2)
     space = spec.space.model_copy(update={"gate_null": True, "prune_gates": True})
     study = api.run_study(spec.model_copy(update={"space": space}), storage=url, out=tmp_path / "out")

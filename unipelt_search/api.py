@@ -21,6 +21,7 @@ from unipelt_search.records.history import StudyLine, StudyRecord, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.reporting.assemble import render_json
+from unipelt_search.reporting.notice_sentences import described, notice_sentence
 from unipelt_search.reporting.opened_study import Study
 from unipelt_search.reporting.page import render_html
 from unipelt_search.settings import storage_url
@@ -293,16 +294,22 @@ def _search(
             store.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
         for drop in ready.dropped:
             store.add_dropped(study_id, drop)
-        for sentence in ready.notices:
-            store.add_notice(study_id, sentence)
+        for notice in ready.notices:
+            store.add_notice(study_id, notice)
         store.add_seconds(study_id, time.monotonic() - began)
         driver = Driver(
-            store, spec.name, workers=capacity.workers, watch=watch, checkpoints=checkpoints, machine=spec.machine
+            store,
+            spec.name,
+            workers=capacity.workers,
+            watch=watch,
+            describe=notice_sentence,
+            checkpoints=checkpoints,
+            machine=spec.machine,
         )
         with driver:
             if found is None:
-                for notice in dict.fromkeys((*driver.record.task.notices, *driver.record.notices)):
-                    driver.notify(f"Note: {notice}")
+                for sentence in described((*driver.record.task.notices, *driver.record.notices)):
+                    driver.notify(f"Note: {sentence}")
             if checkpoints is not None:
                 driver.notify(disk_space_message(checkpoints, kept_bytes * capacity.workers))
             try:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "unipelt_search"
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts)
+from source_tree import MODULES, PACKAGE, ROOT, functions, named, parsed
+
 # api.py and cli/ import late, so that a report opens without torch.
 LATE_IMPORTS_ALLOWED = ("api.py", "cli/")
 # Switches of Ray and CUDA can be set nowhere else.
@@ -16,18 +15,6 @@ ENVIRONMENT_ALLOWED = ("settings.py", "execution/ray_session.py", "execution/wor
 
 # Modules that a test of another name covers, by path below tests/.
 COVERED_BY = {"records/history.py": "storage/test_transitions.py"}
-
-
-def named(path: Path) -> str:
-    return path.relative_to(PACKAGE).as_posix()
-
-
-def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-
-
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def test_module_names_are_unique() -> None:

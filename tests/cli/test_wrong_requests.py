@@ -125,7 +125,7 @@ REQUESTS: dict[str, tuple[Sequence[str], str]] = {
     "option without a value": ([*GOOD, "--trials"], "Option '--trials' requires an argument"),
     "no number": ([*GOOD, "--trials", "many"], "It must be a valid integer"),
     "unknown device": ([*GOOD, "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
-    "unknown metric": ([*GOOD, "--metric", "acuracy"], "is not one of 'auto', 'accuracy'"),
+    "unknown metric": ([*GOOD, "--metric", "acuracy"], "must be 'auto', 'accuracy'"),
     "nothing asked": (["run"], "A study needs --data, --text, --label, --model"),
     "data alone": (["run", "--data", "good.csv"], "A study needs --text, --label, --model"),
     "three texts": ([*GOOD, "--text", "stars", "--text", "label"], "--text: must have at most 2 entries"),

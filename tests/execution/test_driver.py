@@ -13,6 +13,7 @@ from unipelt_search.errors import NoUsableTrialError
 from unipelt_search.execution.assignment import Assignment
 from unipelt_search.execution.driver import EQUAL_FAILURES, FINISHED, Driver
 from unipelt_search.records.history import RunState, StudyState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import MachineSpec
@@ -172,7 +173,8 @@ def test_equal_failures_after_a_success_leave_a_stopped_study(store, create, res
     driver.conclude()
     record = store.load("toy")
     assert record.state is StudyState.STOPPED
-    assert record.notices == ("The study was stopped after 5 runs in a row failed alike: no memory",)
+    (notice,) = record.notices
+    assert (notice.code, notice.values) == ("study_stopped", {"failures": 5, "cause": "no memory"})
 
 
 def test_different_failures_do_not_stop_the_study(store, create, result) -> None:
@@ -360,11 +362,11 @@ def test_runs_that_are_given_back_wait_and_are_done_again(store: StudyStore, cre
     create(trials=3, seeds=1)
     driver = Driver(store, "toy", workers=2)
     lost = [driver.next_run(), driver.next_run()]
-    driver.reschedule(1, "The machine ran out of memory.")
+    driver.reschedule(1, Notice(code="fewer_workers", values={"workers": 1}))
     record = store.load("toy")
     assert record.state is StudyState.RUNNING
     assert [trial.runs[0].state for trial in record.trials] == [RunState.WAITING] * 2
-    assert record.notices == ("The machine ran out of memory.",)
+    assert record.notices == (Notice(code="fewer_workers", values={"workers": 1}),)
     again = driver.next_run()
     assert (again.run_id, again.attempt) == (lost[0].run_id, 2)
     assert driver.next_run() is None, "there is one worker left"
@@ -445,10 +447,11 @@ def test_the_first_state_that_cannot_be_kept_becomes_a_notice(store, create, tmp
     shown = []
     driver = Driver(store, "toy", workers=1, watch=shown.append, checkpoints=tmp_path)
     run = driver.next_run()
-    for step, problem in ((5, "No room for 12.0 MB."), (6, "No room for 12.1 MB.")):
+    problems = [Notice(code="checkpoint_not_written", values={"megabytes": size}) for size in (12.0, 12.1)]
+    for step, problem in zip((5, 6), problems, strict=True):
         driver.on_evaluation(run.run_id, run.attempt, ROW.model_copy(update={"step": step}), problem=problem)
-    assert store.load("toy").notices == ("No room for 12.0 MB.",)
-    assert [progress.event for progress in shown].count("No room for 12.0 MB.") == 1
+    assert store.load("toy").notices == (problems[0],)
+    assert [progress.event for progress in shown].count("checkpoint_not_written") == 1
 
 
 def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, create, result, tmp_path) -> None:
@@ -462,12 +465,9 @@ def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, cr
     again = driver.next_run()
     assert shown[-1].event == "trial 0 head (screen) goes on"
     assert (again.run_id, again.attempt, again.micro_batch, again.progress) == (run.run_id, 2, 8, kept.parent)
-    sentence = (
-        "trial 0 head (screen) is done again with half of the rows at a time, but for rounding the same: "
-        "CUDA out of memory"
-    )
-    assert store.load("toy").notices == (sentence,)
-    assert sentence in {progress.event for progress in shown}
+    values = {"run": "trial 0 head (screen)", "cause": "CUDA out of memory"}
+    assert store.load("toy").notices == (Notice(code="run_again_halved", values=values),)
+    assert "run_again_halved" in {progress.event for progress in shown}
     driver.on_result(again.run_id, again.attempt, result(0.5))
     assert store.load("toy").trials[0].value == 0.5
 
@@ -483,7 +483,7 @@ def test_a_run_whose_machine_was_lost_goes_on_elsewhere_as_it_was(store, create,
     driver.on_result(again.run_id, again.attempt, result(0.5))
     assert store.load("toy").trials[0].value == 0.5
     assert store.load("toy").notices == (
-        "trial 0 head (screen) is done again on another machine: The machine was lost.",
+        Notice(code="run_again_elsewhere", values={"run": "trial 0 head (screen)", "cause": "The machine was lost."}),
     )
 
 

@@ -16,6 +16,7 @@ from unipelt_search.errors import MachineError, StorageError
 from unipelt_search.execution import ray_executor as executor
 from unipelt_search.execution.assignment import Assignment
 from unipelt_search.execution.driver import FINISHED
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.space import published
@@ -38,8 +39,8 @@ class FakeDriver:
             raise on_message
         return on_message
 
-    def reschedule(self, workers: int, sentence: str) -> None:
-        assert "ran out of memory" in sentence
+    def reschedule(self, workers: int, why: Notice) -> None:
+        assert (why.code, why.values) == ("fewer_workers", {"workers": workers})
         self.given_back.append(workers)
 
     def fail_overdue(self) -> list[Assignment]:

@@ -127,7 +127,7 @@ def test_a_state_that_cannot_be_kept_is_told_with_the_evaluation(make, tmp_path:
     made = make("lora")
     made.reset_config(config("lora", progress=tmp_path / "file" / "r"))
     predictions = drain(made)
-    assert all(a["checkpoint"] is None and "could not be written" in a["problem"] for a in predictions[:-1])
+    assert all(a["checkpoint"] is None and "checkpoint_not_written" in a["problem"] for a in predictions[:-1])
     assert predictions[-1]["kind"] == "result"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from faults.simulated_study import NAME, simulate
 
 from unipelt_search.errors import StorageError, StudyNotFoundError
+from unipelt_search.records.notice import Notice
 from unipelt_search.storage.store import StudyStore
 
 _HEADER = 100
@@ -59,7 +60,7 @@ def _open(url: str) -> str:
     try:
         study = store.load(NAME).id
         store.studies()
-        store.add_notice(study, "Written behind the damage.")
+        store.add_notice(study, Notice(code="after_damage"))
         store.leases.requeue_expired(study)
     except (StorageError, StudyNotFoundError):
         return "found"

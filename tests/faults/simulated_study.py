@@ -24,6 +24,7 @@ from unipelt_search.execution.driver import FINISHED, Driver
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
@@ -34,6 +35,7 @@ from unipelt_search.storage.store import StudyStore
 NAME = "simulated"
 METHODS = ("head", "lora", "bitfit")
 ABSENT = "prefix"
+LEFT_OUT = Notice(code="left_out", values={"method": ABSENT})
 TRIALS, SEEDS = 7, 2
 FAILS = ("bitfit", 1)
 """The method and the confirm seed of the one run that always fails."""
@@ -112,8 +114,8 @@ def simulate(
             return
         store.set_budget(study, spec.budget)
         store.set_state(study, StudyState.RUNNING)
-        store.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason="It cannot be attached."))
-        store.add_notice(study, f"{ABSENT} was left out.")
+        store.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason=LEFT_OUT))
+        store.add_notice(study, LEFT_OUT)
         kept = kept_folder(acknowledged)
         with Driver(store, name, workers=workers, lease_seconds=lease_seconds, checkpoints=kept) as driver:
             if _work(driver, acknowledged, workers, step_seconds, interrupt_after):

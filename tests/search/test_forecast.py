@@ -37,7 +37,8 @@ def test_the_estimate_adds_up_by_hand() -> None:
 
 
 def test_a_limit_below_the_estimate_is_noted() -> None:
-    assert "The time limit of 60 s is shorter than the estimate" in planned(time_seconds=60.0).notices[-1]
+    (notice,) = planned(time_seconds=60.0).notices
+    assert (notice.code, notice.values["limit"]) == ("time_limit_short", 60.0)
     assert planned(time_seconds=6000.0).notices == planned().notices
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import RunState
+from unipelt_search.records.notice import Notice
 from unipelt_search.search import plan
 from unipelt_search.search.plan import Clock, Finish, Resume, StartRun, StartTrial, Wait, check_budget, next_step
 from unipelt_search.search.space import configured, published
@@ -52,13 +53,13 @@ def test_tune_takes_turns_beginning_with_the_best_method(fake, all_plausible) ->
 
 
 def test_tune_leaves_out_implausible_methods_and_says_why(fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    reasons = {"head": "it is 0.2 behind."}
+    reasons = {"head": Notice(code="less_plausible", values={"gap": 0.2})}
     monkeypatch.setattr(plan, "plausible_methods", lambda record: ({"lora", "unipelt_apl"}, reasons))
     study = fake(trials=12)
     tune = [step.spec.method for step in steps_of(study.play(score), StartTrial) if step.phase == "tune"]
     assert tune == ["lora", "unipelt_apl", "lora"]
     assert [(drop.method, drop.phase, drop.reason) for drop in study.record.dropped] == [
-        ("head", "tune", "it is 0.2 behind.")
+        ("head", "tune", reasons["head"])
     ]
 
 
@@ -72,14 +73,14 @@ def test_equal_allocation_tunes_every_method_alike_and_leaves_what_does_not_go_r
     tune = [step.spec.method for step in steps_of(study.play(score), StartTrial) if step.phase == "tune"]
     assert tune == ["lora", "unipelt_apl", "head"] * 2
     assert study.record.dropped == ()
-    assert study.record.notices == ("2 of 17 trials were left, too few for one more of each method.",)
+    assert study.record.notices == (Notice(code="too_few_trials_left", values={"left": 2, "of": 17}),)
 
 
 def test_a_method_whose_every_trial_failed_is_not_tuned(fake, all_plausible) -> None:
     study = fake(trials=12)
     started = steps_of(study.play(lambda spec, seed: None if spec.method == "head" else score(spec, seed)), StartTrial)
     assert {step.spec.method for step in started if step.phase == "tune"} == {"lora", "unipelt_apl"}
-    assert [(drop.method, drop.reason) for drop in study.record.dropped] == [("head", "None of its trials succeeded.")]
+    assert [(drop.method, drop.reason.code) for drop in study.record.dropped] == [("head", "no_trial_succeeded")]
 
 
 def test_a_dropped_method_stays_dropped(fake, all_plausible, dropped) -> None:
@@ -194,8 +195,8 @@ def test_time_keeps_a_third_for_confirm(fake, all_plausible) -> None:
     assert len(confirm) % 3 == 0  # later seeds for all finalists or for none
     assert decisions[-1].step == Finish()
     assert study.record.notices == (
-        "The time limit of 1000 s allowed 64 of 100 trials.",
-        "The time limit of 1000 s allowed 11 of 100 seeds of each finalist.",
+        Notice(code="time_limit_trials", values={"limit": 1000.0, "done": 64, "of": 100}),
+        Notice(code="time_limit_seeds", values={"limit": 1000.0, "done": 11, "of": 100, "folds": 0}),
     )
 
 
@@ -203,7 +204,8 @@ def test_a_round_that_does_not_fit_is_not_begun(fake, all_plausible) -> None:
     study = fake(trials=9, seeds=1, time_seconds=80.0)
     decisions = study.play(score, seconds=10.0)
     assert len(steps_of(decisions, StartTrial)) == 5  # a second round would end at 60 s; single trials still fit
-    assert study.record.notices[0] == "The time limit of 80 s allowed 1 of 3 screen rounds."
+    values = {"limit": 80.0, "done": 1, "rounds": 3}
+    assert study.record.notices[0] == Notice(code="time_limit_screen", values=values)
     assert [decision.phase for decision in decisions[:4]] == ["screen"] * 3 + ["tune"]
 
 
@@ -212,7 +214,7 @@ def test_the_first_confirm_seed_goes_as_far_as_the_time_allows(fake, all_plausib
     decisions = study.play(score, seconds=10.0)
     confirmed = [study.record.trials[run.trial].method for run in steps_of(decisions, StartRun)]
     assert confirmed == ["lora", "unipelt_apl"]  # the second one begins at 40 s and ends at 50 s
-    assert study.record.notices[-1] == "The time limit of 45 s left no time to confirm head."
+    assert study.record.notices[-1].values == {"limit": 45.0, "methods": ("head",)}
 
 
 def test_without_a_time_limit_the_clock_does_not_matter(fake, all_plausible) -> None:
@@ -282,8 +284,8 @@ def test_a_failed_variant_is_no_finalist_and_is_told(fake, all_plausible) -> Non
     study = fake(trials=12, seeds=1, configurations=OWN)
     study.play(lambda spec, seed: None if spec.lora and spec.lora.rank == 100 else score_of_any(spec, seed))
     assert "my-lora" not in [trial.name for trial in plan.finalists(study.record)]
-    assert [(drop.method, drop.phase, drop.reason) for drop in study.record.dropped] == [
-        ("my-lora", "tune", "Its trial failed.")
+    assert [(drop.method, drop.phase, drop.reason.code) for drop in study.record.dropped] == [
+        ("my-lora", "tune", "trial_failed")
     ]
 
 
@@ -301,7 +303,7 @@ def test_a_round_with_variants_that_does_not_fit_is_not_begun(fake, all_plausibl
     started = steps_of(study.play(score_of_any), StartTrial)
     screen = [step.variant for step in started if step.phase == "screen"]
     assert screen == [None, None, None, "my-lora", "my-adapter"]
-    assert "allowed 1 of 2 screen rounds" in study.record.notices[0]
+    assert study.record.notices[0].values == {"limit": 100.0, "done": 1, "rounds": 2}
 
 
 def confirmed(study, decisions) -> list[tuple[str, int, int]]:
@@ -347,14 +349,14 @@ def test_the_first_finalist_is_confirmed_while_there_is_any_time(fake, all_plaus
     study = fake(trials=3, seeds=2, time_seconds=45.0)
     study.use_folds()
     assert confirmed(study, study.play(score)) == [("lora", 1, fold) for fold in range(1, 6)]
-    assert study.record.notices[-1] == "The time limit of 45 s left no time to confirm unipelt_apl, head."
+    assert study.record.notices[-1].values == {"limit": 45.0, "methods": ("unipelt_apl", "head")}
 
 
 def test_a_time_limit_names_repeats(fake, all_plausible) -> None:
     study = fake(trials=3, seeds=9, time_seconds=250.0)
     study.use_folds()
     assert len(confirmed(study, study.play(score))) == 15
-    assert study.record.notices[-1] == "The time limit of 250 s allowed 1 of 9 repeats of 5 folds of each finalist."
+    assert study.record.notices[-1].values == {"limit": 250.0, "done": 1, "of": 9, "folds": 5}
 
 
 @pytest.mark.parametrize("folds", [0, 5])

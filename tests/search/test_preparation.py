@@ -8,6 +8,7 @@ import pytest
 import tiny
 from unipelt_search.errors import BackboneError, MachineError, RequestError
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.search import preparation
 from unipelt_search.search.preparation import prepare
@@ -55,7 +56,9 @@ def test_default_methods_that_cannot_attach_are_left_out_and_others_are_refused(
     task = load_task(asked.task, 0)
     ready, _ = prepare(changed(asked, space=SpaceSpec(methods=DEFAULT_METHODS)), task)
     assert {drop.method for drop in ready.dropped} == {"adapter", "unipelt_apl"}
-    assert ready.notices[0].startswith("adapter was left out: adapter.bottleneck must be below 32")
+    values = ready.notices[0].values
+    assert (values["method"], values["reason"]) == ("adapter", "cannot_attach")
+    assert str(values["cause"]).startswith("adapter.bottleneck must be below 32")
     with pytest.raises(BackboneError, match="bottleneck must be below 32"):
         prepare(changed(asked, space=SpaceSpec(methods=("head", "adapter"))), task)
 
@@ -88,7 +91,7 @@ def test_a_limit_shortens_the_runs_and_says_so(asked: StudySpec, monkeypatch: py
     ready, _ = prepare(changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60)), task)
     ready = ready.within_time(backbone)
     assert ready.spec.space.steps == 77
-    assert ready.notices == ("The time limit allows runs of 77 steps; without a limit they would have 150.",)
+    assert ready.notices == (Notice(code="steps_shortened", values={"steps": 77, "without_limit": 150}),)
     assert timed == ["head", "lora"]
     assert ready.plan(backbone).steps == 77
 
@@ -104,7 +107,7 @@ def test_what_no_size_makes_fit_is_left_out_and_the_rest_is_made_smaller(asked: 
     methods = ("head", "lora", "fine_tuning")
     ready, backbone = prepare(changed(asked, space=SpaceSpec(methods=methods, max_parameters=1500)), task)
     assert [drop.method for drop in ready.dropped] == ["fine_tuning"]
-    assert "numbers, more than --max-parameters, 1,500." in ready.dropped[0].reason
+    assert (ready.dropped[0].reason.code, ready.dropped[0].reason.values["limit"]) == ("too_large", 1500)
     assert {size.method for size in ready.summary.sizes} == set(methods)
     stored = {method.method: method.stored_parameters for method in ready.plan(backbone).methods}
     assert stored["lora"] <= 1500 < next(size.stored for size in ready.summary.sizes if size.method == "lora")
@@ -128,7 +131,8 @@ def test_what_is_far_too_slow_is_left_out(asked: StudySpec, monkeypatch: pytest.
         return ready.fast_enough(backbone)
 
     assert [drop.method for drop in limited(2.0).dropped] == ["lora"]
-    assert limited(2.0).notices == ("lora was left out: A row took it 4.00 ms, far more than --max-latency-ms, 2.",)
+    (notice,) = limited(2.0).notices
+    assert notice.values == {"method": "lora", "reason": "too_slow", "milliseconds": pytest.approx(4), "limit": 2.0}
     assert limited(3.0).dropped == ()  # rough timing: the verdict looks again
     with pytest.raises(RequestError, match=r"in reach of a method; got 0.1, and the fastest, head, took 1.00 ms"):
         limited(0.1)

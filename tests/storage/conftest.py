@@ -13,6 +13,7 @@ from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import TaskSummary
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.study import BackboneSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import TrialSpec
@@ -27,7 +28,7 @@ TASK = TaskSummary(
     direction="maximize",
     fingerprint="ab" * 8,
     majority={"select": {"accuracy": 0.4}, "test": {"accuracy": 0.3}},
-    notices=("5 rows had no label.",),
+    notices=(Notice(code="no_label", values={"rows": 5}),),
 )
 
 

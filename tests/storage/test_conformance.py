@@ -17,7 +17,8 @@ from faults.simulated_study import simulate
 from sqlalchemy import update
 
 from unipelt_search.errors import RunLostError, StorageError, StudyChangedError, StudyExistsError, StudyNotFoundError
-from unipelt_search.records.history import DroppedMethod, RunState, StudyState, TaskSummary, TrialState
+from unipelt_search.records.history import EDITION, DroppedMethod, RunState, StudyState, TaskSummary, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
@@ -58,16 +59,18 @@ def test_a_study_comes_back_as_it_was_written(
     any_store.finish_run(run.id, attempt, run_result(2 / 3))
     failed = any_store.add_run(study, 0, "confirm", 1)
     any_store.fail_run(failed.id, any_store.start_run(failed.id, "me"), ODD + "x" * 100_000)
-    any_store.add_notice(study, ODD)
-    any_store.add_notice(study, ODD)
-    any_store.add_dropped(study, DroppedMethod(method="head", phase="tune", reason=ODD))
+    odd = Notice(code="odd", severity="warning", values={"text": ODD, "list": (ODD, 1, None), "rate": 0.1})
+    any_store.add_notice(study, odd)
+    any_store.add_notice(study, odd)
+    any_store.add_dropped(study, DroppedMethod(method="head", phase="tune", reason=odd))
     any_store.add_seconds(study, 0.1)
     any_store.set_state(study, StudyState.RUNNING, "confirm")
     record = any_store.load("first")
     assert (record.spec, record.task, record.command) == (study_spec("first"), task, SHOWN)
     assert record.created.tzinfo is not None
-    assert (record.phase, record.wall_seconds, record.notices) == ("confirm", 0.1, (SHOWN,))
-    assert [drop.reason for drop in record.dropped] == [SHOWN]
+    assert (record.phase, record.wall_seconds, record.edition) == ("confirm", 0.1, EDITION)
+    shown = Notice(code="odd", severity="warning", values={"text": SHOWN, "list": (SHOWN, 1, None), "rate": 0.1})
+    assert (record.notices, [drop.reason for drop in record.dropped]) == ((shown,), [shown])
     (trial,) = record.trials
     assert (trial.spec, trial.state, trial.value) == (trial_spec("unipelt_apl"), TrialState.COMPLETE, 2 / 3)
     assert [run.result for run in trial.runs] == [run_result(2 / 3), None]

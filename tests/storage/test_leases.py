@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from unipelt_search.errors import RunLostError, StorageError, StudyChangedError
 from unipelt_search.records.history import EarlierAttempts, RunState, StudyState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.database import database_now
@@ -181,12 +182,12 @@ def test_a_failed_attempt_that_is_worth_another_one_leaves_the_run_waiting(
     run = waiting[0]
     attempt = store.start_run(run, "me")
     store.record_evaluation(run, attempt, run_result().evaluations[1], "/kept/2")
-    store.leases.retry(study, run, attempt, "no memory\x00", "It is done again.")
+    store.leases.retry(study, run, attempt, "no memory\x00", Notice(code="again"))
     assert states(store)[0] is RunState.WAITING
     assert attempts(store, run) == [("failed", "no memory\\x00", "/kept/2", 80)]
     assert store.leases.earlier_attempts(run) == EarlierAttempts(failed=1, checkpoint="/kept/2")
     with pytest.raises(RunLostError):
-        store.leases.retry(study, run, attempt, "no memory", "And again.")
-    assert store.load("first").notices == ("It is done again.",)
+        store.leases.retry(study, run, attempt, "no memory", Notice(code="and_again"))
+    assert store.load("first").notices == (Notice(code="again"),)
     store.finish_run(run, store.start_run(run, "me"), run_result())
     assert store.load("first").trials[0].runs[0].error is None

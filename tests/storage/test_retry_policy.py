@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 
 from unipelt_search.errors import StorageError, TransientError
 from unipelt_search.records.history import TaskSummary
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.storage.retry_policy import RetryPolicy, is_transient
 from unipelt_search.storage.store import StudyStore
@@ -108,8 +109,8 @@ def test_a_store_waits_for_a_server_that_is_started_again(
         own_postgresql.stop()
         starter = threading.Timer(0.5, own_postgresql.start)
         starter.start()
-        store.add_notice(study, "written behind a restart")
-        assert store.load("first").notices == ("written behind a restart",)
+        store.add_notice(study, Notice(code="after_restart"))
+        assert store.load("first").notices == (Notice(code="after_restart"),)
         starter.join()
         store.close()
 

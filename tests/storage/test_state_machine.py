@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from unipelt_search.errors import StorageError
 from unipelt_search.records.history import RunState, StudyState, TaskSummary, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
@@ -111,7 +112,7 @@ def machine_over(
                 "evaluation": lambda: store.record_evaluation(run_id, attempt, result().evaluations[0]),
                 "finish": lambda: store.finish_run(run_id, attempt, result(0.5)),
                 "fail": lambda: store.fail_run(run_id, attempt, "no memory"),
-                "retry": lambda: store.leases.retry(self.study, run_id, attempt, "no memory", "again"),
+                "retry": lambda: store.leases.retry(self.study, run_id, attempt, "no memory", Notice(code="again")),
             }
             allowed = run is not None and run.state is RunState.RUNNING and not late
             if self.expect(allowed, calls[how]) and run:

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 from unipelt_search.errors import StorageError, StudyExistsError, StudyNotFoundError
 from unipelt_search.records.history import DroppedMethod, RunState, StudyState, TaskSummary, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.study import BudgetSpec, StudySpec
 from unipelt_search.specs.trial import TrialSpec
@@ -166,22 +167,29 @@ def test_budget_state_seconds_notices_and_dropped_methods_are_kept(
     store.set_state(study, StudyState.STOPPED)
     store.add_seconds(study, 1.5)
     store.add_seconds(study, 2.0)
-    for sentence in ("Batches were cut.", "The label 'x' is rare.", "Batches were cut."):
-        store.add_notice(study, sentence)
-    store.add_dropped(study, DroppedMethod(method="head", phase="tune", reason="too far behind"))
-    store.add_dropped(study, DroppedMethod(method="lora", phase="tune", reason="no rows"))
-    store.add_dropped(study, DroppedMethod(method="head", phase="tune", reason="still behind"))
+    cut, rare = Notice(code="cut"), Notice(code="rare_labels", values={"labels": ("x",)})
+    for notice in (cut, rare, cut):
+        store.add_notice(study, notice)
+    store.add_dropped(
+        study, DroppedMethod(method="head", phase="tune", reason=Notice(code="behind", values={"points": 0.1}))
+    )
+    store.add_dropped(study, DroppedMethod(method="lora", phase="tune", reason=Notice(code="no_rows")))
+    store.add_dropped(
+        study, DroppedMethod(method="head", phase="tune", reason=Notice(code="behind", values={"points": 0.2}))
+    )
     record = store.load("first")
     assert record.spec.budget == BudgetSpec(trials=40, seeds=5, time_seconds=1800)
     assert (record.state, record.phase, record.wall_seconds) == (StudyState.STOPPED, "confirm", 3.5)
-    assert record.notices == ("Batches were cut.", "The label 'x' is rare.")
-    assert [(row.method, row.reason) for row in record.dropped] == [("head", "still behind"), ("lora", "no rows")]
+    assert record.notices == (cut, rare)
+    assert [(row.method, row.reason.code, row.reason.values) for row in record.dropped] == [
+        ("head", "behind", {"points": 0.2}), ("lora", "no_rows", {}),
+    ]  # fmt: skip
     with pytest.raises(StorageError, match="finite"):
         store.add_seconds(study, float("nan"))
     with pytest.raises(StorageError, match="is stopped, which may become running or stopped; got complete"):
         store.set_state(study, StudyState.COMPLETE)
     with pytest.raises(StorageError, match="none with the id gone"):
-        store.add_notice("gone", "x")
+        store.add_notice("gone", cut)
 
 
 def test_deleting_leaves_nothing_of_the_study_and_the_other_untouched(
@@ -195,8 +203,8 @@ def test_deleting_leaves_nothing_of_the_study_and_the_other_untouched(
         study = create(name)
         run = store.add_trial(study, trial_spec(), "screen", "published")
         store.finish_run(run.id, store.start_run(run.id, "me"), run_result())
-        store.add_notice(study, "x")
-        store.add_dropped(study, DroppedMethod(method="head", phase="tune", reason="x"))
+        store.add_notice(study, Notice(code="x"))
+        store.add_dropped(study, DroppedMethod(method="head", phase="tune", reason=Notice(code="x")))
     before, kept = count_rows(url), store.load("second")
     store.delete_study("first")
     assert count_rows(url) == {name: count // 2 for name, count in before.items()}

@@ -72,7 +72,7 @@ def test_alembic_finds_nothing_to_change_beside_optunas_tables(migrated: Engine)
 
 
 def test_a_state_that_is_none_is_refused_by_the_database(migrated: Engine) -> None:
-    values = "'a', 'a', '{}', 'a', '{}', '{}', '', 'odd', 'screen', '2024-01-01 00:00:00', 0.0"
+    values = "'a', 'a', '{}', 'a', '{}', '{}', '', 'odd', 'screen', '2024-01-01 00:00:00', 0.0, 1"
     with migrated.begin() as connection, pytest.raises(IntegrityError, match="ck_ups_study_state"):
         connection.execute(text(f"INSERT INTO ups_study VALUES ({values})"))
     migrated.dispose()

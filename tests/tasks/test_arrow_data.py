@@ -10,6 +10,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import arrow_data
 from unipelt_search.tasks.arrow_data import read_hub, read_parquet
@@ -89,7 +90,7 @@ def test_a_hub_dataset_is_read_with_its_label_names(hub: dict[tuple[str, str | N
     hub["owner/name", "small"] = datasets.DatasetDict(train=table(1, 0), test=table(-1, -1))
     rows, left_out = read_hub("owner/name:small", SPEC)
     assert rows == {"train": Rows((("text 0",), ("text 1",)), ("good", "bad"))}
-    assert left_out == {"test": "its labels are not public"}
+    assert [notice.code for notice in left_out.values()] == ["split_labels_withheld"]
 
 
 def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | None], Any]) -> None:
@@ -99,7 +100,8 @@ def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | 
     rows, left_out = read_hub("o/n", SPEC)
     assert (rows["train"].texts, rows["train"].labels) == ((("text 0",), ("text 2",)), ("good", "good"))
     assert rows["train"].source_lines == ("row 1 of split train of o/n", "row 3 of split train of o/n")
-    assert left_out == {"train, row 2, 4": "a text is empty"}
+    values = {"data": "o/n", "split": "train", "rows": ("2", "4"), "rows_count": 2}
+    assert left_out == {"train, row 2, 4": Notice(code="empty_texts", values=values)}
 
 
 def test_a_parquet_file_keeps_what_stands_for_withheld_labels(tmp_path: Path) -> None:
@@ -168,7 +170,7 @@ def test_a_folder_as_the_hub_keeps_it_is_read(tmp_path: Path, cache: Path, data:
     assert (raw.name, {name: rows.labels for name, rows in raw.splits.items()}) == (
         "copied", dict(zip(("train", "validation"), READ, strict=True))
     )  # fmt: skip
-    assert raw.notices == ("Ignored in copied: split test; its labels are not public.",)
+    assert raw.notices == (Notice(code="split_labels_withheld", values={"data": "copied", "split": "test"}),)
     (folder / data / "train-00000-of-00001.parquet").write_bytes(b"PAR1 is broken PAR1")
     with pytest.raises(DataError, match="A folder must hold a dataset that can be loaded; .*copied does not"):
         read_data(SPEC.model_copy(update={"data": str(folder)}))

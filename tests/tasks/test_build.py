@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.build import build_task
 from unipelt_search.tasks.rows import RawData, Rows
@@ -16,13 +17,13 @@ def rows(*labels: str, texts: int = 1) -> Rows:
 
 
 def test_labels_have_numbers_and_texts_stay_with_them() -> None:
-    task = build_task(RawData("mine", {"train": rows(*["10", "9"] * 10)}, ("read",)), SPEC, 1)
+    task = build_task(RawData("mine", {"train": rows(*["10", "9"] * 10)}, (Notice(code="read"),)), SPEC, 1)
     assert task.labels == ("9", "10")
     for split in (task.train, task.tune, task.select, task.test):
         assert [text.split()[1] for (text,) in split.texts] == [task.labels[label] for label in split.labels]
     assert (task.name, task.kind, task.metric) == ("mine", "classification", "accuracy")
-    assert task.notices[0] == "read"
-    assert any("No test split was given" in notice for notice in task.notices)
+    assert task.notices[0] == Notice(code="read")
+    assert "test_split_off" in {notice.code for notice in task.notices}
 
 
 def test_pairs_and_other_metrics_are_kept() -> None:
@@ -36,7 +37,8 @@ def test_a_class_that_drawing_loses_keeps_its_place_and_is_named() -> None:
     task = build_task(raw, SPEC.model_copy(update={"train_size": 3}), 1)
     assert task.labels == ("a", "b", "c", "d")
     assert len(set(task.train.labels)) == 3
-    assert any("1 of 4 labels have no row among the 3 training rows" in notice for notice in task.notices)
+    (lost,) = [notice.values for notice in task.notices if notice.code == "labels_without_rows"]
+    assert (lost["labels_count"], lost["of"], lost["rows"]) == (1, 4, 3)
 
 
 def test_one_class_is_refused_before_anything_is_carved() -> None:
@@ -89,7 +91,7 @@ def test_a_test_split_that_is_not_used_decides_nothing() -> None:
     raw = RawData("x", {"train": rows(*"ab" * 20), "validation": rows("a", "b"), "test": rows("0.5", "c")})
     task = build_task(raw, SPEC.model_copy(update={"test": "validation", "allow_overlap": True}), 1)
     assert (task.labels, task.test.labels, len(task.train)) == (("a", "b"), (0, 1), 32)
-    assert task.notices[0] == "The validation split of x is the test split; its own test split is not used."
+    assert task.notices[0].code == "validation_is_test"
 
 
 def test_overlap_is_refused_unless_it_is_allowed() -> None:
@@ -97,7 +99,8 @@ def test_overlap_is_refused_unless_it_is_allowed() -> None:
     with pytest.raises(DataError, match=r"At most 10% of the validation rows .* got 20 of 20"):
         build_task(raw, SPEC, 1)
     task = build_task(raw, SPEC.model_copy(update={"allow_overlap": True}), 1)
-    assert "20 of 20 validation texts (100.0%) are among the training texts too." in task.notices
+    values = {"split": "validation", "count": 20, "rows": 20}
+    assert Notice(code="overlap", severity="warning", values=values) in task.notices
 
 
 def test_a_metric_that_does_not_fit_is_refused() -> None:
@@ -119,7 +122,7 @@ def test_every_confirm_run_may_have_training_rows_of_its_own() -> None:
     for draw in task.resamples:
         labels = task.target.to_array(draw.train.labels)
         assert (draw.target.mean, draw.target.sd) == pytest.approx((labels.mean(), labels.std()))
-    assert any("Every confirm run draws its own 20 of 200 training rows" in notice for notice in task.notices)
+    assert Notice(code="resampled_training_rows", values={"rows": 20, "of": 200}) in task.notices
     assert build_task(raw, spec, 1, repeats=5).resamples[:3] == task.resamples  # more seeds later change none
 
 
@@ -145,12 +148,9 @@ def test_with_little_data_confirm_runs_have_folds_and_targets_of_their_own() -> 
     assert summary.rows == {"train": 60, "validation": 20, "test": 20, "tune": 20, "select": 80}
     assert set(summary.majority["select"]) == {"spearman", "pearson", "r2"}
     assert build_task(raw, SPEC, 1, repeats=3).fingerprint == task.fingerprint != halved.fingerprint
-    assert any(
-        "Validation has 20 rows, fewer than 200: confirm runs are scored on 5 folds of the 80 train and validation "
-        "rows, each trained on 57 rows of the other folds. The validation rows had chosen the hyperparameters."
-        in notice
-        for notice in task.notices
-    )
+    (few,) = [notice.values for notice in task.notices if notice.code == "few_validation_rows_folds"]
+    assert (few["rows"], few["fewer_than"], few["folds"], few["select"]) == (20, 200, 5, 80)
+    assert (few["fewest_trained"], few["most_trained"]) == (57, 57)
 
 
 def test_weights_are_those_of_a_folds_training_rows() -> None:

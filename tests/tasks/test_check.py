@@ -4,6 +4,7 @@ import pytest
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import Target, find_kind
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.check import check_columns_differ, check_rows, decide_kind, order_labels, read_labels
 from unipelt_search.tasks.rows import RawData, Rows
@@ -14,7 +15,7 @@ def labelled(*labels: str, start: str = "text") -> Rows:
     return Rows(tuple((f"{start} {number}",) for number in range(len(labels))), labels)
 
 
-def notices(train: Rows, validation: Rows, test: Rows, whole: Rows | None = None) -> tuple[str, ...]:
+def notices(train: Rows, validation: Rows, test: Rows, whole: Rows | None = None) -> tuple[Notice, ...]:
     half = len(validation) // 2
     tune, select = validation.take(range(half)), validation.take(range(half, len(validation)))
     splits = RawSplits(whole or train, train, tune, select, test, ())
@@ -66,23 +67,27 @@ def test_clean_data_has_no_notices() -> None:
 def test_overlap_is_measured_without_regard_to_white_space() -> None:
     test = Rows((("text  0\n",), ("new",), ("text\t3",), ("Text 4",)), tuple("abab"))
     (notice,) = notices(FIVE_EACH, MANY, test)
-    assert notice == "2 of 4 test texts (50.0%) are among the training texts too."
+    values = {"split": "test", "count": 2, "rows": 4}
+    assert notice == Notice(code="overlap", severity="warning", values=values)
 
 
 def test_overlap_of_pairs_needs_both_texts() -> None:
     train = Rows((("x", "y"),) * 10, tuple("a" * 5 + "b" * 5))
     test = Rows((("x", "z"), ("y", "x")), ("a", "b"))
-    assert not any("test texts" in notice for notice in notices(train, MANY, test))
+    assert "overlap" not in {notice.code for notice in notices(train, MANY, test)}
 
 
 def test_few_rows_two_labels_rare_and_lost_labels_are_said() -> None:
     train = Rows((("same",), ("same ",), ("other",)), ("a", "b", "b"))
     got = notices(train, MANY.take(range(10)), TEST)
-    assert "1 training texts stand there with two or more labels." in got
-    assert "Fewer than 5 training rows have the label: a, b." in got
-    assert any("Validation has 10 rows, fewer than 200" in notice for notice in got)
+    assert {notice.code: dict(notice.values) for notice in got} == {
+        "rare_labels": {"labels": ("a", "b"), "labels_count": 2, "fewer_than": 5},
+        "texts_with_two_labels": {"count": 1},
+        "few_validation_rows": {"rows": 10, "fewer_than": 200},
+    }
     (lost,) = notices(FIVE_EACH.take([0, 1]), MANY, TEST, whole=FIVE_EACH)
-    assert lost == "1 of 2 labels have no row among the 2 training rows: b."
+    assert (lost.code, lost.severity) == ("labels_without_rows", "warning")
+    assert lost.values == {"labels": ("b",), "labels_count": 1, "of": 2, "rows": 2}
 
 
 @pytest.mark.parametrize(
@@ -103,9 +108,8 @@ def test_the_kind_is_seen_in_the_labels_and_said(labels: tuple[str, ...], kind: 
     spec = TaskSpec(data="x", text=("t",), label="l")
     _, found, said = decide_kind(raw, spec)
     assert found.name == kind
-    assert ["task.kind in the study file says otherwise" in notice for notice in said] == [True] * (
-        kind != "classification"
-    )
+    code = {"regression": "labels_are_numbers", "multi_label": "labels_are_sets"}.get(kind)
+    assert [notice.code for notice in said] == ([code] if code else [])
     assert decide_kind(raw, spec.model_copy(update={"kind": "classification"})) == (raw, CLASSES, ())
 
 

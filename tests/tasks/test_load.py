@@ -63,12 +63,11 @@ def test_real_data_loads(name: str) -> None:
         assert (len(task.labels), task.kind, task.metric) == (classes, kind, metric)
         lines = (folder / "test.csv").read_bytes().count(b"\n") - 1  # no cell of theirs has a line break
         assert len(task.test) == lines
-        assert not any("misspelt" in notice or "no row among" in notice for notice in task.notices)
+        assert not {"possible_typos", "labels_without_rows"} & {notice.code for notice in task.notices}
     assert len(task.train) == 100
     positive = {"mrpc": "equivalent", "qqp": "duplicate"}.get(name)
-    assert (f"F1 is that of the label {positive!r}, which is taken for the positive one." in task.notices) == (
-        positive is not None
-    )
+    found = [notice.values["label"] for notice in task.notices if notice.code == "positive_label"]
+    assert found == ([] if positive is None else [positive])
 
 
 def test_hundreds_of_classes_are_a_task_and_fewer_rows_than_classes_lose_some() -> None:
@@ -84,7 +83,8 @@ def test_hundreds_of_classes_are_a_task_and_fewer_rows_than_classes_lose_some() 
     assert len(task.labels) == len(set(task.train.labels)) == count
     fewer = load_task(spec.model_copy(update={"train_size": 150}), 0, frame)
     assert len(set(fewer.train.labels)) == 150
-    assert any(notice.startswith("1350 of 1500 labels have no row among the 150") for notice in fewer.notices)
+    (lost,) = [notice.values for notice in fewer.notices if notice.code == "labels_without_rows"]
+    assert (lost["labels_count"], lost["of"], lost["rows"]) == (1350, 1500, 150)
 
 
 def test_loading_pulls_in_no_torch() -> None:

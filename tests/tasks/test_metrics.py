@@ -9,6 +9,7 @@ from sklearn import metrics as sk
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import Target
+from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.metrics import choose_metric, metrics_for, score_all
 
 THREE = Target("classification", ("a", "b", "c"))
@@ -105,8 +106,8 @@ def test_auto_is_what_glue_uses_or_the_kinds_default(name: str, target: Target, 
 def test_what_was_chosen_is_said() -> None:
     _, said = choose_metric("auto", "mrpc", TWO)
     assert said == (
-        "The metric is f1, which GLUE uses for mrpc; --metric chooses another.",
-        "F1 is that of the label 'yes', which is taken for the positive one.",
+        Notice(code="glue_metric", values={"metric": "f1", "dataset": "mrpc"}),
+        Notice(code="positive_label", values={"label": "yes"}),
     )
     assert choose_metric("accuracy", "mrpc", TWO) == ("accuracy", ())
     assert choose_metric("auto", "sst2", TWO) == ("accuracy", ())

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import read as read_module
 from unipelt_search.tasks.read import read_data, read_texts
@@ -50,7 +51,9 @@ def test_a_folder_has_its_splits(tmp_path: Path, name: str) -> None:
 def test_other_data_files_of_a_folder_are_named(tmp_path: Path) -> None:
     raw = read(fill(tmp_path / "mine", "train.csv", "extra.csv"))
     assert set(raw.splits) == {"train"}
-    assert raw.notices == ("Ignored in mine: extra.csv; the name says no split.",)
+    (notice,) = raw.notices
+    assert notice.code == "files_without_split"
+    assert notice.values == {"data": "mine", "files": ("extra.csv",), "files_count": 1}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,7 @@ def test_a_split_whose_labels_are_withheld_counts_as_absent(tmp_path: Path) -> N
     (folder / "test.csv").write_text("text,label\nx,-1\ny,-1\n")
     raw = read(folder)
     assert set(raw.splits) == {"train", "validation"}
-    assert raw.notices == ("Ignored in mine: test.csv; its labels are not public.",)
+    assert raw.notices == (Notice(code="file_labels_withheld", values={"data": "mine", "file": "test.csv"}),)
     (folder / "test.csv").write_text("text,label\nx,-1\ny,0\n")
     assert read(folder).splits["test"].labels == ("-1", "0")
     (folder / "train.csv").write_text("text,label\nx,-1\ny,-1\n")  # for the check of the labels to refuse
@@ -85,16 +88,14 @@ def test_of_two_development_sets_the_matched_one_is_validation(tmp_path: Path, m
     names = ("validation_matched", "validation_mismatched")
     raw = read(fill(tmp_path / "mnli", "train.csv", *(f"{name}.csv" for name in names)))
     assert set(raw.splits) == {"train", "validation"}
-    assert raw.notices == ("Ignored in mnli: validation_mismatched.csv; the name says no split.",)
+    assert [notice.values["files"] for notice in raw.notices] == [("validation_mismatched.csv",)]
     answer = dict.fromkeys(("train", *names), ROWS)
-    withheld = {"test_matched": "its labels are not public"}
+    withheld = {"test_matched": Notice(code="split_labels_withheld", values={"split": "test_matched"})}
     monkeypatch.setattr(read_module, "read_hub", lambda name, spec: (answer, withheld))
     raw = read("nyu-mll/glue:mnli")
     assert set(raw.splits) == {"train", "validation"}
-    assert raw.notices == (
-        "Ignored in nyu-mll/glue:mnli: split test_matched; its labels are not public.",
-        "Ignored in nyu-mll/glue:mnli: split validation_mismatched; the name says no split.",
-    )
+    unknown = {"data": "nyu-mll/glue:mnli", "split": "validation_mismatched"}
+    assert raw.notices == (withheld["test_matched"], Notice(code="split_name_unknown", values=unknown))
 
 
 def test_a_wrong_path_is_refused_with_what_is_near(tmp_path: Path) -> None:
@@ -109,14 +110,16 @@ def test_a_wrong_path_is_refused_with_what_is_near(tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_path_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = {"train": ROWS, "dev": ROWS, "validation": ROWS, "extra": ROWS}
-    monkeypatch.setattr(read_module, "read_hub", lambda name, spec: (answer, {"test": "its labels are not public"}))
+    withheld = Notice(code="split_labels_withheld", values={"data": "owner/name", "split": "test"})
+    monkeypatch.setattr(read_module, "read_hub", lambda name, spec: (answer, {"test": withheld}))
     raw = read("owner/name")
     assert raw.name == "owner/name"
     assert raw.splits == {"train": ROWS, "validation": ROWS}
+    twice = {"data": "owner/name", "split": "validation", "kept": "validation"}
     assert raw.notices == (
-        "Ignored in owner/name: split test; its labels are not public.",
-        "Ignored in owner/name: split validation; there is another validation split.",
-        "Ignored in owner/name: split extra; the name says no split.",
+        withheld,
+        Notice(code="split_twice", values=twice),
+        Notice(code="split_name_unknown", values={"data": "owner/name", "split": "extra"}),
     )
     del answer["train"]
     with pytest.raises(

@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import find_kind
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import FOLDS, RawSplits, choose_test, split_rows, strata_of, stratified_take
@@ -107,26 +108,27 @@ def test_carving_beside_a_test_keeps_that_test() -> None:
     got = split({"carve": 10}, train=rows("x", 20, 20), validation=rows("v", 3, 3), test=rows("t", 2, 2))
     assert got.test == rows("t", 2, 2)
     assert all(text.startswith("x") for text in texts(got.tune, got.select))
-    assert any("not used" in notice for notice in got.notices)
+    assert "validation_file_unused" in {notice.code for notice in got.notices}
 
 
 def chosen(spec: dict[str, Any], **splits: Rows) -> RawData:
-    return choose_test(RawData("x", splits, ("read",)), TaskSpec(data="x", text=("t",), label="l", **spec))
+    return choose_test(RawData("x", splits, (Notice(code="read"),)), TaskSpec(data="x", text=("t",), label="l", **spec))
 
 
 def test_the_validation_split_can_be_the_test_split() -> None:
     given_splits = {"train": rows("x", 30, 30), "validation": rows("v", 3, 3), "test": rows("t", 2, 2)}
-    assert chosen({}, **given_splits) == RawData("x", given_splits, ("read",))
+    assert chosen({}, **given_splits) == RawData("x", given_splits, (Notice(code="read"),))
     raw = chosen({"test": "validation"}, **given_splits)
     assert raw.splits == {"train": given_splits["train"], "test": given_splits["validation"]}
-    assert raw.notices == ("read", "The validation split of x is the test split; its own test split is not used.")
+    made = Notice(code="validation_is_test", values={"data": "x", "test_unused": True})
+    assert raw.notices == (Notice(code="read"), made)
     for more, rest in (({}, 48), ({"carve": 20}, 40)):
         got = split(more, **raw.splits)
         assert got.test == rows("v", 3, 3)
         assert len(got.train) == rest
         assert all(text.startswith("x") for text in texts(got.train, got.tune, got.select))
     alone = chosen({"test": "validation"}, train=rows("x", 3, 3), validation=rows("v", 3, 3))
-    assert alone.notices[-1] == "The validation split of x is the test split."
+    assert alone.notices[-1].values == {"data": "x", "test_unused": False}
     with pytest.raises(DataError, match="task.test: validation needs a validation split; x has: train, test"):
         chosen({"test": "validation"}, train=rows("x", 3, 3), test=rows("t", 2, 2))
 

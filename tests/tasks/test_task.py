@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from unipelt_search.kinds.label_kind import Target, find_kind
+from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.task import Split, Task, fingerprint_of
 
 
@@ -14,14 +15,14 @@ def split(*labels: int) -> Split:
 
 TASK = Task(
     name="x", target=Target("classification", ("a", "b", "c")), metric="accuracy", train=split(2, 1, 1, 2, 1),
-    tune=split(0), select=split(1, 1, 0), test=split(1, 2, 0, 0), fingerprint="f", notices=("careful",),
+    tune=split(0), select=split(1, 1, 0), test=split(1, 2, 0, 0), fingerprint="f", notices=(Notice(code="careful"),),
 )  # fmt: skip
 
 
 def test_the_summary_counts_rows_and_holds_no_text() -> None:
     summary = TASK.summary()
     assert summary.rows == {"train": 5, "validation": 4, "test": 4, "tune": 1, "select": 3}
-    assert (summary.direction, summary.notices) == ("maximize", ("careful",))
+    assert (summary.direction, summary.notices) == ("maximize", (Notice(code="careful"),))
     assert "text 1" not in summary.model_dump_json()
 
 

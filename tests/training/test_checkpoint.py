@@ -190,7 +190,7 @@ def test_behind_a_url_what_cannot_be_written_is_a_problem_and_no_end(tmp_path: P
     *_, result = train_events(RUN, tiny_backbone(), tiny_task(), progress=kept)
     assert isinstance(result, RunResult)
     assert kept.problem is not None
-    assert "could not be written below file://" in kept.problem
+    assert str(kept.problem.values["folder"]).startswith("file://")
 
 
 def test_a_checkpoint_behind_a_url_that_is_away_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +339,8 @@ def test_a_full_disk_costs_a_checkpoint_and_no_run(point: str, tmp_path: Path, f
     assert fired.exists()
     assert [bool(problem) for problem in problems] == [False, True, False, False]
     assert problems[1] is not None
-    assert f"MB could not be written below {tmp_path} ([Errno 28] No space left on device" in problems[1]
+    assert problems[1].values["folder"] == str(tmp_path)
+    assert str(problems[1].values["cause"]).startswith("[Errno 28] No space left on device")
     assert there == [1, 1 if point != "rename.after" else 2, 2, 2], "nothing half written stays"
 
 

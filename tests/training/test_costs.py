@@ -26,5 +26,5 @@ def test_a_peak_that_has_passed_is_seen_and_a_new_meter_starts_lower() -> None:
 
 def test_a_peak_of_another_process_counts() -> None:
     meter = PeakMemory(torch.device("cpu"))
-    meter.record_peak_memory(1e7)
+    meter.include(1e7)
     assert meter.megabytes() == 1e7

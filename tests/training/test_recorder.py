@@ -19,9 +19,7 @@ def test_statistics_are_numpys_over_the_rows_seen() -> None:
     initial = {(3, "adapter"): np.full(12, 0.5)}
     rows = list(
         gate_rows(
-            recorder,
-            0,
-            initial,
+            recorder.of_slot(0, initial),
             epoch=2.0,
             stacks=["encoder"] * 9,
             split="select",
@@ -30,13 +28,13 @@ def test_statistics_are_numpys_over_the_rows_seen() -> None:
         )
     )
     assert [row.label for row in rows] == [None, "a", "b"]
-    whole, odd = rows[0], rows[2]
-    assert (whole.layer, whole.gate, whole.n, odd.n) == (3, "adapter", 10, 5)
-    assert whole.mean == pytest.approx(values.mean(), abs=1e-6)
-    assert whole.sd == pytest.approx(values.std(ddof=1), abs=1e-6)
-    assert (whole.q05, whole.q50, whole.q95) == pytest.approx(np.quantile(values, [0.05, 0.5, 0.95]), abs=1e-6)
-    assert whole.share_active == (values > 0.5).mean()
-    assert whole.contribution == pytest.approx(2 * values.mean(), abs=1e-6)
+    overall, odd = rows[0], rows[2]
+    assert (overall.layer, overall.gate, overall.n, odd.n) == (3, "adapter", 10, 5)
+    assert overall.mean == pytest.approx(values.mean(), abs=1e-6)
+    assert overall.sd == pytest.approx(values.std(ddof=1), abs=1e-6)
+    assert (overall.q05, overall.q50, overall.q95) == pytest.approx(np.quantile(values, [0.05, 0.5, 0.95]), abs=1e-6)
+    assert overall.share_active == (values > 0.5).mean()
+    assert overall.contribution == pytest.approx(2 * values.mean(), abs=1e-6)
     assert odd.mean == pytest.approx(values[1::2].mean(), abs=1e-6)
     assert odd.initial_mean == 0.5
 
@@ -47,7 +45,11 @@ def test_a_slot_without_a_gate_has_no_rows_and_one_example_has_no_spread() -> No
     recorder.record("gate", 0, "prefix", torch.tensor([0.25, float("nan")]))
     assert recorder.gates(1) == {}
     (row,) = gate_rows(
-        recorder, 0, recorder.gates(0), epoch=0.0, stacks=["encoder"] * 9, split="tune", labels=np.zeros(1, dtype=int)
+        recorder.of_slot(0, recorder.gates(0)),
+        epoch=0.0,
+        stacks=["encoder"] * 9,
+        split="tune",
+        labels=np.zeros(1, dtype=int),
     )
     assert (row.mean, row.sd, row.contribution) == (0.25, 0.0, None)
 

@@ -2,24 +2,16 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tiny import PARTS, tiny_backbone, tiny_run, tiny_task, tiny_trial
-from unipelt_search.errors import DivergedError
-from unipelt_search.kinds.label_kind import Target
-from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.tasks.encode import EncodedResample
 from unipelt_search.tasks.metrics import metrics_for, score_all
 from unipelt_search.tasks.split import FoldRows
 from unipelt_search.tasks.task import Fold
-from unipelt_search.training import train as train_module
-from unipelt_search.training.checkpoint import load_run
-from unipelt_search.training.evaluate import predict
 from unipelt_search.training.train import train, train_events
 
 
@@ -65,16 +57,6 @@ def test_every_kind_of_label_is_learned_and_beats_the_majority(kind: str, balanc
     assert counted == {"classification": 24, "regression": 0, "multi_label": task.select.labels.sum()}[kind]
 
 
-def test_a_checkpoint_says_what_its_outputs_mean(tmp_path: Path) -> None:
-    task = tiny_task(kind="regression")
-    run = tiny_run(tiny_trial("head", steps=2))
-    list(train_events(run, tiny_backbone(classes=1), task, checkpoint=tmp_path / "run"))
-    _, description = load_run(tmp_path / "run")
-    assert Target(**{**description["target"], "labels": tuple(description["target"]["labels"]), "weights": ()}) == (
-        task.target
-    )
-
-
 def test_events_come_as_they_happen_and_the_result_last() -> None:
     trial = tiny_trial("unipelt_apl", steps=7, evaluations=3, patience=9)
     events = list(train_events(tiny_run(trial, confirm=True, ablation=True), tiny_backbone(), tiny_task()))
@@ -98,79 +80,6 @@ def test_events_come_as_they_happen_and_the_result_last() -> None:
         assert sum(row.n for row in outcomes if row.label == row.predicted) / 12 == pytest.approx(scores["accuracy"])
 
 
-def test_a_run_of_the_search_is_scored_on_tune_rows_only() -> None:
-    (result,) = train([tiny_run(tiny_trial("lora"))], tiny_backbone(), tiny_task())
-    assert isinstance(result, RunResult)
-    assert result.select is None
-    assert result.test is None
-    assert result.outcomes == ()
-    assert result.costs.predict_ms_per_example is None
-
-
-def test_patience_ends_a_run_and_the_best_weights_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    values = iter([0.3, 0.9, 0.5, 0.4, 0.7, 0.2, 0.1])
-    kept = []
-    snapshot = Pack.snapshot
-    monkeypatch.setattr(train_module, "score_all", lambda *args: {"accuracy": next(values)})
-    monkeypatch.setattr(Pack, "snapshot", lambda self, slot: kept.append(snapshot(self, slot)) or kept[-1])
-    trial = tiny_trial("lora", steps=50, evaluations=10, patience=3)
-    *_, result = train_events(tiny_run(trial), tiny_backbone(), tiny_task(), checkpoint=tmp_path / "run")
-    assert isinstance(result, RunResult)
-    assert (result.tune, result.best_step, result.steps, len(kept)) == (0.9, 10, 25, 2)
-    tensors, description = load_run(tmp_path / "run")
-    assert description["run"]["trial"]["method"] == "lora"
-    assert any(torch.equal(tensors["lora.1.value.up"], tensor) for tensor in kept[-1])
-
-
-def test_a_loss_that_is_no_number_fails_that_run_alone() -> None:
-    wild = tiny_trial("fine_tuning", learning_rate=1.0, steps=40).model_copy()
-    task = tiny_task()
-    broken = tiny_backbone()
-    with torch.no_grad():
-        broken.base.embeddings.LayerNorm.weight.fill_(float("inf"))
-    with pytest.raises(DivergedError, match="finite number; got nan at step 0"):
-        list(train_events(tiny_run(wild), broken, task))
-    runs = [tiny_run(tiny_trial("lora")), tiny_run(tiny_trial("head"), 1)]
-    results = train(runs, tiny_backbone(), task)
-    assert all(isinstance(result, RunResult) for result in results)
-
-
-def test_numbers_that_are_not_finite_fail_that_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = [tiny_run(tiny_trial("lora")), tiny_run(tiny_trial("head"), 1)]
-    task = tiny_task(kind="regression")
-
-    def poisoned(*args: object, **settings: object) -> np.ndarray:
-        logits = predict(*args, **settings)  # type: ignore[arg-type]
-        logits[0, 3] = np.inf
-        return logits
-
-    monkeypatch.setattr(train_module, "predict", poisoned)
-    first, second = train(runs, tiny_backbone(classes=1), task)
-    assert isinstance(first, DivergedError)
-    assert isinstance(second, RunResult)
-    assert len(second.evaluations) == 2
-
-
-def test_one_diverging_slot_leaves_its_neighbour_as_it_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = [tiny_run(tiny_trial("lora")), tiny_run(tiny_trial("adapter"), 1)]
-    backbone, task = tiny_backbone(), tiny_task()
-    (unpackable,) = train([runs[1]], backbone, task)
-    restore = Pack.__init__
-
-    def poisoned(self: Pack, *args: object) -> None:
-        restore(self, *args)  # type: ignore[arg-type]
-        with torch.no_grad():
-            self.parts["lora/0/query"].down[0, 0, 0] = float("nan")
-
-    monkeypatch.setattr(Pack, "__init__", poisoned)
-    first, second = train(runs, backbone, task)
-    assert isinstance(first, DivergedError)
-    assert isinstance(second, RunResult)
-    assert isinstance(unpackable, RunResult)
-    for a, b in zip(unpackable.evaluations, second.evaluations, strict=True):
-        assert a.train_loss == pytest.approx(b.train_loss, abs=1e-5)
-
-
 def test_a_run_trains_on_the_rows_of_its_draw() -> None:
     first, second = tiny_task(), tiny_task(train=16)
     task = replace(first, resamples=(EncodedResample(second.target, second.train),))
@@ -188,38 +97,6 @@ def test_a_run_trains_on_the_rows_of_its_draw() -> None:
     *_, result = train_events(runs[1], backbone, task)
     assert isinstance(result, RunResult)
     assert result.evaluations[-1].train_loss == pytest.approx(expected[1], rel=1e-5)
-
-
-def test_a_confirmed_run_keeps_its_answer_to_every_row() -> None:
-    for kind in ("classification", "regression", "multi_label"):
-        task = tiny_task(kind=kind)
-        backbone = tiny_backbone(classes=task.target.outputs)
-        (result,) = train([tiny_run(tiny_trial("head"), confirm=True)], backbone, task)
-        assert isinstance(result, RunResult)
-        assert [predictions.split for predictions in result.predictions] == ["select", "test"]
-        scored = ((task.select, result.select), (task.test, result.test))
-        for predictions, (encoded, scores) in zip(result.predictions, scored, strict=True):
-            labels, predicted = (task.target.to_array(part) for part in (predictions.labels, predictions.predicted))
-            assert (labels == encoded.labels).all()
-            assert score_all(task.target, labels, predicted) == scores
-        assert RunResult.model_validate_json(result.model_dump_json()).predictions == result.predictions
-    (searched,) = train([tiny_run(tiny_trial("head"))], tiny_backbone(), tiny_task())
-    assert isinstance(searched, RunResult)
-    assert searched.predictions == ()
-
-
-@pytest.mark.parametrize("method", ["lora", "unipelt_apl", "fine_tuning"])
-def test_a_run_in_micro_batches_equals_the_run_in_whole_batches(method: str) -> None:
-    trial = tiny_trial(method, steps=12, batch_size=8, evaluations=3, dropout=0.2, learning_rate=1e-3)
-    *_, whole = train_events(tiny_run(trial, confirm=True), tiny_backbone(), tiny_task())
-    *_, parts = train_events(tiny_run(trial, confirm=True), tiny_backbone(), tiny_task(), micro_batch=4)
-    assert isinstance(whole, RunResult)
-    assert isinstance(parts, RunResult)
-    for one, other in zip(whole.evaluations, parts.evaluations, strict=True):
-        assert other.train_loss == pytest.approx(one.train_loss, abs=1e-4)
-        assert other.value == one.value
-    assert (parts.select, parts.test) == (whole.select, whole.test)
-    assert parts.costs.examples_trained == whole.costs.examples_trained
 
 
 def test_a_run_of_a_fold_never_sees_the_labels_that_it_is_scored_on() -> None:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from made_record import folded, made_record, made_trial, whole_record, with_latency, without_answers
 
+from unipelt_search.kinds.label_kind import find_metric
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import Verdict
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.verdict.ranking import rank_methods
-from unipelt_search.verdict.recommend import _variance, plausible_methods, recommend
+from unipelt_search.verdict.recommend import plausible_methods, recommend
 
 
 def verdict_of(record: StudyRecord) -> Verdict:
@@ -126,10 +127,10 @@ def test_methods_far_behind_are_not_tuned_and_the_reason_has_the_figures() -> No
     plausible, reasons = plausible_methods(record)
     assert plausible == {"lora", "adapter", "prefix"}  # 0.05 is within two errors of 0.042; prefix has no score yet
     assert list(reasons) == ["head"]
-    assert (
-        "0.600, lies 0.200 behind lora's 0.800, more than 2 standard errors (0.045 each, 200 tune rows)"
-        in reasons["head"]
-    )
+    values = reasons["head"].values
+    assert (reasons["head"].code, values["leader"], values["rows"]) == ("less_plausible", "lora", 200)
+    figures = [values[name] for name in ("score", "gap", "top", "standard_errors", "error")]
+    assert figures == pytest.approx([0.6, 0.2, 0.8, 2, 0.045], abs=5e-4)
 
 
 def test_a_correlation_near_zero_is_not_taken_for_certain() -> None:
@@ -159,12 +160,13 @@ def test_the_spread_of_correlations_is_that_of_drawn_ones() -> None:
         found["pearson"].append(np.corrcoef(x, y)[0, 1])
         found["r2"].append(1 - ((y - truth * x) ** 2).mean() / y.var())
     for metric, score in (("pearson", truth), ("r2", truth**2)):
-        assert _variance(metric, score) / rows == pytest.approx(np.var(found[metric]), rel=0.5)
+        assert find_metric(metric).row_variance(score) / rows == pytest.approx(np.var(found[metric]), rel=0.5)
 
 
 def test_equal_scores_are_led_by_the_cheaper_method() -> None:
     record = made_record(made_trial(0, "adapter", 0.9), made_trial(1, "lora", 0.9), made_trial(2, "head", 0.1))
-    assert "behind lora's 0.900" in plausible_methods(record)[1]["head"]
+    reason = plausible_methods(record)[1]["head"]
+    assert (reason.values["leader"], reason.values["top"]) == ("lora", 0.9)
 
 
 def test_without_any_score_every_method_is_plausible() -> None:

@@ -21,7 +21,13 @@ class AttentionExtension(Protocol):
     """What changes the attention of one layer."""
 
     def attend(
-        self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
+        self,
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        **options: Any,
     ) -> Tensor:
         """Attend in place of sdpa; shapes as in `unipelt_attention`."""
         ...
@@ -42,7 +48,12 @@ def set_extension(attention: nn.Module, extension: AttentionExtension | None) ->
 
 
 def unipelt_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Attend as the layer's extension does, if it has one, else as sdpa does.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +25,9 @@ from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
+from unipelt_search.backbones.discovery import find_family
 from unipelt_search.backbones.families import KNOWN_TYPES, Family
-from unipelt_search.backbones.layers import find_family, layer_parts
+from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.errors import BackboneError
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import BackboneSpec
@@ -91,7 +92,7 @@ class Backbone:
         Returns:
             ``(S·B, T)``.
         """
-        if self.family.positions == "behind_padding":
+        if self.family.positions == "after_padding":
             padding = self.model.config.pad_token_id
             real = ids.ne(padding)
             return (real.cumsum(1) + shifts[:, None]) * real + padding
@@ -116,7 +117,8 @@ def backbone_hash(backbone: Backbone) -> str:
         if any(name.startswith(f"{part}.") for part in unused):
             continue
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+        numbers = tensor.detach().cpu().reshape(-1)
+        digest.update(numbers.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -124,7 +126,7 @@ def resolve_model(name: str) -> str:
     """Turn the alias `minilm` into the installed package's folder, or the hub name of the same model.
 
     Args:
-        name: What the user wrote behind ``--model``.
+        name: What the user wrote after ``--model``.
 
     Returns:
         A folder or a hub name.
@@ -197,7 +199,12 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str) -> Backbone:
 
 
 def make_backbone(
-    name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pooling: str, missing: set[str], device: str
+    name: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pooling: str,
+    missing: set[str],
+    device: str,
 ) -> Backbone:
     """Freeze a sequence classification model and describe it.
 
@@ -250,19 +257,19 @@ def _try_out(model: PreTrainedModel, family: Family) -> Family:
     Every projection must run once per layer and see ``(rows, tokens, features)``, and padding must change nothing.
     What lies between the token vectors and the head but does not run is left out of the family.
     """
-    kind, rows, tokens = model.config.model_type, 2, 5
-    layers = layer_parts(model.base_model, family)
-    projections = [p.module for layer in layers for p in (layer.query, layer.key, layer.value, layer.ffn_out)]
+    kind = model.config.model_type
+    projections = _projections(model, family)
     poolers = {name: model.get_submodule(name) for name in family.pooler_parts}
-    seen: dict[nn.Module, list[torch.Size]] = {module: [] for module in (*projections, *poolers.values())}
-    handles = [module.register_forward_hook(lambda m, args, out: seen[m].append(out.shape[:-1])) for module in seen]
-    ids = torch.randint(1, min(50, model.config.vocab_size), (rows, tokens), generator=torch.Generator().manual_seed(0))
+    ids = _token_numbers(model.config.vocab_size)
+    rows, tokens = ids.shape
     mask = torch.ones_like(ids)
+    calls = _Calls([*projections, *poolers.values()])
     try:
         hidden = model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
-        fits = all(seen[module] in ([(rows, tokens)], [(rows * tokens,)]) for module in projections)
-        wide = {"input_ids": functional.pad(ids, (0, 3)), "attention_mask": functional.pad(mask, (0, 3))}
-        padded = model.base_model(**wide).last_hidden_state[:, :tokens]
+        fits = all(calls.shapes[module] in ([(rows, tokens)], [(rows * tokens,)]) for module in projections)
+        wide_ids = functional.pad(ids, (0, 3))
+        wide_mask = functional.pad(mask, (0, 3))
+        padded = model.base_model(input_ids=wide_ids, attention_mask=wide_mask).last_hidden_state[:, :tokens]
         if not family.causal:
             model(input_ids=ids, attention_mask=mask)
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
@@ -271,19 +278,55 @@ def _try_out(model: PreTrainedModel, family: Family) -> Family:
             f"{type(error).__name__}: {_first_line(error)} Choose another model."
         ) from error
     finally:
-        for handle in handles:
-            handle.remove()
+        calls.stop()
     if not fits:
         raise BackboneError(
             f"--model must run each query, key, value and feed-forward projection once per layer, on (rows, tokens, "
             f"features); type {kind!r} does not. Choose another model."
         )
-    if not torch.allclose(hidden, padded, rtol=0, atol=1e-4 * max(1.0, float(hidden.abs().max()))):
+    tolerance = 1e-4 * max(1.0, float(hidden.abs().max()))
+    if not torch.allclose(hidden, padded, rtol=0, atol=tolerance):
         raise BackboneError(
-            f"--model must answer the same with more padding; type {kind!r} does not, so a sentence's answer would "
-            "depend on its neighbours in the batch. Choose another model."
+            f"--model must compute the same with more padding; type {kind!r} does not, so the prediction for a "
+            "sentence would depend on its neighbours in the batch. Choose another model."
         )
-    return replace(family, pooler_parts=tuple(name for name, module in poolers.items() if seen[module]))
+    ran = [name for name, module in poolers.items() if calls.shapes[module]]
+    return replace(family, pooler_parts=tuple(ran))
+
+
+def _projections(model: PreTrainedModel, family: Family) -> list[nn.Module]:
+    """List the modules that must run once per layer."""
+    modules = []
+    for layer in layer_parts(model.base_model, family):
+        for projection in (layer.query, layer.key, layer.value, layer.ffn_out):
+            modules.append(projection.module)
+    return modules
+
+
+def _token_numbers(vocabulary: int) -> Tensor:
+    """Return two rows of five tokens, the same ones every time."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(1, min(50, vocabulary), (2, 5), generator=generator)
+
+
+class _Calls:
+    """Notes the shapes, without features, of what modules put out."""
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self.shapes: dict[nn.Module, list[torch.Size]] = {module: [] for module in modules}
+        self._handles = [module.register_forward_hook(self._note) for module in self.shapes]
+
+    def _note(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> None:
+        self.shapes[module].append(output.shape[:-1])
+
+    def stop(self) -> None:
+        for handle in self._handles:
+            handle.remove()
 
 
 def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None:
@@ -359,7 +402,9 @@ def _load_errors(name: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    lines = str(error).strip().splitlines()
+    first = lines[0] if lines else type(error).__name__
+    return first[:300]
 
 
 @contextmanager

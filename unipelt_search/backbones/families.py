@@ -59,7 +59,7 @@ class Family:
     """Whether a position sees only the ones before it; pooling is then the last token's."""
     position_offset: int = 0
     """Rows of the position table in front of the first position."""
-    positions: Literal["from_zero", "behind_padding"] | None = None
+    positions: Literal["from_zero", "after_padding"] | None = None
     """How the model numbers positions: 0, 1, …, or real tokens alone, behind the padding token's number. Given where
     `position_ids` moved up by a prefix's length are what PEFT's prefix does there; None where they are not."""
     spliced_prefix: bool = False
@@ -123,7 +123,7 @@ FAMILIES = (
     ),
     Family(
         model_types=("roberta", "xlm-roberta", "camembert"), stacks=(_BERT_LAYER,), head=_TWO_LINEARS,
-        embedding_dropout="embeddings.dropout", position_offset=2, positions="behind_padding",
+        embedding_dropout="embeddings.dropout", position_offset=2, positions="after_padding",
     ),
     Family(
         model_types=("electra",), stacks=(_BERT_LAYER,), head=_TWO_LINEARS, embedding_dropout="embeddings.dropout",
@@ -185,11 +185,13 @@ FAMILIES = (
         embedding_dropout="embeddings.drop",
     ),
     Family(
-        model_types=("t5", "mt5"), stacks=(_t5_stack("encoder", 1), _t5_stack("decoder", 2)),
+        model_types=("t5", "mt5"),
+        stacks=(_t5_stack("encoder", 1), _t5_stack("decoder", 2)),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
     Family(
-        model_types=("t5", "mt5"), stacks=(_t5_gated_stack("encoder", 1), _t5_gated_stack("decoder", 2)),
+        model_types=("t5", "mt5"),
+        stacks=(_t5_gated_stack("encoder", 1), _t5_gated_stack("decoder", 2)),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
     Family(
@@ -221,11 +223,14 @@ FAMILIES = (
         head=("score",), embedding_dropout="emb_dropout", causal=True, positions="from_zero",
     ),
     Family(
-        model_types=("opt",), stacks=(_bart_stack("decoder", "decoder.layers"),), head=("score",), causal=True,
+        model_types=("opt",),
+        stacks=(_bart_stack("decoder", "decoder.layers"),),
+        head=("score",), causal=True,
         positions="from_zero",
     ),
     Family(
-        model_types=("llama", "mistral", "qwen2", "qwen3", "gemma3_text"), stacks=(_LLAMA_LAYER,), head=("score",),
+        model_types=("llama", "mistral", "qwen2", "qwen3", "gemma3_text"),
+        stacks=(_LLAMA_LAYER,), head=("score",),
         causal=True, positions="from_zero",
     ),
     Family(
@@ -239,4 +244,5 @@ FAMILIES = (
         head=("score",), causal=True, positions="from_zero",
     ),
 )  # fmt: skip
-KNOWN_TYPES: tuple[str, ...] = tuple(dict.fromkeys(kind for family in FAMILIES for kind in family.model_types))
+_ALL_TYPES = [model_type for family in FAMILIES for model_type in family.model_types]
+KNOWN_TYPES: tuple[str, ...] = tuple(dict.fromkeys(_ALL_TYPES))

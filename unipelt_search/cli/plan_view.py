@@ -9,6 +9,7 @@ from rich.table import Table
 
 from unipelt_search.cli.durations import format_duration
 from unipelt_search.records.study_plan import StudyPlan
+from unipelt_search.reporting.notice_sentences import described, notice_sentence
 
 
 def print_plan(plan: StudyPlan, console: Console) -> None:
@@ -49,7 +50,7 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         highlight=False,
     )
     for drop in plan.left_out:
-        console.print(f"Left out: {drop.method}. {escape(drop.reason)}", highlight=False)
-    for notice in plan.notices:
-        console.print(f"Note: {escape(notice)}", highlight=False)
+        console.print(f"Left out: {drop.method}. {escape(notice_sentence(drop.reason))}", highlight=False)
+    for sentence in described(plan.notices):
+        console.print(f"Note: {escape(sentence)}", highlight=False)
     console.print("Nothing was started or written.", highlight=False)

@@ -18,6 +18,7 @@ from unipelt_search.cli.live_view import watch_study
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM, without_password
 from unipelt_search.cli.study_request import build_spec
 from unipelt_search.errors import NoUsableTrialError, RequestError
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.suite import SuiteSpec, load_suite
 
@@ -104,8 +105,10 @@ def _run(
 def _plan(studies: tuple[StudySpec, ...], storage: str | None) -> None:
     """Print a line for every study that is not complete, and each notice once."""
     from unipelt_search import api, suites
+    from unipelt_search.reporting.notice_sentences import described
 
-    seconds, notices = 0.0, dict[str, None]()
+    seconds = 0.0
+    notices: list[Notice] = []
     for spec in studies:
         if suites.is_complete(spec, storage=storage):
             typer.echo(f"{spec.name}: complete already")
@@ -114,9 +117,9 @@ def _plan(studies: tuple[StudySpec, ...], storage: str | None) -> None:
         rows = ", ".join(f"{plan.task.rows[split]} {split}" for split in ("train", "tune", "select", "test"))
         typer.echo(f"{spec.name}: {rows} rows; {plan.runs} runs, about {format_duration(plan.seconds)}")
         seconds += plan.seconds
-        notices.update(dict.fromkeys((*plan.task.notices, *plan.notices)))
-    for notice in notices:
-        typer.echo(f"Note: {notice}")
+        notices.extend((*plan.task.notices, *plan.notices))
+    for sentence in described(notices):
+        typer.echo(f"Note: {sentence}")
     typer.echo(f"About {format_duration(seconds)} in all. Nothing was started or written.")
 
 

@@ -23,6 +23,7 @@ from unipelt_search.execution.checkpoint_folders import remove_finished, remove_
 from unipelt_search.execution.heartbeat import Heartbeat
 from unipelt_search.execution.run_times import RunTimes
 from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.remote_paths import StoragePath
@@ -51,6 +52,10 @@ class Ended(Enum):
 FINISHED: Final = Ended.FINISHED
 
 
+def _code_of(notice: Notice) -> str:
+    return notice.code
+
+
 class Driver:
     """Drives one study from its rows in the database; inside `with`, its leases are renewed.
 
@@ -64,6 +69,7 @@ class Driver:
         *,
         workers: int,
         watch: Watch | None = None,
+        describe: Callable[[Notice], str] = _code_of,
         checkpoints: StoragePath | None = None,
         machine: MachineSpec | None = None,
         now: Callable[[], float] = time.monotonic,
@@ -76,6 +82,7 @@ class Driver:
             name: A study that exists.
             workers: Runs at a time.
             watch: Is shown every snapshot.
+            describe: Makes the sentence of a notice for whoever watches; without one its code is shown.
             checkpoints: Folder for the weights of each finalist's first confirm run, and for the states of the runs
                 that train; None keeps neither.
             machine: How long a run may take and be silent; None sets no limit of its own.
@@ -84,6 +91,7 @@ class Driver:
         """
         self._store, self._name, self._workers = store, name, workers
         self._watch, self._checkpoints, self._now = watch, checkpoints, now
+        self._describe = describe
         self._owner, self._lease_seconds = new_owner(), lease_seconds
         self._heartbeat: Heartbeat | None = None
         self._counted = self._polled = now()
@@ -168,7 +176,7 @@ class Driver:
         row: EvaluationRow,
         *,
         checkpoint: str | None = None,
-        problem: str | None = None,
+        problem: Notice | None = None,
     ) -> None:
         """Keep an evaluation of a running run.
 
@@ -177,7 +185,7 @@ class Driver:
             attempt: Its attempt.
             row: What was measured.
             checkpoint: Where the run's state was kept behind it, if anywhere.
-            problem: Why it could not be kept; the first one becomes a notice.
+            problem: The notice that it could not be kept; only the first one is added.
         """
         if not self._holds(run_id, attempt):
             return
@@ -232,9 +240,10 @@ class Driver:
         event = f"{assignment.label} failed: {message}"
         try:
             if machine or halve:
-                how = "on another machine" if machine else "with half of the rows at a time, but for rounding the same"
-                event = f"{assignment.label} is done again {how}: {message}"
-                self._store.leases.retry(self._record.id, run_id, attempt, None if machine else message, event)
+                values = {"run": assignment.label, "cause": message}
+                again = Notice(code="run_again_elsewhere" if machine else "run_again_halved", values=values)
+                event = self._describe(again)
+                self._store.leases.retry(self._record.id, run_id, attempt, None if machine else message, again)
                 self._running.pop(run_id)
             else:
                 self._store.fail_run(run_id, attempt, message)
@@ -268,12 +277,12 @@ class Driver:
         self._running.clear()
         self._reload()
 
-    def reschedule(self, workers: int, sentence: str) -> None:
+    def reschedule(self, workers: int, why: Notice) -> None:
         """Let every running run wait again, to be done by other workers.
 
         Args:
             workers: How many there are from now on.
-            sentence: Why, for the report and whoever watches.
+            why: For the report and whoever watches.
         """
         self._store.leases.release_all(self._record.id, self._owner)
         self._running.clear()
@@ -281,7 +290,7 @@ class Driver:
         self._reload()
         if self._record.state is not StudyState.RUNNING:
             self._store.set_state(self._record.id, StudyState.RUNNING)
-        self._note(sentence)
+        self._note(why)
 
     def conclude(self) -> None:
         """Set the state in which the study ends after its last run.
@@ -298,7 +307,11 @@ class Driver:
         if self._stopped():
             self._store.add_notice(
                 self._record.id,
-                f"The study was stopped after {EQUAL_FAILURES} runs in a row failed alike: {self._failures[-1]}",
+                Notice(
+                    code="study_stopped",
+                    severity="warning",
+                    values={"failures": EQUAL_FAILURES, "cause": self._failures[-1]},
+                ),
             )
             self._end(StudyState.STOPPED, "The study was stopped")
         else:
@@ -325,11 +338,11 @@ class Driver:
             remove_run_folder(assignment.progress)
         return assignment.label
 
-    def _note(self, sentence: str) -> None:
+    def _note(self, notice: Notice) -> None:
         """Add a notice to the study, and show it."""
-        self._store.add_notice(self._record.id, sentence)
+        self._store.add_notice(self._record.id, notice)
         self._reload()
-        self._publish(sentence)
+        self._publish(self._describe(notice))
 
     def _on_lease_lost(self, run_id: str) -> None:
         label = self._running.pop(run_id).label
@@ -350,8 +363,8 @@ class Driver:
         study = self._record.id
         for drop in decision.dropped:
             self._store.add_dropped(study, drop)
-        for sentence in decision.notices:
-            self._store.add_notice(study, sentence)
+        for notice in decision.notices:
+            self._store.add_notice(study, notice)
         if decision.phase != self._record.phase:
             self._store.set_state(study, StudyState.RUNNING, decision.phase)
         if decision.dropped or decision.notices or decision.phase != self._record.phase:

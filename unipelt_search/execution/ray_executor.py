@@ -25,6 +25,7 @@ from unipelt_search.errors import MachineError
 from unipelt_search.execution.driver import FINISHED, Driver
 from unipelt_search.execution.ray_session import handled
 from unipelt_search.execution.worker import RunWorker, error_of, is_lost_machine, one_line
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.specs.study import BackboneSpec
@@ -78,8 +79,7 @@ def execute(driver: Driver, capacity: Capacity, task: EncodedTask, backbone: Bac
             capacity = replace(capacity, workers=max(1, capacity.workers // 2))
             driver.reschedule(
                 capacity.workers,
-                f"The machine ran out of memory and Ray ended the workers; their runs are done again, "
-                f"{capacity.workers} at a time.",
+                Notice(code="fewer_workers", severity="warning", values={"workers": capacity.workers}),
             )
     else:
         raise MachineError(
@@ -189,7 +189,8 @@ class _TuneAdapter:
         match result["kind"]:
             case "evaluation":
                 row = EvaluationRow.model_validate_json(result["record"])
-                kept, problem = result["checkpoint"], result["problem"]
+                kept = result["checkpoint"]
+                problem = Notice.model_validate_json(result["problem"]) if result["problem"] else None
                 self._driver.on_evaluation(run_id, attempt, row, checkpoint=kept, problem=problem)
             case "result":
                 self._driver.on_result(run_id, attempt, RunResult.model_validate_json(result["record"]))

@@ -108,7 +108,7 @@ class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are unty
                 "kind": "evaluation",
                 "record": event.model_dump_json(),
                 "checkpoint": str(newest) if newest else None,
-                "problem": kept.problem if kept else None,
+                "problem": kept.problem.model_dump_json() if kept and kept.problem else None,
             }
         self._release()
         return {"kind": "result", "record": event.model_dump_json(), "done": True}

@@ -7,9 +7,14 @@ from enum import StrEnum
 
 from unipelt_search.frozen import Frozen
 from unipelt_search.kinds.label_kind import Label
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
+
+EDITION = 1
+"""The edition of a new study: counted up whenever a default changes that decides a score, as published settings, the
+rule for splits or the evaluation schedule do. A study keeps the edition that it began with."""
 
 
 class StudyState(StrEnum):
@@ -86,7 +91,7 @@ class TaskSummary(Frozen):
     """Every metric of the majority answer, on `select` and `test`."""
     majority_answer: Label | None = None
     """What it is; None in studies of older versions."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     sizes: tuple[MethodSize, ...] = ()
     """Of every method, where the study limits them."""
     truncated_share: float | None = None
@@ -149,7 +154,7 @@ class DroppedMethod(Frozen):
 
     method: str
     phase: Phase
-    reason: str
+    reason: Notice
 
 
 class StudyLine(Frozen):
@@ -181,4 +186,6 @@ class StudyRecord(Frozen):
     wall_seconds: float
     trials: tuple[TrialRecord, ...]
     dropped: tuple[DroppedMethod, ...]
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
+    edition: int = 1
+    """Which defaults the study began with; 1 in studies that were made before editions were counted."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import model_validator
 
 from unipelt_search.frozen import Frozen
 
 NoticeValue = bool | int | float | str | None | tuple[bool | int | float | str | None, ...]
 LEGACY = "legacy"
 """The code of a notice that was stored as a sentence before notices were data; its value `sentence` is that."""
+MAX_LISTED = 5
+"""Names or numbers that a message lists before it says how many more there are."""
 
 
 class Notice(Frozen):
@@ -18,5 +23,24 @@ class Notice(Frozen):
     """Lower-case words with underscores, never renamed: `rare_labels`."""
     severity: Literal["info", "warning"] = "info"
     """`warning`: a score may mislead who does not know it."""
-    values: dict[str, NoticeValue] = {}
+    values: Mapping[str, NoticeValue] = {}
     """By name, as the sentence of the code needs them; no text of the dataset but labels and column names."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_sentence(cls, value: Any) -> Any:
+        """Take a sentence, which older versions stored, for a notice of the code `legacy`."""
+        return {"code": LEGACY, "values": {"sentence": value}} if isinstance(value, str) else value
+
+
+def first_values(name: str, things: Sequence[object]) -> dict[str, NoticeValue]:
+    """Return the values of a notice that lists things: the first of them, and how many there are.
+
+    Args:
+        name: The name of the value, in the plural.
+        things: What is listed.
+
+    Returns:
+        `name`, at most `MAX_LISTED` things as text, and `name` with `_count` after it.
+    """
+    return {name: tuple(str(thing) for thing in things[:MAX_LISTED]), f"{name}_count": len(things)}

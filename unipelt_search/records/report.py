@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.records.history import DroppedMethod
 from unipelt_search.records.results import AblationRow, GateRow
+from unipelt_search.specs.trial import Phase
 
 
 class Interval(Frozen):
@@ -209,6 +209,15 @@ class ReportedTask(Frozen):
     """Folds of train and validation that decide; 0 where the select rows do."""
 
 
+class ReportedDrop(Frozen):
+    """A method that got no more trials, and why."""
+
+    method: str
+    phase: Phase
+    reason: str
+    """A sentence."""
+
+
 class TrialCounts(Frozen):
     """Trials by how they ended."""
 
@@ -241,7 +250,10 @@ class StudyReport(Frozen):
     curves: tuple[CurvePoint, ...]
     outcomes: tuple[ReportedOutcomes, ...] = ()
     """Of every confirmed method of a task with labels."""
-    dropped: tuple[DroppedMethod, ...]
+    dropped: tuple[ReportedDrop, ...]
     notices: tuple[str, ...]
+    """One sentence each, none twice."""
+    notice_codes: tuple[str, ...] = ()
+    """The code of each notice, in the same order."""
     trials: TrialCounts
     cost: StudyCost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unipelt_search.frozen import Frozen
 from unipelt_search.records.history import DroppedMethod, TaskSummary
+from unipelt_search.records.notice import Notice
 
 
 class PlannedMethod(Frozen):
@@ -44,4 +45,4 @@ class StudyPlan(Frozen):
     checkpoint_bytes: int = 0
     """What the checkpoints of the runs that train take on the disk at most, at a time."""
     left_out: tuple[DroppedMethod, ...]
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]

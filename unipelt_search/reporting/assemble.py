@@ -14,6 +14,7 @@ from unipelt_search.records.report import (
     LeaderboardRow,
     ParetoFront,
     ReportedAblation,
+    ReportedDrop,
     ReportedStudy,
     ReportedTask,
     StudyCost,
@@ -21,6 +22,7 @@ from unipelt_search.records.report import (
     TrialCounts,
     UpperBound,
 )
+from unipelt_search.reporting.notice_sentences import described, notice_sentence
 from unipelt_search.reporting.pooled_gates import pool_gates
 from unipelt_search.reporting.pooled_outcomes import pool_outcomes
 from unipelt_search.specs.seeds import run_number
@@ -42,6 +44,7 @@ def build_report(record: StudyRecord) -> StudyReport:
         The report.
     """
     ranking = rank_methods(record)
+    notices = described((*record.task.notices, *record.notices))
     trials, floor = record.trials, record.task.majority["select"][record.task.metric]
     runs = [(trial, run) for trial in trials for run in trial.runs if run.result is not None]
     return StudyReport(
@@ -72,8 +75,12 @@ def build_report(record: StudyRecord) -> StudyReport:
         ),
         curves=tuple(_curves(record)),
         outcomes=tuple(pool_outcomes(record, ranking.candidates)),
-        dropped=record.dropped,
-        notices=tuple(dict.fromkeys((*record.task.notices, *record.notices))),
+        dropped=tuple(
+            ReportedDrop(method=drop.method, phase=drop.phase, reason=notice_sentence(drop.reason))
+            for drop in record.dropped
+        ),
+        notices=tuple(notices),
+        notice_codes=tuple(notices.values()),
         trials=TrialCounts(
             complete=sum(trial.state is TrialState.COMPLETE for trial in trials),
             stopped=sum(trial.state is TrialState.STOPPED for trial in trials),

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.records.history import DroppedMethod, TaskSummary
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
@@ -117,14 +118,11 @@ def steps_within(
     return max((steps for steps in range(fewest, most) if fits(steps)), default=fewest)
 
 
-def _warnings(spec: StudySpec, seconds: float) -> tuple[str, ...]:
+def _warnings(spec: StudySpec, seconds: float) -> tuple[Notice, ...]:
     limit = spec.budget.time_seconds
     if limit is None or limit >= seconds:
         return ()
-    return (
-        f"The time limit of {limit:g} s is shorter than the estimate of {seconds:.0f} s: the last rounds, trials "
-        "and seeds will be left out.",
-    )
+    return (Notice(code="time_limit_short", severity="warning", values={"limit": limit, "estimate": seconds}),)
 
 
 def _planned(

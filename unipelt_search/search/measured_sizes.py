@@ -7,6 +7,7 @@ from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.methods.catalogue import METHODS
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.history import DroppedMethod, MethodSize
+from unipelt_search.records.notice import Notice
 from unipelt_search.search.sizes import LOWEST, resized, shrunk, stored_by, value_of
 from unipelt_search.search.space import configured, published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
@@ -47,7 +48,7 @@ def measure_sizes(
         DroppedMethod(
             method=method,
             phase="screen",
-            reason=f"Its smallest sizes store {stored:,} numbers, more than --max-parameters, {limit:,}.",
+            reason=Notice(code="too_large", values={"stored": stored, "limit": limit}),
         )
         for method, stored in smallest.items()
         if stored > limit

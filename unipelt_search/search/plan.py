@@ -16,6 +16,7 @@ from typing import Literal
 
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import DroppedMethod, RunRecord, RunState, StudyRecord, TrialRecord, TrialState
+from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.search.proposals import propose
 from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, published
@@ -78,7 +79,7 @@ class Decision:
     step: Step
     phase: Phase
     dropped: tuple[DroppedMethod, ...] = ()
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class _PhaseStep:
 
     step: StartTrial | StartRun | None
     dropped: tuple[DroppedMethod, ...] = ()
-    notice: str | None = None
+    notice: Notice | None = None
 
 
 def check_budget(spec: StudySpec) -> None:
@@ -154,7 +155,7 @@ def next_step(record: StudyRecord, clock: Clock) -> Decision:
         return Decision(Resume(waiting), record.phase)
     busy = any(run.state is RunState.RUNNING for run in runs)
     dropped: list[DroppedMethod] = []
-    notices: list[str] = []
+    notices: list[Notice] = []
     for phase in PHASES[PHASES.index(record.phase) :]:
         proposed = _PHASE_STEPS[phase](record, clock)
         dropped.extend(proposed.dropped)
@@ -248,7 +249,8 @@ def _screen(record: StudyRecord, clock: Clock) -> _PhaseStep:
         begun = len(missing) < len(eligible)
         trained = tuple(own[name].method if name in own else name for name in eligible)
         if not begun and not _fits(record, clock, trained, confirm=False):
-            return _PhaseStep(None, notice=f"{_limit(record)} allowed {done} of {rounds} screen rounds.")
+            values = {**_limit(record), "done": done, "rounds": rounds}
+            return _PhaseStep(None, notice=Notice(code="time_limit_screen", values=values))
         name = missing[0]
         if name in own:
             return _PhaseStep(StartTrial(configured(own[name], space, rows), "screen", "given", name))
@@ -268,11 +270,11 @@ def _tune(record: StudyRecord, clock: Clock) -> _PhaseStep:
     open_methods = [method for method in active_methods(record) if method not in gone]
     candidates = [method for method in open_methods if method in plausible and method in order]
     dropped = tuple(
-        DroppedMethod(method=method, phase="tune", reason=reasons.get(method, "None of its trials succeeded."))
+        DroppedMethod(method=method, phase="tune", reason=reasons.get(method, Notice(code="no_trial_succeeded")))
         for method in open_methods
         if method not in candidates
     ) + tuple(
-        DroppedMethod(method=trial.name, phase="tune", reason="Its trial failed.")
+        DroppedMethod(method=trial.name, phase="tune", reason=Notice(code="trial_failed"))
         for trial in record.trials
         if trial.variant and trial.state is TrialState.FAILED and trial.name not in gone
     )
@@ -282,11 +284,11 @@ def _tune(record: StudyRecord, clock: Clock) -> _PhaseStep:
     method = min(candidates, key=lambda name: (tuned.count(name), order.index(name)))
     begun = tuned.count(method) < max(tuned.count(name) for name in candidates)
     if equal and not begun and asked - tried < len(candidates):
-        return _PhaseStep(
-            None, dropped, f"{asked - tried} of {asked} trials were left, too few for one more of each method."
-        )
+        left = Notice(code="too_few_trials_left", values={"left": asked - tried, "of": asked})
+        return _PhaseStep(None, dropped, left)
     if not _fits(record, clock, (method,), confirm=False):
-        return _PhaseStep(None, dropped, f"{_limit(record)} allowed {tried} of {asked} trials.")
+        values = {**_limit(record), "done": tried, "of": asked}
+        return _PhaseStep(None, dropped, Notice(code="time_limit_trials", values=values))
     return _PhaseStep(StartTrial(propose(record, method), "tune", "tpe"), dropped)
 
 
@@ -315,7 +317,7 @@ def _confirm(record: StudyRecord, clock: Clock) -> _PhaseStep:
             fits = begun or _fits(record, clock, tuple(other.method for other in together), confirm=True)
         if not fits:
             names = list(dict.fromkeys(trial.name for trial, _ in missing))
-            return _PhaseStep(None, notice=f"{_limit(record)} {_unconfirmed(seed, seeds, names, record.task.folds)}")
+            return _PhaseStep(None, notice=_unconfirmed(record, seed, names))
         return _PhaseStep(StartRun(trial.number, seed, fold))
     return _PhaseStep(None)
 
@@ -343,14 +345,16 @@ _PHASE_STEPS: dict[Phase, Callable[[StudyRecord, Clock], _PhaseStep]] = {
 }
 
 
-def _unconfirmed(seed: int, seeds: int, missing: list[str], folds: int) -> str:
+def _unconfirmed(record: StudyRecord, seed: int, missing: list[str]) -> Notice:
     if seed == 1:
-        return f"left no time to confirm {', '.join(missing)}."
-    return f"allowed {seed - 1} of {seeds} {f'repeats of {folds} folds' if folds else 'seeds'} of each finalist."
+        values = {**_limit(record), "methods": tuple(missing)}
+        return Notice(code="time_limit_unconfirmed", severity="warning", values=values)
+    values = {**_limit(record), "done": seed - 1, "of": record.spec.budget.seeds, "folds": record.task.folds}
+    return Notice(code="time_limit_seeds", values=values)
 
 
-def _limit(record: StudyRecord) -> str:
-    return f"The time limit of {record.spec.budget.time_seconds:g} s"
+def _limit(record: StudyRecord) -> dict[str, NoticeValue]:
+    return {"limit": record.spec.budget.time_seconds}
 
 
 def _is_before_the_end(record: StudyRecord, clock: Clock) -> bool:

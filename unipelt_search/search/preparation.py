@@ -13,6 +13,7 @@ from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial
 from unipelt_search.records.history import DroppedMethod, TaskSummary
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
 from unipelt_search.search.forecast import forecast, steps_within
@@ -41,7 +42,7 @@ class Prepared:
     summary: TaskSummary
     dropped: tuple[DroppedMethod, ...]
     """Default methods that cannot attach to the backbone."""
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
     def plan(self, backbone: Backbone) -> StudyPlan:
         """Say what the study would do on this machine and about how long that takes.
@@ -114,7 +115,7 @@ class Prepared:
             DroppedMethod(
                 method=name,
                 phase="screen",
-                reason=f"A row took it {time:.2f} ms, far more than --max-latency-ms, {limit:g}.",
+                reason=Notice(code="too_slow", values={"milliseconds": time, "limit": limit}),
             )
             for name, time in times.items()
             if time > _FAR_TOO_SLOW * limit
@@ -124,7 +125,7 @@ class Prepared:
                 f"--max-latency-ms must be in reach of a method; got {limit:g}, and the fastest, "
                 f"{min(times, key=lambda name: times[name])}, took {min(times.values()):.2f} ms per row here."
             )
-        notices = (f"{drop.method} was left out: {drop.reason}" for drop in dropped)
+        notices = map(_left_out, dropped)
         return replace(self, dropped=(*self.dropped, *dropped), notices=(*self.notices, *notices))
 
     def _with_steps(self, backbone: Backbone, capacity: Capacity, timings: Mapping[str, RunTiming]) -> Prepared:
@@ -133,9 +134,9 @@ class Prepared:
         if steps == most:
             return self
         space = self.spec.space.model_copy(update={"steps": steps})
-        sentence = f"The time limit allows runs of {steps} steps; without a limit they would have {most}."
+        shortened = Notice(code="steps_shortened", values={"steps": steps, "without_limit": most})
         spec = self.spec.model_copy(update={"space": space})
-        return replace(self, spec=spec, notices=(*self.notices, sentence))
+        return replace(self, spec=spec, notices=(*self.notices, shortened))
 
     def _measure(self, backbone: Backbone) -> tuple[Capacity, dict[str, RunTiming]]:
         """Time a few steps of every method and configuration on this machine."""
@@ -187,17 +188,32 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
                 raise BackboneError(f"space.configurations: {name!r} cannot be attached. {error}") from error
             if spec.space.methods != DEFAULT_METHODS:
                 raise
-            dropped.append(DroppedMethod(method=name, phase="screen", reason=str(error)))
+            dropped.append(
+                DroppedMethod(
+                    method=name, phase="screen", reason=Notice(code="cannot_attach", values={"cause": str(error)})
+                )
+            )
     if len(dropped) == len(spec.space.methods):
-        raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason}")
+        raise BackboneError(
+            f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason.values['cause']}"
+        )
     sizes, too_large = measure_sizes(spec.space, backbone, len(task.train), {drop.method for drop in dropped})
     dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
-    notices = [f"{drop.method} was left out: {drop.reason}" for drop in dropped]
+    notices = [_left_out(drop) for drop in dropped]
     if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
-        notices.append(f"{encoded.truncated_share:.1%} of the rows are longer than the limit of tokens and were cut.")
+        notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
     summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes})
     return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
+
+
+def _left_out(drop: DroppedMethod) -> Notice:
+    """Return the notice of a method that is left out: the code and the values of the reason are among its values."""
+    return Notice(
+        code="method_left_out",
+        severity="warning",
+        values={**drop.reason.values, "method": drop.method, "reason": drop.reason.code},
+    )
 
 
 def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:

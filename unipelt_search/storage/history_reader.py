@@ -20,6 +20,7 @@ from unipelt_search.records.history import (
     TaskSummary,
     TrialRecord,
 )
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
@@ -117,7 +118,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
         runs[run.trial_id].append(run)
     trials = session.scalars(select(TrialRow).where(of_study).order_by(TrialRow.number))
     dropped = session.scalars(select(DroppedRow).where(DroppedRow.study_id == study.id).order_by(DroppedRow.id))
-    notices = select(NoticeRow.sentence).where(NoticeRow.study_id == study.id).order_by(NoticeRow.id)
+    notices = session.scalars(select(NoticeRow).where(NoticeRow.study_id == study.id).order_by(NoticeRow.id))
     return StudyRecord(
         id=study.id,
         spec=StudySpec.model_validate(study.spec),
@@ -129,8 +130,9 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
         command=study.command,
         wall_seconds=study.wall_seconds,
         trials=tuple(_trial_record(trial, runs[trial.id], found) for trial in trials),
-        dropped=tuple(DroppedMethod(method=row.method, phase=row.phase, reason=row.reason) for row in dropped),
-        notices=tuple(session.scalars(notices)),
+        dropped=tuple(DroppedMethod(method=row.method, phase=row.phase, reason=_notice(row)) for row in dropped),
+        notices=tuple(_notice(row) for row in notices),
+        edition=study.edition,
     )
 
 
@@ -156,6 +158,10 @@ def run_record(run: RunRow, number: int, details: _Details | None = None) -> Run
         error=run.error,
         result=_result(run, details or {}) if run.state == RunState.COMPLETE else None,
     )
+
+
+def _notice(row: NoticeRow | DroppedRow) -> Notice:
+    return Notice.model_validate({"code": row.code, "severity": row.severity, "values": row.values})
 
 
 def _trial_record(trial: TrialRow, runs: Iterable[RunRow], details: _Details) -> TrialRecord:

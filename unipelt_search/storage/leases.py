@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from unipelt_search.records.history import EarlierAttempts, RunState, StudyState
+from unipelt_search.records.notice import Notice
 from unipelt_search.storage.database import Database, database_now
 from unipelt_search.storage.owners import is_dead
 from unipelt_search.storage.row_writer import (
@@ -131,7 +132,7 @@ class Leases:
 
         return self._database.write("run.leave", release_all)
 
-    def retry(self, study_id: str, run_id: str, attempt: int, error: str | None, notice: str) -> None:
+    def retry(self, study_id: str, run_id: str, attempt: int, error: str | None, notice: Notice | str) -> None:
         """Let a run wait again whose attempt has ended before its time, and say so in the report.
 
         Args:
@@ -139,7 +140,7 @@ class Leases:
             run_id: The run's id.
             attempt: The number that `start_run` returned.
             error: What went wrong; None where the attempt has not failed, but was cut off.
-            notice: A sentence for the report.
+            notice: For the report.
 
         Raises:
             RunLostError: The run is not running in this attempt.

@@ -5,16 +5,19 @@ Every function locks the rows that it decides on: SQLite by the transaction, the
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from math import isfinite
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from unipelt_search.errors import RunLostError, StorageError, StudyChangedError, StudyExistsError
-from unipelt_search.records.history import DroppedMethod, RunState, StudyState, TaskSummary, TrialState
+from unipelt_search.records.history import EDITION, DroppedMethod, RunState, StudyState, TaskSummary, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import BudgetSpec, StudySpec
@@ -65,6 +68,7 @@ def insert_study(
         phase=PHASES[0],
         created=datetime.now(UTC),
         wall_seconds=0.0,
+        edition=EDITION,
     )
     session.add(row)
     try:
@@ -122,13 +126,27 @@ def add_seconds(session: Session, study_id: str, seconds: float) -> None:
     study_or_raise(session, study_id).wall_seconds += seconds
 
 
-def insert_notice(session: Session, study_id: str, sentence: str) -> None:
-    """Add a sentence, unless the study has it."""
+def insert_notice(session: Session, study_id: str, notice: Notice | str) -> None:
+    """Add a notice, unless the study has it."""
     study_or_raise(session, study_id)
-    sentence = storable(sentence)
-    same = {"study_id": study_id, "sentence_hash": sha256(sentence.encode()).hexdigest()}
+    columns = notice_columns(notice)
+    canonical = json.dumps(columns, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    same = {"study_id": study_id, "content_hash": sha256(canonical.encode()).hexdigest()}
     if session.scalar(select(NoticeRow).filter_by(**same)) is None:
-        session.add(NoticeRow(**same, sentence=sentence))
+        session.add(NoticeRow(**same, **columns))
+
+
+def notice_columns(notice: Notice | str) -> dict[str, Any]:
+    """Return the code, the severity and the values of a notice as every database takes them."""
+    columns = Notice.model_validate(notice).model_dump(mode="json")
+    columns["values"] = {name: _storable_value(value) for name, value in columns["values"].items()}
+    return columns
+
+
+def _storable_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_storable_value(item) for item in value]
+    return storable(value) if isinstance(value, str) else value
 
 
 def insert_dropped(session: Session, study_id: str, dropped: DroppedMethod) -> None:
@@ -136,10 +154,12 @@ def insert_dropped(session: Session, study_id: str, dropped: DroppedMethod) -> N
     study_or_raise(session, study_id)
     same = {"study_id": study_id, "method": dropped.method, "phase": dropped.phase}
     row = session.scalar(select(DroppedRow).filter_by(**same))
+    columns = notice_columns(dropped.reason)
     if row is None:
-        session.add(DroppedRow(**same, reason=storable(dropped.reason)))
-    else:
-        row.reason = storable(dropped.reason)
+        session.add(DroppedRow(**same, **columns))
+        return
+    for name, value in columns.items():
+        setattr(row, name, value)
 
 
 def insert_trial(

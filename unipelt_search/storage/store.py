@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from unipelt_search.errors import StorageError, TransientError
 from unipelt_search.records.history import DroppedMethod, RunRecord, StudyLine, StudyRecord, StudyState, TaskSummary
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.study import BudgetSpec, StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
@@ -210,17 +211,17 @@ class StudyStore:
         """
         self._database.write("study.seconds", lambda session: row_writer.add_seconds(session, study_id, seconds))
 
-    def add_notice(self, study_id: str, sentence: str) -> None:
-        """Add a sentence for the report; the same sentence twice is stored once.
+    def add_notice(self, study_id: str, notice: Notice | str) -> None:
+        """Add a notice for the report; the same notice twice is stored once.
 
         Args:
             study_id: The study's id.
-            sentence: The sentence.
+            notice: The notice; a sentence is stored with the code `legacy`.
 
         Raises:
             StorageError: There is no such study, or the database refused.
         """
-        self._database.write("study.notice", lambda session: row_writer.insert_notice(session, study_id, sentence))
+        self._database.write("study.notice", lambda session: row_writer.insert_notice(session, study_id, notice))
 
     def add_dropped(self, study_id: str, dropped: DroppedMethod) -> None:
         """Note that a method gets no more trials; a second reason in the same phase replaces the first.

@@ -6,8 +6,9 @@
            │               ├─ ablation     the score with a submodule removed
            │               ├─ outcome      true labels against predictions, counted
            │               └─ prediction   what was answered to every row
+           ├─ event        what its drivers did, in order
            ├─ dropped      methods that got no more trials
-           └─ notice       sentences for the report
+           └─ notice       findings for the report
 
 Deleting a study deletes everything below it. Times are UTC, numbers are finite or NULL. Every change of these
 tables is one more module in ``migrations/versions``.
@@ -27,6 +28,7 @@ from sqlalchemy import (
     Double,
     Enum,
     ForeignKey,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -124,6 +126,8 @@ class StudyRow(Row):
     phase: Mapped[Phase] = mapped_column(_PHASE)
     created: Mapped[datetime]
     wall_seconds: Mapped[float]
+    edition: Mapped[int] = mapped_column(server_default="1")
+    """Which defaults the study began with; no part of its question."""
 
 
 class TrialRow(Row):
@@ -161,7 +165,6 @@ class RunRow(Row):
     phase: Mapped[Phase] = mapped_column(_PHASE)
     seed_index: Mapped[int]
     fold: Mapped[int] = mapped_column(default=0)
-    data_seed: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[RunState] = mapped_column(_checked("state", RunState), index=True)
     attempt: Mapped[int] = mapped_column(default=0)
     """The number of its latest attempt, the only one that may write; 0 before the first."""
@@ -288,7 +291,7 @@ class PredictionRow(Row):
 
 
 class DroppedRow(Row):
-    """A method that got no more trials, and why."""
+    """A method that got no more trials; the notice says why."""
 
     __tablename__ = "ups_dropped"
     __table_args__ = (UniqueConstraint("study_id", "method", "phase"),)
@@ -297,16 +300,50 @@ class DroppedRow(Row):
     study_id: Mapped[str] = _parent("ups_study.id")
     method: Mapped[str] = mapped_column(String(64))
     phase: Mapped[Phase] = mapped_column(_PHASE)
-    reason: Mapped[str]
+    code: Mapped[str] = mapped_column(String(64))
+    severity: Mapped[str] = mapped_column(String(16))
+    values: Mapped[dict[str, Any]]
 
 
 class NoticeRow(Row):
-    """A sentence for the report. MySQL cannot make long text unique, so its hash is."""
+    """A finding for the report. MySQL cannot make JSON unique, so its hash is."""
 
     __tablename__ = "ups_notice"
-    __table_args__ = (UniqueConstraint("study_id", "sentence_hash"),)
+    __table_args__ = (UniqueConstraint("study_id", "content_hash"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[str] = _parent("ups_study.id")
-    sentence_hash: Mapped[str] = mapped_column(String(64))
-    sentence: Mapped[str]
+    code: Mapped[str] = mapped_column(String(64))
+    severity: Mapped[str] = mapped_column(String(16))
+    values: Mapped[dict[str, Any]]
+    content_hash: Mapped[str] = mapped_column(String(64))
+
+
+class EventRow(Row):
+    """One thing that a driver did. Of one study, a greater id was committed later."""
+
+    __tablename__ = "ups_event"
+    # SQLite would give the number of a deleted row to the next one.
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    study_id: Mapped[str] = _parent("ups_study.id", index=True)
+    time: Mapped[datetime]
+    """By the database's clock."""
+    process: Mapped[str] = mapped_column(String(255))
+    """The driver, as `format_owner` names it."""
+    kind: Mapped[str] = mapped_column(String(32))
+    phase: Mapped[str] = mapped_column(String(16))
+    trial: Mapped[int | None]
+    """The trial's number; its row may be gone."""
+    run_id: Mapped[str | None] = mapped_column(String(32))
+    step: Mapped[int | None]
+    value: Mapped[float | None]
+    train_loss: Mapped[float | None]
+    trials_done: Mapped[int]
+    trials_asked: Mapped[int]
+    runs_done: Mapped[int]
+    runs_asked: Mapped[int]
+    seconds_left: Mapped[float | None]
+    """An estimate; NULL before the first run has finished."""
+    text: Mapped[str]

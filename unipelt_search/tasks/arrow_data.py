@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 from huggingface_hub import HfApi, errors
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.notice import Notice, first_values
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import WITHHELD, Rows, are_withheld, check_columns, format_list, make_rows
+from unipelt_search.tasks.rows import Rows, are_withheld, check_columns, format_list, make_rows
 
 HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
 HUB_SECONDS = 10.0
@@ -47,7 +48,7 @@ def read_parquet(path: Path, spec: TaskSpec) -> Rows:
     return _arrow_rows(spec, columns, numbers, datasets.Features.from_arrow_schema(schema), path.name)
 
 
-def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]]:
+def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, Notice]]:
     """Download a dataset of the hub, or take it from the local cache.
 
     Args:
@@ -56,7 +57,7 @@ def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]
 
     Returns:
         The rows of every split that has labels, by the split's own name; and what is left out, splits or rows of one,
-        with the reason.
+        with the notice that says why.
 
     Raises:
         DataError: There is no such dataset, the hub cannot be reached, or a column is missing.
@@ -72,7 +73,7 @@ def is_hub_folder(folder: Path) -> bool:
     return any(next(directory.glob("train-*-of-*.parquet"), None) for directory in (folder, folder / "data"))
 
 
-def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]]:
+def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, Notice]]:
     """Read a dataset that was copied from the hub.
 
     Args:
@@ -91,23 +92,25 @@ def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Rows], dict
         raise DataError(
             f"A folder must hold a dataset that can be loaded; {folder} does not: {_first_line(error)}."
         ) from error
-    return _rows_of(loaded, folder.name, spec)
+    return _rows_of(loaded, folder.resolve().name, spec)
 
 
-def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, str]]:
+def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, Notice]]:
     rows: dict[str, Rows] = {}
-    left_out: dict[str, str] = {}
+    left_out: dict[str, Notice] = {}
     for split, table in loaded.items():
         source = f"split {split} of {name}"
         check_columns(spec, table.column_names, source)
         columns = {column: table[column][:] for column in {*spec.text, spec.label}}
         if are_withheld(columns[spec.label]):
-            left_out[split] = WITHHELD
+            values = {"data": name, "split": split}
+            left_out[split] = Notice(code="split_labels_withheld", values=values)
             continue
         numbers, empty = _filled_rows([columns[column] for column in spec.text])
         # In a file of the user's such a row is an error to correct; here nobody can, and QQP has two of them.
         if empty:
-            left_out[f"{split}, row {format_list(empty)}"] = "a text is empty"
+            values = {"data": name, "split": split, **first_values("rows", empty)}
+            left_out[f"{split}, row {format_list(empty)}"] = Notice(code="empty_texts", values=values)
             for column, cells in columns.items():
                 columns[column] = [cells[number - 1] for number in numbers]
         rows[split] = _arrow_rows(spec, columns, numbers, table.features, source)

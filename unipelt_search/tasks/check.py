@@ -9,6 +9,7 @@ from functools import partial
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, Target, find_kind, recognise
+from unipelt_search.records.notice import MAX_LISTED, Notice, NoticeValue, first_values
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
@@ -29,7 +30,7 @@ class LabelledData:
     kind: LabelKind
     labels: tuple[str, ...]
     """The names in the order of a model's outputs; none for regression."""
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def check_columns_differ(spec: TaskSpec) -> None:
@@ -68,7 +69,7 @@ def read_labels(raw: RawData, spec: TaskSpec) -> LabelledData:
     return LabelledData(raw, kind, order_labels(raw, kind), notices)
 
 
-def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, LabelKind, tuple[str, ...]]:
+def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, LabelKind, tuple[Notice, ...]]:
     """Decide what a label is.
 
     Args:
@@ -81,11 +82,12 @@ def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, LabelKind, tuple
     Raises:
         DataError: A label is none of the kind that the user asked for.
     """
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     if spec.kind == AUTO:
         kind = recognise([label for rows in raw.splits.values() for label in rows.labels])
         if kind.notice is not None:
-            notices = (f"{_RECOGNISED[kind.notice]}; task.kind in the study file says otherwise.",)
+            values: dict[str, NoticeValue] = {} if kind.separator is None else {"separator": kind.separator}
+            notices = (Notice(code=kind.notice, values=values),)
     else:
         kind = find_kind(spec.kind)
     splits = {}
@@ -119,7 +121,7 @@ def order_labels(raw: RawData, kind: LabelKind) -> tuple[str, ...]:
     return kind.order(found)
 
 
-def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tuple[str, ...]:
+def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tuple[Notice, ...]:
     """Check the rows by job, and find what a user should know about them before trusting a score.
 
     Args:
@@ -128,7 +130,7 @@ def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tup
         allow_overlap: Whether any number of validation and test rows may be among the training rows.
 
     Returns:
-        One sentence for each finding.
+        One notice for each finding.
 
     Raises:
         DataError: More than a tenth of a split's rows are among the training rows, and that is not allowed.
@@ -141,7 +143,7 @@ def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tup
     notices = [*_label_notices(splits, target), _two_labels(splits.train)]
     notices += [overlap.notice() for overlap in overlaps]
     notices.append(_few_validation_rows(splits))
-    return tuple(notice for notice in notices if notice)
+    return tuple(notice for notice in notices if notice is not None)
 
 
 @dataclass(frozen=True)
@@ -165,11 +167,11 @@ class _Overlap:
                 "task.allow_overlap in a study file."
             )
 
-    def notice(self) -> str:
+    def notice(self) -> Notice | None:
         if not self.count:
-            return ""
-        share = f"{self.count / self.rows:.1%}"
-        return f"{self.count} of {self.rows} {self.split} texts ({share}) are among the training texts too."
+            return None
+        values: dict[str, NoticeValue] = {"split": self.split, "count": self.count, "rows": self.rows}
+        return Notice(code="overlap", severity="warning", values=values)
 
 
 def _names(rows: Rows, kind: LabelKind) -> Iterator[str]:
@@ -197,7 +199,7 @@ def _check_known(name: str, rows: Rows, kind: LabelKind, known: set[str]) -> Non
         )
 
 
-def _label_notices(splits: RawSplits, target: Target) -> Iterator[str]:
+def _label_notices(splits: RawSplits, target: Target) -> Iterator[Notice | None]:
     """Yield what is to be said of the labels of the training rows."""
     kind = target.label_kind
     if not kind.has_labels:
@@ -210,52 +212,51 @@ def _label_notices(splits: RawSplits, target: Target) -> Iterator[str]:
     yield _possible_typos(counts)
 
 
-def _lost_labels(lost: Sequence[str], train: Rows, target: Target) -> str:
+def _lost_labels(lost: Sequence[str], train: Rows, target: Target) -> Notice | None:
     if not lost:
-        return ""
-    return (
-        f"{len(lost)} of {len(target.labels)} labels have no row among the {len(train)} training rows: "
-        f"{format_list(lost)}."
-    )
+        return None
+    values = {**first_values("labels", lost), "of": len(target.labels), "rows": len(train)}
+    return Notice(code="labels_without_rows", severity="warning", values=values)
 
 
-def _rare_labels(counts: Counter[str]) -> str:
+def _rare_labels(counts: Counter[str]) -> Notice | None:
     rare = sorted(label for label, count in counts.items() if count < FEW_ROWS)
-    return f"Fewer than {FEW_ROWS} training rows have the label: {format_list(rare)}." if rare else ""
+    if not rare:
+        return None
+    values = {**first_values("labels", rare), "fewer_than": FEW_ROWS}
+    return Notice(code="rare_labels", severity="warning", values=values)
 
 
-def _possible_typos(counts: Counter[str]) -> str:
-    pairs = [
-        f"{rare!r} ({counts[rare]} rows) looks like {usual!r} ({counts[usual]} rows)"
-        for rare, usual in look_alikes(counts)
-    ]
-    return f"Labels may be misspelt: {format_list(pairs)}." if pairs else ""
+def _possible_typos(counts: Counter[str]) -> Notice | None:
+    pairs = look_alikes(counts)
+    if not pairs:
+        return None
+    first = pairs[:MAX_LISTED]
+    values: dict[str, NoticeValue] = {
+        "labels": tuple(rare for rare, _ in first),
+        "label_rows": tuple(counts[rare] for rare, _ in first),
+        "similar": tuple(usual for _, usual in first),
+        "similar_rows": tuple(counts[usual] for _, usual in first),
+        "labels_count": len(pairs),
+    }
+    return Notice(code="possible_typos", severity="warning", values=values)
 
 
-def _two_labels(train: Rows) -> str:
+def _two_labels(train: Rows) -> Notice | None:
     seen = defaultdict(set)
     for texts, label in zip(train.plain_texts(), train.labels, strict=True):
         seen[texts].add(label)
     count = sum(len(labels) > 1 for labels in seen.values())
-    return f"{count} training texts stand there with two or more labels." if count else ""
+    return Notice(code="texts_with_two_labels", severity="warning", values={"count": count}) if count else None
 
 
-def _few_validation_rows(splits: RawSplits) -> str:
+def _few_validation_rows(splits: RawSplits) -> Notice | None:
     rows = sum(map(len, splits.validation))
     if rows >= FEW_VALIDATION_ROWS:
-        return ""
-    few = f"Validation has {rows} rows, fewer than {FEW_VALIDATION_ROWS}"
+        return None
+    values: dict[str, NoticeValue] = {"rows": rows, "fewer_than": FEW_VALIDATION_ROWS}
     if not splits.folds:
-        return f"{few}: they are halved all the same, and intervals will be wide."
-    sizes = sorted(len(fold.train) for fold in splits.folds)
-    trained = f"{sizes[0]}" if sizes[0] == sizes[-1] else f"{sizes[0]} to {sizes[-1]}"
-    return (
-        f"{few}: confirm runs are scored on {FOLDS} folds of the {len(splits.select)} train and validation rows, each "
-        f"trained on {trained} rows of the other folds. The validation rows had chosen the hyperparameters."
-    )
-
-
-_RECOGNISED = {
-    "labels_are_sets": "Labels hold '|' between names, so a row has a set of labels",
-    "labels_are_numbers": "Every label is a number and some have fractions, so numbers are predicted",
-}
+        return Notice(code="few_validation_rows", severity="warning", values=values)
+    sizes = [len(fold.train) for fold in splits.folds]
+    values |= {"folds": FOLDS, "select": len(splits.select), "fewest_trained": min(sizes), "most_trained": max(sizes)}
+    return Notice(code="few_validation_rows_folds", values=values)

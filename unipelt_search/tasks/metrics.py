@@ -6,6 +6,7 @@ import numpy as np
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import AUTO, Target, find_metric
+from unipelt_search.records.notice import Notice
 
 GLUE = {"cola": "matthews", "mrpc": "f1", "qqp": "f1", "stsb": "spearman", "sts-b": "spearman"}
 """The benchmark's metrics, where `auto` means another one: Wang et al., "GLUE", ICLR 2019."""
@@ -16,7 +17,7 @@ def metrics_for(target: Target) -> tuple[str, ...]:
     return tuple(metric.name for metric in target.metrics())
 
 
-def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[str, ...]]:
+def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[Notice, ...]]:
     """Choose a task's metric.
 
     Args:
@@ -41,11 +42,9 @@ def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[str
         if metric not in fitting:
             metric = fitting[0]
         if metric != fitting[0]:
-            notices.append(f"The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another.")
+            notices.append(Notice(code="glue_metric", values={"metric": metric, "dataset": dataset}))
     if target.metric(metric).of_positive and target.positive is not None:
-        notices.append(
-            f"F1 is that of the label {target.labels[target.positive]!r}, which is taken for the positive one."
-        )
+        notices.append(Notice(code="positive_label", values={"label": target.labels[target.positive]}))
     return metric, tuple(notices)
 
 

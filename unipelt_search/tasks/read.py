@@ -8,10 +8,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from unipelt_search.errors import DataError, did_you_mean
+from unipelt_search.records.notice import Notice, first_values
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.arrow_data import HUB_NAME, is_hub_folder, read_hub, read_hub_folder, read_parquet
 from unipelt_search.tasks.content import check_content, refuse_special
-from unipelt_search.tasks.rows import WITHHELD, RawData, Rows, are_withheld, format_list
+from unipelt_search.tasks.rows import RawData, Rows, are_withheld, format_list
 from unipelt_search.tasks.text_files import read_csv, read_json_lines
 
 READERS: dict[str, Callable[[Path, TaskSpec], Rows]] = {
@@ -85,14 +86,14 @@ def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
         )
     notices = []
     if others:
-        notices.append(
-            f"Ignored in {folder.name}: {format_list(path.name for path in others)}; the name says no split."
-        )
+        values = {"data": folder.name, **first_values("files", [path.name for path in others])}
+        notices.append(Notice(code="files_without_split", values=values))
     splits: dict[str, Rows] = {}
     for split in sorted(files, key=list(SPLIT_NAMES).index):
         rows = _read_file(files[split], spec)
         if split != "train" and are_withheld(rows.labels):
-            notices.append(f"Ignored in {folder.name}: {files[split].name}; {WITHHELD}.")
+            values = {"data": folder.name, "file": files[split].name}
+            notices.append(Notice(code="file_labels_withheld", values=values))
         else:
             splits[split] = rows
     return RawData(folder.resolve().name, splits, tuple(notices))
@@ -136,13 +137,13 @@ def _read_file(path: Path, spec: TaskSpec) -> Rows:
     return reader(path, spec)
 
 
-def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, str]) -> RawData:
+def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, Notice]) -> RawData:
     """Give splits the names that we have for them.
 
     Args:
         name: What to call the dataset.
         rows: The splits by their own names.
-        left_out: What is left out, a split or rows of one, with the reason.
+        left_out: What is left out, a split or rows of one, with the notice that says so.
 
     Returns:
         The dataset, with a notice for every split that is not used.
@@ -155,15 +156,19 @@ def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, str]
     for own_name, found in rows.items():
         split = _split_of(own_name)
         if split is None or split in splits:
-            left_out[own_name] = "the name says no split" if split is None else f"there is another {split} split"
+            values = {"data": name, "split": own_name}
+            left_out[own_name] = (
+                Notice(code="split_name_unknown", values=values)
+                if split is None
+                else Notice(code="split_twice", values={**values, "kept": split})
+            )
         else:
             splits[split] = found
     if "train" not in splits:
         raise DataError(
             f"A dataset must have a split `train` with labels; {name} has: {format_list([*rows, *left_out])}."
         )
-    notices = tuple(f"Ignored in {name}: split {split}; {reason}." for split, reason in left_out.items())
-    return RawData(name, splits, notices)
+    return RawData(name, splits, tuple(left_out.values()))
 
 
 def _split_of(name: str) -> str | None:

@@ -8,12 +8,8 @@ from dataclasses import dataclass, field
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
+from unipelt_search.records.notice import MAX_LISTED, Notice
 from unipelt_search.specs.study import TaskSpec
-
-WITHHELD = "its labels are not public"
-"""Why a split without labels is left out."""
-MAX_LISTED = 5
-"""Names or numbers that a message lists before it says how many more there are."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class RawData:
     name: str
     splits: Mapping[str, Rows]
     """`train`, and `validation` and `test` where the source has them."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 def are_withheld(labels: Iterable[object]) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import LabelKind
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.seeds import derive_seed
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
@@ -55,7 +56,7 @@ class RawSplits:
     select: Rows
     """With folds the rows of train and then those of validation."""
     test: Rows
-    notices: tuple[str, ...]
+    notices: tuple[Notice, ...]
     resamples: tuple[Rows, ...] = ()
     """Other samples of as many training rows."""
     folds: tuple[FoldRows, ...] = ()
@@ -74,7 +75,7 @@ class _Parts:
     train: Rows
     validation: Rows | None
     test: Rows | None
-    notices: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
 
 def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
@@ -97,8 +98,7 @@ def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
             f"task.test: validation needs a validation split; {raw.name} has: {', '.join(raw.splits)}. Leave it out, "
             "or add that split."
         )
-    unused = "; its own test split is not used" if "test" in raw.splits else ""
-    notice = f"The validation split of {raw.name} is the test split{unused}."
+    notice = Notice(code="validation_is_test", values={"data": raw.name, "test_unused": "test" in raw.splits})
     splits = {"train": raw.splits["train"], "test": raw.splits["validation"]}
     return replace(raw, splits=splits, notices=(*raw.notices, notice))
 
@@ -166,7 +166,7 @@ def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind, *, repe
                 f"task.redraw needs a --train-size below the number of training rows, {len(pool)}, so that other rows "
                 "can be drawn. Give a smaller --train-size, or leave redraw out."
             )
-        notices.append(f"Every confirm run draws its own {len(train)} of {len(pool)} training rows.")
+        notices.append(Notice(code="resampled_training_rows", values={"rows": len(train), "of": len(pool)}))
     if len(validation) < 2:
         raise DataError(
             f"Validation must have at least 2 rows, one to choose settings and one to decide; got {len(validation)}. "
@@ -209,7 +209,7 @@ def _needs_folds(validation: Rows, both: Rows) -> bool:
     return len(validation) < FEW_VALIDATION_ROWS and len(set(both.plain_texts())) >= FEWEST_TEXTS
 
 
-def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind) -> tuple[Rows, Rows, Rows, list[str]]:
+def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind) -> tuple[Rows, Rows, Rows, list[Notice]]:
     """Return train, validation and test, and what to say about those that were split off."""
     parts = _Parts(raw.splits["train"], raw.splits.get("validation"), raw.splits.get("test"))
     rows = len(parts.train)
@@ -219,16 +219,14 @@ def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind) -> tupl
     if parts.test is None:
         count = fifth if parts.validation is None else min(fifth, MOST_TEST)
         parts.train, parts.test = _take_out(parts.train, count, derive_seed(seed, "test"), kind)
-        parts.notices.append(f"No test split was given: {count} of the {rows} training rows are the test split.")
+        parts.notices.append(Notice(code="test_split_off", values={"count": count, "of": rows}))
     if parts.validation is None:
         # Without a given test split, validation and test are as large as each other.
         most = min(fifth, MOST_VALIDATION) if "test" in raw.splits else fifth
         count = spec.carve or most
         parts.train, parts.validation = _take_out(parts.train, count, derive_seed(seed, "validation"), kind)
         if spec.carve is None:
-            parts.notices.append(
-                f"No validation split was given: {count} of the {rows} training rows are validation rows."
-            )
+            parts.notices.append(Notice(code="validation_split_off", values={"count": count, "of": rows}))
     return parts.train, parts.validation, parts.test, parts.notices
 
 
@@ -236,9 +234,9 @@ def _replace_validation(parts: _Parts) -> None:
     """Take the validation split away, because further training rows become it; make it the test if there is none."""
     if parts.test is None:
         parts.test = parts.validation
-        parts.notices.append("The validation file is the test split: further training rows are the validation split.")
+        parts.notices.append(Notice(code="validation_file_is_test"))
     else:
-        parts.notices.append("The validation file is not used: further training rows are the validation split.")
+        parts.notices.append(Notice(code="validation_file_unused"))
     parts.validation = None
 
 

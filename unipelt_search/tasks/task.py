@@ -10,6 +10,7 @@ import numpy as np
 
 from unipelt_search.kinds.label_kind import PAIR, Label, Target
 from unipelt_search.records.history import TaskSummary
+from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.tasks.split import FOLDS, FoldRows
 
@@ -64,8 +65,8 @@ class Task:
     """Scored once, chooses nothing."""
     fingerprint: str
     """16 hexadecimal digits over every row that is used, split by split."""
-    notices: tuple[str, ...]
-    """What the user should know about the data, one sentence each."""
+    notices: tuple[Notice, ...]
+    """What the user should know about the data."""
     resamples: tuple[Resample, ...] = ()
     """Training rows of the confirm runs 1, 2, … where each has its own."""
     folds: tuple[Fold, ...] = ()

@@ -38,7 +38,7 @@ class Batch:
 
 
 def training_batches(lengths: np.ndarray, batch_size: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield the rows of one training batch after another, for ever.
+    """Yield the rows of one training batch after another, without end.
 
     An epoch is a permutation of the rows. Windows of it are sorted by length and cut into batches. The order in which
     a window's batches (short to long) are visited depends on the epoch and their number only, so that the runs of a
@@ -55,15 +55,25 @@ def training_batches(lengths: np.ndarray, batch_size: int, seed: int) -> Iterato
     epoch = 0
     window = WINDOW_BATCHES * batch_size
     while True:
-        order = np.random.Generator(np.random.PCG64(derive_seed(seed, epoch))).permutation(len(lengths))
+        order = _generator(derive_seed(seed, epoch)).permutation(len(lengths))
         for number, start in enumerate(range(0, len(order), window)):
             rows = order[start : start + window]
             rows = rows[np.argsort(lengths[rows], kind="stable")]
-            batches = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
-            ranks = np.random.Generator(np.random.PCG64(derive_seed(0, "ranks", epoch, number, len(batches))))
+            batches = _cut(rows, batch_size)
+            # Keyed by the number of batches and not by the run, so that all runs of a pack visit the same ranks.
+            ranks = _generator(derive_seed(0, "ranks", epoch, number, len(batches)))
             for rank in ranks.permutation(len(batches)):
                 yield batches[rank]
         epoch += 1
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def _cut(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    """Cut rows into pieces of a size; the last one may be smaller."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def evaluation_batches(lengths: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
@@ -77,7 +87,7 @@ def evaluation_batches(lengths: np.ndarray, rows: np.ndarray) -> list[np.ndarray
         Row numbers, batch by batch.
     """
     ordered = rows[np.argsort(lengths[rows], kind="stable")]
-    return [ordered[i : i + EVALUATION_ROWS] for i in range(0, len(ordered), EVALUATION_ROWS)]
+    return _cut(ordered, EVALUATION_ROWS)
 
 
 def lengths_of(split: EncodedSplit) -> np.ndarray:
@@ -85,7 +95,12 @@ def lengths_of(split: EncodedSplit) -> np.ndarray:
     return np.array([len(ids) for ids in split.input_ids], dtype=np.int64)
 
 
-def make_batch(split: EncodedSplit, rows: Sequence[np.ndarray], pad_token_id: int, device: torch.device) -> Batch:
+def make_batch(
+    split: EncodedSplit,
+    rows: Sequence[np.ndarray],
+    pad_token_id: int,
+    device: torch.device,
+) -> Batch:
     """Put the rows of every slot into one batch, padded to the longest.
 
     Args:
@@ -97,14 +112,17 @@ def make_batch(split: EncodedSplit, rows: Sequence[np.ndarray], pad_token_id: in
     Returns:
         The batch.
     """
-    slots, height = len(rows), max(len(r) for r in rows)
-    width = max((len(split.input_ids[i]) for r in rows for i in r), default=1)
+    slots = len(rows)
+    height = max(len(numbers) for numbers in rows)
+    lengths = [len(split.input_ids[number]) for numbers in rows for number in numbers]
+    width = max(lengths, default=1)
     ids = np.full((slots, height, width), pad_token_id, dtype=np.int64)
     mask = np.zeros((slots, height, width), dtype=np.int64)
     types = np.zeros((slots, height, width), dtype=np.int64)
-    labels = np.zeros((slots, height, *split.labels.shape[1:]), dtype=split.labels.dtype)
+    label_shape = split.labels.shape[1:]
+    labels = np.zeros((slots, height, *label_shape), dtype=split.labels.dtype)
     weights = np.zeros((slots, height), dtype=np.float32)
-    # A missing row keeps one visible position: attention over nothing would be no number.
+    # A missing row keeps one visible position: attention over nothing would give NaN.
     mask[:, :, 0] = 1
     tokens = 0
     for slot, numbers in enumerate(rows):
@@ -120,5 +138,10 @@ def make_batch(split: EncodedSplit, rows: Sequence[np.ndarray], pad_token_id: in
     inputs = {"input_ids": ids, "attention_mask": mask}
     if split.token_type_ids is not None:
         inputs["token_type_ids"] = types
-    flat = {name: torch.from_numpy(array.reshape(-1, width)).to(device) for name, array in inputs.items()}
-    return Batch(flat, torch.from_numpy(labels).to(device), torch.from_numpy(weights).to(device), tokens)
+    flat = {name: array.reshape(-1, width) for name, array in inputs.items()}
+    return Batch(
+        inputs={name: torch.from_numpy(array).to(device) for name, array in flat.items()},
+        labels=torch.from_numpy(labels).to(device),
+        weights=torch.from_numpy(weights).to(device),
+        tokens=tokens,
+    )

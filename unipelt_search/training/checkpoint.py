@@ -18,13 +18,13 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
@@ -32,6 +32,7 @@ from torch import Tensor
 from unipelt_search.failpoints import reach
 from unipelt_search.frozen import Frozen
 from unipelt_search.pelt.pack import Pack
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow, GateRow
 from unipelt_search.remote_paths import StoragePath, is_remote, reaching, remove_folder
 from unipelt_search.specs.trial import RunSpec
@@ -64,8 +65,12 @@ def checkpoint_bytes(trained: int, gates: int) -> int:
     return (KEPT + 1) * (4 * COPIES * trained + 8 * gates + _ROOM)
 
 
-def save_run(folder: StoragePath, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
-    """Write a run's weights; a folder of that name is replaced only when the new one is whole.
+def save_run(
+    folder: StoragePath,
+    tensors: Mapping[str, Tensor],
+    description: Mapping[str, Any],
+) -> None:
+    """Write a run's weights; a folder of that name is replaced only when the new one is complete.
 
     Args:
         folder: Where to.
@@ -116,7 +121,7 @@ class CostSoFar(Frozen):
 
 
 class _State(Frozen):
-    """A run behind an evaluation, its tensors aside. Whatever is random follows from its seeds and its step."""
+    """A run after an evaluation, without its tensors. Whatever is random follows from its seeds and its step."""
 
     step: int
     examples: int
@@ -125,7 +130,8 @@ class _State(Frozen):
     threshold: float
     evaluations: tuple[EvaluationRow, ...]
     gates: tuple[GateRow, ...]
-    cost_so_far: CostSoFar
+    # The key of states that are on disk already.
+    cost_so_far: CostSoFar = Field(alias="spent")
 
 
 class _Manifest(Frozen):
@@ -141,8 +147,8 @@ class _Manifest(Frozen):
     state: _State
 
     def text(self) -> str:
-        """Return the file's content: the manifest behind its own SHA-256."""
-        body = self.model_dump_json()
+        """Return the file's content: the manifest after its own SHA-256."""
+        body = self.model_dump_json(by_alias=True)
         return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'
 
 
@@ -163,7 +169,7 @@ class RunCheckpoints:
     """The checkpoints of one run that trains alone; written by one attempt, left for the next one."""
 
     def __init__(self, folder: StoragePath, run_id: str, attempt: int) -> None:
-        """Name the place; nothing is read or written yet.
+        """Name the folder; nothing is read or written yet.
 
         Args:
             folder: The run's own folder.
@@ -173,11 +179,11 @@ class RunCheckpoints:
         self._folder, self._run_id, self._attempt = folder, run_id, attempt
         self.newest: StoragePath | None = None
         """The last one that was written, or from which the run went on."""
-        self.problem: str | None = None
+        self.problem: Notice | None = None
         """Why the last one could not be written."""
 
     def save(self, slot: Slot, pack: Pack, optimizer: SlotAdamW, cost_so_far: CostSoFar) -> None:
-        """Keep the run's state behind an evaluation, and of those before it the newest.
+        """Keep the run's state after an evaluation, and of those before it the newest.
 
         Where that cannot be done, what is there stays, and `problem` says why.
 
@@ -187,7 +193,8 @@ class RunCheckpoints:
             optimizer: Its moments.
             cost_so_far: What it has cost.
         """
-        state, tensors = _state_of(slot, cost_so_far), _tensors_of(slot, pack, optimizer)
+        state = _state_of(slot, cost_so_far)
+        tensors = _tensors_of(slot, pack, optimizer)
         half = None
         try:
             if isinstance(self._folder, Path):
@@ -201,17 +208,15 @@ class RunCheckpoints:
                 remove_folder(old.folder)
         except (OSError, SafetensorError) as error:
             needed = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
-            self.problem = (
-                f"A checkpoint of {needed:,.1f} MB could not be written below {self._folder.parent} "
-                f"({' '.join(str(error).split())[:200]}). Runs go on without it; one that is interrupted begins at the "
-                "last that was written. Make room there."
-            )
+            cause = " ".join(str(error).split())[:200]
+            values = {"megabytes": needed, "folder": str(self._folder.parent), "cause": cause}
+            self.problem = Notice(code="checkpoint_not_written", severity="warning", values=values)
         finally:
             if half is not None:
                 shutil.rmtree(half, ignore_errors=True)
 
     def load(self, slot: Slot, pack: Pack, optimizer: SlotAdamW) -> CostSoFar | None:
-        """Put a run where the newest checkpoint that is whole and its own has it; others are thrown away.
+        """Put a run where the newest intact checkpoint of its own has it; the others are removed.
 
         Args:
             slot: The run, as it begins.
@@ -228,8 +233,9 @@ class RunCheckpoints:
                 state, tensors = self._read(kept, slot.run)
                 _check_tensors(tensors, pack, best=state.waiting > 0)
             except (_DamagedError, OSError, SafetensorError, TypeError, ValueError) as error:
-                away = is_remote(kept.folder) and isinstance(error, OSError)
-                if not away or isinstance(error, FileNotFoundError):
+                # A remote store that does not respond says nothing about the checkpoint: it stays for the next attempt.
+                unreachable = is_remote(kept.folder) and isinstance(error, OSError)
+                if not unreachable or isinstance(error, FileNotFoundError):
                     remove_folder(kept.folder)
                 continue
             self.newest = kept.folder
@@ -241,13 +247,30 @@ class RunCheckpoints:
         """List what is there, the newest last: a later attempt has begun at what an earlier one had left."""
         try:
             with reaching(self._folder):
-                names = [(path, _NAME.fullmatch(path.name)) for path in self._folder.iterdir()]
+                paths: list[StoragePath] = [path for path in self._folder.iterdir()]
         except OSError:  # nothing was written yet, or it cannot be read
             return []
-        found = [_Kept(int(name[1]), int(name[2]), path) for path, name in names if name]
+        found = []
+        for path in paths:
+            name = _NAME.fullmatch(path.name)
+            if name:
+                found.append(
+                    _Kept(
+                        attempt=int(name[1]),
+                        step=int(name[2]),
+                        folder=path,
+                    )
+                )
         return sorted(found, key=lambda kept: (kept.attempt, kept.step))
 
-    def _write(self, folder: Path, half: Path, run: RunSpec, state: _State, tensors: Mapping[str, Tensor]) -> Path:
+    def _write(
+        self,
+        folder: Path,
+        half: Path,
+        run: RunSpec,
+        state: _State,
+        tensors: Mapping[str, Tensor],
+    ) -> Path:
         reach("checkpoint.tensors.before")
         save_file(dict(tensors), half / TENSORS)
         size, digest = (half / TENSORS).stat().st_size, _hash_of(half / TENSORS)
@@ -267,7 +290,8 @@ class RunCheckpoints:
         """Write a checkpoint where nothing can be renamed: without its manifest, the last to come, it is none."""
         folder = self._folder / _name(self._attempt, state.step)
         data = save(dict(tensors))
-        manifest = self._manifest(run, state, len(data), hashlib.sha256(data).hexdigest())
+        digest = hashlib.sha256(data).hexdigest()
+        manifest = self._manifest(run, state, len(data), digest)
         _write_files(folder, data, TENSORS, manifest.text(), MANIFEST)
         return folder
 
@@ -281,28 +305,27 @@ class RunCheckpoints:
             state=state,
         )
 
-    def _read(self, kept: _Kept, run: RunSpec) -> tuple[_State, dict[str, Tensor]]:
+    def _read(
+        self,
+        kept: _Kept,
+        run: RunSpec,
+    ) -> tuple[_State, dict[str, Tensor]]:
         with reaching(kept.folder):
             text = (kept.folder / MANIFEST).read_bytes().decode()
         manifest = _Manifest.model_validate(dict(json.loads(text)).get("manifest"))
-        path, name = kept.folder / TENSORS, _name(manifest.attempt, manifest.state.step)
-        if (text, name, manifest.run) != (manifest.text(), kept.folder.name, self._run_id):
+        name = _name(manifest.attempt, manifest.state.step)
+        # Another run's manifest, one that was moved, and one with a changed byte are all refused here.
+        if manifest.run != self._run_id or name != kept.folder.name or text != manifest.text():
             raise _DamagedError
-        if isinstance(path, Path):
-            read, size, digest = partial(load_file, path), path.stat().st_size, _hash_of(path)
-        else:
-            with reaching(path):
-                data = path.read_bytes()
-            read, size, digest = partial(load, data), len(data), hashlib.sha256(data).hexdigest()
-        wanted = (run.content_hash(), manifest.tensors_bytes, manifest.tensors_sha256)
-        if (manifest.content, size, digest) != wanted:
+        if manifest.content != run.content_hash():
             raise _DamagedError
-        return manifest.state, read()
+        tensors = _read_tensors(kept.folder / TENSORS, manifest.tensors_bytes, manifest.tensors_sha256)
+        return manifest.state, tensors
 
 
 def _state_of(slot: Slot, cost_so_far: CostSoFar) -> _State:
     if slot.best is None:
-        raise RuntimeError("behind an evaluation there is a best one")
+        raise RuntimeError("after an evaluation there is a best one")
     return _State(
         step=slot.step,
         examples=slot.examples,
@@ -311,31 +334,50 @@ def _state_of(slot: Slot, cost_so_far: CostSoFar) -> _State:
         threshold=slot.target.threshold,
         evaluations=tuple(slot.evaluations),
         gates=tuple(slot.gates),
-        cost_so_far=cost_so_far,
+        spent=cost_so_far,
     )
 
 
 def _tensors_of(slot: Slot, pack: Pack, optimizer: SlotAdamW) -> dict[str, Tensor]:
     """Name everything that a run consists of: `<group>/<tensor>`, gates `<group>/<layer>/<gate>`."""
     first, second = optimizer.moments(0)
-    weights = [trained.by_slot(trained.parameter.detach())[0] for trained in pack.trained()]
+    trained = pack.trained()
+    weights = [tensor.by_slot(tensor.parameter.detach())[0] for tensor in trained]
     groups = {"weights": weights, "first": first, "second": second}
     if slot.waiting:  # else the present weights are the best
         groups["best"] = slot.best_weights
-    tensors = {
-        f"{group}/{trained.name}": values.contiguous().cpu()
-        for group, members in groups.items()
-        for trained, values in zip(pack.trained(), members, strict=True)
-    }
+    tensors = {}
+    for group, members in groups.items():
+        for tensor, values in zip(trained, members, strict=True):
+            tensors[f"{group}/{tensor.name}"] = values.contiguous().cpu()
     for group, gates in (("initial_tune", slot.initial_tune), ("initial_select", slot.initial_select)):
-        tensors |= {f"{group}/{layer}/{gate}": torch.from_numpy(values) for (layer, gate), values in gates.items()}
+        for (layer, gate), rows in gates.items():
+            tensors[f"{group}/{layer}/{gate}"] = torch.from_numpy(rows)
     return tensors
+
+
+def _read_tensors(path: StoragePath, size: int, digest: str) -> dict[str, Tensor]:
+    """Read tensors whose file must have this size and SHA-256; raises _DamagedError where it has not."""
+    if isinstance(path, Path):
+        if path.stat().st_size != size or _hash_of(path) != digest:
+            raise _DamagedError
+        return load_file(path)
+    with reaching(path):
+        data = path.read_bytes()
+    if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
+        raise _DamagedError
+    return load(data)
 
 
 def _check_tensors(tensors: Mapping[str, Tensor], pack: Pack, *, best: bool) -> None:
     """Refuse tensors that do not fit the pack, as those of another version."""
-    shapes = {trained.name: trained.by_slot(trained.parameter)[0].shape for trained in pack.trained()}
-    for group in ("weights", "first", "second", *(("best",) if best else ())):
+    shapes = {}
+    for trained in pack.trained():
+        shapes[trained.name] = trained.by_slot(trained.parameter)[0].shape
+    groups = ["weights", "first", "second"]
+    if best:
+        groups.append("best")
+    for group in groups:
         found = {name: tensor.shape for name, tensor in _group(tensors, group).items()}
         if found != shapes:
             raise _DamagedError
@@ -343,28 +385,47 @@ def _check_tensors(tensors: Mapping[str, Tensor], pack: Pack, *, best: bool) -> 
 
 def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
     start = f"{group}/"
-    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+    names = [name for name in tensors if name.startswith(start)]
+    return {name.removeprefix(start): tensors[name] for name in names}
 
 
-def _gates(tensors: Mapping[str, Tensor], group: str) -> dict[GateKey, np.ndarray]:
-    keys = ((name.partition("/"), tensor) for name, tensor in _group(tensors, group).items())
-    return {(int(layer), gate): tensor.numpy().copy() for (layer, _, gate), tensor in keys}
+def _gates(
+    tensors: Mapping[str, Tensor],
+    group: str,
+) -> dict[GateKey, np.ndarray]:
+    gates = {}
+    for name, tensor in _group(tensors, group).items():
+        layer, _, gate = name.partition("/")
+        gates[int(layer), gate] = tensor.numpy().copy()
+    return gates
 
 
-def _restore_run(slot: Slot, state: _State, tensors: Mapping[str, Tensor], pack: Pack, optimizer: SlotAdamW) -> None:
+def _restore_run(
+    slot: Slot,
+    state: _State,
+    tensors: Mapping[str, Tensor],
+    pack: Pack,
+    optimizer: SlotAdamW,
+) -> None:
     names = [trained.name for trained in pack.trained()]
-    weights, first, second, best = (
-        [tensors[f"{group}/{name}"] for name in names]
-        for group in ("weights", "first", "second", "best" if state.waiting else "weights")
-    )
-    pack.restore(0, weights)
-    optimizer.go_on(0, state.step, first, second)
+
+    def members(group: str) -> list[Tensor]:
+        return [tensors[f"{group}/{name}"] for name in names]
+
+    pack.restore(0, members("weights"))
+    optimizer.go_on(0, state.step, members("first"), members("second"))
     next(islice(slot.batches, state.step - 1, None))  # those that were trained on
-    slot.step, slot.examples, slot.waiting = state.step, state.examples, state.waiting
-    slot.evaluations, slot.gates = list(state.evaluations), list(state.gates)
-    slot.best, slot.best_weights = state.best, [tensor.to(pack.backbone.device, copy=True) for tensor in best]
+    slot.step = state.step
+    slot.examples = state.examples
+    slot.waiting = state.waiting
+    slot.evaluations = list(state.evaluations)
+    slot.gates = list(state.gates)
+    slot.best = state.best
+    best = members("best" if state.waiting else "weights")
+    slot.best_weights = [tensor.to(pack.backbone.device, copy=True) for tensor in best]
     slot.target = replace(slot.target, threshold=state.threshold)
-    slot.initial_tune, slot.initial_select = _gates(tensors, "initial_tune"), _gates(tensors, "initial_select")
+    slot.initial_tune = _gates(tensors, "initial_tune")
+    slot.initial_select = _gates(tensors, "initial_select")
     slot.active = not slot.is_done()
 
 
@@ -377,8 +438,14 @@ def _hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_files(folder: StoragePath, tensors: bytes, file: str, text: str, last: str) -> None:
-    """Write tensors behind a URL, and then the text without which they are nothing."""
+def _write_files(
+    folder: StoragePath,
+    tensors: bytes,
+    file: str,
+    text: str,
+    last: str,
+) -> None:
+    """Write tensors to a remote folder, and after them the text without which they do not count."""
     with reaching(folder):
         (folder / last).unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,10 @@ class PeakMemory:
 
     def __init__(self, device: torch.device) -> None:
         """Begin to measure."""
-        self._device, self._sampled, self._earlier, self._resets = device, 0.0, 0.0, False
+        self._device = device
+        self._sampled = 0.0
+        self._earlier = 0.0
+        self._resets = False
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:
@@ -31,9 +34,10 @@ class PeakMemory:
 
     def sample(self) -> None:
         """Take the present resident memory into account."""
-        self._sampled = max(self._sampled, psutil.Process().memory_info().rss / 2**20)
+        resident = psutil.Process().memory_info().rss
+        self._sampled = max(self._sampled, resident / 2**20)
 
-    def record_peak_memory(self, megabytes: float) -> None:
+    def include(self, megabytes: float) -> None:
         """Take a peak of the same run in another process into account, in MiB."""
         self._earlier = megabytes
 
@@ -44,5 +48,8 @@ class PeakMemory:
         self.sample()
         if not self._resets:
             return max(self._earlier, self._sampled)
-        marks = (line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
-        return max(self._earlier, self._sampled, *(int(mark.split()[1]) / 1024 for mark in marks))
+        peak = max(self._earlier, self._sampled)
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):  # the high-water mark of the resident memory, in kB
+                peak = max(peak, int(line.split()[1]) / 1024)
+        return peak

@@ -1,4 +1,4 @@
-"""Scoring rows with a pack: answers label by label, and the score with a submodule removed."""
+"""Scoring rows with a pack: predictions label by label, and the score with a submodule removed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ NOTHING: frozenset[tuple[str, int | None]] = frozenset()
 
 def spread_rows(count: int, most: int) -> np.ndarray:
     """Choose at most ``most`` of ``count`` rows, evenly spread, in order: ``(min(count, most),)``."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+    positions = np.linspace(0, count - 1, min(count, most))
+    return np.unique(positions.round().astype(np.int64))
+
+
+def every_row(split: EncodedSplit) -> np.ndarray:
+    """Return the numbers of all rows of a split, ``(n,)``."""
+    return np.arange(len(split))
 
 
 @torch.inference_mode()
@@ -52,13 +58,15 @@ def predict(
         ``(S, m, outputs)``, in the order of ``rows``.
     """
     position = {int(row): i for i, row in enumerate(rows)}
-    logits = np.empty((pack.slots, len(rows), pack.backbone.classes), dtype=np.float32)
+    shape = (pack.slots, len(rows), pack.backbone.classes)
+    logits = np.empty(shape, dtype=np.float32)
     for numbers in evaluation_batches(lengths_of(split), rows):
         batch = make_batch(split, [numbers] * pack.slots, pad_token_id, pack.backbone.device)
         if recorder is not None:
             recorder.begin(numbers)
         out = pack(batch.inputs, recorder=recorder, removed=removed)
-        logits[:, [position[int(row)] for row in numbers]] = out.float().cpu().numpy()
+        positions = [position[int(row)] for row in numbers]
+        logits[:, positions] = out.float().cpu().numpy()
     return logits
 
 
@@ -66,8 +74,8 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
     """Measure one slot's score on select rows with each submodule removed, as a whole and layer by layer.
 
     Args:
-        pack: The attached pack, with the weights to judge.
-        slot: The run's place in the pack.
+        pack: The attached pack, with the weights to evaluate.
+        slot: The run's slot in the pack.
         task: The encoded task; at most 500 of its select rows are used.
 
     Yields:
@@ -91,45 +99,56 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
         return score_all(task.target, labels[kept_rows], predicted[kept_rows])[task.metric]
 
     every = np.ones(len(rows), dtype=bool)
-    full_logits = predictions(NOTHING)
-    full = score(full_logits, every)
+    complete = predictions(NOTHING)
+    full = score(complete, every)
     for layer in (None, *range(len(pack.layers))):
         for submodule in submodules:
             if (submodule, layer) in trial.without:
                 continue
             without = predictions(frozenset({(submodule, layer)}))
-            value, error = score(without, every), None
+            value = score(without, every)
+            error = None
             if layer is None and len(rows) >= _FEWEST_ROWS:
-                groups = [np.arange(len(rows)) % _GROUPS != group for group in range(_GROUPS)]
-                left_out = np.array([score(full_logits, kept) - score(without, kept) for kept in groups])
-                error = float(np.sqrt((_GROUPS - 1) * left_out.var()))
+                drops = []
+                for group in range(_GROUPS):
+                    kept = np.arange(len(rows)) % _GROUPS != group
+                    drops.append(score(complete, kept) - score(without, kept))
+                error = float(np.sqrt((_GROUPS - 1) * np.var(drops)))
             yield AblationRow(submodule=submodule, layer=layer, value=value, drop=full - value, error=error)
 
 
-def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> tuple[tuple[Submodule, int], ...]:
+def prunable_parts(
+    pack: Pack,
+    slot: int,
+    task: EncodedTask,
+    tune_rows: int,
+) -> tuple[tuple[Submodule, int], ...]:
     """Find submodules that can be taken out of single layers, all together, at no cost on tune rows.
 
     Those that cost least when they are taken out alone are taken out first, one after another, as long as the score is
-    no worse than that of the whole model.
+    no worse than that of the complete model.
 
     Args:
-        pack: The attached pack, with the weights to judge.
-        slot: The run's place in the pack.
+        pack: The attached pack, with the weights to evaluate.
+        slot: The run's slot in the pack.
         task: The encoded task.
-        tune_rows: Tune rows that are scored at most; the select rows have to judge the smaller model.
+        tune_rows: Tune rows that are scored at most; the select rows have to evaluate the smaller model.
 
     Returns:
         (submodule, layer) pairs, sorted; none where nothing, or everything, could go.
     """
     rows = spread_rows(len(task.tune), tune_rows)
+    labels = task.tune.labels[rows]
 
     def value(removed: frozenset[tuple[str, int | None]]) -> float:
         logits = predict(pack, task.tune, task.pad_token_id, rows, removed=removed)[slot]
-        return score_all(task.target, task.tune.labels[rows], task.target.predict(logits))[task.metric]
+        predicted = task.target.predict(logits)
+        return score_all(task.target, labels, predicted)[task.metric]
 
     trial = pack.trials[slot]
-    pairs = [(s, layer) for s in METHODS[trial.method].submodules for layer in range(len(pack.layers))]
-    pairs = [pair for pair in pairs if pair not in trial.without]
+    submodules = METHODS[trial.method].submodules
+    everywhere = [(submodule, layer) for submodule in submodules for layer in range(len(pack.layers))]
+    pairs = [pair for pair in everywhere if pair not in trial.without]
     full = value(NOTHING)
     removed_alone = {pair: value(frozenset({pair})) for pair in pairs}
     gone: frozenset[tuple[str, int | None]] = NOTHING
@@ -144,7 +163,10 @@ def prunable_parts(pack: Pack, slot: int, task: EncodedTask, tune_rows: int) -> 
 
 
 def outcome_rows(
-    split: Literal["select", "test"], target: Target, labels: np.ndarray, predicted: np.ndarray
+    split: Literal["select", "test"],
+    target: Target,
+    labels: np.ndarray,
+    predicted: np.ndarray,
 ) -> Iterator[OutcomeRow]:
     """Count true labels against predictions.
 

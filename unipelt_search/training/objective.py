@@ -55,7 +55,12 @@ class Objective:
         return self._loss(logits, labels)
 
     def descend(
-        self, pack: Pack, task: EncodedTask, rows: Sequence[np.ndarray], steps: Sequence[int], micro_batch: int | None
+        self,
+        pack: Pack,
+        task: EncodedTask,
+        rows: Sequence[np.ndarray],
+        steps: Sequence[int],
+        micro_batch: int | None,
     ) -> Descent:
         """Add up the gradient of every slot's loss over the rows of one step.
 

@@ -65,44 +65,49 @@ class SlotAdamW:
         taking = torch.tensor(list(active), device=device)
         for slot, is_active in enumerate(active):
             self.steps[slot] += is_active
-        rates = [
-            learning_rate(t, n - 1) if a else 0.0 for t, n, a in zip(self.trainings, self.steps, active, strict=True)
-        ]
-        rate = torch.tensor(rates, device=device)
+        rate = torch.tensor(self._rates(active), device=device)
         decay = rate * torch.tensor([t.weight_decay for t in self.trainings], device=device)
-        counts = [max(n, 1) for n in self.steps]
-        size = rate / torch.tensor([1 - BETA_1**n for n in counts], device=device)
-        root = torch.tensor([math.sqrt(1 - BETA_2**n) for n in counts], device=device)
+        counts = [max(step, 1) for step in self.steps]
+        # The moments begin at 0; these take their bias off, as Kingma and Ba (2015) do.
+        size = rate / torch.tensor([1 - BETA_1**count for count in counts], device=device)
+        roots = [math.sqrt(1 - BETA_2**count) for count in counts]
+        root = torch.tensor(roots, device=device)
         shrink = self._clipping(taking)
-        for tensor, first, second in zip(self.tensors, self._first, self._second, strict=True):
+        for number, tensor in enumerate(self.tensors):
             if tensor.parameter.grad is None:
                 continue
-            values, grad = tensor.by_slot(tensor.parameter), tensor.by_slot(tensor.parameter.grad)
-            one = [len(self.trainings)] + [1] * (grad.dim() - 1)
+            values = tensor.by_slot(tensor.parameter)
+            grad = tensor.by_slot(tensor.parameter.grad)
+            mean = tensor.by_slot(self._first[number])
+            square = tensor.by_slot(self._second[number])
+            one = [len(self.trainings)] + [1] * (grad.dim() - 1)  # broadcasts (S,) over a slot's numbers
             grad.mul_(shrink.view(one))
-            mean, square = tensor.by_slot(first), tensor.by_slot(second)
             if all(active):
                 mean.lerp_(grad, 1 - BETA_1)
                 square.mul_(BETA_2).addcmul_(grad, grad, value=1 - BETA_2)
             else:
                 moving = taking.view(one)
+                moved = square * BETA_2 + grad * grad * (1 - BETA_2)
                 mean.copy_(torch.where(moving, mean.lerp(grad, 1 - BETA_1), mean))
-                square.copy_(torch.where(moving, square * BETA_2 + grad * grad * (1 - BETA_2), square))
+                square.copy_(torch.where(moving, moved, square))
             if tensor.decays:
                 values.mul_(1 - decay.view(one))
-            values.sub_(size.view(one) * mean / (square.sqrt() / root.view(one)).add_(EPSILON))
+            spread = (square.sqrt() / root.view(one)).add_(EPSILON)
+            values.sub_(size.view(one) * mean / spread)
             tensor.parameter.grad = None
 
     def moments(self, slot: int) -> tuple[list[Tensor], list[Tensor]]:
         """View one slot's first and second moments, in the order of the tensors."""
-        first, second = (
-            [tensor.by_slot(moment)[slot] for tensor, moment in zip(self.tensors, moments, strict=True)]
-            for moments in (self._first, self._second)
-        )
-        return first, second
+        return self._of_slot(self._first, slot), self._of_slot(self._second, slot)
 
     @torch.no_grad()
-    def go_on(self, slot: int, step: int, first: Sequence[Tensor], second: Sequence[Tensor]) -> None:
+    def go_on(
+        self,
+        slot: int,
+        step: int,
+        first: Sequence[Tensor],
+        second: Sequence[Tensor],
+    ) -> None:
         """Put one slot where it was.
 
         Args:
@@ -112,9 +117,21 @@ class SlotAdamW:
             second: Its second moments.
         """
         self.steps[slot] = step
-        for own, kept in zip(self.moments(slot), (first, second), strict=True):
-            for moment, values in zip(own, kept, strict=True):
-                moment.copy_(values)
+        own_first, own_second = self.moments(slot)
+        for moment, values in zip(own_first, first, strict=True):
+            moment.copy_(values)
+        for moment, values in zip(own_second, second, strict=True):
+            moment.copy_(values)
+
+    def _of_slot(self, moments: Sequence[Tensor], slot: int) -> list[Tensor]:
+        return [tensor.by_slot(moment)[slot] for tensor, moment in zip(self.tensors, moments, strict=True)]
+
+    def _rates(self, active: Sequence[bool]) -> list[float]:
+        """Return each slot's learning rate of the step that is being taken; 0 where it takes none."""
+        rates = []
+        for training, step, is_active in zip(self.trainings, self.steps, active, strict=True):
+            rates.append(learning_rate(training, step - 1) if is_active else 0.0)
+        return rates
 
     def _clipping(self, taking: Tensor) -> Tensor:
         """Return what each slot's gradient is multiplied with, ``(S,)``, and clear those of slots that rest."""
@@ -126,6 +143,7 @@ class SlotAdamW:
             grad = tensor.by_slot(tensor.parameter.grad)
             if bool(resting.any()):
                 grad[resting] = 0
-            total += grad.flatten(1).square().sum(1) if grad.dim() > 1 else grad.square()
+            squares = grad.square()
+            total += squares.flatten(1).sum(1) if grad.dim() > 1 else squares
         limits = torch.tensor([t.clip_norm for t in self.trainings], device=taking.device)
         return (limits / (total.sqrt() + 1e-6)).clamp(max=1.0)

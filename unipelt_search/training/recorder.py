@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -11,8 +12,22 @@ from torch import Tensor
 from unipelt_search.records.results import GateRow
 
 ACTIVE_ABOVE = 0.5
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 GateKey = tuple[int, str]
 """(layer, gate name)."""
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedGate:
+    """One slot's gate in one layer, row by row, each ``(n,)``."""
+
+    layer: int
+    name: str
+    values: np.ndarray
+    """NaN in rows that were not seen."""
+    contributions: np.ndarray | None
+    initial: np.ndarray
+    """Before the first step."""
 
 
 class GateRecorder:
@@ -37,24 +52,48 @@ class GateRecorder:
 
     def record(self, kind: str, layer: int, gate: str, values: Tensor) -> None:
         """Take values ``(S·B,)`` of one gate in one layer."""
-        found = self._values.setdefault((kind, layer, gate), np.full(self._shape, np.nan))
-        found[:, self._batch] = values.detach().float().cpu().numpy().reshape(self._shape[0], -1)
+        key = (kind, layer, gate)
+        if key not in self._values:
+            self._values[key] = np.full(self._shape, np.nan)
+        slots = self._shape[0]
+        self._values[key][:, self._batch] = values.detach().float().cpu().numpy().reshape(slots, -1)
 
     def gates(self, slot: int) -> dict[GateKey, np.ndarray]:
         """Return one slot's own gates, ``(n,)`` each; NaN in rows that were not seen."""
-        found = {(layer, gate): v[slot] for (kind, layer, gate), v in sorted(self._values.items()) if kind == "gate"}
-        return {key: values for key, values in found.items() if not np.isnan(values).all()}
+        found = {}
+        for (kind, layer, gate), values in sorted(self._values.items()):
+            own = values[slot]
+            if kind == "gate" and not np.isnan(own).all():
+                found[layer, gate] = own
+        return found
 
     def contribution(self, slot: int, layer: int, gate: str) -> np.ndarray | None:
         """Return one slot's contributions of one gate, ``(n,)``, if they were recorded."""
         found = self._values.get(("contribution", layer, gate))
         return None if found is None else found[slot]
 
+    def of_slot(
+        self,
+        slot: int,
+        initial: dict[GateKey, np.ndarray],
+    ) -> list[RecordedGate]:
+        """Return one slot's gates with what belongs to each.
+
+        Args:
+            slot: The run's slot in the pack.
+            initial: The same gates on the same rows before the first step, ``(n,)`` each.
+
+        Returns:
+            One entry per layer and gate, in the order of layers and names.
+        """
+        return [
+            RecordedGate(layer, gate, values, self.contribution(slot, layer, gate), initial[layer, gate])
+            for (layer, gate), values in self.gates(slot).items()
+        ]
+
 
 def gate_rows(
-    recorder: GateRecorder,
-    slot: int,
-    initial: dict[GateKey, np.ndarray],
+    gates: Iterable[RecordedGate],
     *,
     epoch: float,
     stacks: Sequence[Literal["encoder", "decoder"]],
@@ -62,12 +101,10 @@ def gate_rows(
     labels: np.ndarray,
     names: tuple[str, ...] = (),
 ) -> Iterator[GateRow]:
-    """Summarise one slot's gates.
+    """Summarise gates.
 
     Args:
-        recorder: What was recorded.
-        slot: The run's place in the pack.
-        initial: The same gates on the same rows before the first step, ``(n,)`` each.
+        gates: What `GateRecorder.of_slot` returns.
         epoch: When.
         stacks: Which stack each layer belongs to.
         split: Which rows.
@@ -77,25 +114,43 @@ def gate_rows(
     Yields:
         One row per layer × gate, and per layer × gate × label.
     """
-    for (layer, gate), values in recorder.gates(slot).items():
-        seen = ~np.isnan(values)
-        contributions = recorder.contribution(slot, layer, gate)
-        groups = [(None, seen)] + [(name, seen & has_label(labels, index)) for index, name in enumerate(names)]
+    for gate in gates:
+        seen = ~np.isnan(gate.values)
+        groups: list[tuple[str | None, np.ndarray]] = [(None, seen)]
+        groups += [(name, seen & has_label(labels, index)) for index, name in enumerate(names)]
         for name, selected in groups:
-            if not selected.any():
-                continue
-            own = values[selected]
-            q05, q25, q50, q75, q95 = (float(q) for q in np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95]))
-            yield GateRow(
-                epoch=epoch, stack=stacks[layer], layer=layer, gate=gate, split=split, label=name, n=len(own),
-                mean=float(own.mean()), sd=float(own.std(ddof=1)) if len(own) > 1 else 0.0,
-                q05=q05, q25=q25, q50=q50, q75=q75, q95=q95,
-                share_active=float((own > ACTIVE_ABOVE).mean()),
-                contribution=None if contributions is None else float(contributions[selected].mean()),
-                initial_mean=float(initial[layer, gate][selected].mean()),
-            )  # fmt: skip
+            if selected.any():
+                statistics = _statistics(gate, selected)
+                yield GateRow(
+                    epoch=epoch,
+                    stack=stacks[gate.layer],
+                    layer=gate.layer,
+                    gate=gate.name,
+                    split=split,
+                    label=name,
+                    **statistics,
+                )
+
+
+def _statistics(gate: RecordedGate, selected: np.ndarray) -> dict[str, Any]:
+    """Summarise a gate over the selected rows, by the names of `GateRow`'s fields."""
+    own = gate.values[selected]
+    q05, q25, q50, q75, q95 = map(float, np.quantile(own, QUANTILES))
+    return {
+        "n": len(own),
+        "mean": float(own.mean()),
+        "sd": float(own.std(ddof=1)) if len(own) > 1 else 0.0,
+        "q05": q05,
+        "q25": q25,
+        "q50": q50,
+        "q75": q75,
+        "q95": q95,
+        "share_active": float((own > ACTIVE_ABOVE).mean()),
+        "contribution": None if gate.contributions is None else float(gate.contributions[selected].mean()),
+        "initial_mean": float(gate.initial[selected].mean()),
+    }
 
 
 def has_label(labels: np.ndarray, index: int) -> np.ndarray:
-    """Tell which rows have the label at a place: ``(n,)``, from ``(n,)`` classes or ``(n, labels)`` of 0 and 1."""
+    """Tell which rows have the label of an index: ``(n,)``, from ``(n,)`` classes or ``(n, labels)`` of 0 and 1."""
     return labels == index if labels.ndim == 1 else labels[:, index] == 1

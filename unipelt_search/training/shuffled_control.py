@@ -26,22 +26,28 @@ def shuffled(task: EncodedTask, seed: int) -> EncodedTask:
         random = np.random.Generator(np.random.PCG64(derive_seed(seed, "null", name)))
         return replace(split, labels=split.labels[random.permutation(len(split))])
 
-    return replace(task, train=mixed("train", task.train), tune=mixed("tune", task.tune))
+    train = mixed("train", task.train)
+    tune = mixed("tune", task.tune)
+    return replace(task, train=train, tune=tune)
 
 
-def with_shuffled_control(result: RunResult, null: RunResult) -> RunResult:
+def with_shuffled_control(result: RunResult, control: RunResult) -> RunResult:
     """Put what a run's gates are after training on shuffled labels beside what they are.
 
     Args:
         result: The run's result.
-        null: That of the same run on shuffled labels.
+        control: That of the same run on shuffled labels.
 
     Returns:
         The result, its gate rows on select with their `null_mean`.
     """
-    means = {(row.layer, row.gate, row.label): row.mean for row in null.gates if row.split == "select"}
-    gates = [
-        row.model_copy(update={"null_mean": means[row.layer, row.gate, row.label]}) if row.split == "select" else row
-        for row in result.gates
-    ]
+    means = {}
+    for row in control.gates:
+        if row.split == "select":
+            means[row.layer, row.gate, row.label] = row.mean
+    gates = []
+    for row in result.gates:
+        if row.split == "select":
+            row = row.model_copy(update={"null_mean": means[row.layer, row.gate, row.label]})
+        gates.append(row)
     return result.model_copy(update={"gates": tuple(gates)})

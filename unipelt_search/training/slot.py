@@ -38,7 +38,32 @@ class Slot:
     active: bool = True
     diverged: DivergedError | None = None
 
+    @property
+    def gated(self) -> bool:
+        """Whether the run's method has gates."""
+        return self.run.trial.gate is not None
+
+    def is_due(self) -> bool:
+        """Tell whether the run is evaluated after the step that it has just taken."""
+        return self.active and self.step in self.evaluate_at
+
+    def note_evaluation(self, row: EvaluationRow, target: Target) -> None:
+        """Take an evaluation that was just made.
+
+        Args:
+            row: What was measured; becomes the best one where its value is higher than every earlier one.
+            target: What was predicted, with the threshold that fits this evaluation.
+        """
+        self.losses.clear()
+        self.evaluations.append(row)
+        if self.best is None or row.value > self.best.value:
+            self.best = row
+            self.target = target
+            self.waiting = 0
+        else:
+            self.waiting += 1
+
     def is_done(self) -> bool:
-        """Tell whether the run ends behind the evaluation that it has just had."""
+        """Tell whether the run ends after the evaluation that it has just had."""
         training = self.run.trial.training
         return self.step >= training.steps or self.waiting >= training.patience

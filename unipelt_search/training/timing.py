@@ -10,7 +10,7 @@ from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedTask
 from unipelt_search.training.evaluate import predict
-from unipelt_search.training.train import PackTraining
+from unipelt_search.training.pack_training import PackTraining
 
 TIMED_STEPS, TIMED_ROWS = 3, 64
 """Steps and tune rows from which the time of a run is estimated."""
@@ -44,7 +44,7 @@ def time_run(run: RunSpec, backbone: Backbone, task: EncodedTask) -> RunTiming:
     """
     with Pack(backbone, [run]) as pack:
         training = PackTraining(pack, [run], task, TIMED_ROWS)
-        training.step()  # the first one is slower: memory is taken
+        training.step()  # the first one is slower: it allocates memory
         training.train_seconds = 0.0
         for _ in range(TIMED_STEPS):
             training.step()

@@ -8,6 +8,7 @@ from typing import Literal
 
 from unipelt_search.kinds.label_kind import find_kind, find_metric
 from unipelt_search.records.history import StudyRecord, TrialState
+from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.records.report import Verdict
 from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.ranking import Ranking
@@ -51,7 +52,7 @@ def recommend(ranking: Ranking) -> Verdict:
     )
 
 
-def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, str]]:
+def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, Notice]]:
     """Tell which methods are still worth tuning.
 
     A method is not when its best tune score lies more than two standard errors of a difference of two proportions
@@ -61,7 +62,7 @@ def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, str]]:
         record: The study.
 
     Returns:
-        The plausible methods, those without a score among them, and for each other one the reason in a sentence.
+        The plausible methods, those without a score among them, and for each other one the reason.
     """
     best = _best_tune(record)
     if not best:
@@ -71,17 +72,23 @@ def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, str]]:
     top = best[leader][0]
     rows = min(record.task.rows["tune"], record.spec.space.tune_rows)
     plausible = {leader, *(method for method in record.spec.space.methods if method not in best)}
-    reasons = {}
+    reasons: dict[str, Notice] = {}
     for method, (value, _) in best.items():
         gap = abs(top - value)
         error = sqrt(sum(find_metric(record.task.metric).row_variance(score) for score in (top, value)) / rows)
         if gap <= _STANDARD_ERRORS * error:
             plausible.add(method)
         elif method != leader:
-            reasons[method] = (
-                f"Its best tune score, {value:.3f}, lies {gap:.3f} behind {leader}'s {top:.3f}, more than "
-                f"{_STANDARD_ERRORS:g} standard errors ({error:.3f} each, {rows} tune rows)."
-            )
+            values: dict[str, NoticeValue] = {
+                "score": value,
+                "gap": gap,
+                "leader": leader,
+                "top": top,
+                "error": error,
+                "rows": rows,
+            }
+            values["standard_errors"] = _STANDARD_ERRORS
+            reasons[method] = Notice(code="less_plausible", values=values)
     return plausible, reasons
 
 

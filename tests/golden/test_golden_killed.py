@@ -1,0 +1,58 @@
+"""A study that release 0.1.0 left behind when it was killed goes on from the kept state, to the same end."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import tarfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden.observed import KILLED, TRAINED, differences, go_on, outcome_of, read, report_of
+
+
+@pytest.fixture
+def folder(kill: str, tmp_path: Path) -> Path:
+    """The killed study's folder in another place, as the kill left it."""
+    with tarfile.open(KILLED / f"{kill}.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+def newest_state(folder: Path) -> dict[str, Any]:
+    """Return what the newest kept checkpoint says of the run that was trained."""
+    manifest = max(folder.glob("out/checkpoints/running/*/*/manifest.json"), key=lambda path: path.parent.name)
+    return dict(json.loads(manifest.read_text())["manifest"])
+
+
+def told_steps(events: list[str]) -> list[int]:
+    """Return the steps of the evaluations that were told of."""
+    return [int(found[1]) for event in events if (found := re.search(r"at step (\d+)", event))]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("kill", ["search", "confirm"])
+def test_a_killed_study_goes_on_to_the_same_end(kill: str, folder: Path) -> None:
+    assert (folder / "studies.db-wal").stat().st_size > 0, "the last writes are in the write-ahead log only"
+    before = newest_state(folder)
+    assert 0 < before["state"]["step"] < 10, "the kill was in the middle of the run"
+    events: list[str] = []
+    begun = go_on(folder, watch=lambda progress: events.append(progress.event))
+    kept = read(KILLED / f"{kill}.json.gz")
+    found = {"begun": begun, **outcome_of(folder / "studies.db")}
+    assert differences(kept["outcome"], found, TRAINED) == []
+    assert differences(kept["report"], report_of(folder / "out" / "report.json"), TRAINED) == []
+    # The run began after the state that was kept, and the evaluations before it have the times of the killed process.
+    assert told_steps(events)[0] > before["state"]["step"]
+    with closing(sqlite3.connect(folder / "studies.db")) as connection:
+        query = "select step, value, seconds from ups_evaluation where run_id = ? order by step"
+        rows = connection.execute(query, [before["run"]]).fetchall()
+        (attempts,) = connection.execute("select attempt from ups_run where id = ?", [before["run"]]).fetchone()
+    done = [(row["step"], row["value"], row["seconds"]) for row in before["state"]["evaluations"]]
+    assert rows[: len(done)] == done
+    assert len(rows) > len(done)
+    assert attempts == before["attempt"] + 1
+    assert not (folder / "out" / "checkpoints" / "running").exists()

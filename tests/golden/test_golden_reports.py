@@ -1,0 +1,55 @@
+"""Old databases, and one with a made study of every kind, are reported as release 0.1.0 reported them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from golden.observed import EXACT, HERE, MADE_STUDIES, REPORTS, differences, numbers_of, read, reports_of, without_words
+
+pytestmark = pytest.mark.timeout(180)
+OLD = tuple(sorted(path.stem.removesuffix(".json") for path in REPORTS.glob("schema-*.json.gz")))
+
+
+@pytest.fixture(scope="module", params=[*OLD, "made-studies"])
+def printed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """What the commands printed then and what they print now, by study and command."""
+    kept = read(REPORTS / f"{request.param}.json.gz")
+    database = MADE_STUDIES if request.param == "made-studies" else HERE.parent / "databases" / f"{request.param}.db"
+    names = [name for name, study in kept.items() if "report json" in study]
+    return kept, reports_of(database, names, tmp_path_factory.mktemp("reports"))
+
+
+def commands(printed: Any, form: str) -> dict[str, Any]:
+    """Return what was printed in one form, by study and command."""
+    found = {}
+    for name, study in printed.items():
+        shown = {name: study} if "code" in study else {f"{name}: {command}": says for command, says in study.items()}
+        found |= {command: says for command, says in shown.items() if form in says}
+    return found
+
+
+def test_exit_codes_are_the_same(printed: tuple[Any, Any]) -> None:
+    kept, found = (
+        {command: says["code"] for form in ("json", "digest", "text") for command, says in commands(part, form).items()}
+        for part in printed
+    )
+    assert found == kept
+    assert set(kept.values()) >= {0, 2}, "some of the commands must fail"
+
+
+def test_json_is_the_same_to_the_digit(printed: tuple[Any, Any]) -> None:
+    kept, found = (without_words(commands(part, "json")) for part in printed)
+    assert differences(kept, found, EXACT) == []
+
+
+def test_tables_and_pages_hold_the_same_numbers(printed: tuple[Any, Any]) -> None:
+    kept, found = (commands(part, "digest") for part in printed)
+    assert differences(kept, found, EXACT) == []
+
+
+def test_texts_hold_the_same_numbers(printed: tuple[Any, Any]) -> None:
+    kept, found = (
+        {command: numbers_of(says["text"]) for command, says in commands(part, "text").items()} for part in printed
+    )
+    assert differences(kept, found, EXACT) == []

@@ -1,0 +1,219 @@
+"""The English sentence of every notice: what the other packages know as a code with values is said here, and only here.
+
+A code is never renamed and keeps its values, since databases hold both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from unipelt_search.records.notice import LEGACY, Notice
+
+_Values = Mapping[str, Any]
+_OTHER_KIND = "task.kind in the study file says otherwise"
+_NOT_PUBLIC = "its labels are not public"
+_NO_SPLIT = "the name says no split"
+
+
+def notice_sentence(notice: Notice) -> str:
+    """Say in English what a notice says in a code and values.
+
+    Args:
+        notice: Of any code; one that a newer version stored has a code that is not known here.
+
+    Returns:
+        The sentence, or two; for an unknown code its name and its values as JSON.
+    """
+    make = SENTENCES.get(notice.code)
+    if make is None:
+        values = f" with {json.dumps(notice.values, sort_keys=True)}" if notice.values else ""
+        return f"A newer version of unipelt-search noted {notice.code}{values}."
+    return make(notice.values)
+
+
+def described(notices: Iterable[Notice]) -> dict[str, str]:
+    """Say notices in English, each sentence once.
+
+    Args:
+        notices: In the order in which they are told.
+
+    Returns:
+        The code of each sentence, in the order of the notices.
+    """
+    codes: dict[str, str] = {}
+    for notice in notices:
+        codes.setdefault(notice_sentence(notice), notice.code)
+    return codes
+
+
+def _join(values: _Values, name: str) -> str:
+    """Join the values that `first_values` made, and say how many more there are."""
+    more = values[f"{name}_count"] - len(values[name])
+    return ", ".join(map(str, values[name])) + (f" and {more} more" if more else "")
+
+
+def _validation_is_test(values: _Values) -> str:
+    unused = "; its own test split is not used" if values["test_unused"] else ""
+    return f"The validation split of {values['data']} is the test split{unused}."
+
+
+def _possible_typos(values: _Values) -> str:
+    columns = (values["labels"], values["label_rows"], values["similar"], values["similar_rows"])
+    pairs = [
+        f"{label!r} ({rows} rows) looks like {similar!r} ({similar_rows} rows)"
+        for label, rows, similar, similar_rows in zip(*columns, strict=True)
+    ]
+    more = values["labels_count"] - len(pairs)
+    return f"Labels may be misspelt: {', '.join(pairs)}{f' and {more} more' if more else ''}."
+
+
+def _overlap(values: _Values) -> str:
+    count, rows = values["count"], values["rows"]
+    return f"{count} of {rows} {values['split']} texts ({count / rows:.1%}) are among the training texts too."
+
+
+def _few_validation_rows(values: _Values) -> str:
+    return f"Validation has {values['rows']} rows, fewer than {values['fewer_than']}"
+
+
+def _few_rows_halved(values: _Values) -> str:
+    return f"{_few_validation_rows(values)}: they are halved all the same, and intervals will be wide."
+
+
+def _few_rows_folds(values: _Values) -> str:
+    fewest, most = values["fewest_trained"], values["most_trained"]
+    trained = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    return (
+        f"{_few_validation_rows(values)}: confirm runs are scored on {values['folds']} folds of the {values['select']} "
+        f"train and validation rows, each trained on {trained} rows of the other folds. The validation rows had chosen "
+        "the hyperparameters."
+    )
+
+
+def _left_out(values: _Values) -> str:
+    return f"{values['method']} was left out: {notice_sentence(Notice(code=values['reason'], values=dict(values)))}"
+
+
+def _limit(values: _Values) -> str:
+    return f"The time limit of {values['limit']:g} s"
+
+
+def _time_limit_seeds(values: _Values) -> str:
+    what = f"repeats of {values['folds']} folds" if values["folds"] else "seeds"
+    return f"{_limit(values)} allowed {values['done']} of {values['of']} {what} of each finalist."
+
+
+def _time_limit_short(values: _Values) -> str:
+    return (
+        f"{_limit(values)} is shorter than the estimate of {values['estimate']:.0f} s: the last rounds, trials and "
+        "seeds will be left out."
+    )
+
+
+def _checkpoint_not_written(values: _Values) -> str:
+    return (
+        f"A checkpoint of {values['megabytes']:,.1f} MB could not be written below {values['folder']} "
+        f"({values['cause']}). Runs go on without it; one that is interrupted begins at the last that was written. "
+        "Make room there."
+    )
+
+
+def _less_plausible(values: _Values) -> str:
+    return (
+        f"Its best tune score, {values['score']:.3f}, lies {values['gap']:.3f} below {values['leader']}'s "
+        f"{values['top']:.3f}, more than {values['standard_errors']:g} standard errors ({values['error']:.3f} each, "
+        f"{values['rows']} tune rows)."
+    )
+
+
+def _template(text: str) -> Callable[[_Values], str]:
+    """Return what fills a text that needs its values only as `str.format` writes them."""
+    return lambda values: text.format_map(values)
+
+
+_DATA: dict[str, Callable[[_Values], str]] = {
+    "files_without_split": lambda values: f"Ignored in {values['data']}: {_join(values, 'files')}; {_NO_SPLIT}.",
+    "file_labels_withheld": _template(f"Ignored in {{data}}: {{file}}; {_NOT_PUBLIC}."),
+    "split_name_unknown": _template(f"Ignored in {{data}}: split {{split}}; {_NO_SPLIT}."),
+    "split_labels_withheld": _template(f"Ignored in {{data}}: split {{split}}; {_NOT_PUBLIC}."),
+    "split_twice": _template("Ignored in {data}: split {split}; there is another {kept} split."),
+    "empty_texts": lambda values: (
+        f"Ignored in {values['data']}: split {values['split']}, row {_join(values, 'rows')}; a text is empty."
+    ),
+    "labels_are_sets": _template(
+        f"Labels hold {{separator!r}} between names, so a row has a set of labels; {_OTHER_KIND}."
+    ),
+    "labels_are_numbers": _template(
+        f"Every label is a number and some have fractions, so numbers are predicted; {_OTHER_KIND}."
+    ),
+    "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
+    "positive_label": _template("F1 is that of the label {label!r}, which is taken for the positive one."),
+    "validation_is_test": _validation_is_test,
+    "validation_file_is_test": _template(
+        "The validation file is the test split: further training rows are the validation split."
+    ),
+    "validation_file_unused": _template(
+        "The validation file is not used: further training rows are the validation split."
+    ),
+    "test_split_off": _template("No test split was given: {count} of the {of} training rows are the test split."),
+    "validation_split_off": _template(
+        "No validation split was given: {count} of the {of} training rows are validation rows."
+    ),
+    "resampled_training_rows": _template("Every confirm run draws its own {rows} of {of} training rows."),
+    "labels_without_rows": lambda values: (
+        f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} training rows: "
+        f"{_join(values, 'labels')}."
+    ),
+    "rare_labels": lambda values: (
+        f"Fewer than {values['fewer_than']} training rows have the label: {_join(values, 'labels')}."
+    ),
+    "possible_typos": _possible_typos,
+    "texts_with_two_labels": _template("{count} training texts stand there with two or more labels."),
+    "overlap": _overlap,
+    "few_validation_rows": _few_rows_halved,
+    "few_validation_rows_folds": _few_rows_folds,
+    "rows_cut": _template("{share:.1%} of the rows are longer than the limit of tokens and were cut."),
+}
+_SEARCH: dict[str, Callable[[_Values], str]] = {
+    "method_left_out": _left_out,
+    "steps_shortened": _template(
+        "The time limit allows runs of {steps} steps; without a limit they would have {without_limit}."
+    ),
+    "time_limit_short": _time_limit_short,
+    "time_limit_screen": _template("The time limit of {limit:g} s allowed {done} of {rounds} screen rounds."),
+    "time_limit_trials": _template("The time limit of {limit:g} s allowed {done} of {of} trials."),
+    "time_limit_unconfirmed": lambda values: (
+        f"{_limit(values)} left no time to confirm {', '.join(values['methods'])}."
+    ),
+    "time_limit_seeds": _time_limit_seeds,
+    "too_few_trials_left": _template("{left} of {of} trials were left, too few for one more of each method."),
+}
+_REASONS: dict[str, Callable[[_Values], str]] = {
+    "cannot_attach": _template("{cause}"),
+    "too_large": _template("Its smallest sizes store {stored:,} numbers, more than --max-parameters, {limit:,}."),
+    "too_slow": _template("A row took it {milliseconds:.2f} ms, far more than --max-latency-ms, {limit:g}."),
+    "no_trial_succeeded": _template("None of its trials succeeded."),
+    "trial_failed": _template("Its trial failed."),
+    "less_plausible": _less_plausible,
+}
+_RUNS: dict[str, Callable[[_Values], str]] = {
+    "run_again_elsewhere": _template("{run} is done again on another machine: {cause}"),
+    "run_again_halved": _template(
+        "{run} is done again with half of the rows at a time, but for rounding the same: {cause}"
+    ),
+    "fewer_workers": _template(
+        "The machine ran out of memory and Ray ended the workers; their runs are done again, {workers} at a time."
+    ),
+    "checkpoint_not_written": _checkpoint_not_written,
+    "study_stopped": _template("The study was stopped after {failures} runs in a row failed alike: {cause}"),
+}
+SENTENCES: dict[str, Callable[[_Values], str]] = {
+    LEGACY: _template("{sentence}"),
+    **_DATA,
+    **_SEARCH,
+    **_REASONS,
+    **_RUNS,
+}
+"""What makes the sentence of each code from the notice's values."""

@@ -1,0 +1,187 @@
+"""What is measured once a pack's best weights are back: scores, predictions, gates, ablation, costs, kept weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Literal
+
+import numpy as np
+
+from unipelt_search.backbones.backbone import backbone_hash
+from unipelt_search.kinds.label_kind import Target
+from unipelt_search.pelt.pack import Pack
+from unipelt_search.records.results import Costs, OutcomeRow, Predictions, RunResult
+from unipelt_search.remote_paths import StoragePath
+from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
+from unipelt_search.tasks.metrics import score_all
+from unipelt_search.training.checkpoint import CostSoFar, save_run
+from unipelt_search.training.evaluate import ablate, every_row, outcome_rows, predict, prunable_parts
+from unipelt_search.training.recorder import GateRecorder, gate_rows
+from unipelt_search.training.slot import Slot
+
+Scored = Literal["select", "test"]
+
+
+class FinalScoring:
+    """Measures the runs of a pack that have ended; select and test rows are scored once for the whole pack."""
+
+    def __init__(
+        self,
+        pack: Pack,
+        task: EncodedTask,
+        slots: Sequence[Slot],
+        tune_rows: int,
+    ) -> None:
+        """Score the rows of the confirmed runs.
+
+        Args:
+            pack: The attached pack, with each slot's best weights.
+            task: The encoded rows.
+            slots: The runs.
+            tune_rows: Tune rows that decide which submodules can be pruned, at most.
+        """
+        self.pack = pack
+        self.task = task
+        self.slots = slots
+        self.tune_rows = tune_rows
+        self.logits: dict[Scored, np.ndarray] = {}
+        self.milliseconds: float | None = None
+        self.recorder: GateRecorder | None = None
+        if any(slot.run.confirm for slot in slots):
+            self._score_confirmed()
+
+    def result(self, number: int, costs: CostSoFar, checkpoint: StoragePath | None) -> RunResult:
+        """Measure one slot.
+
+        Args:
+            number: The run's slot; it has a best evaluation.
+            costs: What the pack has cost.
+            checkpoint: A folder for its weights; None keeps none.
+
+        Returns:
+            What the run measured.
+        """
+        slot = self.slots[number]
+        best = slot.best
+        if best is None:
+            raise RuntimeError("only a run that was evaluated has a result")
+        confirmed = slot.run.confirm
+        if confirmed:
+            self._record_gates(number, best.epoch)
+        # With sets of labels the best evaluation has chosen the threshold.
+        task = replace(self.task, target=slot.target)
+        ablation = tuple(ablate(self.pack, number, task)) if slot.run.ablation else ()
+        prunable = prunable_parts(self.pack, number, task, self.tune_rows) if slot.run.prune else None
+        if checkpoint is not None:
+            save_run(checkpoint, self.pack.slot_state_dict(number), self._description(slot))
+        predicted = self._predicted(number) if confirmed else {}
+        return RunResult(
+            tune=best.value,
+            select=self._scores("select", slot.target, predicted) if confirmed else None,
+            test=self._scores("test", slot.target, predicted) if confirmed else None,
+            best_step=best.step,
+            steps=slot.step,
+            evaluations=tuple(slot.evaluations),
+            gates=tuple(slot.gates),
+            ablation=ablation,
+            prunable=prunable,
+            outcomes=tuple(self._outcomes(slot.target, predicted)),
+            predictions=tuple(self._predictions(slot.target, predicted)),
+            costs=self._costs(number, costs),
+            checkpoint=None if checkpoint is None else str(checkpoint),
+        )
+
+    def _score_confirmed(self) -> None:
+        """Compute the logits ``(S, n, outputs)`` of select and test rows; the latency is that of the select rows."""
+        select = self.task.select
+        began = time.perf_counter()
+        self.logits["select"] = self._predict(select)
+        seconds = time.perf_counter() - began
+        self.milliseconds = 1000 * seconds / (len(select) * self.pack.slots)
+        self.logits["test"] = self._predict(self.task.test)
+        if any(slot.run.confirm and slot.gated for slot in self.slots):
+            # A pass of its own: recording contributions takes time, which is no part of the latency.
+            self.recorder = GateRecorder(self.pack.slots, len(select), contributions=True)
+            self._predict(select, self.recorder)
+
+    def _predict(self, split: EncodedSplit, recorder: GateRecorder | None = None) -> np.ndarray:
+        """Compute logits ``(S, n, outputs)`` of all rows of a split."""
+        return predict(self.pack, split, self.task.pad_token_id, every_row(split), recorder=recorder)
+
+    def _predicted(self, number: int) -> dict[Scored, np.ndarray]:
+        """Turn one confirmed slot's logits into predictions."""
+        target = self.slots[number].target
+        return {split: target.predict(logits[number]) for split, logits in self.logits.items()}
+
+    def _record_gates(self, number: int, epoch: float) -> None:
+        """Add one slot's gate statistics on the select rows, label by label, if it has gates."""
+        slot = self.slots[number]
+        if self.recorder is None or not slot.gated:
+            return
+        slot.gates += gate_rows(
+            self.recorder.of_slot(number, slot.initial_select),
+            epoch=epoch,
+            stacks=[layer.stack for layer in self.pack.layers],
+            split="select",
+            labels=self.task.select.labels,
+            names=self.task.labels,
+        )
+
+    def _split(self, name: Scored) -> EncodedSplit:
+        return self.task.select if name == "select" else self.task.test
+
+    def _scores(
+        self,
+        name: Scored,
+        target: Target,
+        predicted: Mapping[Scored, np.ndarray],
+    ) -> dict[str, float]:
+        return score_all(target, self._split(name).labels, predicted[name])
+
+    def _outcomes(
+        self,
+        target: Target,
+        predicted: Mapping[Scored, np.ndarray],
+    ) -> Iterator[OutcomeRow]:
+        for name, rows in predicted.items():
+            yield from outcome_rows(name, target, self._split(name).labels, rows)
+
+    def _predictions(
+        self,
+        target: Target,
+        predicted: Mapping[Scored, np.ndarray],
+    ) -> Iterator[Predictions]:
+        for name, rows in predicted.items():
+            yield Predictions(
+                split=name,
+                labels=target.from_array(self._split(name).labels),
+                predicted=target.from_array(rows),
+                rows=self.task.select_rows if name == "select" else None,
+            )
+
+    def _costs(self, number: int, costs: CostSoFar) -> Costs:
+        slot = self.slots[number]
+        trained, stored, head = self.pack.counts(number)
+        return Costs(
+            trained_parameters=trained,
+            stored_parameters=stored,
+            head_parameters=head,
+            train_seconds=costs.train_seconds,
+            predict_ms_per_example=self.milliseconds if slot.run.confirm else None,
+            peak_memory_mb=costs.peak_memory_mb,
+            examples_trained=slot.examples,
+            padding_share=1 - costs.tokens / max(costs.positions, 1),
+        )
+
+    def _description(self, slot: Slot) -> dict[str, object]:
+        """Say what is needed to load the weights again."""
+        return {
+            "run": slot.run.model_dump(mode="json"),
+            "backbone": self.pack.backbone.name,
+            "backbone_hash": backbone_hash(self.pack.backbone),
+            "pooling": self.pack.backbone.pooling,
+            "target": asdict(slot.target),
+            "metric": self.task.metric,
+        }
