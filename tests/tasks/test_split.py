@@ -74,7 +74,7 @@ def test_one_file_gives_60_20_20() -> None:
 def test_given_splits_stay_as_they_are() -> None:
     given_splits = {"train": rows("x", 8, 8), "validation": rows("v", 3, 3), "test": rows("t", 2, 2)}
     got = split(**given_splits)
-    assert got.train == got.whole_train == given_splits["train"]
+    assert got.train == got.train_pool == given_splits["train"]
     assert got.test == given_splits["test"]
     assert texts(got.tune, got.select) == texts(given_splits["validation"])
     assert got.notices == ()
@@ -100,8 +100,8 @@ def test_carving_follows_the_papers_protocol() -> None:
     assert got.test == rows("v", 3, 3)
     assert len(got.tune) + len(got.select) == 10
     assert len(got.train) == 6
-    assert len(got.whole_train) == 30
-    assert not set(texts(got.whole_train)) & set(texts(got.tune, got.select))
+    assert len(got.train_pool) == 30
+    assert not set(texts(got.train_pool)) & set(texts(got.tune, got.select))
 
 
 def test_carving_beside_a_test_keeps_that_test() -> None:

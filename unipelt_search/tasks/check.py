@@ -206,7 +206,7 @@ def _label_notices(splits: RawSplits, target: Target) -> Iterator[Notice | None]
         return
     found = set(_names(splits.train, kind))
     # Counted before `train_size` took its rows: what is rare or misspelt is so in the data, not in a sample of it.
-    counts = Counter(_names(splits.whole_train, kind))
+    counts = Counter(_names(splits.train_pool, kind))
     yield _lost_labels([label for label in target.labels if label not in found], splits.train, target)
     yield _rare_labels(counts)
     yield _possible_typos(counts)

@@ -49,7 +49,7 @@ class FoldRows:
 class RawSplits:
     """Rows by job."""
 
-    whole_train: Rows
+    train_pool: Rows
     """The training rows before `train_size` sampled them."""
     train: Rows
     tune: Rows

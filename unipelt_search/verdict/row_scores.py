@@ -40,9 +40,12 @@ def joined_folds(folds: Sequence[Predictions]) -> Predictions:
         The answers to all rows in their order, as if one run had given them.
     """
     order = np.argsort(_row_numbers(folds)).tolist()
-    labels, predicted = ([value for part in folds for value in getattr(part, name)] for name in ("labels", "predicted"))
+    labels = [label for fold in folds for label in fold.labels]
+    predicted = [label for fold in folds for label in fold.predicted]
     return Predictions(
-        split="select", labels=tuple(labels[n] for n in order), predicted=tuple(predicted[n] for n in order)
+        split="select",
+        labels=tuple(labels[number] for number in order),
+        predicted=tuple(predicted[number] for number in order),
     )
 
 
