@@ -10,7 +10,7 @@ import numpy as np
 
 from unipelt_search.kinds import pseudo_values, scores
 from unipelt_search.kinds.label_kind import Label, LabelKind, Metric, Prediction, Target
-from unipelt_search.kinds.named_labels import list_names, order_names, positions
+from unipelt_search.kinds.label_texts import list_names, order_names, positions
 
 SEPARATOR = "|"
 """Stands between the names of a row that has several labels."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
 
@@ -12,8 +10,8 @@ import numpy as np
 from unipelt_search.errors import DataError, DivergedError
 from unipelt_search.kinds import pseudo_values, scores
 from unipelt_search.kinds.label_kind import Label, LabelKind, Metric, Prediction, Target
+from unipelt_search.kinds.label_texts import number_of
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 BINS = 10
 """Parts of equal size into which numbers are cut, so that every split has small and large ones."""
 
@@ -187,13 +185,6 @@ class RegressionKind:
     def output_scale(self, target: Target) -> tuple[float, float] | None:
         """Return the standard deviation and the mean of the training rows."""
         return target.sd, target.mean
-
-
-def number_of(text: str) -> float | None:
-    """Return the finite decimal number that a cell holds, if it holds one."""
-    stripped = text.strip()
-    number = float(stripped) if NUMBER.fullmatch(stripped) else math.nan
-    return number if math.isfinite(number) else None
 
 
 KIND: LabelKind = RegressionKind()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from os.path import commonprefix
 
-from unipelt_search.kinds.regression_kind import number_of
+from unipelt_search.kinds.label_texts import number_of
 
 MUCH_RARER = 20
 """A label with one letter more, less or other than one that is this many times as frequent is taken for a typo."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.kinds.named_labels import list_names, order_names, positions
+from unipelt_search.kinds.label_texts import list_names, number_of, order_names, positions
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ def test_names_are_sorted_and_integers_by_value(found: set[str], ordered: tuple[
 def test_names_have_positions() -> None:
     assert positions(("b", "a")) == {"b": 0, "a": 1}
     assert list_names(("b", "a")) == "0. `b`\n1. `a`"
+
+
+def test_cells_are_read_as_numbers() -> None:
+    found = [number_of(text) for text in ("1", " -2.5e1 ", ".5", "5.", "1e999", "nan", "1_0", "", "1,5", "٣")]
+    assert found == [1.0, -25.0, 0.5, 5.0, None, None, None, None, None, None]
