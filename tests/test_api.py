@@ -353,7 +353,7 @@ def test_a_configuration_of_the_users_must_attach(ask, url: str, tmp_path: Path)
 def test_a_default_method_that_cannot_attach_is_left_out(ask, url: str, here: list[str]) -> None:
     study = api.run_study(ask(model="narrow", methods=DEFAULT_METHODS, trials=7), storage=url)
     assert {drop.method for drop in study.record.dropped if drop.phase == "screen"} == {"adapter", "unipelt_apl"}
-    assert any(notice.startswith("adapter was left out: ") for notice in study.record.notices)
+    assert any(notice.values.get("method") == "adapter" for notice in study.record.notices)
     assert {trial.method for trial in study.record.trials}.isdisjoint({"adapter", "unipelt_apl"})
 
 
@@ -458,7 +458,7 @@ def test_little_data_is_decided_by_folds(ask, url: str, here: list[str], folder:
     report = study.report
     assert (report.verdict.decided_on, report.task.folds) == ("folds", 5)
     assert "on 5 folds of train and validation: accuracy" in report.verdict.sentence
-    assert any("had chosen the hyperparameters" in notice for notice in report.notices)
+    assert "few_validation_rows_folds" in report.notice_codes
     answered = study.predictions.query("trial == 0 and split == 'select'")
     shown = next(row.validation for row in report.leaderboard if row.trial == 0)
     assert shown.mean == pytest.approx((answered["label"] == answered["predicted"]).mean())
@@ -579,7 +579,7 @@ def test_runs_whose_workers_are_killed_go_on_in_new_ones(
     assert (tmp_path / "fired").read_text().count("kill") == 2
     runs = [(run, trial) for trial in study.record.trials for run in trial.runs]
     assert sorted(run.attempt for run, _ in runs) == [1, 1, 2, 2]
-    assert len([notice for notice in study.record.notices if "half of the rows at a time" in notice]) == 2
+    assert [notice.code for notice in study.record.notices].count("run_again_halved") == 2
     assert not (tmp_path / "out" / "checkpoints" / "running").exists()
 
     task = load_task(spec.task, spec.seed)

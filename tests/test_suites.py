@@ -14,6 +14,7 @@ from in_process import train_in_process
 from unipelt_search import api, suites
 from unipelt_search.errors import NoUsableTrialError, RequestError, StudyNotFoundError
 from unipelt_search.execution import ray_executor as executor
+from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import BudgetSpec
 from unipelt_search.specs.suite import SuiteSpec
 
@@ -90,7 +91,7 @@ def test_a_suite_runs_study_by_study_and_goes_on_where_it_was(
     assert len(begun) == 2 * 3
     record = api.open_study("s-two-12", storage=url).record
     assert record.task.rows == {"train": 12, "validation": 40, "test": 40, "tune": 20, "select": 20}
-    assert "Every confirm run draws its own 12 of 80 training rows." in record.task.notices
+    assert Notice(code="resampled_training_rows", values={"rows": 12, "of": 80}) in record.task.notices
 
     shown = suites.suite_report(suite, storage=url)
     assert shown.startswith("**4 of 4 runs are confirmed.** Backbone ")

@@ -17,9 +17,10 @@ from transformers import (
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
 from unipelt_search.backbones.backbone import Backbone, make_backbone
 from unipelt_search.kinds.label_kind import find_kind
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.seeds import run_seeds

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from unipelt_search.errors import RequestError, SavedModelError, StudyExistsError, StudyNotFoundError
 from unipelt_search.event_log import log_events
+from unipelt_search.methods.catalogue import check_installed, plugin_packages
+from unipelt_search.methods.plugins import plugin_versions
 from unipelt_search.records.history import StudyLine, StudyRecord, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.study_plan import StudyPlan
@@ -121,6 +123,7 @@ def run_study(
         RequestError: The request is wrong.
         StudyExistsError: A study of that name asks something else.
         NoUsableTrialError: Every trial failed.
+        MachineError: A package is missing that brings a method of the study.
     """
     from unipelt_search.execution.checkpoint_folders import remove_finished
     from unipelt_search.remote_paths import check_writable
@@ -182,9 +185,11 @@ def export_model(
     Raises:
         StudyNotFoundError: There is none of that name.
         SavedModelError: The weights are gone, a place is not free, or a form cannot hold the model; nothing is written.
+        MachineError: The package is missing that brings the method.
     """
     study = open_study(name, storage=storage)
     run = select_run(study.record, trial=trial, cheapest=cheapest)
+    check_installed([study.record.trials[run.trial].method], study.record.task.plugins)
     from unipelt_search.exporting.export import OutputFolders, PeftForm, export_run
 
     form = None
@@ -220,6 +225,7 @@ def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None 
     Raises:
         SavedModelError: The folder is damaged or foreign, or the backbone is another one.
         RequestError: The device is unknown or not there.
+        MachineError: The package is missing that brings the method.
     """
     from unipelt_search.exporting.loaded_model import load_saved
 
@@ -242,6 +248,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     Raises:
         RequestError: The request is wrong.
         StudyExistsError: A study of that name asks something else.
+        MachineError: A package is missing that brings a method of the study.
     """
     from unipelt_search.search.plan import check_budget
     from unipelt_search.search.preparation import prepare
@@ -286,7 +293,10 @@ def _search(
     with open_ray(spec.machine) as capacity:
         store = StudyStore.open(url)
         if found is None:
-            study_id = store.create_study(spec, ready.summary, _software(), command)
+            plugins = plugin_packages(spec.space.compared)
+            summary = ready.summary.model_copy(update={"plugins": plugins})
+            software = _software() | plugin_versions(plugins.values())
+            study_id = store.create_study(spec, summary, software, command)
         else:
             study_id = found.id
             grown = found.spec.budget != spec.budget
@@ -366,6 +376,7 @@ def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
 
 def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
     """Check that a study may go on as asked; returns what is asked, with the steps that the study chose for itself."""
+    check_installed(found.spec.space.compared, found.task.plugins)
     if spec.space.steps is None:
         spec = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": found.spec.space.steps})})
     differences = spec_differences(found.spec, spec)

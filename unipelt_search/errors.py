@@ -5,6 +5,7 @@
     │   ├── DataError         the dataset cannot be used as asked
     │   ├── BackboneError     the backbone cannot be loaded, or a method cannot attach to it
     │   ├── MachineError      the machine, its network or its installation lacks what was asked for
+    │   ├── UnknownMethodError  no installed package has a method of that name
     │   ├── StudyExistsError  a study of that name asks something else
     │   ├── StudyNotFoundError  no study of that name is in this database
     │   └── SavedModelError   a trained model cannot be exported, or a folder is no model that can be loaded
@@ -42,6 +43,10 @@ class BackboneError(RequestError):
 
 class MachineError(RequestError):
     """The machine, its network or its installation lacks what was asked for."""
+
+
+class UnknownMethodError(RequestError):
+    """No installed package has a method of that name."""
 
 
 class StudyExistsError(RequestError):

@@ -12,8 +12,8 @@ import typer
 from pydantic import BaseModel
 
 from unipelt_search.cli.app import app
-from unipelt_search.methods.catalogue import METHODS
-from unipelt_search.methods.search_space import HYPERPARAMETERS, LEARNING_RATES
+from unipelt_search.methods.catalogue import METHODS, trained_methods
+from unipelt_search.methods.search_space import hyperparameters, learning_rates
 from unipelt_search.records.report import StudyReport
 from unipelt_search.reporting.suite_tables import replace_results
 from unipelt_search.search.plan import check_budget
@@ -90,10 +90,11 @@ def test_every_method_is_documented(method: str) -> None:
 
 
 def test_the_documented_space_is_the_searched_one() -> None:
-    """`HYPERPARAMETERS` names every field of a configuration, and the search draws from it."""
+    """`hyperparameters` names every field of a configuration, and the search draws from it."""
     rows = [line for line in sections("docs/methods.md")["Hyperparameters"].splitlines() if re.match(r"\| `", line)]
-    space = [f"| `{h.name}` | {h.published_text} | {h.searched_text} | {h.condition_text} |" for h in HYPERPARAMETERS]
-    rates = [f"| `{method}` | {', '.join(f'{rate:g}' for rate in given)} |" for method, given in LEARNING_RATES.items()]
+    space = [f"| `{h.name}` | {h.published_text} | {h.searched_text} | {h.condition_text} |" for h in hyperparameters()]
+    published = {method: learning_rates(method) for method in trained_methods()}
+    rates = [f"| `{method}` | {', '.join(f'{rate:g}' for rate in given)} |" for method, given in published.items()]
     assert rows == [*space, *rates]
 
 

@@ -148,7 +148,7 @@ def test_a_stored_prefix_needs_no_mlp(toys: Path, tmp_path: Path) -> None:
     saved = read_description(tmp_path / "out")
     assert saved.trial.prefix is not None
     assert saved.trial.prefix.mlp == 12
-    assert not hasattr(load_saved(tmp_path / "out", "cpu")._pack.parts["prefix"], "embedding")
+    assert load_saved(tmp_path / "out", "cpu")._pack.parts["prefix"].embedding is None
 
 
 @pytest.mark.parametrize("method", ["prefix", "unipelt_pl"])

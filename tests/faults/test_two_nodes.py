@@ -64,8 +64,8 @@ def test_the_runs_of_a_machine_that_dies_finish_elsewhere(cluster: Cluster, tmp_
     runs = [run for trial in study.record.trials for run in trial.runs]
     assert {run.state for run in runs} == {RunState.COMPLETE}, events
     assert sorted(run.attempt for run in runs) == [1] * (len(runs) - 1) + [2], events
-    (sentence,) = [notice for notice in study.record.notices if "another machine" in notice]
-    assert sentence.endswith("is done again on another machine: The machine that trained this run was lost.")
+    (again,) = [notice for notice in study.record.notices if notice.code == "run_again_elsewhere"]
+    assert again.values["cause"] == "The machine that trained this run was lost."
     store = StudyStore.open(f"sqlite:///{tmp_path}/s.db")
     assert store.leases.owners(study.record.id) == frozenset()
     store.close()

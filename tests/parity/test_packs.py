@@ -17,10 +17,11 @@ from tiny import (
     tiny_task,
     tiny_trial,
 )
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import RunResult

@@ -89,6 +89,7 @@ def test_gates_ablation_curves_and_costs_are_of_the_right_runs(report: dict[str,
     assert report["cost"]["examples_trained"] == 480 * 25
     assert report["trials"] == {"complete": 7, "stopped": 0, "failed": 0}
     assert report["notices"] == ["The validation split was halved.", "A second notice."]
+    assert report["notice_codes"] == ["legacy", "legacy"]
 
 
 def test_a_study_without_confirmed_runs_reports_what_it_has() -> None:

@@ -21,7 +21,7 @@ def predictions_csv(predictions: Sequence[Prediction], labels: Sequence[str]) ->
 
     Args:
         predictions: One per row.
-        labels: What can be answered, in order.
+        labels: What can be predicted, in order.
 
     Returns:
         A header and one line per prediction; no cell is a formula to a spreadsheet.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unipelt_search.execution.checkpoint_folders import run_folder
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import EarlierAttempts, RunRecord, StudyRecord, TrialRecord
 from unipelt_search.remote_paths import StoragePath
 from unipelt_search.specs.seeds import run_number, run_seeds
@@ -48,7 +48,7 @@ def make_assignment(
     trial, task, space = study.trials[run.trial], study.spec.task, study.spec.space
     number = run_number(run.seed_index, run.fold, study.task.folds)
     first = number == 1
-    gated = first and METHODS[trial.method].gated
+    gated = first and find_method(trial.method).gated
     return Assignment(
         run_id=run.id,
         attempt=attempt,

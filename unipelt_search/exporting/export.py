@@ -28,7 +28,8 @@ from unipelt_search.exporting.saved_model import (
     write_weights,
 )
 from unipelt_search.kinds.label_kind import Target, label_kinds
-from unipelt_search.pelt.pack import Pack, without_prefix_mlp
+from unipelt_search.methods.catalogue import plugin_packages
+from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.report import LeaderboardRow, ReportedGate
 from unipelt_search.remote_paths import reaching, to_storage_path
@@ -107,7 +108,7 @@ def export_run(
     if peft is not None:
         peft.check(backbone, trial)
     max_length = min(record.spec.task.max_length, backbone.max_length)
-    with Pack(backbone, [without_prefix_mlp(kept)]) as pack:
+    with Pack(backbone, [without_training_only(kept)]) as pack:
         check_tensors(tensors, pack.slot_state_dict(0), f"The checkpoint {run.result.checkpoint if run.result else ''}")
         pack.load_slot_state_dict(0, tensors)
         sample = Sample.of(pack.eval(), len(record.spec.task.text), max_length)
@@ -162,6 +163,7 @@ def _describe(
         ),
         weights_sha256=weights_sha256,
         software=record.software,
+        plugins=plugin_packages([kept.trial.method]),
     )
 
 

@@ -13,8 +13,8 @@ from unipelt_search.backbones.backbone import Backbone, backbone_hash, load_back
 from unipelt_search.errors import BackboneError, RequestError, SavedModelError
 from unipelt_search.exporting.saved_model import SavedModel, read_description, read_weights
 from unipelt_search.kinds.label_kind import Prediction
-from unipelt_search.methods.catalogue import METHODS
-from unipelt_search.pelt.pack import Pack, without_prefix_mlp
+from unipelt_search.methods.catalogue import find_method, named_methods
+from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, encode_texts, pad_token_id
@@ -83,8 +83,8 @@ class LoadedModel:
             RequestError: The method has no gates, or a row is no text.
             BackboneError: The tokenizer finds no token in a row.
         """
-        if not METHODS[self.method].gated:
-            gated = ", ".join(name for name, method in METHODS.items() if method.gated)
+        if not find_method(self.method).gated:
+            gated = ", ".join(method.name for method in named_methods() if method.gated)
             raise RequestError(f"Only gated methods have gates; this model is {self.method}, gated are: {gated}.")
         split = self._encode(texts)
         recorder = GateRecorder(1, len(split), contributions=False)
@@ -132,7 +132,7 @@ def load_saved(folder: Path, device: str, backbone: str | None = None) -> Loaded
         raise RequestError("device 'cuda' needs a GPU that torch can use; there is none. Choose 'cpu'.")
     saved = read_description(folder)
     loaded = _load_its_backbone(saved, folder, device, backbone)
-    pack = Pack(loaded, [without_prefix_mlp(RunSpec(trial=saved.trial, seeds=saved.seeds))])
+    pack = Pack(loaded, [without_training_only(RunSpec(trial=saved.trial, seeds=saved.seeds))])
     try:
         pack.load_slot_state_dict(0, read_weights(folder, saved, pack.slot_state_dict(0)))
     except SavedModelError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from operator import not_
 from pathlib import Path, PurePath
 from typing import Annotated, Literal, Self
 
@@ -24,6 +25,8 @@ from torch import Tensor
 from unipelt_search.errors import SavedModelError
 from unipelt_search.frozen import Frozen
 from unipelt_search.kinds.label_kind import Target, check_kind
+from unipelt_search.methods.catalogue import check_installed
+from unipelt_search.specs.parts import STORED
 from unipelt_search.specs.seeds import RunSeeds
 from unipelt_search.specs.trial import TrialSpec
 
@@ -112,6 +115,9 @@ class SavedModel(Frozen):
     """Of the file model.safetensors."""
     software: dict[str, str]
     """The versions that the study ran with."""
+    # Written only where it is not empty: the description of a model without plug-ins is what it always was.
+    plugins: dict[str, str] = Field(default={}, exclude_if=not_)
+    """The package of each submodule that a plug-in brings, by the submodule's name."""
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> str:
@@ -141,6 +147,7 @@ def read_description(folder: Path) -> SavedModel:
 
     Raises:
         SavedModelError: There is none, it is too large, or it does not describe an exported model.
+        MachineError: The package is missing that brings its method.
     """
     path = _own_file(folder, DESCRIPTION)
     if path.stat().st_size > LARGEST_DESCRIPTION:
@@ -148,8 +155,12 @@ def read_description(folder: Path) -> SavedModel:
             f"config.json of an exported model has at most {LARGEST_DESCRIPTION:,} bytes; that of {folder} has "
             f"{path.stat().st_size:,}. Export the model again."
         )
+    content = path.read_bytes()
     try:
-        return SavedModel.model_validate_json(path.read_bytes())
+        # First without the rules of the method's own package, so that a missing one can be named.
+        stored = SavedModel.model_validate_json(content, context=STORED)
+        check_installed([stored.trial.method], stored.plugins)
+        return SavedModel.model_validate_json(content)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in problem["loc"][:4])

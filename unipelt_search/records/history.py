@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from operator import not_
+
+from pydantic import Field
 
 from unipelt_search.frozen import Frozen
 from unipelt_search.kinds.label_kind import Label
@@ -98,6 +101,9 @@ class TaskSummary(Frozen):
     """Share of all rows that were longer than the limit of tokens and were cut; None where nobody counted."""
     folds: int = 0
     """Folds of train and validation that decide, in place of select rows; 0 where there are none."""
+    # Left out where it is empty: studies without plug-ins are stored as they always were.
+    plugins: dict[str, str] = Field(default={}, exclude_if=not_)
+    """The package of each submodule that a plug-in brings, by the submodule's name."""
 
 
 class RunRecord(Frozen):

@@ -6,7 +6,6 @@ from typing import Literal
 
 from unipelt_search.frozen import Frozen
 from unipelt_search.kinds.label_kind import Label
-from unipelt_search.methods.catalogue import Submodule
 
 
 class EvaluationRow(Frozen):
@@ -136,7 +135,7 @@ class RunResult(Frozen):
     ablation: tuple[AblationRow, ...]
     outcomes: tuple[OutcomeRow, ...] = ()
     """Of a confirmed run's task with labels, on select and test rows; empty for all others."""
-    prunable: tuple[tuple[Submodule, int], ...] | None = None
+    prunable: tuple[tuple[str, int], ...] | None = None
     """(submodule, layer) pairs that the trained model can do without on tune rows; None where nobody looked."""
     predictions: tuple[Predictions, ...] = ()
     """Of a confirmed run, on select and test rows; empty for all others, and in studies of older versions."""

@@ -22,6 +22,7 @@ from unipelt_search.records.history import (
 )
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
+from unipelt_search.specs.parts import STORED
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.prediction_blobs import read_predictions
@@ -121,7 +122,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
     notices = session.scalars(select(NoticeRow).where(NoticeRow.study_id == study.id).order_by(NoticeRow.id))
     return StudyRecord(
         id=study.id,
-        spec=StudySpec.model_validate(study.spec),
+        spec=StudySpec.model_validate(study.spec, context=STORED),
         task=TaskSummary.model_validate(study.task),
         state=study.state,
         phase=study.phase,
@@ -169,7 +170,7 @@ def _trial_record(trial: TrialRow, runs: Iterable[RunRow], details: _Details) ->
         number=trial.number,
         method=trial.method,
         variant=trial.variant,
-        spec=TrialSpec.model_validate(trial.spec),
+        spec=TrialSpec.model_validate(trial.spec, context=STORED),
         phase=trial.phase,
         state=trial.state,
         value=trial.value,

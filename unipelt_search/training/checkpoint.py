@@ -32,7 +32,7 @@ from torch import Tensor
 from unipelt_search.failpoints import reach
 from unipelt_search.frozen import Frozen
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.records.notice import Notice
+from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.records.results import EvaluationRow, GateRow
 from unipelt_search.remote_paths import StoragePath, is_remote, reaching, remove_folder
 from unipelt_search.specs.trial import RunSpec
@@ -209,7 +209,7 @@ class RunCheckpoints:
         except (OSError, SafetensorError) as error:
             needed = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
             cause = " ".join(str(error).split())[:200]
-            values = {"megabytes": needed, "folder": str(self._folder.parent), "cause": cause}
+            values: dict[str, NoticeValue] = {"megabytes": needed, "folder": str(self._folder.parent), "cause": cause}
             self.problem = Notice(code="checkpoint_not_written", severity="warning", values=values)
         finally:
             if half is not None:

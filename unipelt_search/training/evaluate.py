@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from unipelt_search.kinds.label_kind import Target
-from unipelt_search.methods.catalogue import METHODS, Submodule
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import AblationRow, OutcomeRow
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
@@ -85,7 +85,7 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
         The jackknife over groups of rows: Shao and Tu, "The Jackknife and Bootstrap", 1995.
     """
     trial = pack.trials[slot]
-    submodules = METHODS[trial.method].submodules
+    submodules = find_method(trial.method).submodules
     if not submodules:
         return
     rows = spread_rows(len(task.select), ABLATION_ROWS)
@@ -122,7 +122,7 @@ def prunable_parts(
     slot: int,
     task: EncodedTask,
     tune_rows: int,
-) -> tuple[tuple[Submodule, int], ...]:
+) -> tuple[tuple[str, int], ...]:
     """Find submodules that can be taken out of single layers, all together, at no cost on tune rows.
 
     Those that cost least when they are taken out alone are taken out first, one after another, as long as the score is
@@ -146,7 +146,7 @@ def prunable_parts(
         return score_all(task.target, labels, predicted)[task.metric]
 
     trial = pack.trials[slot]
-    submodules = METHODS[trial.method].submodules
+    submodules = find_method(trial.method).submodules
     everywhere = [(submodule, layer) for submodule in submodules for layer in range(len(pack.layers))]
     pairs = [pair for pair in everywhere if pair not in trial.without]
     full = value(NOTHING)

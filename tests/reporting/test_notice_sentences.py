@@ -1,0 +1,111 @@
+"""Notices in English: every code that the package gives has a sentence, and the sentences say what they should."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import unipelt_search
+from unipelt_search.records.notice import Notice, first_values
+from unipelt_search.reporting.notice_sentences import SENTENCES, described, notice_sentence
+
+PACKAGE = Path(unipelt_search.__file__).parent
+
+
+def codes_in(tree: ast.AST) -> set[str]:
+    """Return the codes of the notices that a module makes; one that is chosen gives all that it may be."""
+    made = [
+        keyword.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Notice"
+        for keyword in call.keywords
+        if keyword.arg == "code"
+    ]
+    parts = [part for value in made for part in ast.walk(value)]
+    return {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+
+
+def produced() -> dict[str, set[str]]:
+    modules = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "reporting"]
+    return {path.name: codes_in(ast.parse(path.read_text(encoding="utf-8"))) for path in modules}
+
+
+def test_every_code_that_the_package_gives_has_a_sentence_and_no_other_one_has() -> None:
+    codes = set.union(*produced().values())
+    assert len(codes) > 30
+    assert codes | {"legacy"} == set(SENTENCES)
+
+
+def test_no_code_of_a_notice_is_made_from_something_that_cannot_be_found() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Notice":
+                assert path.parent.name == "reporting" or codes_in(call), f"{path}:{call.lineno}"
+
+
+LABELS = first_values("labels", ("a", "b"))
+FOLDS = {"rows": 20, "fewer_than": 200, "folds": 5, "select": 80}
+SAID = [
+    ("legacy", {"sentence": "As it was."}, "As it was."),
+    ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
+    ("file_labels_withheld", {"data": "mine", "file": "test.csv"}, "test.csv; its labels are not public."),
+    ("split_twice", {"data": "o/n", "split": "dev", "kept": "validation"}, "dev; there is another validation"),
+    ("empty_texts", {"data": "o/n", "split": "train", **first_values("rows", (2, 4))}, "train, row 2, 4; a text"),
+    ("labels_are_sets", {"separator": "|"}, "Labels hold '|' between names, so a row has a set of labels;"),
+    ("glue_metric", {"metric": "f1", "dataset": "mrpc"}, "The metric is f1, which GLUE uses for mrpc;"),
+    ("positive_label", {"label": "yes"}, "F1 is that of the label 'yes'"),
+    ("validation_is_test", {"data": "x", "test_unused": True}, "is the test split; its own test split is not used."),
+    ("validation_is_test", {"data": "x", "test_unused": False}, "The validation split of x is the test split."),
+    ("labels_without_rows", {**LABELS, "of": 4, "rows": 3}, "2 of 4 labels have no row among the 3 training rows:"),
+    ("rare_labels", {**LABELS, "fewer_than": 5}, "Fewer than 5 training rows have the label: a, b."),
+    (
+        "possible_typos",
+        {"labels": ("x",), "label_rows": (1,), "similar": ("X",), "similar_rows": (9,), "labels_count": 3},
+        "Labels may be misspelt: 'x' (1 rows) looks like 'X' (9 rows) and 2 more.",
+    ),
+    ("overlap", {"split": "test", "count": 2, "rows": 4}, "2 of 4 test texts (50.0%) are among the training"),
+    ("few_validation_rows", {"rows": 10, "fewer_than": 200}, "Validation has 10 rows, fewer than 200: they"),
+    ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 57, "most_trained": 57}, "each trained on 57 rows of"),
+    ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 56, "most_trained": 57}, "trained on 56 to 57 rows"),
+    ("rows_cut", {"share": 0.25}, "25.0% of the rows are longer"),
+    (
+        "method_left_out",
+        {"method": "lora", "reason": "too_slow", "milliseconds": 4.0, "limit": 2.0},
+        "lora was left out: A row took it 4.00 ms, far more than --max-latency-ms, 2.",
+    ),
+    ("method_left_out", {"method": "lora", "reason": "cannot_attach", "cause": "No."}, "lora was left out: No."),
+    ("too_large", {"stored": 12345, "limit": 1500}, "store 12,345 numbers, more than --max-parameters, 1,500."),
+    (
+        "less_plausible",
+        {
+            "score": 0.6, "gap": 0.2, "leader": "lora", "top": 0.8, "standard_errors": 2.0, "error": 0.0447,
+            "rows": 200,
+        },
+        "0.600, lies 0.200 below lora's 0.800, more than 2 standard errors (0.045 each, 200 tune rows).",
+    ),
+    ("time_limit_short", {"limit": 60.0, "estimate": 248.75}, "of 60 s is shorter than the estimate of 249"),
+    ("time_limit_unconfirmed", {"limit": 45.0, "methods": ("lora", "head")}, "left no time to confirm lora, head."),
+    ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 0}, "allowed 1 of 9 seeds of each finalist."),
+    ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 5}, "allowed 1 of 9 repeats of 5 folds of each"),
+    ("run_again_halved", {"run": "trial 0 head (screen)", "cause": "CUDA"}, "trial 0 head (screen) is done again"),
+    ("checkpoint_not_written", {"megabytes": 12.04, "folder": "/x", "cause": "full"}, "12.0 MB could not be written"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "values", "part"), SAID)
+def test_a_sentence_has_the_values_of_its_notice(code: str, values: dict, part: str) -> None:
+    notice = Notice(code=code, values=values)
+    assert part in notice_sentence(notice)
+    assert notice_sentence(Notice.model_validate_json(notice.model_dump_json())) == notice_sentence(notice)
+
+
+def test_a_code_of_a_newer_version_is_named_with_its_values() -> None:
+    assert "moon_phase" in notice_sentence(Notice(code="moon_phase"))
+    assert '{"day": 3}' in notice_sentence(Notice(code="moon_phase", values={"day": 3}))
+
+
+def test_a_sentence_that_is_said_twice_is_listed_once_with_its_code() -> None:
+    one, two = Notice(code="rows_cut", values={"share": 0.1}), Notice.model_validate("Old.")
+    assert list(described((one, two, one)).values()) == ["rows_cut", "legacy"]
