@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from unipelt_search.frozen import Frozen
-
-Label = int | float | tuple[int, ...]
-"""A position in the task's labels, a number in the user's units, or ascending positions."""
+from unipelt_search.kinds.label_kind import Label
 
 
 ABLATION_ROWS = 500
