@@ -35,9 +35,9 @@ from unipelt_search.storage.upgrade import Upgraded
 from unipelt_search.verdict.select_run import select_run
 
 if TYPE_CHECKING:
+    from unipelt_search.execution.preparation import Prepared
     from unipelt_search.exporting.loaded_model import LoadedModel
     from unipelt_search.remote_paths import StoragePath
-    from unipelt_search.search.preparation import Prepared
     from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.task import Task
 
@@ -181,9 +181,9 @@ def run_study(
         MachineError: A package is missing that brings a method of the study.
     """
     from unipelt_search.execution.checkpoint_folders import remove_finished
+    from unipelt_search.execution.preparation import prepare
     from unipelt_search.remote_paths import check_writable
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
 
     began = time.monotonic()
@@ -201,7 +201,7 @@ def run_study(
     check_storage(url)
     ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
-        ready = ready.fast_enough(backbone).within_time(backbone)
+        ready = ready.within_limits(backbone)
     if spec.machine.checkpoints is not None:
         check_writable(spec.machine.checkpoints)
     kept = _checkpoints(spec, out)
@@ -306,8 +306,8 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
         StudyExistsError: A study of that name asks something else.
         MachineError: A package is missing that brings a method of the study.
     """
+    from unipelt_search.execution.preparation import prepare
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
 
     check_budget(spec)
@@ -316,7 +316,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     if found is not None:
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task)
-    return ready.fast_enough(backbone).plan(backbone)
+    return ready.plan(backbone)
 
 
 def _checkpoints(spec: StudySpec, out: Path | None) -> StoragePath | None:
@@ -342,8 +342,10 @@ def _search(
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
     from unipelt_search.execution.checkpoint_folders import disk_space_message
     from unipelt_search.execution.driver import Driver
-    from unipelt_search.execution.ray_executor import execute
+    from unipelt_search.execution.executor import drive
+    from unipelt_search.execution.ray_executor import ray_executors
     from unipelt_search.execution.ray_session import open_ray
+    from unipelt_search.execution.worker import WorkerSetup
 
     spec, encoded = ready.spec, ready.encoded
     with open_ray(spec.machine) as capacity:
@@ -378,8 +380,9 @@ def _search(
                     driver.notify(f"Note: {sentence}")
             if checkpoints is not None:
                 driver.notify(disk_space_message(checkpoints, kept_bytes * capacity.workers))
+            shared = WorkerSetup(encoded, spec.backbone.absolute(), capacity.device, spec.space.tune_rows)
             try:
-                finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
+                finished = drive(driver, ray_executors(capacity, shared), capacity.workers)
             except KeyboardInterrupt:
                 finished = False
             if finished:
@@ -418,7 +421,7 @@ def existing_study(url: str, name: str) -> StudyRecord | None:
 
 def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyRecord | None:
     """Find the study that a request goes on with; a server's older tables are upgraded once the request is right."""
-    from unipelt_search.search.preparation import prepare
+    from unipelt_search.execution.preparation import prepare
     from unipelt_search.tasks.load import load_task
 
     try:
@@ -428,6 +431,21 @@ def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyR
         prepare(spec, load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, None)))
         upgrade_database(url)
         return existing_study(url, spec.name)
+
+
+def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
+    """Check that the packages are installed that bring the methods of a stored study.
+
+    Args:
+        name: The study's name; one that is not stored needs nothing.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Raises:
+        MachineError: A package is missing.
+    """
+    found = existing_study(storage_url(storage), name)
+    if found is not None:
+        check_installed(found.spec.space.compared, found.task.plugins)
 
 
 def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:

@@ -88,6 +88,9 @@ class FakeApi:
     def upgrade_storage(self, *, storage: str | None = None) -> None:
         self.upgraded.append(storage)
 
+    def check_stored_plugins(self, name: str, *, storage: str | None = None) -> None:
+        """Every package is installed."""
+
     def delete_study(self, name: str, *, storage: str | None = None) -> None:
         self.deleted.append(name)
 
@@ -108,7 +111,8 @@ def fail(error: BaseException) -> Callable[[], None]:
 
 
 def test_the_fake_is_called_as_the_real_one_would_be() -> None:
-    for name in ("run_study", "stored_spec", "study_names", "upgrade_storage", "delete_study"):
+    names = ("run_study", "stored_spec", "study_names", "upgrade_storage", "delete_study", "check_stored_plugins")
+    for name in names:
         ours = list(inspect.signature(getattr(FakeApi, name)).parameters)[1:]
         assert ours == list(inspect.signature(getattr(real, name)).parameters), name
 
