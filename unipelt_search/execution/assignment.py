@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unipelt_search.execution.checkpoint_folders import run_folder
 from unipelt_search.execution.run_messages import RunAssignment
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import EarlierAttempts, RunRecord, StudyRecord, TrialRecord
 from unipelt_search.remote_paths import StoragePath
 from unipelt_search.specs.seeds import run_number, run_seeds
@@ -33,7 +33,7 @@ def make_assignment(
     number = run_number(run.seed_index, run.fold, study.task.folds)
     # What is measured once per method is measured on its first confirm run.
     first = number == 1
-    gated = first and METHODS[trial.method].gated
+    gated = first and find_method(trial.method).gated
     return RunAssignment(
         run_id=run.id,
         attempt=attempt,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import BackboneError, RequestError
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.history import DroppedMethod, MethodSize
 from unipelt_search.records.notice import Notice
-from unipelt_search.search.sizes import LOWEST, resized, shrunk, stored_by, value_of
+from unipelt_search.search.sizes import lowest_sizes, resized, shrunk, stored_by, value_of
 from unipelt_search.search.space import configured, published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
 from unipelt_search.specs.study import SpaceSpec
@@ -79,7 +79,7 @@ def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -
     """
     trial = published(method, space, rows)[0]
     stored = stored_on(backbone, trial)
-    sizes = {name: value for name in LOWEST if (value := value_of(trial, name)) is not None}
+    sizes = {name: value for name in lowest_sizes() if (value := value_of(trial, name)) is not None}
     shared = None
     if trial.gate is not None:
         gates = trial.gate.model_copy(update={"sharing": "shared"})
@@ -96,7 +96,7 @@ def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -
 def trained_by(backbone: Backbone, trial: TrialSpec) -> int:
     """Count what a configuration trains; one that cannot attach trains nothing."""
     every = sum(parameter.numel() for parameter in backbone.model.parameters())
-    if METHODS[trial.method].trains == "backbone":
+    if find_method(trial.method).trains == "backbone":
         return every  # no copy of the backbone is made to count a few unused parts less
     try:
         return _counts(backbone, trial)[0]

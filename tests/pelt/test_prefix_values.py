@@ -6,10 +6,14 @@ import pytest
 import torch
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from unipelt_search.backbones.layers import AttentionShape
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.pelt.prefix import SlotPrefix
+from unipelt_search.pelt.prefix_values import SlotPrefix
+from unipelt_search.pelt.slots import PackSlots
 from unipelt_search.specs.trial import TrialSpec
+
+SHAPE = AttentionShape(queries=4, heads=2, head_width=4, width=16)
 
 
 def prefix_trial(length: int, mlp: int | None) -> TrialSpec:
@@ -17,7 +21,7 @@ def prefix_trial(length: int, mlp: int | None) -> TrialSpec:
 
 
 def test_the_mlp_is_the_published_one() -> None:
-    prefix = SlotPrefix(range(3), 2, 4, 16, [prefix_trial(5, 7)], [1])
+    prefix = SlotPrefix(range(3), SHAPE, PackSlots((prefix_trial(5, 7),), (1,)))
     made = prefix.materialise()
     assert made.shape == (1, 3, 2, 2, 5, 4)
     middle = torch.tanh(prefix.embedding[0] @ prefix.first[0].T + prefix.first_bias[0])
@@ -29,9 +33,9 @@ def test_the_mlp_is_the_published_one() -> None:
 
 def test_direct_and_mlp_slots_share_a_pack() -> None:
     trials = [prefix_trial(5, None), prefix_trial(3, 7), tiny_trial("head")]
-    together = SlotPrefix(range(2), 2, 4, 16, trials, [1, 2, 3])
+    together = SlotPrefix(range(2), SHAPE, PackSlots(tuple(trials), (1, 2, 3)))
     for slot, trial in enumerate(trials[:2]):
-        alone = SlotPrefix(range(2), 2, 4, 16, [trial], [slot + 1])
+        alone = SlotPrefix(range(2), SHAPE, PackSlots((trial,), (slot + 1,)))
         assert torch.allclose(
             together.slot_state_dict(slot)["key_value"], alone.slot_state_dict(0)["key_value"], atol=1e-6
         )
@@ -63,5 +67,18 @@ def test_a_shorter_prefix_in_a_pack_is_as_if_alone(family: str) -> None:
 
 
 def test_absent_positions_are_masked() -> None:
-    prefix = SlotPrefix(range(1), 2, 4, 16, [prefix_trial(1, None), prefix_trial(3, None)], [1, 2])
+    prefix = SlotPrefix(
+        range(1),
+        SHAPE,
+        PackSlots(
+            (
+                prefix_trial(1, None),
+                prefix_trial(3, None),
+            ),
+            (
+                1,
+                2,
+            ),
+        ),
+    )
     assert prefix.absent.tolist() == [[0.0, -math.inf, -math.inf], [0.0, 0.0, 0.0]]
