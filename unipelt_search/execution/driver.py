@@ -27,6 +27,7 @@ from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, T
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.records.study_event import EventKind, Happening
 from unipelt_search.remote_paths import StoragePath
 from unipelt_search.search.plan import Clock, Decision, Finish, Resume, StartRun, StartTrial, Wait, next_step
 from unipelt_search.search.snapshot import snapshot
@@ -38,6 +39,7 @@ from unipelt_search.storage.store import StudyStore
 EQUAL_FAILURES = 5
 """Runs in a row that may fail with the same error before the study stops."""
 _BEATS_PER_LEASE = 4
+_MESSAGE = Happening(kind=EventKind.MESSAGE)
 _POLL_SECONDS = 1.0
 """How long a driver goes without looking at what other drivers did, while it has a free worker."""
 
@@ -98,6 +100,7 @@ class Driver:
         self._counted = self._polled = now()
         self._share = 1.0
         self._running: dict[str, RunAssignment] = {}
+        self._trial_numbers: dict[str, int] = {}
         limits = machine or MachineSpec()
         self._times = RunTimes(now, limits.run_seconds, limits.silence_seconds)
         self._failures: list[str] = []
@@ -114,6 +117,7 @@ class Driver:
         self._heartbeat = Heartbeat(
             lambda: self._store.attempts.renew(self._owner, self._lease_seconds), self._lease_seconds / _BEATS_PER_LEASE
         )
+        self._write_event("A driver began to work on the study", Happening(kind=EventKind.STUDY_BEGAN))
         others = self._store.attempts.owners(self._record.id)
         if others:
             names = ", ".join(sorted(map(format_owner, others)))
@@ -196,7 +200,16 @@ class Driver:
             self._on_lease_lost(run_id)
             return
         self._times.hear(run_id, row.seconds)
-        self._publish(f"{self._running[run_id].label}: {row.value:.3f} at step {row.step}")
+        assignment = self._running[run_id]
+        happening = Happening(
+            kind=EventKind.EVALUATION,
+            trial=self._trial_numbers[run_id],
+            run_id=run_id,
+            step=row.step,
+            value=row.value,
+            train_loss=row.train_loss,
+        )
+        self._publish(f"{assignment.label}: {row.value:.3f} at step {row.step}", happening)
         if problem is not None and not self._noted_problem:
             self._noted_problem = True
             self._note(problem)
@@ -218,10 +231,11 @@ class Driver:
             return
         self._failures.clear()
         self._times.finish(run_id)
-        label = self._drop(run_id)
+        assignment = self._drop(run_id)
         self._reload()
         score = result.select[self._record.task.metric] if result.select else result.tune
-        self._publish(f"{label} scored {score:.3f}")
+        happening = Happening(kind=EventKind.RUN_ENDED, trial=self._trial_numbers[run_id], run_id=run_id, value=score)
+        self._publish(f"{assignment.label} scored {score:.3f}", happening)
 
     def on_error(
         self, run_id: str, attempt: int, message: str, *, out_of_memory: bool = False, machine_lost: bool = False
@@ -256,7 +270,7 @@ class Driver:
             self._on_lease_lost(run_id)
             return
         self._reload()
-        self._publish(event)
+        self._publish(event, Happening(kind=EventKind.RUN_ENDED, trial=self._trial_numbers[run_id], run_id=run_id))
 
     def fail_overdue(self) -> list[RunAssignment]:
         """Let runs fail that take too long or give no sign; returns them, because their workers must be ended."""
@@ -279,6 +293,8 @@ class Driver:
         self._store.attempts.release_all(self._record.id, self._owner)
         self._running.clear()
         self._reload()
+        if self._record.state is StudyState.STOPPED:
+            self._write_event("The study was interrupted", Happening(kind=EventKind.STUDY_ENDED))
 
     def reschedule(self, workers: int, why: Notice) -> None:
         """Let every running run wait again, to be done by other workers.
@@ -328,18 +344,18 @@ class Driver:
         self._store.runs.repair_mirror(self._record.id)
         self._reload()
         remove_finished(self._checkpoints, self._record)
-        self._publish(event)
+        self._publish(event, Happening(kind=EventKind.STUDY_ENDED))
 
     def _holds(self, run_id: str, attempt: int) -> bool:
         assignment = self._running.get(run_id)
         return assignment is not None and assignment.attempt == attempt
 
-    def _drop(self, run_id: str) -> str:
-        """Forget a run that has ended, with what it had kept to go on; returns its label."""
+    def _drop(self, run_id: str) -> RunAssignment:
+        """Forget a run that has ended, with what it had kept to go on."""
         assignment = self._running.pop(run_id)
         if assignment.progress is not None:
             remove_run_folder(assignment.progress)
-        return assignment.label
+        return assignment
 
     def _note(self, notice: Notice) -> None:
         """Add a notice to the study, and show it."""
@@ -379,9 +395,12 @@ class Driver:
         earlier = self._store.attempts.earlier(run.id)
         assignment = make_assignment(self._record, run, attempt, earlier, self._checkpoints)
         self._running[run.id] = assignment
+        self._trial_numbers[run.id] = run.trial
         self._share = self._share_of_time()
         self._times.begin(run.id)
-        self._publish(f"{assignment.label} {'goes on' if earlier.checkpoint and assignment.progress else 'began'}")
+        how = "goes on" if earlier.checkpoint and assignment.progress else "began"
+        happening = Happening(kind=EventKind.RUN_BEGAN, trial=run.trial, run_id=run.id)
+        self._publish(f"{assignment.label} {how}", happening)
         return assignment
 
     def _clock(self) -> Clock:
@@ -403,7 +422,14 @@ class Driver:
         others = len(self._store.attempts.owners(self._record.id) - {self._owner})
         return 1 / (others + 1) if self._running or not others else 0.0
 
-    def _publish(self, event: str) -> None:
+    def _publish(self, event: str, happening: Happening = _MESSAGE) -> None:
+        """Write an event to the database, and show it to whoever watches."""
+        progress = self._write_event(event, happening)
         if self._watch is not None:
-            running = [assignment.label for assignment in self._running.values()]
-            self._watch(snapshot(self._record, self._clock(), running, event))
+            self._watch(progress)
+
+    def _write_event(self, event: str, happening: Happening) -> StudyProgress:
+        running = [assignment.label for assignment in self._running.values()]
+        progress = snapshot(self._record, self._clock(), running, event)
+        self._store.events.append(self._record.id, self._owner, progress, happening)
+        return progress
