@@ -289,7 +289,8 @@ def _postgresql_driver() -> str:
 
 def redacted_url(url: URL) -> str:
     """Return a URL as it may be printed: every password is three stars."""
-    hidden: dict[str, Any] = {name: "***" for name in url.query if name.lower() in _SECRET_PARAMETERS}
+    secret = [name for name in url.query if name.lower() in _SECRET_PARAMETERS]
+    hidden: dict[str, Any] = dict.fromkeys(secret, "***")
     return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 

@@ -38,7 +38,8 @@ def prediction_row(run_id: str, predictions: Predictions) -> PredictionRow:
     file = BytesIO()
     parquet.write_table(pa.table(columns), file, compression="zstd")
     content = file.getvalue()
-    return PredictionRow(run_id=run_id, split=predictions.split, content=content, sha256=sha256(content).hexdigest())
+    digest = sha256(content).hexdigest()
+    return PredictionRow(run_id=run_id, split=predictions.split, content=content, sha256=digest)
 
 
 def read_predictions(row: PredictionRow) -> Predictions:

@@ -139,7 +139,9 @@ def _copied(url: URL) -> Database | None:
     path = sqlite_path(url)
     folder = TemporaryDirectory(prefix="unipelt-search-")
     copy = Path(folder.name) / path.name
-    database = Database(url, make_engine(url.set(database=str(copy))), clean_up=folder.cleanup)
+    engine = make_engine(url.set(database=str(copy)))
+    # The URL stays that of the user's file, because messages name it.
+    database = Database(url, engine, clean_up=folder.cleanup)
     try:
         with database.translated_errors():
             stood_still = _copy_files(path, copy)
@@ -169,9 +171,11 @@ def _upgraded_copy(database: Database) -> Database:
     path = sqlite_path(database.url)
     folder = TemporaryDirectory(prefix="unipelt-search-")
     copy = Path(folder.name) / path.name
-    upgraded = Database(database.url, make_engine(database.url.set(database=str(copy))), clean_up=folder.cleanup)
+    engine = make_engine(database.url.set(database=str(copy)))
+    upgraded = Database(database.url, engine, clean_up=folder.cleanup)
     try:
         with database.translated_errors(reading=True), database.connection() as connection:
+            # SQLite's own copying sees one moment, whatever a driver writes meanwhile.
             source = connection.connection.dbapi_connection
             with closing(sqlite3.connect(copy)) as target:
                 source.backup(target)  # type: ignore[union-attr]

@@ -109,6 +109,8 @@ _PHASE = Enum(
 # MySQL's TEXT ends at 64 kB, and a traceback or a list of labels may be longer.
 _LONG_TEXT = Text().with_variant(LONGTEXT(), "mysql")
 _NULLABLE_JSON = JSON(none_as_null=True)
+# SQLite counts up a column of this type alone by itself.
+_EVENT_ID = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Row(DeclarativeBase):
@@ -124,7 +126,12 @@ class Row(DeclarativeBase):
         }
     )
     # MySQL's FLOAT has seven digits only.
-    type_annotation_map = {float: Double(), str: _LONG_TEXT, datetime: UtcDateTime(), dict[str, Any]: JSON()}
+    type_annotation_map = {
+        float: Double(),
+        str: _LONG_TEXT,
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+    }
 
 
 def _parent(column: str, *, primary_key: bool = False, index: bool = False) -> Mapped[Any]:
@@ -347,7 +354,7 @@ class EventRow(Row):
     # SQLite would give the number of a deleted row to the next one.
     __table_args__ = {"sqlite_autoincrement": True}
 
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    id: Mapped[int] = mapped_column(_EVENT_ID, primary_key=True)
     study_id: Mapped[str] = _parent("ups_study.id", index=True)
     time: Mapped[datetime]
     """By the database's clock."""
