@@ -203,7 +203,13 @@ class Driver:
             return
         self._times.hear(run_id, row.seconds)
         assignment = self._running[run_id]
-        about = self._about(EventKind.EVALUATION, assignment, step=row.step, value=row.value, train_loss=row.train_loss)
+        about = self._about(
+            EventKind.EVALUATION,
+            assignment,
+            step=row.step,
+            value=row.value,
+            train_loss=row.train_loss,
+        )
         self._publish(f"{assignment.label}: {row.value:.3f} at step {row.step}", about)
         if problem is not None and not self._noted_problem:
             self._noted_problem = True
@@ -233,7 +239,13 @@ class Driver:
         self._publish(f"{assignment.label} scored {score:.3f}", about)
 
     def on_error(
-        self, run_id: str, attempt: int, message: str, *, out_of_memory: bool = False, machine_lost: bool = False
+        self,
+        run_id: str,
+        attempt: int,
+        message: str,
+        *,
+        out_of_memory: bool = False,
+        machine_lost: bool = False,
     ) -> None:
         """Keep the failure of a run; the study goes on.
 
@@ -406,8 +418,8 @@ class Driver:
             case StartRun(trial, seed_index, fold):
                 return self._start(self._store.runs.add(study, trial, "confirm", seed_index, fold))
             case StartTrial(spec, phase, origin, variant):
-                added = self._store.runs.add_trial(study, spec, phase, origin, variant=variant, number=number)
-                return self._start(added)
+                add = self._store.runs.add_trial
+                return self._start(add(study, spec, phase, origin, variant=variant, number=number))
 
     def _start(self, run: RunRecord) -> RunAssignment:
         attempt = self._store.attempts.start(run.id, self._owner, self._settings.lease_seconds)
@@ -431,7 +443,8 @@ class Driver:
     def _reload(self) -> None:
         now = self._now()
         self._polled = now
-        self._store.studies.add_seconds(self._record.id, (now - self._counted) * self._share)
+        passed = now - self._counted
+        self._store.studies.add_seconds(self._record.id, passed * self._share)
         self._counted = now
         self._record = self._store.studies.load(self._name, details=False)
         self._share = self._share_of_time()
@@ -469,7 +482,13 @@ class Driver:
             self._watch(progress)
 
 
-def _done_again(assignment: RunAssignment, message: str, *, out_of_memory: bool, machine_lost: bool) -> Notice | None:
+def _done_again(
+    assignment: RunAssignment,
+    message: str,
+    *,
+    out_of_memory: bool,
+    machine_lost: bool,
+) -> Notice | None:
     """Return the notice of a run that is done again; None where it has failed."""
     values = {"run": assignment.label, "cause": message}
     if machine_lost:
