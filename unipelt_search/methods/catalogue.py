@@ -52,7 +52,7 @@ def catalogue() -> tuple[SubmoduleEntry, ...]:
     return tuple(_load().submodules.values())
 
 
-def listed_entries() -> tuple[SubmoduleEntry, ...]:
+def ordered_entries() -> tuple[SubmoduleEntry, ...]:
     """List every submodule in the order of lists of methods and of sampling: ours, then those of plug-ins by name.
 
     Returns:
@@ -318,7 +318,7 @@ def part_models() -> dict[str, type[Frozen]]:
     Raises:
         MachineError: A plug-in cannot be loaded, or takes a name that is taken.
     """
-    models = {entry.name: entry.settings for entry in listed_entries() if entry.settings is not None}
+    models = {entry.name: entry.settings for entry in ordered_entries() if entry.settings is not None}
     return models | {"gate": GateSpec}
 
 
@@ -376,13 +376,13 @@ def _canonical_set(name: str, members: tuple[str, ...]) -> str:
 
 
 def _set_method(name: str, submodules: tuple[str, ...]) -> Method:
-    listed = ", ".join(submodules)
+    names = ", ".join(submodules)
     return Method(
         name=name,
         submodules=submodules,
         gated=True,
         trains="submodules",
-        sentence=f"UniPELT (Mao et al., 2022): {listed} in one model, each behind a learned gate.",
+        sentence=f"UniPELT (Mao et al., 2022): {names} in one model, each behind a learned gate.",
     )
 
 

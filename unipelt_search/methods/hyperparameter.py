@@ -114,7 +114,7 @@ def _complete(parameter: Hyperparameter, model: type[Frozen], submodule: str | N
     return parameter.model_copy(update={"submodule": submodule, "published": default})
 
 
-def whole(name: str, low: int, high: int) -> Hyperparameter:
+def integer(name: str, low: int, high: int) -> Hyperparameter:
     """Declare a whole number, sampled evenly on a logarithmic scale.
 
     Args:
