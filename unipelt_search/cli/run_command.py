@@ -54,7 +54,7 @@ def run(
     values = read_study_file(study_file) if study_file else {}
     spec = _build({"name": _NO_NAME_YET, **values}, given.values, output)
     if "name" not in values and ("name",) not in given.values:
-        taken = [line.name for line in api.list_studies(storage=output.storage)]
+        taken = api.study_names(storage=output.storage)
         spec = spec.model_copy(update={"name": fresh_name(spec.task.data, taken)})
     if dry_run:
         _show_plan(spec, output)
@@ -78,7 +78,7 @@ def resume(
     """
     from unipelt_search import api
 
-    asked = api.open_study(name, storage=output.storage).record.spec
+    asked = api.stored_spec(name, storage=output.storage)
     _search(_build(asked.model_dump(), given.values, output), output)
 
 
@@ -99,6 +99,7 @@ def demo(*, given: options.DemoOptions, output: options.Output) -> None:
     try:
         _search(spec, output)
     except StudyExistsError:
+        api.upgrade_storage(storage=output.storage)
         api.delete_study(spec.name, storage=output.storage)
         _search(spec, output)
 
