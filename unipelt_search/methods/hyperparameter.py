@@ -129,7 +129,11 @@ def integer(name: str, low: int, high: int) -> Hyperparameter:
 
 
 def real(
-    name: str, low: float, high: float, step: float | None = None, unless: tuple[str, Value] | None = None
+    name: str,
+    low: float,
+    high: float,
+    step: float | None = None,
+    unless: tuple[str, Value] | None = None,
 ) -> Hyperparameter:
     """Declare a real number.
 
@@ -143,7 +147,14 @@ def real(
     Returns:
         The hyperparameter.
     """
-    return Hyperparameter(name=name, kind="real", low=low, high=high, step=step, unless=unless)
+    return Hyperparameter(
+        name=name,
+        kind="real",
+        low=low,
+        high=high,
+        step=step,
+        unless=unless,
+    )
 
 
 def choice(name: str, *choices: Value) -> Hyperparameter:

@@ -103,7 +103,13 @@ class SubmoduleEntry(Frozen):
 
     def as_method(self) -> Method:
         """Return the method that attaches this submodule alone, without a gate."""
-        return Method(name=self.name, submodules=(self.name,), gated=False, trains="submodules", sentence=self.sentence)
+        return Method(
+            name=self.name,
+            submodules=(self.name,),
+            gated=False,
+            trains="submodules",
+            sentence=self.sentence,
+        )
 
 
 def _check_hyperparameter(parameter: Hyperparameter, submodule: str, sampled: set[str]) -> None:

@@ -96,4 +96,6 @@ def _ranged(parameter: Hyperparameter, method: str) -> Hyperparameter:
     if parameter.kind != "rate":
         return parameter
     rates = learning_rates(method)
-    return parameter.model_copy(update={"low": min(rates) / RATE_MARGIN, "high": max(rates) * RATE_MARGIN})
+    low = min(rates) / RATE_MARGIN
+    high = max(rates) * RATE_MARGIN
+    return parameter.model_copy(update={"low": low, "high": high})

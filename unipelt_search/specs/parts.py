@@ -124,10 +124,10 @@ class WithParts(Frozen):
             return handler(values)
         # Every problem is collected, those of the parts and those of the declared fields, as pydantic itself would.
         problems: list[InitErrorDetails] = []
-        read: dict[str, object] = {name: value for name, value in values.items() if name in cls.model_fields}
-        read |= dict.fromkeys(_HISTORIC_PARTS)
+        read: dict[str, object] = dict.fromkeys(_HISTORIC_PARTS)
         for name, value in values.items():
             if name in cls.model_fields:
+                read[name] = value
                 continue
             try:
                 part = _read_part(name, value, is_stored(info))
@@ -179,4 +179,5 @@ def _details(error: ValidationError, *above: str) -> Iterator[InitErrorDetails]:
         kind: str | PydanticCustomError = found["type"]
         if kind not in _CORE_ERRORS:
             kind = PydanticCustomError(found["type"], "{message}", {"message": found["msg"]})
-        yield InitErrorDetails(type=kind, loc=(*above, *found["loc"]), input=found["input"], ctx=context)
+        location = (*above, *found["loc"])
+        yield InitErrorDetails(type=kind, loc=location, input=found["input"], ctx=context)

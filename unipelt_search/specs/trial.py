@@ -20,6 +20,10 @@ Phase = Literal["screen", "tune", "confirm"]
 PHASES: tuple[Phase, ...] = ("screen", "tune", "confirm")
 
 
+Attachment = tuple[str, int]
+"""A submodule in a layer, counted from 0."""
+
+
 class TrialSpec(WithParts):
     """One configuration: a method with all its hyperparameters.
 
@@ -31,7 +35,7 @@ class TrialSpec(WithParts):
     """Its canonical name."""
     training: TrainingSpec
     # Left out of the content where it is empty: configurations that were tried before it existed stay the same.
-    without: tuple[tuple[str, int], ...] = Field(default=(), exclude_if=not_)
+    without: tuple[Attachment, ...] = Field(default=(), exclude_if=not_)
     """(submodule, layer) pairs that are not attached, of a method with gates; sorted."""
 
     @field_validator("method")
@@ -41,7 +45,7 @@ class TrialSpec(WithParts):
 
     @field_validator("without")
     @classmethod
-    def _sorted(cls, without: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    def _sorted(cls, without: tuple[Attachment, ...]) -> tuple[Attachment, ...]:
         return tuple(sorted(set(without)))
 
     @model_validator(mode="after")
@@ -95,7 +99,8 @@ def config_of(spec: TrialSpec) -> dict[str, bool | str | int | float | None]:
         For example ``{"training.learning_rate": 0.001, "lora.rank": 8, …}``.
     """
     flat: dict[str, bool | str | int | float | None] = {}
-    for part, values in spec.model_dump(mode="json", exclude={"method", "without"}).items():
+    parts = spec.model_dump(mode="json", exclude={"method", "without"})
+    for part, values in parts.items():
         for name, value in (values or {}).items():
             flat[f"{part}.{name}"] = value
     if spec.without:
