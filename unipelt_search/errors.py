@@ -5,10 +5,12 @@
     │   ├── DataError         the dataset cannot be used as asked
     │   ├── BackboneError     the backbone cannot be loaded, or a method cannot attach to it
     │   ├── MachineError      the machine, its network or its installation lacks what was asked for
+    │   ├── UnknownMethodError  no installed package has a method of that name
     │   ├── StudyExistsError  a study of that name asks something else
     │   ├── StudyNotFoundError  no study of that name is in this database
     │   └── SavedModelError   a trained model cannot be exported, or a folder is no model that can be loaded
     ├── StorageError          the study database cannot be read or written
+    │   ├── OldSchemaError    the tables are those of an older version, and whoever asks may not change them
     │   ├── RunLostError      a run was taken away from the attempt that wants to write
     │   ├── StudyChangedError another driver was first; read the study again and decide anew
     │   └── TransientError    the database is away or busy; the same may be asked again
@@ -44,6 +46,10 @@ class MachineError(RequestError):
     """The machine, its network or its installation lacks what was asked for."""
 
 
+class UnknownMethodError(RequestError):
+    """No installed package has a method of that name."""
+
+
 class StudyExistsError(RequestError):
     """A study of that name exists and asks something else."""
 
@@ -58,6 +64,10 @@ class SavedModelError(RequestError):
 
 class StorageError(UnipeltError):
     """The study database cannot be read or written."""
+
+
+class OldSchemaError(StorageError):
+    """The tables are those of an older version, and whoever asks may not change them."""
 
 
 class RunLostError(StorageError):

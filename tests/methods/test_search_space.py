@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.methods.catalogue import METHODS, PARTS, TRAINED_METHODS
-from unipelt_search.methods.search_space import HYPERPARAMETERS, LEARNING_RATES, space_of
+from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS, part_models
+from unipelt_search.methods.search_space import hyperparameters, learning_rates, space_of
+from unipelt_search.methods.training_settings import TrainingSpec
 
-BY_NAME = {parameter.name: parameter for parameter in HYPERPARAMETERS}
+PARTS = {"training": TrainingSpec, **part_models()}
+BY_NAME = {parameter.name: parameter for parameter in hyperparameters()}
 
 
 def test_every_field_of_a_configuration_is_listed_once() -> None:
     fields = [f"{part}.{name}" for part, spec in PARTS.items() for name in spec.model_fields]
-    assert sorted(parameter.name for parameter in HYPERPARAMETERS) == sorted(fields)
-    assert set(LEARNING_RATES) == set(TRAINED_METHODS)
+    assert sorted(parameter.name for parameter in hyperparameters()) == sorted(fields)
+    for method in TRAINED_METHODS:
+        assert len(set(learning_rates(method))) == 3
 
 
 def test_published_values_are_the_defaults() -> None:
@@ -21,7 +24,7 @@ def test_published_values_are_the_defaults() -> None:
     assert BY_NAME["training.learning_rate"].published is None
 
 
-@pytest.mark.parametrize("parameter", HYPERPARAMETERS, ids=lambda parameter: parameter.name)
+@pytest.mark.parametrize("parameter", hyperparameters(), ids=lambda parameter: parameter.name)
 def test_what_is_searched_is_allowed_and_contains_what_was_published(parameter) -> None:
     if parameter.kind in {"whole", "real"}:
         assert parameter.low <= parameter.published <= parameter.high
@@ -38,7 +41,7 @@ def test_a_method_searches_the_parts_that_it_has(method: str) -> None:
     assert parts - {"training", "gate"} == submodules & set(PARTS)
     assert ("gate" in parts) == METHODS[method].gated
     rate = next(parameter for parameter in space_of(method) if parameter.kind == "rate")
-    assert rate.low < min(LEARNING_RATES[method]) < max(LEARNING_RATES[method]) < rate.high
+    assert rate.low < min(learning_rates(method)) < max(learning_rates(method)) < rate.high
 
 
 def test_conditions_are_said_and_looked_up() -> None:

@@ -30,8 +30,8 @@ from unipelt_search.backbones.families import KNOWN_TYPES
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.catalogue import TRAINED_METHODS
 from unipelt_search.methods.lora_settings import LoraSpec
-from unipelt_search.pelt.applicability import needs_own_pack
-from unipelt_search.pelt.pack import Pack, without_prefix_mlp
+from unipelt_search.pelt.applicability import packable
+from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.records.results import RunResult
 from unipelt_search.training.checkpoint import load_run, save_run
 from unipelt_search.training.train import train
@@ -62,7 +62,7 @@ def test_a_method_trains_is_stored_and_answers_the_same_again(family: str, metho
     assert torch.allclose(answer, wide, atol=1e-5)
     tensors, _ = load_run(tmp_path / "run")
     with torch.no_grad():
-        with Pack(backbone, [without_prefix_mlp(tiny_run(trial, 1))]) as fresh:
+        with Pack(backbone, [without_training_only(tiny_run(trial, 1))]) as fresh:
             fresh.load_slot_state_dict(0, tensors)
             assert torch.allclose(fresh(INPUTS)[0], answer, atol=1e-6)
         assert_equal_in_a_pack(backbone, trial, tensors, answer)
@@ -82,8 +82,8 @@ def assert_every_tensor_moves(pack: Pack) -> None:
 
 
 def assert_equal_in_a_pack(backbone: Backbone, trial: Any, tensors: dict[str, torch.Tensor], answer: Any) -> None:
-    runs = [tiny_run(tiny_trial("unipelt_ap"), 2), without_prefix_mlp(tiny_run(trial, 1))]
-    if needs_own_pack(backbone, trial):
+    runs = [tiny_run(tiny_trial("unipelt_ap"), 2), without_training_only(tiny_run(trial, 1))]
+    if not packable(backbone, trial):
         with pytest.raises(ValueError, match="must be alone in its pack"):
             Pack(backbone, runs)
         return

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from tiny import KeptGates, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.methods.adapter_settings import ParallelAdapterSpec
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.pelt.gate import pooled_gate
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.specs.trial import TrialSpec

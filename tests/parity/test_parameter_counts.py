@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tiny import tiny_backbone, tiny_run
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import Pack

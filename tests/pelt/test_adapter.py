@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from tiny import tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.adapter_settings import AdapterSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.pelt.adapter import ACTIVATIONS, SlotAdapter
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.pelt.slots import ContextHolder, ForwardContext
+from unipelt_search.pelt.slots import ForwardContext, PackSlots
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -20,7 +21,7 @@ def test_slots_keep_their_own_activation_and_width() -> None:
         tiny_trial("adapter").model_copy(update={"adapter": AdapterSpec(bottleneck=units, activation=kind)})
         for units, kind in ((3, "relu"), (5, "tanh"))
     ]
-    adapter = SlotAdapter(0, 6, trials, [1, 2], ContextHolder(), None)
+    adapter = SlotAdapter("adapter", 0, 6, PackSlots(tuple(trials), (1, 2)))
     with torch.no_grad():
         for slot, units in enumerate((3, 5)):
             adapter.up[slot, :, :units].normal_()
@@ -35,7 +36,7 @@ def test_slots_keep_their_own_activation_and_width() -> None:
 
 def test_padded_units_get_no_gradient() -> None:
     trials = [tiny_trial("adapter").model_copy(update={"adapter": AdapterSpec(bottleneck=units)}) for units in (3, 5)]
-    adapter = SlotAdapter(0, 6, trials, [1, 2], ContextHolder(), None)
+    adapter = SlotAdapter("adapter", 0, 6, PackSlots(tuple(trials), (1, 2)))
     adapter.transform(torch.randn(4, 2, 6)).square().sum().backward()
     adapter.transform(torch.randn(4, 2, 6)).sum().backward()
     assert not adapter.down.grad[0, 3:].any()
@@ -46,16 +47,16 @@ def test_padded_units_get_no_gradient() -> None:
 
 def test_beside_the_network_it_reads_the_feed_forward_input_and_scales_its_answer() -> None:
     trial = tiny_trial("parallel_adapter").model_copy(update={"parallel_adapter": ParallelAdapterSpec(scale=3.0)})
-    holder = ContextHolder()
-    adapter = SlotAdapter(0, 6, [trial, tiny_trial("adapter")], [1, 2], holder, None, "parallel_adapter")
+    slots = PackSlots((trial, tiny_trial("adapter")), (1, 2))
+    adapter = SlotAdapter("parallel_adapter", 0, 6, slots)
     with torch.no_grad():
         adapter.up.normal_()
     x, h = torch.randn(2, 4, 6), torch.randn(2, 4, 6)
-    holder.set(ForwardContext(slots=2, tokens=torch.ones(2, 4)))
+    slots.holder.set(ForwardContext(slots=2, tokens=torch.ones(2, 4)))
     adapter.read(adapter, (x,))
     got = adapter.hook(adapter, (), h)
     assert torch.allclose(got[0], h[0] + 3.0 * adapter.transform(x)[0], atol=1e-5)
-    assert torch.equal(got[1], h[1])  # the other slot's adapter stands behind the network
+    assert torch.equal(got[1], h[1])  # the other slot's adapter stands after the network
 
 
 @torch.no_grad()

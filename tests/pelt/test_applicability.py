@@ -4,10 +4,11 @@ import pytest
 
 from tiny import FAMILIES, PARTS, SHIFTED, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
+from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.methods.prefix_settings import PrefixSpec
-from unipelt_search.pelt.applicability import check_trial, needs_own_pack
+from unipelt_search.pelt.applicability import check_trial, packable
 from unipelt_search.pelt.pack import Pack
 
 
@@ -54,7 +55,7 @@ def test_a_prefix_is_refused_where_it_would_silently_be_absent() -> None:
 )
 def test_what_changes_what_all_rows_share_must_be_alone(family: str, alone: set[str]) -> None:
     backbone = tiny_backbone(family)
-    assert {method for method in PARTS if needs_own_pack(backbone, tiny_trial(method))} == alone
+    assert {method for method in PARTS if not packable(backbone, tiny_trial(method))} == alone
 
 
 @pytest.mark.parametrize("family", sorted({*FAMILIES, "ernie"} - set(SHIFTED)))

@@ -3,26 +3,32 @@ from __future__ import annotations
 import pytest
 
 from tiny import PARTS, tiny_backbone, tiny_run, tiny_trial
-from unipelt_search.pelt.attach import Attacher
-from unipelt_search.pelt.slots import ContextHolder
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.pelt.attach import attach
+from unipelt_search.pelt.attachment import Attachment
+from unipelt_search.pelt.slots import PackSlots
+
+
+def attached_to(backbone: Backbone, method: str) -> Attachment:
+    run = tiny_run(tiny_trial(method))
+    attachment, _ = attach(backbone, backbone.model, PackSlots((run.trial,), (run.seeds.init,)))
+    return attachment
 
 
 @pytest.mark.parametrize("method", PARTS)
 def test_detaching_leaves_the_backbone_without_hooks_and_prefixes(method: str) -> None:
     backbone = tiny_backbone()
-    run = tiny_run(tiny_trial(method))
-    attached = Attacher(backbone, backbone.model, [run.trial], [run.seeds.init], ContextHolder()).attach()
+    attached = attached_to(backbone, method)
     modules = list(backbone.model.modules())
     assert any(module._forward_hooks for module in modules)
     attached.detach()
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
-    assert not any("pelt_prefix" in module.__dict__ for module in modules)
+    assert not any("unipelt_extension" in module.__dict__ for module in modules)
 
 
 def test_parts_are_named_by_submodule_layer_and_place() -> None:
     backbone = tiny_backbone()
-    run = tiny_run(tiny_trial("unipelt_apl"))
-    attached = Attacher(backbone, backbone.model, [run.trial], [run.seeds.init], ContextHolder()).attach()
+    attached = attached_to(backbone, "unipelt_apl")
     attached.detach()
     of_layer = {"lora/0/query", "lora/0/value", "adapter/0"}
     gates = {f"gate/0/{gate}" for gate in ("lora_query", "lora_value", "prefix", "adapter")}

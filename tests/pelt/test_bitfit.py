@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
-from unipelt_search.pelt.applicability import bias_modules
+from unipelt_search.pelt.bitfit import bias_modules
 from unipelt_search.pelt.pack import Pack
 
 

@@ -5,7 +5,7 @@ import torch
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.pelt.ia3 import SlotIa3
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.pelt.slots import ContextHolder, ForwardContext
+from unipelt_search.pelt.slots import ForwardContext, PackSlots
 
 
 class KeptContributions:
@@ -20,13 +20,12 @@ class KeptContributions:
 
 
 def test_each_slot_rescales_its_own_rows_and_a_slot_without_it_none() -> None:
-    trials = [tiny_trial("ia3"), tiny_trial("head"), tiny_trial("ia3")]
-    holder = ContextHolder()
-    ia3 = SlotIa3(0, "key", 4, trials, [1, 2, 3], holder)
+    slots = PackSlots((tiny_trial("ia3"), tiny_trial("head"), tiny_trial("ia3")), (1, 2, 3))
+    ia3 = SlotIa3(0, "key", 4, slots)
     with torch.no_grad():
         ia3.deviation.normal_()
     x = torch.randn(6, 3, 4)
-    holder.set(ForwardContext(slots=3, tokens=torch.ones(6, 3)))
+    slots.holder.set(ForwardContext(slots=3, tokens=torch.ones(6, 3)))
     got = ia3.rescale(x)
     for slot, scale in ((0, 1 + ia3.deviation[0]), (1, torch.ones(4)), (2, 1 + ia3.deviation[2])):
         assert torch.allclose(got[2 * slot : 2 * slot + 2], x[2 * slot : 2 * slot + 2] * scale, atol=1e-6)

@@ -8,7 +8,7 @@ from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.pelt.lora import SlotLora
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.pelt.slots import ContextHolder, ForwardContext
+from unipelt_search.pelt.slots import ForwardContext, PackSlots
 
 
 @pytest.mark.parametrize(("mode", "expected"), [(None, 3.0), ("replace", 0.25), ("multiply", 0.75)])
@@ -16,7 +16,7 @@ def test_the_factor_is_alpha_over_rank_or_the_gate_or_both(mode: str | None, exp
     trial = tiny_trial("lora" if mode is None else "unipelt_al")
     gate = GateSpec(lora=mode) if mode else None  # type: ignore[arg-type]
     trial = trial.model_copy(update={"lora": LoraSpec(rank=2, alpha=6.0), "gate": gate})
-    lora = SlotLora(0, "query", (5, 4), [trial], [1], ContextHolder())
+    lora = SlotLora(0, "query", (5, 4), PackSlots((trial,), (1,)))
     with torch.no_grad():
         lora.up.normal_()
     x = torch.randn(1, 3, 4)

@@ -8,7 +8,7 @@ from tiny import PARTS, SHIFTED, randomise, tiny_backbone, tiny_inputs, tiny_run
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.catalogue import SUBMODULES
 from unipelt_search.methods.prefix_settings import PrefixSpec
-from unipelt_search.pelt.pack import Pack, without_prefix_mlp
+from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.training.recorder import GateRecorder
 
@@ -118,7 +118,7 @@ def test_stored_weights_load_into_a_fresh_pack(method: str) -> None:
     with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
         randomise(pack)
         before, stored = pack(inputs), {name: tensor.clone() for name, tensor in pack.slot_state_dict(0).items()}
-    with Pack(backbone, [without_prefix_mlp(tiny_run(tiny_trial(method), 1))]) as fresh:
+    with Pack(backbone, [without_training_only(tiny_run(tiny_trial(method), 1))]) as fresh:
         assert not torch.allclose(fresh(inputs), before, atol=1e-3)
         fresh.load_slot_state_dict(0, stored)
         assert torch.allclose(fresh(inputs), before, atol=1e-6)
@@ -142,7 +142,7 @@ def test_a_prefix_with_its_mlp_does_not_take_stored_weights() -> None:
     run = tiny_run(tiny_trial("unipelt_ap"))
     assert run.trial.prefix is not None
     assert run.trial.prefix.mlp is not None
-    with Pack(tiny_backbone(), [run]) as pack, pytest.raises(ValueError, match="go into a prefix without MLP"):
+    with Pack(tiny_backbone(), [run]) as pack, pytest.raises(ValueError, match="without_training_only"):
         pack.load_slot_state_dict(0, pack.slot_state_dict(0))
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from unipelt_search.records.history import MethodSize
-from unipelt_search.search.sizes import LOWEST, resized, shrunk, stored_by, value_of, within_limit
+from unipelt_search.search.sizes import lowest_sizes, resized, shrunk, stored_by, value_of, within_limit
 from unipelt_search.search.space import published
 from unipelt_search.specs.study import SpaceSpec
 
@@ -29,7 +29,7 @@ def test_sizes_shrink_together_only_as_far_as_needed() -> None:
     assert value_of(fits, "lora.rank") / value_of(fits, "adapter.bottleneck") == pytest.approx(8 / 48, rel=0.35)
     assert fits.model_copy(update={"lora": TRIAL.lora, "adapter": TRIAL.adapter}) == TRIAL
     smallest = shrunk(TRIAL, SIZE, 1)
-    assert [value_of(smallest, name) for name in SIZE.sizes] == [LOWEST[name] for name in SIZE.sizes]
+    assert [value_of(smallest, name) for name in SIZE.sizes] == [lowest_sizes()[name] for name in SIZE.sizes]
     below = resized(TRIAL, "lora.rank", 1)  # a size that the space does not have is not made larger
     assert value_of(shrunk(below, SIZE, 1), "lora.rank") == 1
 

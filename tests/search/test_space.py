@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
-from unipelt_search.methods.search_space import LEARNING_RATES
+from unipelt_search.methods.search_space import learning_rates
 from unipelt_search.search.space import configured, largest, parameters_of, published, steps_for, suggest
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import config_of
@@ -28,7 +28,7 @@ def test_steps_that_were_asked_for_are_taken() -> None:
 @pytest.mark.parametrize("method", TRAINED_METHODS)
 def test_published_settings_differ_in_the_learning_rate_alone(method: str) -> None:
     specs = published(method, SPACE, 400)
-    assert tuple(spec.training.learning_rate for spec in specs) == LEARNING_RATES[method]
+    assert tuple(spec.training.learning_rate for spec in specs) == learning_rates(method)
     alike = {spec.training.model_copy(update={"learning_rate": 1.0}) for spec in specs}
     assert len(alike) == 1
     assert specs[0].training.steps == 500

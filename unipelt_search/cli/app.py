@@ -1,8 +1,8 @@
 """The program: its commands, and what each kind of failure prints and exits with.
 
 0    done
-1    a fault of ours: a traceback on stderr, or something that failed while a study ran
-2    the request is wrong: one sentence, nothing created; where the machine is to blame, a line about it
+1    an internal error with a traceback on stderr, or something that failed while a study ran
+2    the request is wrong: one sentence, nothing created; if the machine is the cause, a line about the machine
 3    no trial of the study can be used
 130  interrupted
 """
@@ -17,8 +17,16 @@ from typing import Annotated
 import typer
 
 from unipelt_search import __version__
-from unipelt_search.cli import delete_command, export_commands, read_commands, run_command, suite_command
+from unipelt_search.cli import (
+    delete_command,
+    export_commands,
+    read_commands,
+    run_command,
+    suite_command,
+    upgrade_command,
+)
 from unipelt_search.cli.doctor import doctor_line
+from unipelt_search.cli.parameters import expand
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM
 from unipelt_search.errors import MachineError, NoUsableTrialError, RequestError, StorageError, UnipeltError
 
@@ -28,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
+COMMANDS = (
     run_command.demo,
     run_command.run,
     run_command.resume,
@@ -40,8 +48,10 @@ for command in (
     export_commands.export,
     export_commands.predict,
     delete_command.delete,
-):
-    app.command()(command)
+    upgrade_command.upgrade,
+)
+for command in COMMANDS:
+    app.command()(expand(command))
 
 
 def _print_version(asked: bool) -> None:
@@ -66,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program.
 
     Args:
-        arguments: The words behind the program's name; None takes those of the process.
+        arguments: The words after the program's name; None takes those of the process.
 
     Returns:
         The exit code.

@@ -1,11 +1,11 @@
-"""What the shell offers behind a half-written word."""
+"""What the shell offers for a half-written word."""
 
 from __future__ import annotations
 
 import typer
 
 from unipelt_search.errors import UnipeltError
-from unipelt_search.methods.catalogue import TRAINED_METHODS
+from unipelt_search.methods.catalogue import trained_methods
 
 
 def complete_study(context: typer.Context, incomplete: str) -> list[str]:
@@ -28,7 +28,7 @@ def complete_study(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_methods(incomplete: str) -> list[str]:
-    """Offer one more method behind a comma-separated list.
+    """Offer one more method at the end of a comma-separated list.
 
     Args:
         incomplete: The list so far.
@@ -37,6 +37,11 @@ def complete_methods(incomplete: str) -> list[str]:
         The list with each method that is not in it and fits the unfinished name.
     """
     *given, begun = incomplete.split(",")
-    return [
-        ",".join([*given, method]) for method in TRAINED_METHODS if method.startswith(begun) and method not in given
-    ]
+    if "[" in incomplete.rpartition("]")[2]:  # inside a set: a submodule is asked for
+        return []
+    try:
+        known = trained_methods()
+    except UnipeltError:
+        return []
+    fitting = [method for method in known if method.startswith(begun)]
+    return [",".join([*given, method]) for method in fitting if method not in given]

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from unipelt_search.cli import options
+from unipelt_search.specs.option import Option
 
 
 def delete(
     name: options.StudyName,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False,
     storage: options.Storage = None,
 ) -> None:
     """Delete a study with everything that the database holds of it. A terminal is asked first.

@@ -23,8 +23,8 @@ def parse_duration(text: str) -> float:
         RequestError: The text is no such duration, or is zero.
     """
     match = _DURATION.fullmatch(text.strip().lower())
-    parts = match.groupdict() if match else {}
-    seconds = sum(float(number) * _UNITS[unit] for unit, number in parts.items() if number)
+    numbers = match.groupdict(default="0") if match else {}
+    seconds = sum(float(number) * _UNITS[unit] for unit, number in numbers.items())
     if seconds <= 0:
         raise RequestError(f"--time must be above zero and carry its unit, as in 90s, 30m or 1h30m; got {text!r}.")
     return seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,26 +13,61 @@ from unipelt_search.cli import options
 from unipelt_search.cli.prediction_table import predictions_csv, predictions_json
 from unipelt_search.cli.report_output import write_text
 from unipelt_search.errors import RequestError
+from unipelt_search.specs.option import Option
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders that an export writes."""
+
+    to: Annotated[
+        Path,
+        Option(
+            "--to",
+            metavar="DIR",
+            help="Folder for the trained tensors, their description and a model card; the backbone is not in it.",
+        ),
+    ]
+    merged: Annotated[
+        Path | None,
+        Option(
+            "--merged",
+            metavar="DIR",
+            help="Folder for a plain Hugging Face model too, where that is exact.",
+            details="That is so for `head`, `lora`, `ia3`, `bitfit` and `fine_tuning` with the architecture's own "
+            "pooling.",
+        ),
+    ] = None
+    peft: Annotated[
+        Path | None,
+        Option(
+            "--peft",
+            metavar="DIR",
+            help="Folder in the form of the library PEFT too, where that is exact.",
+            details="That is so for `lora`, `ia3`, `bitfit` and a `prefix` with `position_shift`; needs the extra "
+            "`peft`.",
+        ),
+    ] = None
+    force: Annotated[bool, Option("--force", help="Replace exported models that these folders contain.")] = False
 
 
 def export(
     name: options.StudyName,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder for the model, without its backbone.")],
+    *,
+    folders: Folders,
     trial: Annotated[
-        int | None, typer.Option("--trial", metavar="N", help="This trial's model. Default: the verdict's.")
+        int | None,
+        Option(
+            "--trial",
+            metavar="N",
+            help="This trial's model. Default: the verdict's.",
+            details="The trial must have been confirmed.",
+        ),
     ] = None,
     cheapest: Annotated[
-        bool, typer.Option("--cheapest", help="Of the methods that tie, the one with the fewest stored parameters.")
+        bool,
+        Option("--cheapest", help="Of the best method and its ties, the one with the fewest stored parameters."),
     ] = False,
-    merged: Annotated[
-        Path | None,
-        typer.Option("--merged", metavar="DIR", help="Folder for a plain Hugging Face model too, where that is exact."),
-    ] = None,
-    peft: Annotated[
-        Path | None,
-        typer.Option("--peft", metavar="DIR", help="Folder in the form of the library PEFT too, where that is exact."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace models that are there.")] = False,
     storage: options.Storage = None,
 ) -> None:
     """Write a study's best model as a folder that `predict` and Python's load_model use.
@@ -44,33 +80,55 @@ def export(
     """
     from unipelt_search import api
 
-    api.export_model(name, to, trial=trial, cheapest=cheapest, merged=merged, peft=peft, force=force, storage=storage)
-    for folder in filter(None, (to, merged, peft)):
-        sys.stderr.write(f"Wrote {folder}\n")
+    api.export_model(
+        name,
+        folders.to,
+        trial=trial,
+        cheapest=cheapest,
+        merged=folders.merged,
+        peft=folders.peft,
+        force=folders.force,
+        storage=storage,
+    )
+    for folder in (folders.to, folders.merged, folders.peft):
+        if folder is not None:
+            sys.stderr.write(f"Wrote {folder}\n")
 
 
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `export` wrote.")],
-    data: Annotated[Path, typer.Option("--data", metavar="FILE", help="CSV, TSV, JSON lines or Parquet; no label.")],
+    *,
+    data: Annotated[
+        Path,
+        Option("--data", metavar="FILE", help="CSV, TSV, JSON lines or Parquet; a label column is not needed."),
+    ],
     text: Annotated[
         list[str] | None,
-        typer.Option("--text", metavar="COL", help="Column with the text; twice for a pair. Default: as in the study."),
+        Option("--text", metavar="COL", help="Column with the text; twice for a text pair. Default: as in the study."),
     ] = None,
-    form: Annotated[Literal["csv", "json"], typer.Option("--format", help="How the answers are written.")] = "csv",
+    form: Annotated[
+        Literal["csv", "json"],
+        Option("--format", help="How the predictions are written; csv is safe to open in a spreadsheet."),
+    ] = "csv",
     out: options.OutFile = None,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option("--device", help="Where the model runs.")] = "cpu",
+    device: Annotated[Literal["cpu", "cuda"], Option("--device", help="Where the model runs.")] = "cpu",
     backbone: Annotated[
         str | None,
-        typer.Option("--backbone", metavar="NAME|DIR", help="The backbone, where it is no longer what it was."),
+        Option(
+            "--backbone",
+            metavar="NAME|DIR",
+            help="The backbone's new location, if its folder has moved.",
+            details="A different backbone is refused.",
+        ),
     ] = None,
 ) -> None:
-    """Answer for every row of a file, in its order: the label, and every label's probability.
+    """Predict every row of a file, in its order: the label, and every label's probability.
 
     Examples:
 
         unipelt-search predict demo-model --data texts.csv
 
-        unipelt-search predict demo-model --data new.jsonl --text body --format json --out answers.json
+        unipelt-search predict demo-model --data new.jsonl --text body --format json --out predictions.json
     """
     from unipelt_search import api
     from unipelt_search.tasks.read import read_texts

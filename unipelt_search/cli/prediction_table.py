@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unipelt_search.tasks.target import Prediction
+    from unipelt_search.kinds.label_kind import Prediction
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -21,7 +21,7 @@ def predictions_csv(predictions: Sequence[Prediction], labels: Sequence[str]) ->
 
     Args:
         predictions: One per row.
-        labels: What can be answered, in order.
+        labels: What can be predicted, in order.
 
     Returns:
         A header and one line per prediction; no cell is a formula to a spreadsheet.

@@ -7,18 +7,20 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from unipelt_search.cli import options
 from unipelt_search.cli.report_output import ReportFormat, report_text, show_report, write_text
-from unipelt_search.methods.catalogue import DEFAULT_METHODS, METHODS, TRAINED_METHODS
-from unipelt_search.methods.search_space import HYPERPARAMETERS, LEARNING_RATES
+from unipelt_search.methods.catalogue import DEFAULT_METHODS, find_method, named_methods, trained_methods
+from unipelt_search.methods.search_space import belongs_to, hyperparameters, learning_rates
 from unipelt_search.settings import storage_url
+from unipelt_search.specs.option import Option
 
 
 def report(
     name: options.StudyName,
-    form: Annotated[ReportFormat, typer.Option("--format", help="How the report is written.")] = "terminal",
+    form: Annotated[ReportFormat, Option("--format", help="How the report is written.")] = "terminal",
     out: options.OutFile = None,
     storage: options.Storage = None,
 ) -> None:
@@ -42,14 +44,14 @@ def report(
 def gates(
     name: options.StudyName,
     trial: Annotated[
-        int | None, typer.Option("--trial", metavar="N", help="Only this trial. Default: every trial with gates.")
+        int | None, Option("--trial", metavar="N", help="Only this trial. Default: every trial with gates.")
     ] = None,
     by: Annotated[
         Literal["layer", "label", "epoch"],
-        typer.Option("--by", help="One row per layer, per true label, or per epoch."),
+        Option("--by", help="One row per layer, per true label, or per epoch."),
     ] = "layer",
     form: Annotated[
-        Literal["terminal", "csv", "json"], typer.Option("--format", help="How the table is written.")
+        Literal["terminal", "csv", "json"], Option("--format", help="How the table is written.")
     ] = "terminal",
     storage: options.Storage = None,
 ) -> None:
@@ -68,8 +70,10 @@ def gates(
     frame = gates_frame(api.open_study(name, storage=storage).report, by=by, trial=trial)
     if form == "terminal":
         render_gates(frame, Console())
+    elif form == "csv":
+        write_text(frame.to_csv(index=False), None)
     else:
-        write_text(frame.to_csv(index=False) if form == "csv" else frame.to_json(orient="records"), None)
+        write_text(frame.to_json(orient="records"), None)
 
 
 def studies(storage: options.Storage = None) -> None:
@@ -91,15 +95,20 @@ def studies(storage: options.Storage = None) -> None:
     for column in ("name", "state", "phase", "trials", "task", "backbone", "created"):
         table.add_column(column, justify="right" if column == "trials" else "left", overflow="fold")
     for line in lines:
-        created = line.created.strftime("%Y-%m-%d %H:%M")
-        table.add_row(line.name, line.state, line.phase, str(line.trials), line.task, line.backbone, created)
+        table.add_row(
+            line.name,
+            line.state,
+            line.phase,
+            str(line.trials),
+            line.task,
+            line.backbone,
+            line.created.strftime("%Y-%m-%d %H:%M"),
+        )
     Console().print(table)
 
 
 def methods(
-    form: Annotated[
-        Literal["terminal", "json"], typer.Option("--format", help="How the list is written.")
-    ] = "terminal",
+    form: Annotated[Literal["terminal", "json"], Option("--format", help="How the list is written.")] = "terminal",
 ) -> None:
     """List the methods that can be compared, and every hyperparameter: published, searched, and where it acts.
 
@@ -110,25 +119,15 @@ def methods(
         unipelt-search methods --format json
     """
     if form == "json":
-        write_text(json.dumps({"methods": _methods(), "hyperparameters": _hyperparameters()}, indent=1) + "\n", None)
+        catalogue = {"methods": _method_values(), "hyperparameters": _hyperparameter_values()}
+        write_text(json.dumps(catalogue, indent=1), None)
         return
     console = Console()
-    table = _table("method", "default", "attached", "gated", "what it is")
-    for method in METHODS.values():
-        default = "yes" if method.name in DEFAULT_METHODS else "always" if method.trains == "nothing" else ""
-        attached = ", ".join(method.submodules)
-        table.add_row(method.name, default, attached, "yes" if method.gated else "", method.sentence)
-    console.print(table)
+    console.print(_method_table())
     console.print()
-    table = _table("method", "learning rates of the screen phase")
-    for name, rates in LEARNING_RATES.items():
-        table.add_row(name, ", ".join(f"{rate:g}" for rate in rates))
-    console.print(table)
+    console.print(_learning_rate_table())
     console.print()
-    table = _table("hyperparameter", "published", "searched", "acts in")
-    for parameter in HYPERPARAMETERS:
-        table.add_row(parameter.name, parameter.published_text, parameter.searched_text, parameter.condition_text)
-    console.print(table)
+    console.print(_hyperparameter_table())
 
 
 def _table(*columns: str) -> Table:
@@ -138,23 +137,50 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _methods() -> list[dict[str, object]]:
-    return [
-        method.model_dump(mode="json")
-        | {"default": method.name in DEFAULT_METHODS, "learning_rates": LEARNING_RATES.get(method.name, ())}
-        for method in METHODS.values()
-    ]
+def _method_table() -> Table:
+    table = _table("method", "default", "attached", "gated", "what it is")
+    for method in named_methods():
+        default = "yes" if method.name in DEFAULT_METHODS else ""
+        if method.trains == "nothing":
+            default = "always"
+        gated = "yes" if method.gated else ""
+        table.add_row(method.name, default, ", ".join(method.submodules), gated, escape(method.sentence))
+    return table
 
 
-def _hyperparameters() -> list[dict[str, object]]:
-    """Say of each hyperparameter what is searched in numbers, and in the words that the documentation has."""
-    return [
-        parameter.model_dump(mode="json")
-        | {
-            "published": parameter.published,
-            "searched": parameter.searched_text,
-            "condition": parameter.condition_text,
-            "methods": [name for name in TRAINED_METHODS if parameter.belongs_to(name)],
-        }
-        for parameter in HYPERPARAMETERS
-    ]
+def _learning_rate_table() -> Table:
+    table = _table("method", "learning rates of the screen phase")
+    for name in trained_methods():
+        table.add_row(name, ", ".join(f"{rate:g}" for rate in learning_rates(name)))
+    return table
+
+
+def _hyperparameter_table() -> Table:
+    table = _table("hyperparameter", "published", "searched", "acts in")
+    for parameter in hyperparameters():
+        table.add_row(parameter.name, parameter.published_text, parameter.searched_text, parameter.condition_text)
+    return table
+
+
+def _method_values() -> list[dict[str, object]]:
+    trained = trained_methods()
+    rows = []
+    for method in named_methods():
+        values = method.model_dump(mode="json")
+        values["default"] = method.name in DEFAULT_METHODS
+        values["learning_rates"] = learning_rates(method.name) if method.name in trained else ()
+        rows.append(values)
+    return rows
+
+
+def _hyperparameter_values() -> list[dict[str, object]]:
+    """Give what is searched as numbers, and in the words of the documentation."""
+    trained = [find_method(name) for name in trained_methods()]
+    rows = []
+    for parameter in hyperparameters():
+        values = parameter.model_dump(mode="json")
+        values["searched"] = parameter.searched_text
+        values["condition"] = parameter.condition_text
+        values["methods"] = [method.name for method in trained if belongs_to(parameter, method)]
+        rows.append(values)
+    return rows

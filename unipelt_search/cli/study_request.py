@@ -1,4 +1,4 @@
-"""From a study file and options to a `StudySpec`; what is wrong becomes one plain sentence."""
+"""From a study file and options to a `StudySpec`; what is wrong becomes a few plain sentences."""
 
 from __future__ import annotations
 
@@ -9,50 +9,26 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from unipelt_search.cli.durations import parse_duration
 from unipelt_search.errors import RequestError
 from unipelt_search.specs.load_study import format_validation_error
+from unipelt_search.specs.option import KeyPath, field_options
 from unipelt_search.specs.study import StudySpec
 
-_KEYS: dict[str, tuple[str, ...]] = {
-    "name": ("name",),
-    "data": ("task", "data"),
-    "text": ("task", "text"),
-    "label": ("task", "label"),
-    "metric": ("task", "metric"),
-    "allow_overlap": ("task", "allow_overlap"),
-    "train_size": ("task", "train_size"),
-    "redraw": ("task", "redraw"),
-    "model": ("backbone", "model"),
-    "methods": ("space", "methods"),
-    "allocation": ("space", "allocation"),
-    "prune_gates": ("space", "prune_gates"),
-    "gate_null": ("space", "gate_null"),
-    "max_parameters": ("space", "max_parameters"),
-    "max_latency_ms": ("space", "max_latency_ms"),
-    "trials": ("budget", "trials"),
-    "seeds": ("budget", "seeds"),
-    "time": ("budget", "time_seconds"),
-    "seed": ("seed",),
-    "device": ("machine", "device"),
-    "concurrency": ("machine", "concurrency"),
-    "gpus_per_trial": ("machine", "gpus_per_trial"),
-    "cpus_per_trial": ("machine", "cpus_per_trial"),
-    "checkpoints": ("machine", "checkpoints"),
-    "address": ("machine", "address"),
+_FLAGS: dict[tuple[int | str, ...], str] = {
+    declared.path: declared.option.flag for declared in field_options(StudySpec)
 }
-"""Where each option stands in a study file."""
-_OPTIONS: dict[tuple[int | str, ...], str] = {key: f"--{option.replace('_', '-')}" for option, key in _KEYS.items()}
+"""The option of each field that has one, by the field's keys."""
 _MAX_MESSAGES = 3
+_MAX_STEM_LENGTH = 48
+"""Characters of the data's name in a new study's name, which may have 64."""
 
 
-def build_spec(values: Mapping[str, Any], options: Mapping[str, Any]) -> StudySpec:
-    """Lay the given options over a study file's values and check the whole.
+def build_spec(values: Mapping[str, Any], given: Mapping[KeyPath, Any]) -> StudySpec:
+    """Put the given options in place of a study file's values and check the whole.
 
     Args:
         values: What the study file says; empty without one.
-        options: What the command line says, by parameter name; options that were not given are None, empty or
-            False.
+        given: What the command line says, by the keys of a study file. A key that is absent was not given.
 
     Returns:
         The study that is asked for.
@@ -61,10 +37,8 @@ def build_spec(values: Mapping[str, Any], options: Mapping[str, Any]) -> StudySp
         RequestError: Something is missing, unknown or out of range.
     """
     merged: dict[str, Any] = {"task": {}, "backbone": {}, **values}
-    for option, key in _KEYS.items():
-        given = options.get(option)
-        if given not in (None, [], ()) and given is not False:
-            _set(merged, key, _CONVERT[option](given) if option in _CONVERT else given)
+    for path, value in given.items():
+        _set(merged, path, value)
     try:
         return StudySpec.model_validate(merged)
     except ValidationError as error:
@@ -81,7 +55,8 @@ def fresh_name(data: str, taken: Iterable[str]) -> str:
     Returns:
         A name that is not taken.
     """
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-._")[:48] or "study"
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).stem).strip("-._")
+    stem = plain[:_MAX_STEM_LENGTH] or "study"
     used = set(taken)
     number = 1
     while f"{stem}-{number}" in used:
@@ -90,20 +65,18 @@ def fresh_name(data: str, taken: Iterable[str]) -> str:
 
 
 def explain(error: ValidationError) -> str:
-    """Turn pydantic's findings into at most four lines.
+    """Turn pydantic's validation errors into at most four lines.
 
     Args:
         error: What pydantic found in a `StudySpec`.
 
     Returns:
-        One line per fault, those that are missing gathered into one; at most three, then the number of the others.
+        One line per error, at most three, then the number of the others. One line names all missing values.
     """
-    missing = [_option_name(detail["loc"]) for detail in error.errors() if detail["type"] == "missing"]
-    messages = [
-        format_validation_error(detail, _option_name(detail["loc"]))
-        for detail in error.errors()
-        if detail["type"] != "missing"
-    ]
+    details = error.errors()
+    missing = [_value_name(detail["loc"]) for detail in details if detail["type"] == "missing"]
+    wrong = [detail for detail in details if detail["type"] != "missing"]
+    messages = [format_validation_error(detail, _value_name(detail["loc"])) for detail in wrong]
     if missing:
         messages.insert(0, f"A study needs {', '.join(missing)}: give them as options or in a study file.")
     if len(messages) > _MAX_MESSAGES:
@@ -111,21 +84,20 @@ def explain(error: ValidationError) -> str:
     return "\n".join(messages)
 
 
-def _set(values: dict[str, Any], path: tuple[str, ...], given: object) -> None:
-    section = path[0]
-    key = path[-1]
-    if len(path) == 1:
-        values[key] = given
-    elif isinstance(inner := values.get(section, {}), Mapping):  # anything else is for the check to refuse
-        values[section] = {**inner, key: given}
+def _set(values: dict[str, Any], path: KeyPath, value: object) -> None:
+    """Set a value in a copy of its section, since the sections belong to the caller."""
+    section, *inner = path
+    if not inner:
+        values[section] = value
+        return
+    known = values.get(section, {})
+    if isinstance(known, Mapping):  # anything else is refused by the validation, with the section's name
+        values[section] = {**known, inner[0]: value}
 
 
-def _option_name(key: tuple[int | str, ...]) -> str:
-    return next((_OPTIONS[part] for part in (key, key[:-1]) if part in _OPTIONS), ".".join(map(str, key)))
-
-
-def _split_names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-_CONVERT = {"methods": _split_names, "time": parse_duration}
+def _value_name(path: tuple[int | str, ...]) -> str:
+    """Return the option that sets a value, else its dotted key; an element of a list is called like the list."""
+    for known in (path, path[:-1]):
+        if known in _FLAGS:
+            return _FLAGS[known]
+    return ".".join(str(part) for part in path)

@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -17,42 +18,80 @@ from unipelt_search.cli.durations import format_duration
 from unipelt_search.cli.live_view import watch_study
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM, without_password
 from unipelt_search.cli.study_request import build_spec
+from unipelt_search.cli.syntax import split_names
 from unipelt_search.errors import NoUsableTrialError, RequestError
 from unipelt_search.records.notice import Notice
+from unipelt_search.specs.option import Option
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.suite import SuiteSpec, load_suite
 
 
-def suite(
-    suite_file: Annotated[Path, typer.Argument(metavar="SUITE.yaml", help="The suite as a file.")],
+@dataclass(frozen=True)
+class Selection:
+    """Which studies of a suite, and with whose data."""
+
     data_root: Annotated[
         Path | None,
-        typer.Option("--data-root", metavar="DIR", help="Folder with local copies of the data. Default: the hub's."),
-    ] = None,
-    tasks: Annotated[
-        str | None, typer.Option("--tasks", metavar="a,b,c", help="Only these tasks of the suite. Default: all.")
-    ] = None,
-    sizes: Annotated[
-        str | None, typer.Option("--sizes", metavar="N,M", help="Only these numbers of training rows. Default: all.")
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            "--report", metavar="FILE", help="Train nothing; write the tables between the marking lines of this page."
+        Option(
+            "--data-root",
+            metavar="DIR",
+            help="Folder with local copies of the data. Default: the hub's datasets.",
+            details="Each task's copy is in a subfolder.",
         ),
-    ] = None,
-    storage: options.Storage = None,
+    ] = None
+    tasks: Annotated[
+        str | None,
+        Option("--tasks", metavar="a,b,c", help="Only these tasks of the suite, in the tables too. Default: all."),
+    ] = None
+    sizes: Annotated[
+        str | None,
+        Option("--sizes", metavar="N,M", help="Only these numbers of training rows. Default: all."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class SuiteOutput:
+    """Where a suite keeps and writes its studies, and what it shows."""
+
+    storage: options.Storage = None
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder for each study's report and weights. Default: neither."),
+        Option(
+            "--out",
+            metavar="DIR",
+            help="Folder for each study's report and weights. Default: neither is written.",
+            details="It has a subfolder for each study. Without it an interrupted run starts again at step 1.",
+        ),
+    ] = None
+    quiet: options.Quiet = False
+
+
+def suite(
+    suite_file: Annotated[Path, typer.Argument(metavar="SUITE.yaml", help="The suite as a file.")],
+    *,
+    selection: Selection,
+    given: options.SuiteOptions,
+    output: SuiteOutput,
+    report: Annotated[
+        Path | None,
+        Option(
+            "--report",
+            metavar="FILE",
+            help="Train nothing; write the tables into this page, between its marking lines.",
+            details="The lines are `<!-- results -->` and `<!-- end of results -->`. The tables have all results in "
+            "the database.",
+        ),
     ] = None,
-    concurrency: options.Concurrency = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check every study and estimate how long it takes; start nothing.")
+        bool,
+        Option(
+            "--dry-run",
+            help="Check every study and estimate how long it takes; start nothing.",
+            details="Nothing is written.",
+        ),
     ] = False,
-    quiet: options.Quiet = False,
 ) -> None:
-    """Run a suite of studies, or go on with it, and print its tables. What is complete is not run again.
+    """Run a suite of studies, or continue it, and print its tables. Complete studies are not run again.
 
     Examples:
 
@@ -62,42 +101,46 @@ def suite(
     """
     if report is not None and dry_run:
         raise RequestError("--report writes what is there and --dry-run plans what is not; give one of them.")
-    asked = load_suite(suite_file).narrowed(_names(tasks), _sizes(sizes))
+    asked = load_suite(suite_file).narrowed(split_names(selection.tasks or ""), _sizes(selection.sizes))
     if report is not None:
-        _write_report(asked, report, storage)
+        _write_report(asked, report, output.storage)
         return
-    studies = tuple(build_spec(spec.model_dump(), {"concurrency": concurrency}) for spec in asked.studies(data_root))
+    specs = asked.studies(selection.data_root)
+    studies = tuple(build_spec(spec.model_dump(), given.values) for spec in specs)
     if dry_run:
-        _plan(studies, storage)
+        _plan(studies, output.storage)
     else:
-        _run(asked, studies, storage=storage, out=out, quiet=quiet)
+        _run(asked, studies, output)
 
 
-def _run(
-    asked: SuiteSpec, studies: tuple[StudySpec, ...], *, storage: str | None, out: Path | None, quiet: bool
-) -> None:
+def _run(asked: SuiteSpec, studies: tuple[StudySpec, ...], output: SuiteOutput) -> None:
     from unipelt_search import suites
 
     errors = Console(stderr=True)
     command = without_password(shlex.join([PROGRAM, *sys.argv[1:]]))
 
     def notify(sentence: str) -> None:
-        if not quiet:
+        if not output.quiet:
             errors.out(sentence, highlight=False)
 
-    finished, failed = False, None
+    finished = False
+    failed = None
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as in `run`
     # In a file of progress one line per study is enough; a terminal shows the study that runs, too.
-    calm = quiet or not errors.is_terminal
+    calm = output.quiet or not errors.is_terminal
     with watch_study(errors, quiet=calm, as_json=False) as show, suppress(KeyboardInterrupt):
         try:
-            finished = suites.run_suite(studies, storage=storage, out=out, command=command, watch=show, notify=notify)
+            finished = suites.run_suite(
+                studies, storage=output.storage, out=output.out, command=command, watch=show, notify=notify
+            )
         except NoUsableTrialError as error:
-            finished, failed = True, error
+            # The tables of the other studies are printed first.
+            failed = error
+            finished = True
     if not finished:
         errors.out(f"Interrupted. Go on with: {command}", highlight=False)
         raise typer.Exit(INTERRUPTED)
-    sys.stdout.write(suites.suite_report(asked, storage=storage))
+    sys.stdout.write(suites.suite_report(asked, storage=output.storage))
     if failed is not None:
         raise failed
 
@@ -131,16 +174,13 @@ def _write_report(asked: SuiteSpec, path: Path, storage: str | None) -> None:
         page = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RequestError(f"--report must name a page that is there; got {str(path)!r}: {error.strerror}.") from error
-    path.write_text(replace_results(page, suites.suite_report(asked, storage=storage), str(path)), encoding="utf-8")
+    tables = suites.suite_report(asked, storage=storage)
+    path.write_text(replace_results(page, tables, str(path)), encoding="utf-8")
     typer.echo(f"Wrote {path}", err=True)
 
 
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
-
-
 def _sizes(text: str | None) -> list[int]:
-    names = _names(text)
+    names = split_names(text or "")
     if not all(name.isdecimal() for name in names):
         raise RequestError(f"--sizes must be numbers of training rows with commas between them; got {text!r}.")
     return [int(name) for name in names]

@@ -16,25 +16,11 @@ from unipelt_search.backbones.layers import Projection, layer_parts
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedTask
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
+from unipelt_search.pelt.head import POOLED
+from unipelt_search.pelt.merged_weights import set_values, tensors_of
+from unipelt_search.pelt.registry import submodules_of
 from unipelt_search.specs.trial import TrialSpec
-
-UNMERGEABLE = {
-    "adapter": "a bottleneck adapter is a further layer, which no weight of the backbone can hold",
-    "parallel_adapter": "a parallel adapter is a further layer, which no weight of the backbone can hold",
-    "prefix": "a prefix is further keys and values, which no weight of the backbone can hold",
-}
-_PROBLEM_TYPES = {
-    "classification": "single_label_classification",
-    "multi_label": "multi_label_classification",
-    "regression": "regression",
-}
-"""What transformers calls a kind of task."""
-MERGE_TARGETS = {
-    "lora": {"query": "query", "value": "value"},
-    "ia3": {"key": "key", "value": "value", "ffn": "ffn_out"},
-}
-"""Where a submodule changes a linear layer, with the part of a backbone's layer that is."""
 
 
 def check_mergeable(backbone: Backbone, trial: TrialSpec) -> None:
@@ -47,15 +33,16 @@ def check_mergeable(backbone: Backbone, trial: TrialSpec) -> None:
     Raises:
         SavedModelError: It cannot; says why.
     """
-    method = METHODS[trial.method]
+    method = find_method(trial.method)
     if method.gated:
         raise SavedModelError(
             f"--merged needs a method without gates; {trial.method}'s gates depend on the text, so no fixed weights "
             "say the same. Leave --merged out."
         )
-    for submodule in method.submodules:
-        if submodule in UNMERGEABLE:
-            raise SavedModelError(f"--merged cannot hold {trial.method}: {UNMERGEABLE[submodule]}. Leave --merged out.")
+    for submodule in submodules_of(trial):
+        obstacle = submodule.merge_obstacle(backbone, trial)
+        if obstacle is not None:
+            raise SavedModelError(f"--merged cannot hold {trial.method}: {obstacle.reason}. Leave --merged out.")
     check_native_head(backbone, "--merged")
     check_plain_projections(backbone, trial, "--merged")
 
@@ -83,33 +70,12 @@ def check_native_head(backbone: Backbone, option: str) -> None:
     if not tokens or tokens[-1] == backbone.model.config.pad_token_id:
         raise SavedModelError(
             f"{option} needs a padding token that ends no text; {backbone.name!r} pads with the token that its "
-            f"tokenizer puts behind every text. Leave {option} out."
+            f"tokenizer puts after every text. Leave {option} out."
         )
 
 
-def scaled_modules(backbone: Backbone, tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Name the linear layers that LoRA or IA3 changes.
-
-    Args:
-        backbone: The backbone.
-        tensors: A run's stored tensors.
-
-    Returns:
-        Each layer's name in the model, with the beginning of its tensors' names, such as ``lora.3.query``.
-    """
-    names = {id(module): name for name, module in backbone.model.named_modules()}
-    found = {}
-    for layer in layer_parts(backbone.base, backbone.family):
-        for part, targets in MERGE_TARGETS.items():
-            for target, attribute in targets.items():
-                begin = f"{part}.{layer.number}.{target}"
-                if any(name.startswith(f"{begin}.") for name in tensors):
-                    found[names[id(getattr(layer, attribute).module)]] = begin
-    return found
-
-
 def check_plain_projections(backbone: Backbone, trial: TrialSpec, option: str) -> None:
-    """Check that the layers that LoRA or IA3 changes are linear layers of their own.
+    """Check that what a configuration's submodules are merged into are linear layers of their own.
 
     Args:
         backbone: The backbone.
@@ -119,7 +85,7 @@ def check_plain_projections(backbone: Backbone, trial: TrialSpec, option: str) -
     Raises:
         SavedModelError: They are parts of a larger matrix.
     """
-    targets = {name for part in METHODS[trial.method].submodules for name in MERGE_TARGETS.get(part, {}).values()}
+    targets = {target for submodule in submodules_of(trial) for target in submodule.merge_targets}
     for layer in layer_parts(backbone.base, backbone.family):
         for target in sorted(targets):
             projection: Projection = getattr(layer, target)
@@ -142,25 +108,12 @@ def with_head(backbone: Backbone, tensors: Mapping[str, Tensor]) -> Any:
         The copy.
     """
     model = copy.deepcopy(backbone.model)
-    for name, values in _below(tensors, "head").items():
-        target = f"{backbone.family.head[-1]}.{name.split('.')[-1]}" if name.startswith("pooled.") else name
-        _set(model.get_parameter(target), values)
+    for name, values in tensors_of(tensors, "head").items():
+        target = name
+        if name.startswith(f"{POOLED}."):  # a layer after our own pooling stands for the architecture's last one
+            target = f"{backbone.family.head[-1]}.{name.split('.')[-1]}"
+        set_values(model.get_parameter(target), values)
     return model
-
-
-def add_biases(model: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Add BitFit's deltas to a model's biases.
-
-    Args:
-        model: The model, which is changed.
-        tensors: A run's stored tensors.
-    """
-    modules = dict(model.named_modules())
-    for name, delta in _below(tensors, "bitfit").items():
-        own = name.removesuffix(".delta")  # from the base model; a pooler may stand beside it
-        inside = f"{model.base_model_prefix}.{own}"
-        bias = modules[inside if inside in modules else own].bias
-        _set(bias, bias.detach() + delta.to(bias.device))
 
 
 def merged_model(backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> Any:
@@ -172,32 +125,20 @@ def merged_model(backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Ten
         tensors: The run's stored tensors.
 
     Returns:
-        A model that answers the same without this package.
+        A model that predicts the same without this package.
     """
     model = with_head(backbone, tensors)
-    for name, values in _below(tensors, "backbone").items():
-        _set(model.get_parameter(name), values)
-    add_biases(model, tensors)
-    for name, begin in scaled_modules(backbone, tensors).items():
-        linear = model.get_submodule(name)
-        weight, bias = linear.weight.detach().double().cpu(), linear.bias
-        own = {part: values.double() for part, values in _below(tensors, begin).items()}
-        if trial.lora is not None and "up" in own:
-            _set(linear.weight, weight + trial.lora.alpha / trial.lora.rank * (own["up"] @ own["down"]))
-        elif begin.endswith(".ffn"):  # IA3 on the layer's input
-            _set(linear.weight, weight * (1 + own["deviation"]))
-        else:  # IA3 on the layer's output
-            scale = 1 + own["deviation"]
-            _set(linear.weight, weight * scale[:, None])
-            if bias is not None:
-                _set(bias, bias.detach().double().cpu() * scale)
+    for name, values in tensors_of(tensors, "backbone").items():
+        set_values(model.get_parameter(name), values)
+    for submodule in submodules_of(trial):
+        submodule.merge(backbone, model, trial, tensors_of(tensors, submodule.name))
     return model
 
 
 def write_merged(
     folder: Path, backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Tensor], task: SavedTask, sample: Sample
 ) -> None:
-    """Write a merged model with its tokenizer, load it again, and compare its answers.
+    """Write a merged model with its tokenizer, load it again, and compare its predictions.
 
     Args:
         folder: An empty folder.
@@ -205,16 +146,19 @@ def write_merged(
         trial: The configuration; `check_mergeable` has passed.
         tensors: The run's stored tensors.
         task: What the outputs mean.
-        sample: What the trained model answers.
+        sample: What the trained model predicts.
 
     Raises:
-        SavedModelError: The merged model answers something else.
+        SavedModelError: The merged model predicts something else.
     """
     model = merged_model(backbone, trial, tensors)
-    if task.kind == "regression":
-        _use_label_units(model.get_submodule(backbone.family.head[-1]), task)
-        sample = Sample(sample.inputs, sample.logits * task.sd + task.mean)
-    model.config.problem_type = _PROBLEM_TYPES[task.kind]
+    kind = task.target.label_kind
+    scale = kind.output_scale(task.target)
+    if scale is not None:
+        factor, summand = scale
+        _use_label_units(model.get_submodule(backbone.family.head[-1]), factor, summand)
+        sample = Sample(sample.inputs, sample.logits * factor + summand)
+    model.config.problem_type = kind.problem_type
     model.config.id2label = dict(enumerate(task.labels or ("number",)))
     model.config.label2id = {label: number for number, label in model.config.id2label.items()}
     tokenizer = copy.deepcopy(backbone.tokenizer)
@@ -228,23 +172,13 @@ def write_merged(
     sample.check(again, "--merged")
 
 
-def _use_label_units(linear: Any, task: SavedTask) -> None:
-    """Let the last layer answer in the user's units: it was trained on (number - mean) / sd."""
+def _use_label_units(linear: Any, factor: float, summand: float) -> None:
+    """Let the last layer predict in the user's units: it was trained on (number - summand) / factor."""
     if linear.bias is None:
         raise SavedModelError(
-            "--merged of a regression needs a last layer with a bias, to answer in the units of the labels; this "
+            "--merged of a regression needs a last layer with a bias, to predict in the units of the labels; this "
             "architecture's has none. Leave --merged out."
         )
     with torch.no_grad():
-        linear.weight.mul_(task.sd)
-        linear.bias.mul_(task.sd).add_(task.mean)
-
-
-def _below(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with a part, without it."""
-    return {name.removeprefix(f"{part}."): values for name, values in tensors.items() if name.startswith(f"{part}.")}
-
-
-@torch.no_grad()
-def _set(parameter: Tensor, values: Tensor) -> None:
-    parameter.copy_(values)
+        linear.weight.mul_(factor)
+        linear.bias.mul_(factor).add_(summand)

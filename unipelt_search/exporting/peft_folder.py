@@ -1,8 +1,7 @@
 """A trained model as a folder of the library PEFT, where PEFT can hold it exactly.
 
-LoRA and IA3 are PEFT's own. BitFit is a LoRA of rank 1 at zero with `bias="all"`, which keeps every bias. A prefix is
-PEFT's own where it was trained with `position_shift`: PEFT moves the tokens' positions up by the prefix's length. PEFT
-has no gates and no bottleneck adapter, so those are refused.
+Which type of PEFT's holds a submodule, and with which values, is the submodule's own affair (`Submodule.peft_form`).
+PEFT has no gates, so gated methods are refused.
 
 Source: PEFT 0.21, https://github.com/huggingface/peft
 """
@@ -16,32 +15,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from peft import IA3Config, LoraConfig, PeftModel, PrefixTuningConfig, TaskType, get_peft_model
+from peft import PeftModel, TaskType, get_peft_config, get_peft_model
 from torch import Tensor
 
 from unipelt_search.backbones.backbone import MINILM_HUB_NAME, Backbone
-from unipelt_search.backbones.layers import attention_shape, layer_parts
 from unipelt_search.errors import SavedModelError
-from unipelt_search.exporting.merge import (
-    add_biases,
-    check_native_head,
-    check_plain_projections,
-    scaled_modules,
-    with_head,
-)
+from unipelt_search.exporting.merge import check_native_head, check_plain_projections, with_head
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedModel
-from unipelt_search.methods.catalogue import METHODS
-from unipelt_search.pelt.pack import PREFIX_VALUES
+from unipelt_search.methods.catalogue import catalogue, find_method
+from unipelt_search.pelt.merged_weights import set_values, tensors_of
+from unipelt_search.pelt.registry import submodules_of, torch_submodule
+from unipelt_search.pelt.submodule import Obstacle, PeftForm
 from unipelt_search.specs.trial import TrialSpec
-
-HELD = ("lora", "ia3", "bitfit", "prefix")
-REASONS = {
-    "adapter": "PEFT has no bottleneck adapter",
-    "parallel_adapter": "PEFT has no parallel adapter",
-}
-UNSHIFTED = "PEFT moves the tokens' positions up by the prefix's length, and this model was trained without that"
 
 
 def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
@@ -54,80 +40,80 @@ def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
     Raises:
         SavedModelError: It cannot; says why.
     """
-    method, advice = METHODS[trial.method], "Leave --peft out"
-    reason = next((REASONS[submodule] for submodule in method.submodules if submodule in REASONS), None)
-    if method.gated:
-        reason = "PEFT has no gates"
-    elif trial.method not in HELD and reason is None:
-        reason = "it has no part that PEFT knows"
-    elif trial.prefix is not None and backbone.family.positions is None:
-        reason = f"PEFT has no prefix for a model of type {backbone.model.config.model_type!r}"
-    elif trial.prefix is not None and not trial.prefix.position_shift:
-        reason, advice = UNSHIFTED, f"{advice}, or give a study a configuration of prefix with position_shift: true"
-    if reason is not None:
+    obstacle = _obstacle(backbone, trial)
+    if obstacle is not None:
+        held = ", ".join(entry.name for entry in catalogue() if torch_submodule(entry.name).has_peft_form)
+        instead = f", or {obstacle.instead}" if obstacle.instead else ""
         raise SavedModelError(
-            f"--peft holds {', '.join(HELD)} without gates; {trial.method} does not fit: {reason}. {advice}."
+            f"--peft holds {held} without gates; {trial.method} does not fit: {obstacle.reason}. Leave --peft "
+            f"out{instead}."
         )
     check_native_head(backbone, "--peft")
     check_plain_projections(backbone, trial, "--peft")
 
 
+def _obstacle(backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+    """Find the first reason why PEFT cannot hold a configuration."""
+    if find_method(trial.method).gated:
+        return Obstacle("PEFT has no gates")
+    submodules = submodules_of(trial)
+    if not submodules:
+        return Obstacle("it has no part that PEFT knows")
+    found = (submodule.peft_obstacle(backbone, trial) for submodule in submodules)
+    return next((obstacle for obstacle in found if obstacle is not None), None)
+
+
 def write_peft(
     folder: Path, backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor], sample: Sample
 ) -> None:
-    """Write a model as PEFT does, load it again with PEFT, and compare its answers.
+    """Write a model as PEFT does, load it again with PEFT, and compare its predictions.
 
     Args:
         folder: An empty folder.
         backbone: The backbone; no pack is attached to it.
         saved: The model's description; `check_peft` has passed.
         tensors: The run's stored tensors.
-        sample: What the trained model answers.
+        sample: What the trained model predicts.
 
     Raises:
-        SavedModelError: What PEFT loads answers something else.
+        SavedModelError: What PEFT loads predicts something else.
     """
-    model = with_head(backbone, tensors)
-    add_biases(model, tensors)
+    wrapped = peft_model(backbone, saved.trial, tensors, _base_name(saved))
     with _quiet_peft():
-        wrapped = get_peft_model(model, _config(backbone, saved, tensors))
-        if saved.trial.prefix is None:
-            _fill(wrapped, scaled_modules(backbone, tensors), tensors)
-        else:
-            _fill_prefix(wrapped, tensors[PREFIX_VALUES])
         wrapped.save_pretrained(folder, save_embedding_layers=False)
         again = PeftModel.from_pretrained(copy.deepcopy(backbone.model), folder)
     (folder / "README.md").write_text(_card(saved), encoding="utf-8")
     sample.check(again, "--peft")
 
 
-def _config(
-    backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor]
-) -> LoraConfig | IA3Config | PrefixTuningConfig:
-    lora, prefix, scaled = saved.trial.lora, saved.trial.prefix, scaled_modules(backbone, tensors)
-    common: dict[str, Any] = {
-        "task_type": TaskType.SEQ_CLS,
-        "base_model_name_or_path": _base_name(saved),
-        "modules_to_save": _head_modules(backbone),
-    }
-    if saved.trial.method == "ia3":
-        inputs = [name for name, begin in scaled.items() if begin.endswith(".ffn")]
-        return IA3Config(target_modules=list(scaled), feedforward_modules=inputs, **common)
-    if prefix is not None:
-        shape = attention_shape(backbone.model.config)
-        return PrefixTuningConfig(
-            num_virtual_tokens=prefix.length,
-            num_layers=len(layer_parts(backbone.base, backbone.family)),
-            num_attention_heads=shape.heads,
-            token_dim=shape.heads * shape.head_width,
-            **common,
-        )
-    if lora is not None:
-        rank = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": lora.dropout}
-        return LoraConfig(target_modules=list(scaled), **rank, **common)
-    query = layer_parts(backbone.base, backbone.family)[0].query.module
-    name = next(name for name, module in backbone.model.named_modules() if module is query)
-    return LoraConfig(target_modules=[name], r=1, bias="all", **common)
+def peft_model(backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Tensor], base_name: str) -> Any:
+    """Wrap a copy of a backbone with PEFT's form of a run's tensors.
+
+    Args:
+        backbone: The backbone; no pack is attached to it.
+        trial: The configuration; `check_peft` has passed.
+        tensors: The run's stored tensors.
+        base_name: Where PEFT finds the backbone again.
+
+    Returns:
+        PEFT's model.
+    """
+    model = with_head(backbone, tensors)
+    (submodule,) = submodules_of(trial)  # without gates a method is one submodule
+    form = submodule.peft_form(backbone, model, trial, tensors_of(tensors, submodule.name))
+    config = get_peft_config(
+        {
+            "peft_type": form.peft_type,
+            "task_type": TaskType.SEQ_CLS,
+            "base_model_name_or_path": base_name,
+            "modules_to_save": _head_modules(backbone),
+            **form.settings,
+        }
+    )
+    with _quiet_peft():
+        wrapped = get_peft_model(model, config)
+    _fill(wrapped, form)
+    return wrapped
 
 
 def _head_modules(backbone: Backbone) -> list[str]:
@@ -137,24 +123,12 @@ def _head_modules(backbone: Backbone) -> list[str]:
     return sorted({name if name.startswith(inside) else name.split(".")[0] for name in modules})
 
 
-@torch.no_grad()
-def _fill(wrapped: Any, scaled: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
-    """Give PEFT's parts their values: the trained ones, else zero, so that nothing is left to chance."""
-    for name, module in wrapped.base_model.model.named_modules():
-        begin = scaled.get(name)
-        if hasattr(module, "lora_A"):
-            for factor, ours in ((module.lora_A, "down"), (module.lora_B, "up")):
-                weight = factor["default"].weight
-                weight.copy_(tensors.get(f"{begin}.{ours}", torch.zeros_like(weight)))
-        elif hasattr(module, "ia3_l"):
-            weight = module.ia3_l["default"]
-            weight.copy_((1 + tensors[f"{begin}.deviation"]).view_as(weight))
-
-
-@torch.no_grad()
-def _fill_prefix(wrapped: Any, key_value: Tensor) -> None:
-    """Give PEFT's prefix its keys and values ``(layers, 2, heads, length, head_width)``, one row per position."""
-    wrapped.prompt_encoder["default"].embedding.weight.copy_(key_value.permute(3, 0, 1, 2, 4).flatten(1))
+def _fill(wrapped: Any, form: PeftForm) -> None:
+    """Give PEFT's parameters the trained values, so that nothing is left to chance."""
+    parameters = dict(wrapped.named_parameters())
+    for name, values in form.tensors.items():
+        parameter = parameters[name]
+        set_values(parameter, values.expand_as(parameter) if values.dim() == 0 else values.view_as(parameter))
 
 
 def _base_name(saved: SavedModel) -> str:
@@ -163,9 +137,7 @@ def _base_name(saved: SavedModel) -> str:
 
 def _card(saved: SavedModel) -> str:
     task = saved.task
-    meaning = "\n".join(f"{number}. `{label}`" for number, label in enumerate(task.labels))
-    if task.kind == "regression":
-        meaning = f"the one output · {task.sd!r} + {task.mean!r} is the number in the units of the training data."
+    meaning = task.target.label_kind.meaning(task.target)
     return f"""# {saved.trial.method} for {saved.task.name}, in the form of PEFT
 
 ```python

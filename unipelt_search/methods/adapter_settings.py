@@ -1,4 +1,4 @@
-"""What the bottleneck adapters may be asked."""
+"""The sequential bottleneck adapter without torch: its settings, published values and search space."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, whole
+from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
 class AdapterSpec(Frozen):
@@ -18,12 +20,13 @@ class AdapterSpec(Frozen):
     """Maps 0 to 0, which zero-padding in a pack relies on."""
 
 
-class ParallelAdapterSpec(Frozen):
-    """A bottleneck adapter from the feed-forward network's input to its output."""
-
-    bottleneck: int = Field(default=48, ge=1, le=4096)
-    """Units in the middle."""
-    activation: Literal["relu", "gelu", "silu", "tanh"] = "relu"
-    """Maps 0 to 0, which zero-padding in a pack relies on."""
-    scale: float = Field(default=4.0, gt=0, le=100)
-    """What its answer is multiplied with."""
+ENTRY = SubmoduleEntry(
+    name="adapter",
+    sentence="A bottleneck adapter after the feed-forward network (Pfeiffer et al., 2021).",
+    torch_module="unipelt_search.pelt.adapter:ADAPTER",
+    settings=AdapterSpec,
+    learning_rates=(2e-3, 5e-4, 5e-3),
+    hyperparameters=(whole("adapter.bottleneck", 8, 96), choice("adapter.activation", *ACTIVATIONS)),
+    set_order=1,
+    list_order=4,
+)

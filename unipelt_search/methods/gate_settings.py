@@ -1,10 +1,11 @@
-"""How gates may act."""
+"""How gates act: their settings, and what is searched of them whatever is gated."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.methods.hyperparameter import choice, declared, fixed
 
 
 class GateSpec(Frozen):
@@ -18,3 +19,7 @@ class GateSpec(Frozen):
     """Each layer has gate weights of its own (as published), or all layers share those of each gate."""
     pooling: Literal["tokens", "all_positions"] = "tokens"
     """Mean over real tokens, or over padding too (as the published code does)."""
+
+
+# `gate.lora` and `gate.prefix` are declared where LoRA and the prefix are.
+GATE_HYPERPARAMETERS = declared(GateSpec, choice("gate.sharing", "per_layer", "shared"), fixed("gate.pooling"))

@@ -1,10 +1,12 @@
-"""What LoRA may be asked."""
+"""LoRA without torch: its settings, published values and search space."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.methods.hyperparameter import choice, real, whole
+from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
 class LoraSpec(Frozen):
@@ -16,3 +18,21 @@ class LoraSpec(Frozen):
     """The update is scaled by alpha / rank where no gate replaces that factor."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the update's inputs that are dropped while training."""
+
+
+ENTRY = SubmoduleEntry(
+    name="lora",
+    sentence="LoRA (Hu et al., 2022): a low-rank update of the query and value projections.",
+    torch_module="unipelt_search.pelt.lora:LORA",
+    settings=LoraSpec,
+    learning_rates=(2e-3, 5e-4, 5e-3),
+    hyperparameters=(
+        choice("gate.lora", "replace", "multiply"),
+        whole("lora.rank", 2, 64),
+        # Where the gate replaces alpha / rank, alpha has no effect.
+        real("lora.alpha", 4.0, 64.0, unless=("gate.lora", "replace")),
+        real("lora.dropout", 0.0, 0.2, 0.1),
+    ),
+    set_order=4,
+    list_order=3,
+)

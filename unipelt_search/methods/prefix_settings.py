@@ -1,4 +1,4 @@
-"""What prefix-tuning may be asked."""
+"""Prefix-tuning without torch: its settings, published values and search space."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from operator import not_
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.methods.hyperparameter import choice, fixed, whole
+from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
 class PrefixSpec(Frozen):
@@ -24,3 +26,20 @@ class PrefixSpec(Frozen):
     def shift(self) -> int:
         """Positions that the tokens are moved up by."""
         return self.length if self.position_shift else 0
+
+
+ENTRY = SubmoduleEntry(
+    name="prefix",
+    sentence="Prefix-tuning (Li and Liang, 2021): trained keys and values in front of each attention.",
+    torch_module="unipelt_search.pelt.prefix:PREFIX",
+    settings=PrefixSpec,
+    learning_rates=(2e-3, 5e-4, 5e-3),
+    hyperparameters=(
+        choice("gate.prefix", "scale", "logit"),
+        whole("prefix.length", 2, 64),
+        choice("prefix.mlp", None, 512),
+        fixed("prefix.position_shift"),
+    ),
+    set_order=3,
+    list_order=6,
+)

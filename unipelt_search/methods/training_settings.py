@@ -1,4 +1,4 @@
-"""How a run is trained, whatever its method."""
+"""How a run is trained, whatever its method: its settings, and what is searched of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.methods.hyperparameter import Hyperparameter, choice, declared, fixed, real
 
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -42,3 +43,18 @@ class TrainingSpec(Frozen):
     """A run ends after this many evaluations in a row without a better tune score."""
     dropout: Share = 0.1
     """Share of hidden features that are dropped at the backbone's dropout sites while training."""
+
+
+TRAINING_HYPERPARAMETERS = declared(
+    TrainingSpec,
+    Hyperparameter(name="training.learning_rate", kind="rate"),
+    choice("training.schedule", "linear", "cosine", "constant"),
+    real("training.warmup_share", 0.0, 0.2, 0.05),
+    choice("training.weight_decay", 0.0, 0.01, 0.1),
+    real("training.dropout", 0.0, 0.3, 0.1),
+    fixed("training.clip_norm"),
+    Hyperparameter(name="training.batch_size", kind="study"),
+    Hyperparameter(name="training.steps", kind="study"),
+    Hyperparameter(name="training.evaluations", kind="study"),
+    Hyperparameter(name="training.patience", kind="study"),
+)

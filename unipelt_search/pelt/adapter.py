@@ -1,12 +1,12 @@
-"""The bottleneck adapters: behind the feed-forward network, and beside it.
+"""The bottleneck adapters: after the feed-forward network, and beside it.
 
-Behind it (Houlsby et al., 2019; Pfeiffer et al., 2021), on the feed-forward output h before the residual::
+After it (Houlsby et al., 2019; Pfeiffer et al., 2021), on the feed-forward output h before the residual::
 
-    h + f · (U act(D h + d) + u)        f = 1, or the gate
+    h + f · (U act(D h + d) + u)        f = 1, or the gate over h
 
 Beside it (the scaled parallel adapter of He et al., 2022, arXiv 2110.04366), from the feed-forward input x::
 
-    h + s · (U act(D x + d) + u)        s = the scale
+    h + f · (U act(D x + d) + u)        f = the scale s, or s · the gate over x
 """
 
 from __future__ import annotations
@@ -18,19 +18,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unipelt_search.methods.adapter_settings import ParallelAdapterSpec
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.layers import LayerParts, layer_parts
+from unipelt_search.errors import BackboneError
+from unipelt_search.methods.adapter_settings import AdapterSpec
+from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
+from unipelt_search.pelt.attachment import Attachment
 from unipelt_search.pelt.gate import SlotGate
 from unipelt_search.pelt.slots import (
-    ContextHolder,
+    PackSlots,
+    SlotPart,
     add_per_slot,
+    gate_factors,
     normal,
     scale_rows,
     slot_matmul,
     slot_parameter,
     zeros,
 )
+from unipelt_search.pelt.submodule import Obstacle, Submodule
 from unipelt_search.specs.trial import TrialSpec
 
+Kind = Literal["adapter", "parallel_adapter"]
+Spec = AdapterSpec | ParallelAdapterSpec
 # Each maps 0 to 0, so that zero-padded units of a narrower bottleneck stay zero and get no gradient.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
@@ -40,67 +50,77 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class SlotAdapter(nn.Module):
+class SlotAdapter(SlotPart):
     """One kind of adapter in one layer, for every slot of a pack."""
 
-    def __init__(
-        self, layer: int, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int], holder: ContextHolder,
-        gate: SlotGate | None, kind: Literal["adapter", "parallel_adapter"] = "adapter",
-    ) -> None:  # fmt: skip
+    offset: Tensor
+    """``(S,)``, what the update is multiplied with in slots without a gate."""
+    slope: Tensor
+    """``(S,)``, what the gate is multiplied with in slots with one."""
+
+    def __init__(self, kind: Kind, layer: int, width: int, slots: PackSlots, gate: SlotGate | None = None) -> None:
         """Make the adapter; its up-projection is zero, so nothing changes at first.
 
         Args:
+            kind: After the feed-forward network, or beside it.
             layer: The layer, counted from 0.
             width: Features of the feed-forward output, D.
-            trials: Each slot's configuration.
-            seeds: Each slot's initialisation seed.
-            holder: Where the pass under way is found.
+            slots: The pack's runs.
             gate: The gate over the adapter's own input, if any slot has one.
-            kind: Behind the feed-forward network, or beside it.
         """
         super().__init__()
-        self.layer, self.holder, self.gate, self.kind = layer, holder, gate, kind
-        specs = [trial.adapter if kind == "adapter" else trial.parallel_adapter for trial in trials]
+        self.kind = kind
+        self.layer = layer
+        self.holder = slots.holder
+        # A part of its own in the pack: here it is only called, not listed.
+        object.__setattr__(self, "gate", gate)
+        self.gate: SlotGate | None
+        specs = [_settings(trial, kind) for trial in slots.trials]
         self.units = [spec.bottleneck if spec else 0 for spec in specs]
         self.activations = [spec.activation if spec else "relu" for spec in specs]
-        units, name = max(self.units), f"{kind}.{layer}"
-        middle = [(u,) if u else None for u in self.units]
-        outer = [(width,) if u else None for u in self.units]
-        self.down = slot_parameter(
-            seeds, f"{name}.down", (units, width), [(u, width) if u else None for u in self.units], normal(0.02)
-        )
-        self.down_bias = slot_parameter(seeds, f"{name}.down_bias", (units,), middle, zeros)
-        self.up = slot_parameter(
-            seeds, f"{name}.up", (width, units), [(width, u) if u else None for u in self.units], zeros
-        )
-        self.up_bias = slot_parameter(seeds, f"{name}.up_bias", (width,), outer, zeros)
-        gated = [trial.gate is not None for trial in trials]
-        scales = [spec.scale if isinstance(spec, ParallelAdapterSpec) else float(spec is not None) for spec in specs]
-        offset = [0.0 if has_gate else scale for scale, has_gate in zip(scales, gated, strict=True)]
-        slope = [scale if has_gate else 0.0 for scale, has_gate in zip(scales, gated, strict=True)]
-        self.register_buffer("offset", torch.tensor(offset), persistent=False)
-        self.register_buffer("slope", torch.tensor(slope), persistent=False)
+        self._initialise(f"{kind}.{layer}", width, slots.seeds)
+        offset, slope = gate_factors([_scale(spec) for spec in specs], slots.gated(kind))
+        self.register_buffer("offset", offset, persistent=False)
+        self.register_buffer("slope", slope, persistent=False)
+
+    def _initialise(self, name: str, width: int, seeds: Sequence[int]) -> None:
+        """Initialise the projections and their biases, each slot's in its own number of units."""
+        units = max(self.units)
+        downs = [(own, width) if own else None for own in self.units]
+        middles = [(own,) if own else None for own in self.units]
+        ups = [(width, own) if own else None for own in self.units]
+        outers = [(width,) if own else None for own in self.units]
+        self.down = slot_parameter(seeds, f"{name}.down", (units, width), downs, normal(0.02))
+        self.down_bias = slot_parameter(seeds, f"{name}.down_bias", (units,), middles, zeros)
+        self.up = slot_parameter(seeds, f"{name}.up", (width, units), ups, zeros)
+        self.up_bias = slot_parameter(seeds, f"{name}.up_bias", (width,), outers, zeros)
 
     def read(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        """Keep the feed-forward input ``(S·B, T, D)``, which an adapter beside the network reads."""
-        self.holder.context.ffn_inputs[self.layer] = args[0]
+        """Keep the feed-forward input ``(S·B, T, D)``, which an adapter beside the network reads, and gate it."""
+        context = self.holder.context
+        context.kept[self.kind, self.layer] = args[0]
+        if self.gate is not None:
+            self.gate(args[0], context)
 
     def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """Add the adapter's answer to the feed-forward output ``(S·B, T, D)``."""
-        state = self.holder.context
-        if self.gate is not None:
-            self.gate(output, state)
-        if state.is_removed(self.kind, self.layer):
+        """Add what the adapter computes to the feed-forward output ``(S·B, T, D)``."""
+        context = self.holder.context
+        x = output
+        if self.kind == "parallel_adapter":
+            x = context.kept[self.kind, self.layer]
+        elif self.gate is not None:
+            self.gate(x, context)
+        if context.is_removed(self.kind, self.layer):
             return output
-        x = output if self.kind == "adapter" else state.ffn_inputs[self.layer]
-        delta = scale_rows(self.transform(x), state.factor(self.offset, self.slope, self.layer, self.kind))
+        factor = context.factor(self.offset, self.slope, self.layer, self.kind)
+        delta = scale_rows(self.transform(x), factor)
         result = output + delta
-        state.record_contribution(self.layer, self.kind, delta, result)
+        context.record_contribution(self.layer, self.kind, delta, result)
         return result
 
-    def transform(self, h: Tensor) -> Tensor:
-        """Compute ``U act(D h + d) + u``: ``(S·B, T, D)`` → ``(S·B, T, D)``."""
-        middle = self._activate(add_per_slot(slot_matmul(h, self.down), self.down_bias))
+    def transform(self, x: Tensor) -> Tensor:
+        """Compute ``U act(D x + d) + u``: ``(S·B, T, D)`` → ``(S·B, T, D)``."""
+        middle = self._activate(add_per_slot(slot_matmul(x, self.down), self.down_bias))
         return add_per_slot(slot_matmul(middle, self.up), self.up_bias)
 
     def _activate(self, x: Tensor) -> Tensor:
@@ -121,3 +141,69 @@ class SlotAdapter(nn.Module):
             "up": self.up[slot, :, :units],
             "up_bias": self.up_bias[slot],
         }
+
+
+def _settings(trial: TrialSpec, kind: Kind) -> Spec | None:
+    if kind == "adapter":
+        return trial.part(kind, AdapterSpec)
+    return trial.part(kind, ParallelAdapterSpec)
+
+
+def _scale(spec: Spec | None) -> float:
+    """Return what a slot's output is multiplied with, beside its gate; 0 where the slot has no adapter."""
+    if spec is None:
+        return 0.0
+    return spec.scale if isinstance(spec, ParallelAdapterSpec) else 1.0
+
+
+class Adapter(Submodule):
+    """A bottleneck adapter of either kind; its gate reads the adapter's own input."""
+
+    def __init__(self, kind: Kind, order: int, phrase: str) -> None:
+        """Take which adapter it is.
+
+        Args:
+            kind: Its name.
+            order: Where its hooks stand.
+            phrase: What messages call it.
+        """
+        self.name = kind
+        self.order = order
+        self.kind: Kind = kind
+        self.phrase = phrase
+
+    def check(self, backbone: Backbone, trial: TrialSpec, tokens: int) -> None:
+        """Check that the bottleneck is narrower than what it reads.
+
+        Raises:
+            BackboneError: It is not.
+        """
+        width = layer_parts(backbone.base, backbone.family)[0].ffn_out.out
+        spec = _settings(trial, self.kind)
+        if spec is not None and spec.bottleneck >= width:
+            raise BackboneError(
+                f"{self.name}.bottleneck must be below {width}, the hidden size of {backbone.name!r}; "
+                f"got {spec.bottleneck}."
+            )
+
+    def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
+        """Hook the feed-forward network's output, and its input where the adapter reads that."""
+        width = layer.ffn_out.out
+        gate = attachment.gate(self.name, layer.number, width)
+        adapter = SlotAdapter(self.kind, layer.number, width, attachment.slots, gate)
+        attachment.add_part(f"{self.name}/{layer.number}", adapter)
+        if self.kind == "parallel_adapter":
+            attachment.add_handle(layer.ffn_in.register_forward_pre_hook(adapter.read))
+        attachment.add_handle(layer.ffn_out.module.register_forward_hook(adapter.hook))
+
+    def merge_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+        """Say that it cannot be merged: its activation lies between two weights."""
+        return Obstacle(f"a {self.phrase} is a further layer, which no weight of the backbone can hold")
+
+    def peft_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+        """Say that PEFT has no such type."""
+        return Obstacle(f"PEFT has no {self.phrase}")
+
+
+ADAPTER = Adapter("adapter", 40, "bottleneck adapter")
+PARALLEL_ADAPTER = Adapter("parallel_adapter", 50, "parallel adapter")

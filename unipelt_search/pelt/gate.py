@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unipelt_search.pelt.slots import ForwardContext, normal, slot_parameter, zeros
+from unipelt_search.pelt.slots import ForwardContext, PackSlots, SlotPart, normal, slot_parameter, zeros
 
 
 def pooled_gate(x: Tensor, weight: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def pooled_gate(x: Tensor, weight: Tensor, bias: Tensor, mask: Tensor) -> Tensor
     return (values * mask).sum(1) / mask.sum(1).clamp(min=1)
 
 
-class GateWeights(nn.Module):
+class GateWeights(SlotPart):
     """The weights of a gate, for every slot of a pack that has them; they start near 0, the gate near 0.5."""
 
     def __init__(self, path: str, width: int, seeds: Sequence[int], present: Sequence[bool]) -> None:
@@ -49,44 +49,60 @@ class GateWeights(nn.Module):
         """
         super().__init__()
         self.present = list(present)
-        shapes = [(width,) if has else None for has in present]
-        self.weight = slot_parameter(seeds, f"gate.{path}", (width,), shapes, normal(0.02))
-        self.bias = slot_parameter(seeds, f"gate.{path}.bias", (), [() if has else None for has in present], zeros)
+        weights = [(width,) if has else None for has in present]
+        biases = [() if has else None for has in present]
+        self.weight = slot_parameter(seeds, f"gate.{path}", (width,), weights, normal(0.02))
+        self.bias = slot_parameter(seeds, f"gate.{path}.bias", (), biases, zeros)
 
     def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the weights of one slot, empty where it has none."""
         return {"weight": self.weight[slot], "bias": self.bias[slot]} if self.present[slot] else {}
 
 
-class SlotGate(nn.Module):
+class SlotGate(SlotPart):
     """One gate in one layer, for every slot of a pack that has it."""
 
+    shares: Tensor
+    """``(S,)``, which slots share their weights between layers."""
+    padding: Tensor
+    """``(S,)``, 1 in slots that average over padding too."""
+    ungated: Tensor
+    """``(S,)``, 1 in slots without this gate."""
+
     def __init__(
-        self, name: str, layer: int, width: int, seeds: Sequence[int], gated: Sequence[bool], padding: Sequence[bool],
+        self,
+        name: str,
+        layer: int,
+        width: int,
+        slots: PackSlots,
+        gated: Sequence[bool],
         shared: GateWeights | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Make the weights of the slots that do not share theirs between layers.
 
         Args:
             name: The gate's name, for example `lora_query`.
             layer: The layer, counted from 0.
             width: Features of the gate's input, D.
-            seeds: Each slot's initialisation seed.
+            slots: The pack's runs.
             gated: Which slots have this gate.
-            padding: Which slots average over padding too.
             shared: The weights of the slots that share theirs, a part of its own in the pack.
         """
         super().__init__()
-        self.shared: GateWeights | None
-        self.name, self.layer, self.gated = name, layer, list(gated)
+        self.name = name
+        self.layer = layer
+        self.gated = list(gated)
         # Out of nn.Module's registry: they are listed once, as a part of their own.
         object.__setattr__(self, "shared", shared)
+        self.shared: GateWeights | None
         shares = shared.present if shared is not None else [False] * len(self.gated)
         own = [has and not share for has, share in zip(gated, shares, strict=True)]
-        self.own = GateWeights(f"{layer}.{name}", width, seeds, own) if any(own) else None
+        self.own = GateWeights(f"{layer}.{name}", width, slots.seeds, own) if any(own) else None
+        padding = [gate is not None and gate.pooling == "all_positions" for gate in slots.gates]
+        ungated = [float(not has) for has in gated]
         self.register_buffer("shares", torch.tensor(shares), persistent=False)
         self.register_buffer("padding", torch.tensor(padding, dtype=torch.float32), persistent=False)
-        self.register_buffer("ungated", torch.tensor([float(not has) for has in gated]), persistent=False)
+        self.register_buffer("ungated", torch.tensor(ungated), persistent=False)
         self.counts_padding = any(padding)
 
     def forward(self, x: Tensor, state: ForwardContext) -> Tensor:
@@ -105,7 +121,9 @@ class SlotGate(nn.Module):
         value = pooled_gate(x, *self.weights(), mask)
         state.gates[self.layer, self.name] = value
         if state.recorder is not None:
-            seen = value if all(self.gated) else value.masked_fill(state.per_row(self.ungated) > 0, torch.nan)
+            seen = value
+            if not all(self.gated):  # a slot without the gate gets a value too, which is none of its own
+                seen = value.masked_fill(state.per_row(self.ungated) > 0, torch.nan)
             state.record("gate", self.layer, self.name, seen)
         return value
 

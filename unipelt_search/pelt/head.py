@@ -14,19 +14,48 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.families import Family
 from unipelt_search.pelt.dropout import site_key
-from unipelt_search.pelt.slots import ContextHolder, add_per_slot, normal, ones, slot_matmul, slot_parameter, zeros
+from unipelt_search.pelt.slots import (
+    ContextHolder,
+    PackSlots,
+    SlotPart,
+    add_per_slot,
+    normal,
+    ones,
+    slot_matmul,
+    slot_parameter,
+    zeros,
+)
 
 POOLED = "pooled"
 
 
-class SlotLinear(nn.Module):
+def unused_modules(backbone: Backbone) -> tuple[str, ...]:
+    """Name what does not take part as the checkpoint has it: replaced by newly drawn layers, or skipped by the pooling.
+
+    Args:
+        backbone: The backbone.
+
+    Returns:
+        Names in the model; whatever is inside of them is meant too.
+    """
+    family = backbone.family
+    if backbone.pooling == "native":
+        return backbone.new_modules
+    return tuple(name for name in (*family.head, family.pooler, *family.pooler_parts) if name)
+
+
+def is_inside(name: str, parents: Sequence[str]) -> bool:
+    """Tell whether a name in a model is one of some modules, or of something in them."""
+    return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
+
+
+class SlotLinear(SlotPart):
     """A linear layer of the head with dropout on its input, for every slot of a pack."""
 
-    def __init__(
-        self, name: str, shape: tuple[int, int], bias: bool, std: float, seeds: Sequence[int], holder: ContextHolder
-    ) -> None:
+    def __init__(self, name: str, shape: tuple[int, int], bias: bool, std: float, slots: PackSlots) -> None:
         """Draw the weights as the architecture does.
 
         Args:
@@ -34,15 +63,17 @@ class SlotLinear(nn.Module):
             shape: (out, in) features.
             bias: Whether it has a bias.
             std: Standard deviation of the weights.
-            seeds: Each slot's initialisation seed.
-            holder: Where the pass under way is found.
+            slots: The pack's runs.
         """
         super().__init__()
-        self.holder, self.site = holder, site_key(f"head.{name}")
+        self.holder = slots.holder
+        self.site = site_key(f"head.{name}")
+        seeds = slots.seeds
         self.weight = slot_parameter(seeds, f"head.{name}.weight", shape, [shape] * len(seeds), normal(std))
         self.bias = None
         if bias:
-            self.bias = slot_parameter(seeds, f"head.{name}.bias", shape[:1], [shape[:1]] * len(seeds), zeros)
+            width = shape[:1]
+            self.bias = slot_parameter(seeds, f"head.{name}.bias", width, [width] * len(seeds), zeros)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(S·B, in)`` or ``(S·B, T, in)`` to the same with ``out`` features."""
@@ -53,7 +84,7 @@ class SlotLinear(nn.Module):
         return result if self.bias is None else add_per_slot(result, self.bias)
 
     def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """Answer in place of the architecture's own linear layer."""
+        """Compute in place of the architecture's own linear layer."""
         return self(args[0])
 
     def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
@@ -62,7 +93,7 @@ class SlotLinear(nn.Module):
         return tensors if self.bias is None else {**tensors, "bias": self.bias[slot]}
 
 
-class SlotNorm(nn.Module):
+class SlotNorm(SlotPart):
     """Scale and shift of a newly drawn layer norm of the head, for every slot of a pack."""
 
     def __init__(self, name: str, width: int, bias: bool, seeds: Sequence[int]) -> None:
@@ -80,7 +111,7 @@ class SlotNorm(nn.Module):
         self.bias = slot_parameter(seeds, f"head.{name}.bias", (width,), shapes, zeros) if bias else None
 
     def hook(self, module: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        """Answer in place of the architecture's own norm ``(S·B, D)``."""
+        """Compute in place of the architecture's own norm ``(S·B, D)``."""
         x = functional.layer_norm(args[0], module.normalized_shape, eps=module.eps)
         scaled = x * self.weight.repeat_interleave(x.shape[0] // self.weight.shape[0], 0)
         return scaled if self.bias is None else add_per_slot(scaled, self.bias)
@@ -127,7 +158,11 @@ class Head:
             linear: The layer that follows the pooling; None where the architecture's own head does.
             holder: Where the pass under way is found.
         """
-        self.model, self.family, self.pooling, self.linear, self.holder = model, family, pooling, linear, holder
+        self.model = model
+        self.family = family
+        self.pooling = pooling
+        self.linear = linear
+        self.holder = holder
         # Others ignore token types, number them from 1 (RoBERTa) or look them up among the words (GPT-2).
         self.reads_types = (getattr(model.config, "type_vocab_size", None) or 0) > 1
 
@@ -151,7 +186,7 @@ class Head:
         return output
 
     def _shifted(self, ids: Tensor) -> Tensor:
-        """Give the decoder the same tokens ``(S·B, T)``, one later, behind its start token."""
+        """Give the decoder the same tokens ``(S·B, T)``, one later, after its start token."""
         config = self.model.config
         token = config.pad_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
         start = ids.new_full((ids.shape[0], 1), token)

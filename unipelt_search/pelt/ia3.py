@@ -1,45 +1,65 @@
 """IA3 (Liu et al., 2022, arXiv 2205.05638): keys, values and the feed-forward network's inner features are rescaled.
 
 ``l ⊙ k``, ``l ⊙ v`` on the outputs of the key and value projections and ``l ⊙ x`` on the input of the feed-forward
-down-projection, each ``l = 1 + deviation`` with a deviation that starts at zero.
+down-projection, each ``l = 1 + deviation`` with a deviation that starts at zero; gated, ``l = 1 + G · deviation``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from unipelt_search.methods.catalogue import METHODS
-from unipelt_search.pelt.slots import ContextHolder, slot_parameter, zeros
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.layers import LayerParts
+from unipelt_search.pelt.attachment import Attachment
+from unipelt_search.pelt.merged_weights import linear_targets, set_values
+from unipelt_search.pelt.slots import PackSlots, SlotPart, gate_factors, scale_rows, slot_parameter, zeros
+from unipelt_search.pelt.submodule import Obstacle, PeftForm, Submodule
 from unipelt_search.specs.trial import TrialSpec
 
+TARGETS = {"key": "key", "value": "value", "ffn": "ffn_out"}
+"""What is rescaled, as its tensors' names and as `LayerParts` call it."""
+_ON_INPUT = "ffn"
+"""Where the module's input is rescaled, not its output."""
 
-class SlotIa3(nn.Module):
-    """The scales of one place in one layer, for every slot of a pack."""
 
-    def __init__(
-        self, layer: int, site: str, width: int, trials: Sequence[TrialSpec], seeds: Sequence[int],
-        holder: ContextHolder,
-    ) -> None:  # fmt: skip
+class SlotIa3(SlotPart):
+    """The scales of one site in one layer, for every slot of a pack."""
+
+    factor: Tensor
+    """``(S, 1)``, 1 in slots that have it."""
+    offset: Tensor
+    """``(S,)``, what the update is multiplied with in slots without a gate."""
+    slope: Tensor
+    """``(S,)``, what the gate is multiplied with in slots with one."""
+
+    def __init__(self, layer: int, site: str, width: int, slots: PackSlots) -> None:
         """Make the deviations from one, at zero.
 
         Args:
             layer: The layer, counted from 0.
             site: `key`, `value` or `ffn`.
             width: Features that are rescaled, D.
-            trials: Each slot's configuration.
-            seeds: Each slot's initialisation seed.
-            holder: Where the pass under way is found.
+            slots: The pack's runs.
         """
         super().__init__()
-        self.layer, self.site, self.holder = layer, f"ia3_{site}", holder
-        self.present = ["ia3" in METHODS[trial.method].submodules for trial in trials]
+        self.layer = layer
+        self.holder = slots.holder
+        self.present = slots.has("ia3")
+        gated = slots.gated("ia3")
+        self.gated = any(gated)
+        # The gate is one per layer, and so is its contribution: the mean over the three places.
+        self.recorded = "ia3" if self.gated else f"ia3_{site}"
         shapes = [(width,) if has else None for has in self.present]
-        self.deviation = slot_parameter(seeds, f"ia3.{layer}.{site}", (width,), shapes, zeros)
+        self.deviation = slot_parameter(slots.seeds, f"ia3.{layer}.{site}", (width,), shapes, zeros)
         factor = torch.tensor([float(has) for has in self.present])
         self.register_buffer("factor", factor[:, None], persistent=False)
+        offset, slope = gate_factors(factor.tolist(), gated)
+        self.register_buffer("offset", offset, persistent=False)
+        self.register_buffer("slope", slope, persistent=False)
 
     def output_hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Rescale the module's output ``(S·B, T, D)``."""
@@ -53,17 +73,87 @@ class SlotIa3(nn.Module):
 
     def rescale(self, x: Tensor, *, of_rows: bool = True) -> Tensor:
         """Multiply every feature with its slot's scale: ``(S·B, T, D)``, or ``(S·B·T, D)`` (OPT), to the same shape."""
-        state = self.holder.context
-        if state.is_removed("ia3", self.layer):
+        context = self.holder.context
+        if context.is_removed("ia3", self.layer):
             return x
         slots, width = self.deviation.shape
-        deviation = (self.deviation * self.factor).view(slots, *([1] * (x.dim() - 1)), width)
-        delta = (x.view(slots, -1, *x.shape[1:]) * deviation).view(x.shape)
+        by_slot = x.view(slots, -1, *x.shape[1:])
+        ones_between = [1] * (x.dim() - 1)
+        deviation = (self.deviation * self.factor).view(slots, *ones_between, width)
+        delta = (by_slot * deviation).view(x.shape)
+        if self.gated and of_rows:
+            delta = scale_rows(delta, context.factor(self.offset, self.slope, self.layer, "ia3"))
         result = x + delta
         if of_rows:
-            state.record_contribution(self.layer, self.site, delta, result)
+            context.record_contribution(self.layer, self.recorded, delta, result)
         return result
 
     def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the deviation of one slot, empty where it has none."""
         return {"deviation": self.deviation[slot]} if self.present[slot] else {}
+
+
+class Ia3(Submodule):
+    """IA3: one gate per layer for its three places, over the attention module's input."""
+
+    name = "ia3"
+    order = 60
+    merge_targets = tuple(TARGETS.values())
+    has_peft_form = True
+
+    def packable(self, backbone: Backbone) -> bool:
+        """Tell whether the projections run on a run's own rows alone, not on positions that all rows share."""
+        return not backbone.family.shares_positions
+
+    def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
+        """Hook the outputs of the key and value projections and the input of the feed-forward down-projection."""
+        widths = {"key": layer.key.out, "value": layer.value.out, "ffn": layer.ffn_out.inner}
+        parts = {site: SlotIa3(layer.number, site, width, attachment.slots) for site, width in widths.items()}
+        for site, part in parts.items():
+            attachment.add_part(f"ia3/{layer.number}/{site}", part)
+        attachment.attention_gate(self.name, layer, layer.query.inner)
+        if attachment.backbone.family.shares_positions:
+            attachment.keep_attention_input(layer.number)
+        attachment.add_handle(layer.key.register_forward_hook(parts["key"].output_hook))
+        attachment.add_handle(layer.value.register_forward_hook(parts["value"].output_hook))
+        attachment.add_handle(layer.ffn_out.module.register_forward_pre_hook(parts["ffn"].input_hook))
+
+    def decays(self, tensor: str) -> bool:
+        """Keep weight decay off, as for layer norms: a scale of one is no better than another."""
+        return False
+
+    def merge_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+        """Find none: rescaled features are rescaled rows or columns of a weight."""
+        return None
+
+    def merge(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> None:
+        """Rescale the columns of the feed-forward down-projection, and the rows of the others with their biases."""
+        for target in linear_targets(backbone, model, TARGETS, tensors):
+            weight = target.module.weight.detach().double().cpu()
+            bias = target.module.bias
+            scale = 1 + target.tensors["deviation"].double()
+            if target.site == _ON_INPUT:
+                set_values(target.module.weight, weight * scale)
+                continue
+            set_values(target.module.weight, weight * scale[:, None])
+            if bias is not None:
+                set_values(bias, bias.detach().double().cpu() * scale)
+
+    def peft_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+        """Find none: IA3 is PEFT's own."""
+        return None
+
+    def peft_form(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> PeftForm:
+        """Return PEFT's IA3, whose scales are one plus our deviations."""
+        targets = linear_targets(backbone, model, TARGETS, tensors)
+        settings = {
+            "target_modules": [target.name for target in targets],
+            "feedforward_modules": [target.name for target in targets if target.site == _ON_INPUT],
+        }
+        scales = {
+            f"base_model.model.{target.name}.ia3_l.default": 1 + target.tensors["deviation"] for target in targets
+        }
+        return PeftForm("IA3", settings, scales)
+
+
+IA3 = Ia3()

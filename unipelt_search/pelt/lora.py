@@ -6,86 +6,203 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.layers import LayerParts, Projection, layer_parts
+from unipelt_search.errors import BackboneError
+from unipelt_search.methods.gate_settings import GateSpec
+from unipelt_search.methods.lora_settings import LoraSpec
+from unipelt_search.pelt.attachment import Attachment
 from unipelt_search.pelt.dropout import site_key
+from unipelt_search.pelt.merged_weights import LinearTarget, linear_targets, set_values
 from unipelt_search.pelt.slots import (
-    ContextHolder,
     ForwardContext,
+    PackSlots,
+    SlotPart,
     scale_rows,
     slot_matmul,
     slot_parameter,
     uniform,
     zeros,
 )
+from unipelt_search.pelt.submodule import Obstacle, PeftForm, Submodule
 from unipelt_search.specs.trial import TrialSpec
 
+TARGETS = {"query": "query", "value": "value"}
+"""The projections, as its tensors' names and as `LayerParts` call them."""
 
-class SlotLora(nn.Module):
+
+class SlotLora(SlotPart):
     """The low-rank update of one projection in one layer, for every slot of a pack."""
 
-    def __init__(
-        self, layer: int, projection: str, shape: tuple[int, int], trials: Sequence[TrialSpec], seeds: Sequence[int],
-        holder: ContextHolder,
-    ) -> None:  # fmt: skip
+    offset: Tensor
+    """``(S,)``, what the update is multiplied with in slots without a gate."""
+    slope: Tensor
+    """``(S,)``, what the gate is multiplied with in slots with one."""
+    rates: Tensor
+    """``(S,)``, the share of its inputs that is dropped."""
+
+    def __init__(self, layer: int, projection: str, shape: tuple[int, int], slots: PackSlots) -> None:
         """Make the two factors: A is drawn as torch draws a linear layer, B is zero, so nothing changes at first.
 
         Args:
             layer: The layer, counted from 0.
             projection: `query` or `value`.
             shape: The projection's (out, in) features.
-            trials: Each slot's configuration.
-            seeds: Each slot's initialisation seed.
-            holder: Where the pass under way is found.
+            slots: The pack's runs.
         """
         super().__init__()
-        self.layer, self.gate, self.holder = layer, f"lora_{projection}", holder
+        self.layer = layer
+        self.gate = f"lora_{projection}"
+        self.holder = slots.holder
         out, inner = shape
-        specs = [trial.lora for trial in trials]
+        name = f"lora.{layer}.{projection}"
+        specs = slots.settings("lora", LoraSpec)
         self.ranks = [spec.rank if spec else 0 for spec in specs]
-        rank, name = max(self.ranks), f"lora.{layer}.{projection}"
-        downs = [(r, inner) if r else None for r in self.ranks]
-        ups = [(out, r) if r else None for r in self.ranks]
-        self.down = slot_parameter(seeds, f"{name}.down", (rank, inner), downs, uniform(1 / math.sqrt(inner)))
-        self.up = slot_parameter(seeds, f"{name}.up", (out, rank), ups, zeros)
-        scales = [spec.alpha / spec.rank if spec else 0.0 for spec in specs]
-        modes = [trial.gate.lora if trial.gate else None for trial in trials]
-        offset = [0.0 if mode else scale for scale, mode in zip(scales, modes, strict=True)]
-        slope = [
-            0.0 if not (mode and scale) else 1.0 if mode == "replace" else scale
-            for scale, mode in zip(scales, modes, strict=True)
-        ]
-        self.register_buffer("offset", torch.tensor(offset), persistent=False)
-        self.register_buffer("slope", torch.tensor(slope), persistent=False)
-        self.register_buffer("rates", torch.tensor([s.dropout if s else 0.0 for s in specs]), persistent=False)
-        self.drops, self.site = any(s.dropout for s in specs if s), site_key(name)
+        rank = max(self.ranks)
+        downs = [(own, inner) if own else None for own in self.ranks]
+        ups = [(out, own) if own else None for own in self.ranks]
+        self.down = slot_parameter(slots.seeds, f"{name}.down", (rank, inner), downs, uniform(1 / math.sqrt(inner)))
+        self.up = slot_parameter(slots.seeds, f"{name}.up", (out, rank), ups, zeros)
+        factors = [_factors(spec, gate) for spec, gate in zip(specs, slots.gates, strict=True)]
+        offsets, slopes = zip(*factors, strict=True)
+        self.register_buffer("offset", torch.tensor(offsets), persistent=False)
+        self.register_buffer("slope", torch.tensor(slopes), persistent=False)
+        rates = [spec.dropout if spec else 0.0 for spec in specs]
+        self.register_buffer("rates", torch.tensor(rates), persistent=False)
+        self.drops = any(rates)
+        self.site = site_key(name)
 
     def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the update to the projection's output ``(S·B, T, out)``."""
-        state = self.holder.context
-        if state.is_removed("lora", self.layer):
+        context = self.holder.context
+        if context.is_removed("lora", self.layer):
             return output
-        content = state.attention_inputs.get(self.layer)
+        content = context.attention_inputs.get(self.layer)
         if content is not None and args[0] is not content:
             # DeBERTa's relative positions: no row's own, so no gate; as in PEFT, the plain update acts on them.
-            return output + self.update(args[0], state, gated=False)
-        delta = self.update(args[0], state)
+            return output + self.update(args[0], context, gated=False)
+        delta = self.update(args[0], context)
         result = output + delta
-        state.record_contribution(self.layer, self.gate, delta, result)
+        context.record_contribution(self.layer, self.gate, delta, result)
         return result
 
-    def update(self, x: Tensor, state: ForwardContext, *, gated: bool = True) -> Tensor:
+    def update(self, x: Tensor, context: ForwardContext, *, gated: bool = True) -> Tensor:
         """Compute ``f · B A x``: ``(S·B, T, in)`` → ``(S·B, T, out)``; ungated, f is alpha / rank or nothing."""
-        if state.dropout is not None and self.drops:
-            x = state.dropout.drop(x, self.site, self.rates)
+        if context.dropout is not None and self.drops:
+            x = context.dropout.drop(x, self.site, self.rates)
         hidden = slot_matmul(x, self.down)  # (S·B, T, rank)
-        factor = state.factor(self.offset, self.slope, self.layer, self.gate) if gated else self.offset
+        factor = context.factor(self.offset, self.slope, self.layer, self.gate) if gated else self.offset
+        # Scaled in the middle, where a token has rank features, not in the output, where it has many.
         return slot_matmul(scale_rows(hidden, factor), self.up)
 
     def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the factors of one slot without padding, empty where it has none."""
         rank = self.ranks[slot]
         return {"down": self.down[slot, :rank], "up": self.up[slot, :, :rank]} if rank else {}
+
+
+def _factors(spec: LoraSpec | None, gate: GateSpec | None) -> tuple[float, float]:
+    """Return what the update is multiplied with: a fixed number, and what the gate is multiplied with."""
+    if spec is None:
+        return 0.0, 0.0
+    scale = spec.alpha / spec.rank
+    if gate is None:
+        return scale, 0.0
+    # Published: the gate replaces alpha / rank.
+    return 0.0, 1.0 if gate.lora == "replace" else scale
+
+
+class Lora(Submodule):
+    """LoRA: an update of the query and value projections, each with a gate of its own."""
+
+    name = "lora"
+    order = 20
+    merge_targets = tuple(TARGETS.values())
+    has_peft_form = True
+
+    def check(self, backbone: Backbone, trial: TrialSpec, tokens: int) -> None:
+        """Check that the rank is at most the smallest side of a projection.
+
+        Raises:
+            BackboneError: It is larger.
+        """
+        layers = layer_parts(backbone.base, backbone.family)
+        projections = [projection for layer in layers for projection in (layer.query, layer.value)]
+        smallest = min(min(projection.inner, projection.out) for projection in projections)
+        spec = trial.part(self.name, LoraSpec)
+        if spec is not None and spec.rank > smallest:
+            raise BackboneError(
+                f"lora.rank must be at most {smallest}, the smallest side of a projection of "
+                f"{backbone.name!r}; got {spec.rank}."
+            )
+
+    def packable(self, backbone: Backbone) -> bool:
+        """Tell whether the projections run on a run's own rows alone, not on positions that all rows share."""
+        return not backbone.family.shares_positions
+
+    def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
+        """Hook both projections; their gates read the attention module's input."""
+        projections: tuple[tuple[str, Projection], ...] = (("query", layer.query), ("value", layer.value))
+        for name, projection in projections:
+            lora = SlotLora(layer.number, name, (projection.out, projection.inner), attachment.slots)
+            attachment.add_part(f"lora/{layer.number}/{name}", lora)
+            attachment.add_handle(projection.register_forward_hook(lora.hook))
+            attachment.drops |= lora.drops
+        for name, projection in projections:
+            attachment.attention_gate(self.name, layer, projection.inner, f"lora_{name}")
+        if attachment.backbone.family.shares_positions:
+            attachment.keep_attention_input(layer.number)
+
+    def merge_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+        """Find none: ``W + alpha / rank · B A`` is a weight."""
+        return None
+
+    def merge(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> None:
+        """Add ``alpha / rank · B A`` to the projections' weights."""
+        spec = _settings(trial)
+        for target in linear_targets(backbone, model, TARGETS, tensors):
+            weight = target.module.weight.detach().double().cpu()
+            update = target.tensors["up"].double() @ target.tensors["down"].double()
+            set_values(target.module.weight, weight + spec.alpha / spec.rank * update)
+
+    def peft_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+        """Find none: LoRA is PEFT's own."""
+        return None
+
+    def peft_form(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> PeftForm:
+        """Return PEFT's LoRA of the same rank, alpha and dropout."""
+        spec = _settings(trial)
+        targets = linear_targets(backbone, model, TARGETS, tensors)
+        settings = {
+            "target_modules": [target.name for target in targets],
+            "r": spec.rank,
+            "lora_alpha": spec.alpha,
+            "lora_dropout": spec.dropout,
+        }
+        return PeftForm("LORA", settings, _peft_tensors(targets))
+
+
+def _settings(trial: TrialSpec) -> LoraSpec:
+    spec = trial.part("lora", LoraSpec)
+    if spec is None:
+        raise ValueError(f"a configuration of lora must have settings of lora; got one of {trial.method}")
+    return spec
+
+
+def _peft_tensors(targets: list[LinearTarget]) -> dict[str, Tensor]:
+    """Name the factors as PEFT does in the model that it has wrapped."""
+    named = {}
+    for target in targets:
+        inside = f"base_model.model.{target.name}"
+        named[f"{inside}.lora_A.default.weight"] = target.tensors["down"]
+        named[f"{inside}.lora_B.default.weight"] = target.tensors["up"]
+    return named
+
+
+LORA = Lora()

@@ -7,22 +7,25 @@ Everything is checked before the first hook is placed. While a pack is attached 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import BackboneError
-from unipelt_search.methods.catalogue import METHODS
-from unipelt_search.pelt.applicability import check_shift, check_trial, needs_own_pack, unused_modules
-from unipelt_search.pelt.attach import Attacher
+from unipelt_search.methods.catalogue import find_method
+from unipelt_search.pelt.applicability import check_trial, packable
+from unipelt_search.pelt.attach import attach
 from unipelt_search.pelt.dropout import DropoutKeys
-from unipelt_search.pelt.slots import ContextHolder, ForwardContext, Recorder
-from unipelt_search.specs.trial import RunSpec
+from unipelt_search.pelt.head import is_inside, unused_modules
+from unipelt_search.pelt.registry import submodules_of, torch_submodule
+from unipelt_search.pelt.slots import ForwardContext, PackSlots, Recorder, SlotPart
+from unipelt_search.specs.trial import RunSpec, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -41,41 +44,52 @@ class TrainedTensor:
         return tensor if self.slotted else tensor.unsqueeze(0)
 
 
-PREFIX_VALUES = "prefix.key_value"
-
-
-def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
-    return tuple(tensors[name].shape) if name in tensors else None
-
-
-def _is_bias_or_gate(name: str) -> bool:
-    return name.endswith("bias") or name.startswith(("gate/", "bitfit/", "ia3/"))
-
-
-def without_prefix_mlp(run: RunSpec) -> RunSpec:
-    """Return a run whose pack takes what `Pack.stored` returned: a prefix's training-only MLP is not among it.
+def without_training_only(run: RunSpec) -> RunSpec:
+    """Return a run whose pack takes what `Pack.slot_state_dict` returned, without what is only there while training.
 
     Args:
         run: The run that was trained.
 
     Returns:
-        The same run with a plain prefix, if it has one.
+        The same run, for example with a plain prefix in place of one that comes out of an MLP.
     """
-    if run.trial.prefix is None:
-        return run
-    prefix = run.trial.prefix.model_copy(update={"mlp": None})
-    return run.model_copy(update={"trial": run.trial.model_copy(update={"prefix": prefix})})
+    return run.model_copy(update={"trial": _stored_form(run.trial)})
+
+
+def _stored_form(trial: TrialSpec) -> TrialSpec:
+    for submodule in submodules_of(trial):
+        trial = submodule.stored_form(trial)
+    return trial
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _decays(name: str) -> bool:
+    """Tell whether weight decay applies to a tensor of a part, by its name ``<kind>/…``."""
+    kind = name.split(".")[0].split("/")[0]
+    if kind == "gate":
+        return False
+    if kind == "head":
+        return not name.endswith("bias")
+    return torch_submodule(kind).decays(name)
 
 
 class Pack(nn.Module):
     """The trained parts of S runs on one backbone. A context manager: leaving it detaches every hook."""
+
+    model: PreTrainedModel
+    """The backbone's model, or a copy of it that is trained whole."""
+    rates: Tensor
+    """``(S,)``, each run's dropout rate at the backbone's sites."""
 
     def __init__(self, backbone: Backbone, runs: Sequence[RunSpec]) -> None:
         """Build the parts, draw their initial values from each run's own seed, and attach them.
 
         Args:
             backbone: The frozen backbone; shared, except that `fine_tuning` trains a copy of its own.
-            runs: One run per slot; one that `needs_own_pack` is the only one.
+            runs: One run per slot; one that is not `packable` is the only one.
 
         Raises:
             BackboneError: A configuration cannot attach.
@@ -83,32 +97,20 @@ class Pack(nn.Module):
         """
         super().__init__()
         self.trials = [run.trial for run in runs]
-        self.seeds = [run.seeds.init for run in runs]
         self.dropout_seeds = [run.seeds.dropout for run in runs]
-        for trial in self.trials:
-            check_trial(backbone, trial)
-        self.tunes_backbone = any(METHODS[trial.method].trains == "backbone" for trial in self.trials)
-        alone = [trial.method for trial in self.trials if needs_own_pack(backbone, trial)]
-        if alone and len(runs) > 1:
-            raise ValueError(
-                f"{alone[0]} changes what all rows of this backbone share, so it must be alone in its pack"
-            )
+        _check_runs(backbone, self.trials)
+        self.tunes_backbone = any(find_method(trial.method).trains == "backbone" for trial in self.trials)
         # Kept out of nn.Module's registry: the backbone is shared and is no part of the pack's own tensors.
         model = copy.deepcopy(backbone.model) if self.tunes_backbone else backbone.model
         object.__setattr__(self, "model", model)
         self.backbone = backbone
-        self.holder = ContextHolder()
-        self.register_buffer("rates", torch.tensor([t.training.dropout for t in self.trials]), persistent=False)
-        attacher = Attacher(backbone, model, self.trials, self.seeds, self.holder)
-        self.layers = attacher.layers
-        self._attached = attacher.attach()
+        slots = PackSlots(tuple(self.trials), tuple(run.seeds.init for run in runs))
+        self.holder = slots.holder
+        rates = [trial.training.dropout for trial in self.trials]
+        self.register_buffer("rates", torch.tensor(rates), persistent=False)
+        self._attached, self._logits = attach(backbone, model, slots)
+        self.layers = self._attached.layers
         self.parts = self._attached.parts
-        shifts = [t.prefix.shift if t.prefix and "prefix" in self.parts else 0 for t in self.trials]
-        self.longest_shift = max(shifts)
-        self.register_buffer("shifts", torch.tensor(shifts), persistent=False)
-        if self._attached.head is None:
-            raise RuntimeError("attaching must make a head")
-        self._logits = self._attached.head
         if self.tunes_backbone:
             self._unfreeze()
         self.to(backbone.device)
@@ -140,18 +142,19 @@ class Pack(nn.Module):
             ``(S, B, classes)``.
 
         Raises:
-            BackboneError: A row has too many tokens to stand behind a prefix with positions.
+            BackboneError: A row has too many tokens for what a submodule does to its positions.
         """
         dropout = None
-        if steps is not None and bool((self.rates > 0).any() or self._drops_elsewhere):
+        if steps is not None and self._attached.drops:
             dropout = DropoutKeys.of_step(self.dropout_seeds, steps, self.rates, first_row=first_row)
         tokens = inputs["attention_mask"].to(torch.float32)
-        prefix = self.parts["prefix"].materialise() if "prefix" in self.parts else None
-        state = ForwardContext(self.slots, tokens, dropout, recorder, removed, prefix=prefix)
-        self.holder.set(state)
+        context = ForwardContext(self.slots, tokens, dropout, recorder, removed)
+        self.holder.set(context)
         try:
-            logits = self._logits(self._placed(inputs, state))
-            state.show_recorder()
+            for prepare in self._attached.preparations:
+                inputs = prepare(inputs, context)
+            logits = self._logits(inputs)
+            context.show_recorder()
         finally:
             self.holder.set(None)
         return logits.view(self.slots, -1, logits.shape[-1])
@@ -159,7 +162,7 @@ class Pack(nn.Module):
     def trained(self) -> list[TrainedTensor]:
         """List every tensor that is trained, the head's last."""
         tensors = [
-            TrainedTensor(name, parameter, slotted=True, decays=not _is_bias_or_gate(name))
+            TrainedTensor(name, parameter, slotted=True, decays=_decays(name))
             for name, parameter in self.parts.named_parameters()
         ]
         if self.tunes_backbone:
@@ -190,39 +193,43 @@ class Pack(nn.Module):
             Tensors by name; the head's begin with ``head.``, a fine-tuned backbone's with ``backbone.``.
         """
         found: dict[str, Tensor] = {}
-        for part_name, part in self.parts.items():
+        for part_name, part in self._slot_parts():
             for name, tensor in part.slot_state_dict(slot).items():
-                found[f"{part_name}.{name}".replace("/", ".")] = tensor.detach()
-        found.update({t.name: t.parameter.detach() for t in self.trained() if not t.slotted})
+                found[_stored_name(part_name, name)] = tensor.detach()
+        found.update(self._backbone_tensors())
         return found
 
     @torch.no_grad()
     def load_slot_state_dict(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
-        """Take one slot's weights from what `stored` returned for the same configuration, the inverse of it.
+        """Take one slot's weights from what `slot_state_dict` returned for the same configuration, its inverse.
 
         Args:
-            slot: The run's place in the pack; the run is `without_prefix_mlp`.
-            tensors: What `stored` returned, on any device.
+            slot: The run's place in the pack; the run is `without_training_only`.
+            tensors: What `slot_state_dict` returned, on any device.
 
         Raises:
             BackboneError: Names or shapes are not those of this configuration on this backbone.
-            ValueError: The slot's prefix comes out of an MLP, which is not stored.
+            ValueError: The slot has a part that is only there while training, which is not stored.
         """
-        prefix = self.trials[slot].prefix
-        if prefix is not None and prefix.mlp is not None:
-            raise ValueError("stored keys and values go into a prefix without MLP: as_stored(run) has one")
-        own = self.slot_state_dict(slot)
-        if {n: tuple(t.shape) for n, t in own.items()} != {n: tuple(t.shape) for n, t in tensors.items()}:
-            differing = sorted(n for n in own.keys() | tensors.keys() if _shape(own, n) != _shape(tensors, n))
+        trial = self.trials[slot]
+        if _stored_form(trial) != trial:
+            raise ValueError(
+                f"stored tensors must go into a configuration without training-only parts; got one of {trial.method} "
+                "with some. Make the pack of without_training_only(run)."
+            )
+        own = _shapes(self.slot_state_dict(slot))
+        given = _shapes(tensors)
+        if own != given:
+            differing = sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name))
             raise BackboneError(
                 f"Stored weights must be those of the same configuration on {self.backbone.name!r}; they differ in "
                 f"{', '.join(differing[:3])}. Load them with the backbone and the configuration they were trained with."
             )
-        for name, tensor in tensors.items():
-            if name == PREFIX_VALUES:  # of a mixed pack computed anew in every pass, so no view of what is trained
-                self.parts["prefix"].set_key_value(slot, tensor)
-            else:
-                own[name].copy_(tensor)
+        for part_name, part in self._slot_parts():
+            names = part.slot_state_dict(slot)
+            part.load_slot_state_dict(slot, {name: tensors[_stored_name(part_name, name)] for name in names})
+        for name, parameter in self._backbone_tensors().items():
+            parameter.copy_(tensors[name])
 
     def counts(self, slot: int) -> tuple[int, int, int]:
         """Count one slot's numbers.
@@ -236,9 +243,8 @@ class Pack(nn.Module):
         stored = self.slot_state_dict(slot)
         total = sum(tensor.numel() for tensor in stored.values())
         head = sum(tensor.numel() for name, tensor in stored.items() if name.startswith("head."))
-        trained = total
-        if PREFIX_VALUES in stored:
-            trained += self.parts["prefix"].trained_count(slot) - stored[PREFIX_VALUES].numel()
+        trained = sum(part.trained_count(slot) for _, part in self._slot_parts())
+        trained += sum(tensor.numel() for tensor in self._backbone_tensors().values())
         return trained, total, head
 
     def close(self) -> None:
@@ -255,20 +261,32 @@ class Pack(nn.Module):
         """Detach."""
         self.close()
 
-    def _placed(self, inputs: dict[str, Tensor], state: ForwardContext) -> dict[str, Tensor]:
-        """Say where the tokens ``(S·B, T)`` are, if they begin behind some slot's prefix and that is there."""
-        if not self.longest_shift or ("prefix", None) in state.removed:
-            return inputs
-        ids = inputs["input_ids"]
-        check_shift(self.backbone, self.longest_shift, ids.shape[1])
-        return {**inputs, "position_ids": self.backbone.positions_of(ids, state.per_row(self.shifts))}
+    def _slot_parts(self) -> Iterator[tuple[str, SlotPart]]:
+        """Yield every part with its name; a `ModuleDict` does not know what it holds."""
+        for name, part in self.parts.items():
+            if not isinstance(part, SlotPart):
+                raise TypeError(f"a part must be a SlotPart; {name} is a {type(part).__name__}")
+            yield name, part
 
-    @property
-    def _drops_elsewhere(self) -> bool:
-        return any(trial.lora.dropout > 0 for trial in self.trials if trial.lora)
+    def _backbone_tensors(self) -> dict[str, Tensor]:
+        """Return a fine-tuned backbone's trained tensors by name; of any other method there are none."""
+        return {tensor.name: tensor.parameter.detach() for tensor in self.trained() if not tensor.slotted}
 
     def _unfreeze(self) -> None:
         """Train every weight of the copied backbone that takes part, the replaced head aside."""
         unused = unused_modules(self.backbone)
         for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(not any(name == part or name.startswith(f"{part}.") for part in unused))
+            parameter.requires_grad_(not is_inside(name, unused))
+
+
+def _stored_name(part: str, tensor: str) -> str:
+    return f"{part}.{tensor}".replace("/", ".")
+
+
+def _check_runs(backbone: Backbone, trials: Sequence[TrialSpec]) -> None:
+    """Check that every configuration can attach, and that one that cannot be packed is alone."""
+    for trial in trials:
+        check_trial(backbone, trial)
+    alone = [trial.method for trial in trials if not packable(backbone, trial)]
+    if alone and len(trials) > 1:
+        raise ValueError(f"{alone[0]} changes what all rows of this backbone share, so it must be alone in its pack")

@@ -1,204 +1,184 @@
-"""Prefix-tuning (Li and Liang, 2021, arXiv 2101.00190): trained keys and values in front of each layer's attention.
-
-While training, keys and values may come out of a small MLP (the reparameterisation); only its output is kept. With a
-gate, the published form scales keys and values by G, which cannot switch a prefix off, since a zero key still takes
-attention; the `logit` form adds log G to the prefix's attention logits, which can.
-"""
+"""Prefix-tuning (Li and Liang, 2021, arXiv 2101.00190): trained keys and values in front of each layer's attention."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unipelt_search.pelt.slots import (
-    ForwardContext,
-    add_per_slot,
-    normal,
-    scale_rows,
-    slot_matmul,
-    slot_parameter,
-    uniform,
-)
+from unipelt_search.backbones.attention_interface import ATTENTION
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.layers import LayerParts, attention_shape, layer_parts
+from unipelt_search.errors import BackboneError
+from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.pelt.attachment import Attachment, Inputs
+from unipelt_search.pelt.prefix_attention import PrefixSite, Splice
+from unipelt_search.pelt.prefix_values import SlotPrefix
+from unipelt_search.pelt.slots import ForwardContext
+from unipelt_search.pelt.submodule import Obstacle, PeftForm, Submodule
 from unipelt_search.specs.trial import TrialSpec
 
-_SMALLEST_GATE = 1e-6
+UNSHIFTED = "PEFT moves the tokens' positions up by the prefix's length, and this model was trained without that"
 
 
-class SlotPrefix(nn.Module):
-    """The prefixes of all layers, for every slot of a pack."""
+def check_shift(backbone: Backbone, shift: int, tokens: int) -> None:
+    """Check that tokens' positions can be moved up by a prefix's length.
 
-    def __init__(
-        self, layers: Sequence[int], heads: int, head_width: int, width: int, trials: Sequence[TrialSpec],
-        seeds: Sequence[int],
-    ) -> None:  # fmt: skip
-        """Make keys and values, or the MLP that computes them.
+    Args:
+        backbone: The backbone.
+        shift: Positions that they are moved up by; 0 is always possible.
+        tokens: Tokens of a row at most.
 
-        Args:
-            layers: The numbers of the layers that have one.
-            heads: Key/value heads of a layer.
-            head_width: Features of a head.
-            width: Features of the MLP's input, the backbone's hidden size.
-            trials: Each slot's configuration.
-            seeds: Each slot's initialisation seed.
+    Raises:
+        BackboneError: The model's type cannot, or has not that many positions.
+    """
+    if not shift:
+        return
+    config = backbone.model.config
+    if backbone.family.positions is None:
+        raise BackboneError(
+            f"prefix.position_shift needs a type of model whose positions can begin after a prefix as PEFT has it; "
+            f"{config.model_type!r} is none. Leave prefix.position_shift out."
+        )
+    # Behind a sliding window a token does not see PEFT's prefix, which has positions; ours has none.
+    window = getattr(config, "sliding_window", None) or backbone.max_positions
+    max_positions = min(backbone.max_positions, window)
+    if shift + tokens > max_positions:
+        where = " in the window of its attention" if max_positions < backbone.max_positions else ""
+        raise BackboneError(
+            f"prefix.position_shift needs {shift} + {tokens} positions, for the prefix and for the tokens of a text; "
+            f"{backbone.name!r} has {max_positions}{where}. Set a smaller task.max_length or prefix.length, or leave "
+            "prefix.position_shift out."
+        )
+
+
+def check_attention(backbone: Backbone, method: str) -> None:
+    """Check that a prefix reaches a backbone's attention; where it does not, it would silently be absent.
+
+    Args:
+        backbone: The backbone.
+        method: What to leave out otherwise.
+
+    Raises:
+        BackboneError: It does not.
+    """
+    config = backbone.model.config
+    layers = layer_parts(backbone.base, backbone.family)
+    attention = type(layers[0].attention)
+    asks = "ALL_ATTENTION_FUNCTIONS" in inspect.getsource(attention.forward)
+    ours = config._attn_implementation == ATTENTION
+    if not backbone.family.spliced_prefix and not (asks and ours):
+        raise BackboneError(
+            f"A prefix needs an attention that asks transformers' attention interface for plain attention; that of "
+            f"type {config.model_type!r} does not. Leave {method} out."
+        )
+    shape = attention_shape(config)
+    widths = {layer.value.out for layer in layers}
+    if {shape.heads * shape.head_width} != widths:
+        raise BackboneError(
+            f"A prefix needs values of heads · head width = {shape.heads} · {shape.head_width} features in every "
+            f"layer; those of {backbone.name!r} have {', '.join(map(str, sorted(widths)))}. Leave {method} out."
+        )
+
+
+@dataclass(frozen=True)
+class PrefixPass:
+    """What a prefix does before each pass."""
+
+    prefix: SlotPrefix
+    backbone: Backbone
+
+    def prepare(self, inputs: Inputs, context: ForwardContext) -> Inputs:
+        """Compute the pass's keys and values, and say where the tokens ``(S·B, T)`` are if they begin after a prefix.
+
+        Raises:
+            BackboneError: A row has too many tokens to stand after a prefix with positions.
         """
-        super().__init__()
-        specs = [trial.prefix for trial in trials]
-        self.lengths = [spec.length if spec else 0 for spec in specs]
-        self.middles = [spec.mlp or 0 if spec else 0 for spec in specs]
-        self.indices = {layer: index for index, layer in enumerate(layers)}
-        self.shape = (len(layers), 2, heads, head_width)
-        length, middle, out = max(self.lengths), max(self.middles), len(layers) * 2 * heads * head_width
-        direct = [(n, out) if n and not m else None for n, m in zip(self.lengths, self.middles, strict=True)]
-        has_mlp = [(n, m) if n and m else None for n, m in zip(self.lengths, self.middles, strict=True)]
-        if any(direct):
-            self.direct = slot_parameter(seeds, "prefix.direct", (length, out), direct, normal(0.02))
-        if any(has_mlp):
-            # The initial values of torch's own Embedding and Linear.
-            inner, outer = 1 / math.sqrt(width), [1 / math.sqrt(m) if m else 0.0 for m in self.middles]
-            self.embedding = slot_parameter(
-                seeds, "prefix.embedding", (length, width), [(s[0], width) if s else None for s in has_mlp], normal(1.0)
-            )
-            self.first = slot_parameter(
-                seeds, "prefix.first", (middle, width), [(s[1], width) if s else None for s in has_mlp], uniform(inner)
-            )
-            self.first_bias = slot_parameter(
-                seeds, "prefix.first_bias", (middle,), [(s[1],) if s else None for s in has_mlp], uniform(inner)
-            )
-            self.second = slot_parameter(
-                seeds, "prefix.second", (out, middle), [(out, s[1]) if s else None for s in has_mlp], uniform(1.0)
-            )
-            self.second_bias = slot_parameter(
-                seeds, "prefix.second_bias", (out,), [(out,) if s else None for s in has_mlp], uniform(1.0)
-            )
-            with torch.no_grad():  # the bound depends on each slot's own number of units
-                for slot, bound in enumerate(outer):
-                    self.second[slot] *= bound
-                    self.second_bias[slot] *= bound
-        self.register_buffer("is_direct", torch.tensor([float(bool(d)) for d in direct]), persistent=False)
-        gates = [trial.gate.prefix if trial.gate and n else None for trial, n in zip(trials, self.lengths, strict=True)]
-        self.scaled, self.logit = "scale" in gates, "logit" in gates
-        self.register_buffer("offset", torch.tensor([float(g != "scale") for g in gates]), persistent=False)
-        self.register_buffer("slope", torch.tensor([float(g == "scale") for g in gates]), persistent=False)
-        self.register_buffer("by_logit", torch.tensor([float(g == "logit") for g in gates]), persistent=False)
-        hidden = [[0.0] * n + [-math.inf] * (length - n) for n in self.lengths]
-        self.register_buffer("absent", torch.tensor(hidden), persistent=False)  # (S, length)
-        self.uneven = min(self.lengths) < length
+        context.kept["prefix", None] = self.prefix.materialise()
+        longest = self.prefix.longest_shift
+        if not longest or ("prefix", None) in context.removed:
+            return inputs
+        ids = inputs["input_ids"]
+        check_shift(self.backbone, longest, ids.shape[1])
+        shifts = context.per_row(self.prefix.shifts)
+        return {**inputs, "position_ids": self.backbone.positions_of(ids, shifts)}
 
-    def materialise(self) -> Tensor:
-        """Compute this step's keys and values.
 
-        Returns:
-            ``(S, layers, 2, heads, length, head_width)``; index 0 of the third dimension is the key, 1 the value.
+class Prefix(Submodule):
+    """A prefix: keys and values in every layer, gated over the attention module's input."""
+
+    name = "prefix"
+    order = 30
+    # An untrained prefix takes its share of the attention: its values are small, its keys are not hidden.
+    changes_at_first = True
+    has_peft_form = True
+
+    def check(self, backbone: Backbone, trial: TrialSpec, tokens: int) -> None:
+        """Check that the attention can take a prefix, and that the positions suffice.
+
+        Raises:
+            BackboneError: It cannot, or they do not.
         """
-        values = self.direct if hasattr(self, "direct") else None
-        if hasattr(self, "embedding"):
-            middle = torch.tanh(add_per_slot(slot_matmul(self.embedding, self.first), self.first_bias))
-            made = add_per_slot(slot_matmul(middle, self.second), self.second_bias)
-            if values is None:
-                values = made
-            else:
-                values = torch.where(self.is_direct[:, None, None] > 0, values, made)
-        if values is None:
-            raise RuntimeError("a pack without a prefix has no SlotPrefix")
-        slots, length, _ = values.shape
-        layers, two, heads, width = self.shape
-        return values.view(slots, length, layers, two, heads, width).permute(0, 2, 3, 4, 1, 5)
+        spec = trial.part(self.name, PrefixSpec)
+        if spec is not None:
+            check_attention(backbone, trial.method)
+            check_shift(backbone, spec.shift, tokens)
 
-    def extend(
-        self, key: Tensor, value: Tensor, mask: Tensor | None, state: ForwardContext, layer: int, causal: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Put the prefix in front of one layer's keys and values, and extend the mask.
+    def attach_model(self, attachment: Attachment) -> None:
+        """Make the keys and values of all layers, which one MLP may compute together."""
+        numbers = [layer.number for layer in attachment.layers if attachment.uses(self.name, layer.number)]
+        if not numbers:
+            return
+        prefix = SlotPrefix(numbers, attention_shape(attachment.model.config), attachment.slots)
+        attachment.add_part(self.name, prefix)
+        attachment.preparations.append(PrefixPass(prefix, attachment.backbone).prepare)
 
-        Args:
-            key: ``(S·B, heads, T, head_width)``.
-            value: The same shape.
-            mask: None, or ``(S·B or 1, 1, T, T)``, boolean (True attends) or additive.
-            state: The pass under way, with its materialised prefix.
-            layer: The layer, counted from 0.
-            causal: Whether a missing mask means that a position sees only the ones before it.
+    def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
+        """Put the prefix in front of the layer's keys and values."""
+        prefix: Any = attachment.parts[self.name]
+        site = Splice if attachment.backbone.family.spliced_prefix else PrefixSite
+        attachment.add_handle(site(prefix, layer, attachment.slots.holder).attach())
+        attachment.attention_gate(self.name, layer, layer.query.inner)
 
-        Returns:
-            Keys and values ``(S·B, heads, length + T, head_width)``, and the mask for them, None where every
-            position sees everything.
-        """
-        prefix_key, prefix_value, logits = self.of_rows(state, layer)
-        prefix_key, prefix_value = prefix_key.to(key.dtype), prefix_value.to(value.dtype)
-        length, tokens = prefix_key.shape[2], key.shape[2]
-        if mask is None and causal:
-            mask = torch.ones(tokens, tokens, dtype=torch.bool, device=key.device).tril()[None, None]
-        if mask is None and logits is not None:
-            mask = torch.ones(1, 1, tokens, tokens, dtype=torch.bool, device=key.device)
-        if mask is not None:
-            mask = _widen(mask, logits, key.shape[0], length, key.dtype)
-        return torch.cat([prefix_key, key], 2), torch.cat([prefix_value, value], 2), mask
+    def closed_gate_removes(self, trial: TrialSpec) -> bool:
+        """Tell whether the gate acts on the logits: keys of zero, the published form, still take attention."""
+        return trial.gate is not None and trial.gate.prefix == "logit"
 
-    def of_rows(self, state: ForwardContext, layer: int) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return every row's prefix in one layer, behind its gate.
+    def stored_form(self, trial: TrialSpec) -> TrialSpec:
+        """Leave the MLP out: only the keys and values that it has computed are stored."""
+        spec = trial.part(self.name, PrefixSpec)
+        if spec is None or spec.mlp is None:
+            return trial
+        return trial.model_copy(update={self.name: spec.model_copy(update={"mlp": None})})
 
-        Args:
-            state: The pass under way, with its materialised prefix.
-            layer: The layer, counted from 0.
+    def merge_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+        """Say that it cannot be merged: no token has these keys and values."""
+        return Obstacle("a prefix is further keys and values, which no weight of the backbone can hold")
 
-        Returns:
-            Keys and values ``(S·B, heads, length, head_width)``, and what is added to their attention logits
-            ``(S·B, length)``, None for nothing.
-        """
-        if state.prefix is None:
-            raise RuntimeError("the prefix of this pass was not materialised")
-        own = state.prefix[:, self.indices[layer]]
-        parts = own.repeat_interleave(state.rows, 0)  # (S·B, 2, heads, length, head_width)
-        if self.scaled:
-            parts = scale_rows(parts, state.factor(self.offset, self.slope, layer, "prefix"))
-        return parts[:, 0], parts[:, 1], self._logits(state, layer)
+    def peft_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+        """Say where PEFT's prefix is another one: PEFT moves the tokens' positions."""
+        if backbone.family.positions is None:
+            return Obstacle(f"PEFT has no prefix for a model of type {backbone.model.config.model_type!r}")
+        spec = trial.part(self.name, PrefixSpec)
+        if spec is None or not spec.position_shift:
+            return Obstacle(UNSHIFTED, "give a study a configuration of prefix with position_shift: true")
+        return None
 
-    def _logits(self, state: ForwardContext, layer: int) -> Tensor | None:
-        """What is added to the prefix's attention logits: ``(S·B, length)``, or None for nothing."""
-        gate = state.gates.get((layer, "prefix"))
-        if not self.uneven and not (self.logit and gate is not None):
-            return None
-        added = self.absent.repeat_interleave(state.rows, 0)
-        if self.logit and gate is not None:
-            added = added + (state.per_row(self.by_logit) * gate.clamp(min=_SMALLEST_GATE).log())[:, None]
-        return added
-
-    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
-        """Return one slot's keys and values as they are used, without the MLP; empty where it has none."""
-        if not self.lengths[slot]:
-            return {}
-        with torch.no_grad():
-            return {"key_value": self.materialise()[slot, :, :, :, : self.lengths[slot]]}
-
-    @torch.no_grad()
-    def set_key_value(self, slot: int, key_value: Tensor) -> None:
-        """Set the keys and values of a slot without an MLP.
-
-        Args:
-            slot: The run's place in the pack.
-            key_value: What `stored` returned, ``(layers, 2, heads, length, head_width)``.
-        """
-        flat = key_value.permute(3, 0, 1, 2, 4).flatten(1)  # (length, layers · 2 · heads · head_width)
-        self.direct[slot, : self.lengths[slot]] = flat.to(self.direct)
-
-    def trained_count(self, slot: int) -> int:
-        """Count the numbers that are trained for one slot, the MLP included."""
-        length, middle = self.lengths[slot], self.middles[slot]
-        out = math.prod(self.shape)
-        if not (length and middle):
-            return length * out
-        width = self.embedding.shape[-1]
-        return length * width + middle * (width + 1) + out * (middle + 1)
+    def peft_form(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> PeftForm:
+        """Return PEFT's prefix, one row of all layers' keys and values per position."""
+        shape = attention_shape(backbone.model.config)
+        key_value = tensors["key_value"]  # (layers, 2, heads, length, head_width)
+        settings = {
+            "num_virtual_tokens": key_value.shape[3],
+            "num_layers": len(layer_parts(backbone.base, backbone.family)),
+            "num_attention_heads": shape.heads,
+            "token_dim": shape.heads * shape.head_width,
+        }
+        rows = key_value.permute(3, 0, 1, 2, 4).flatten(1)
+        return PeftForm("PREFIX_TUNING", settings, {"prompt_encoder.default.embedding.weight": rows})
 
 
-def _widen(mask: Tensor, logits: Tensor | None, rows: int, length: int, dtype: torch.dtype) -> Tensor:
-    """Put columns for the prefix in front of a mask: ``(…, T, T)`` → ``(…, T, length + T)``."""
-    if logits is None:
-        front = torch.ones if mask.dtype == torch.bool else torch.zeros
-        return torch.cat([front(*mask.shape[:-1], length, dtype=mask.dtype, device=mask.device), mask], -1)
-    if mask.dtype == torch.bool:
-        mask = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, -math.inf)
-    queries = mask.shape[-2]
-    front = logits.to(mask.dtype)[:, None, None, :].expand(rows, 1, queries, length)
-    return torch.cat([front, mask.expand(rows, 1, queries, mask.shape[-1])], -1)
+PREFIX = Prefix()

@@ -20,7 +20,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from unipelt_search.backbones.attention_interface import set_extension
 from unipelt_search.backbones.layers import LayerParts
-from unipelt_search.pelt.prefix import SlotPrefix
+from unipelt_search.pelt.prefix_values import SlotPrefix
 from unipelt_search.pelt.slots import ContextHolder
 
 _SOFTMAX = (torch.softmax, functional.softmax, Tensor.softmax)
@@ -63,9 +63,8 @@ class PrefixSite:
         if context.is_removed("prefix", self.layer.number):
             output, _ = sdpa_attention_forward(module, query, key, value, mask, **options)
             return output
-        keys, values, extended_mask = self.prefix.extend(
-            key, value, mask, context, self.layer.number, self.layer.causal
-        )
+        number = self.layer.number
+        keys, values, extended_mask = self.prefix.extend(key, value, mask, context, number, self.layer.causal)
         extended = {**options, "is_causal": False}
         if options.get("position_bias") is not None:  # T5: a prefix has no position, so its bias is 0
             added = keys.shape[2] - key.shape[2]
@@ -74,16 +73,17 @@ class PrefixSite:
         if context.wants_contributions:
             without, _ = sdpa_attention_forward(module, query, key, value, mask, **options)
             delta = (output - without).flatten(2)
-            context.record_contribution(self.layer.number, "prefix", delta, output.flatten(2))
+            context.record_contribution(number, "prefix", delta, output.flatten(2))
         return output
 
 
 class _SoftmaxMode(TorchFunctionMode):
-    """Answers in place of torch for the softmax over attention scores."""
+    """Computes the softmax over attention scores in place of torch."""
 
     def __init__(self, replacement: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.replacement, self.calls = replacement, 0
+        self.replacement = replacement
+        self.calls = 0
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if func in _SOFTMAX and args[0].dim() == 4:
@@ -96,7 +96,7 @@ class Splice:
     """A prefix in an attention module that computes its own softmax.
 
     The prefix's scores are put in front of the scores, the softmax runs over both, the module goes on with the tokens'
-    share, and the prefix's share of the answer is added where the output projection reads it. A prefix has no
+    share, and the prefix's share of the attention is added where the output projection reads it. A prefix has no
     position, so it takes part in the content scores alone.
     """
 
@@ -108,9 +108,12 @@ class Splice:
             layer: The layer, with the output projection of its attention.
             holder: Where the pass under way is found.
         """
-        self.prefix, self.layer, self.holder = prefix, layer, holder
+        self.prefix = prefix
+        self.layer = layer
+        self.holder = holder
         # DeBERTa divides by the number of its terms too: content, and each kind of relative position.
-        terms = 1 + len({"c2p", "p2c"} & set(getattr(layer.attention, "pos_att_type", ())))
+        kinds = {"c2p", "p2c"} & set(getattr(layer.attention, "pos_att_type", ()))
+        terms = 1 + len(kinds)
         self.scale = 1.0 / math.sqrt(prefix.shape[3] * terms)
         self.handles: list[RemovableHandle] = []
         self.query: Tensor | None = None
@@ -134,7 +137,7 @@ class Splice:
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         forward = type(self.layer.attention).forward
-        self.query = self.context = self.share = None
+        self._forget()
         if self.holder.context.is_removed("prefix", self.layer.number):
             return forward(self.layer.attention, *args, **kwargs)
         with _SoftmaxMode(self._softmax) as mode:
@@ -149,7 +152,7 @@ class Splice:
         return output
 
     def _softmax(self, scores: Tensor) -> Tensor:
-        """Compute the tokens' attention ``(S·B, heads, T, T)`` beside the prefix, whose answer is kept."""
+        """Compute the tokens' attention ``(S·B, heads, T, T)`` beside the prefix, whose context is kept."""
         if self.query is None:
             raise RuntimeError("the attention must project its queries before its softmax")
         key, value, logits = self.prefix.of_rows(self.holder.context, self.layer.number)
@@ -166,12 +169,20 @@ class Splice:
     def _add_context(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         if self.context is None or self.share is None:
             return args
-        tokens, context = args[0], self.context.flatten(2)
+        tokens = args[0]
+        context = self.context.flatten(2)
         state = self.holder.context
         if state.wants_contributions:
             # The tokens' shares add up to 1 - share: scaled up to 1, they are the attention without the prefix.
             rest = (1 - self.share.sum(-1)).clamp(min=1e-6).transpose(1, 2)[..., None]  # (S·B, T, heads, 1)
-            without = (tokens.unflatten(-1, (rest.shape[2], -1)) / rest).flatten(2)
+            by_head = tokens.unflatten(-1, (rest.shape[2], -1))
+            without = (by_head / rest).flatten(2)
             state.record_contribution(self.layer.number, "prefix", tokens + context - without, tokens + context)
-        self.query = self.context = self.share = None
+        self._forget()
         return (tokens + context, *args[1:])
+
+    def _forget(self) -> None:
+        """Drop what one pass through the attention has kept, so that none of its memory outlives it."""
+        self.query = None
+        self.context = None
+        self.share = None

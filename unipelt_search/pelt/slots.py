@@ -1,23 +1,29 @@
 """The slot dimension: S runs share one frozen backbone, and every trained tensor has a leading dimension S.
 
 A batch is ``(S·B, T)``, slot-major: row ``s·B + b`` is row ``b`` of slot ``s``. This module owns what every
-submodule needs for that: per-slot initial values that depend only on the run's own seed, and the state of one
-forward pass that the hooks read.
+submodule needs for that: what the pack's runs ask for, per-slot initial values that depend only on the run's own seed,
+the trained part with its state dict of one slot, and the context of one forward pass that the hooks read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from unipelt_search.frozen import Frozen
+from unipelt_search.methods.catalogue import find_method
+from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.pelt.dropout import DropoutKeys
 from unipelt_search.specs.seeds import derive_seed
+from unipelt_search.specs.trial import TrialSpec
 
 Init = Callable[[Tensor, torch.Generator], object]
+Settings = TypeVar("Settings", bound=Frozen)
 
 
 class Recorder(Protocol):
@@ -55,10 +61,8 @@ class ForwardContext:
     """Inputs of the attention modules by layer, where their projections run on other vectors too (DeBERTa)."""
     seen: dict[tuple[str, int, str], list[Tensor]] = field(default_factory=dict)
     """What was recorded by (kind, layer, gate): one value per time that the layer ran."""
-    ffn_inputs: dict[int, Tensor] = field(default_factory=dict)
-    """Inputs of the feed-forward networks of this pass by layer, ``(S·B, T, D)``, where a part asks for them."""
-    prefix: Tensor | None = None
-    """Keys and values of this pass, ``(S, layers, 2, heads, length, head_dim)``."""
+    kept: dict[tuple[str, int | None], Tensor] = field(default_factory=dict)
+    """What a submodule keeps for later in the same pass, by (submodule, layer or None)."""
 
     @property
     def rows(self) -> int:
@@ -110,8 +114,10 @@ class ForwardContext:
         """Record mean over real tokens of ‖delta‖ / ‖output‖, both ``(S·B, T, D)`` or ``(S·B·T, D)``."""
         if not self.wants_contributions:
             return
-        ratio = (delta.norm(dim=-1) / output.norm(dim=-1).clamp(min=1e-12)).view(self.tokens.shape)
-        values = (ratio * self.tokens).sum(1) / self.tokens.sum(1).clamp(min=1)
+        # The floor only keeps an output of zeros from dividing by zero.
+        ratio = delta.norm(dim=-1) / output.norm(dim=-1).clamp(min=1e-12)
+        by_token = ratio.view(self.tokens.shape)
+        values = (by_token * self.tokens).sum(1) / self.tokens.sum(1).clamp(min=1)
         self.record("contribution", layer, gate, values)
 
 
@@ -134,6 +140,87 @@ class ContextHolder:
         self._state = state
 
 
+@dataclass(frozen=True)
+class PackSlots:
+    """What the parts of a pack are made of: one entry per slot, and where the hooks find the pass under way."""
+
+    trials: tuple[TrialSpec, ...]
+    """Each slot's configuration."""
+    seeds: tuple[int, ...]
+    """Each slot's initialisation seed."""
+    holder: ContextHolder = field(default_factory=ContextHolder)
+
+    def submodules(self) -> list[str]:
+        """List every submodule that some slot has, in the order in which they are first met."""
+        found: dict[str, None] = {}
+        for trial in self.trials:
+            found.update(dict.fromkeys(find_method(trial.method).submodules))
+        return list(found)
+
+    def has(self, submodule: str) -> list[bool]:
+        """Tell which slots have a submodule."""
+        return [submodule in find_method(trial.method).submodules for trial in self.trials]
+
+    def settings(self, submodule: str, kind: type[Settings]) -> list[Settings | None]:
+        """Return each slot's settings of a submodule, None where the slot does not have it."""
+        return [trial.part(submodule, kind) for trial in self.trials]
+
+    @property
+    def gates(self) -> list[GateSpec | None]:
+        """How each slot's gates act, None in slots without gates."""
+        return [trial.gate for trial in self.trials]
+
+    def gated(self, submodule: str) -> list[bool]:
+        """Tell which slots have a submodule behind a gate."""
+        return [has and gate is not None for has, gate in zip(self.has(submodule), self.gates, strict=True)]
+
+
+class SlotPart(nn.Module, ABC):
+    """A trained part of a pack; every tensor of it has a slice per slot."""
+
+    @abstractmethod
+    def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
+        """Return what must be kept to use one slot's part: no padding; empty where the slot does not have it.
+
+        Args:
+            slot: The run's place in the pack.
+
+        Returns:
+            Tensors by name; views of what is trained, unless `load_slot_state_dict` is overridden.
+        """
+
+    @torch.no_grad()
+    def load_slot_state_dict(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
+        """Take one slot's tensors from what `slot_state_dict` returned for the same configuration.
+
+        Args:
+            slot: The run's place in the pack.
+            tensors: Tensors by name, of the same names and shapes, on any device.
+        """
+        own = self.slot_state_dict(slot)
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)
+
+    def trained_count(self, slot: int) -> int:
+        """Count the numbers that are trained for one slot; more than are stored where a part is training-only."""
+        return sum(tensor.numel() for tensor in self.slot_state_dict(slot).values())
+
+
+def gate_factors(scales: Sequence[float], gated: Sequence[bool]) -> tuple[Tensor, Tensor]:
+    """Split what an update is multiplied with into a fixed factor and the gate's.
+
+    Args:
+        scales: Each slot's factor of the update; 0 where the submodule is absent.
+        gated: Which slots multiply it with a gate too.
+
+    Returns:
+        ``(S,)`` and ``(S,)``, offset and slope as `ForwardContext.factor` takes them.
+    """
+    offset = [0.0 if has_gate else scale for scale, has_gate in zip(scales, gated, strict=True)]
+    slope = [scale if has_gate else 0.0 for scale, has_gate in zip(scales, gated, strict=True)]
+    return torch.tensor(offset), torch.tensor(slope)
+
+
 def slot_parameter(
     seeds: Sequence[int], name: str, envelope: Sequence[int], real: Sequence[Sequence[int] | None], init: Init
 ) -> nn.Parameter:
@@ -154,9 +241,11 @@ def slot_parameter(
     for slot, (seed, shape) in enumerate(zip(seeds, real, strict=True)):
         if shape is None:
             continue
+        # Drawn in the slot's own shape: the envelope, and so the other runs of the pack, change no value.
         own = torch.zeros(tuple(shape))
         init(own, torch.Generator().manual_seed(derive_seed(seed, name)))
-        values[slot][tuple(slice(0, size) for size in shape)] = own
+        corner = tuple(slice(0, size) for size in shape)
+        values[slot][corner] = own
     return nn.Parameter(values)
 
 
@@ -190,17 +279,23 @@ def slot_matmul(x: Tensor, weight: Tensor) -> Tensor:
         ``(S·B, …, out)``.
     """
     slots, out, inner = weight.shape
-    return torch.bmm(x.reshape(slots, -1, inner), weight.transpose(1, 2)).view(*x.shape[:-1], out)
+    by_slot = x.reshape(slots, -1, inner)  # slot-major, so that a slot's rows lie together
+    product = torch.bmm(by_slot, weight.transpose(1, 2))
+    return product.view(*x.shape[:-1], out)
 
 
 def add_per_slot(x: Tensor, values: Tensor) -> Tensor:
     """Add each slot's own vector ``(S, D)`` to all positions of its rows ``(S·B, …, D)``."""
     slots = values.shape[0]
-    shape = (slots, *([1] * (x.dim() - 1)), x.shape[-1])
-    return (x.view(slots, -1, *x.shape[1:]) + values.view(shape)).view(x.shape)
+    by_slot = x.view(slots, -1, *x.shape[1:])
+    ones_between = [1] * (x.dim() - 1)
+    added = by_slot + values.view(slots, *ones_between, x.shape[-1])
+    return added.view(x.shape)
 
 
 def scale_rows(x: Tensor, factor: Tensor) -> Tensor:
     """Multiply every row of ``(S·B, …)``, or of ``(S·B·T, …)`` (OPT), with its factor ``(S·B,)``."""
-    own = factor if len(factor) == len(x) else factor.repeat_interleave(len(x) // len(factor))
-    return x * own.view(-1, *([1] * (x.dim() - 1)))
+    if len(factor) != len(x):  # one factor per row, and the tokens of a row lie together
+        factor = factor.repeat_interleave(len(x) // len(factor))
+    ones_after = [1] * (x.dim() - 1)
+    return x * factor.view(-1, *ones_after)

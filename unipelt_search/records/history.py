@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from operator import not_
+
+from pydantic import Field
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.kinds.label_kind import Label
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import Label, RunResult
+from unipelt_search.records.results import RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
 
@@ -75,7 +79,7 @@ class TaskSummary(Frozen):
 
     name: str
     kind: str
-    """`classification`, `regression` or `multi_label`, each with `pair_` before it where rows have two texts."""
+    """What a label is: the name of a kind in `kinds/`, with `pair_` before it where rows have two texts."""
     labels: tuple[str, ...]
     """In the order of their numbers; none for regression."""
     rows: dict[str, int]
@@ -97,6 +101,9 @@ class TaskSummary(Frozen):
     """Share of all rows that were longer than the limit of tokens and were cut; None where nobody counted."""
     folds: int = 0
     """Folds of train and validation that decide, in place of select rows; 0 where there are none."""
+    # Left out where it is empty: studies without plug-ins are stored as they always were.
+    plugins: dict[str, str] = Field(default={}, exclude_if=not_)
+    """The package of each submodule that a plug-in brings, by the submodule's name."""
 
 
 class RunRecord(Frozen):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.catalogue import Submodule
+from unipelt_search.kinds.label_kind import Label
 
-Label = int | float | tuple[int, ...]
-"""A position in the task's labels, a number in the user's units, or ascending positions."""
+ABLATION_ROWS = 500
+"""Select rows that an ablation scores at most; training scores them, and a forecast counts them."""
 
 
 class EvaluationRow(Frozen):
@@ -138,7 +138,7 @@ class RunResult(Frozen):
     ablation: tuple[AblationRow, ...]
     outcomes: tuple[OutcomeRow, ...] = ()
     """Of a confirmed run's task with labels, on select and test rows; empty for all others."""
-    prunable: tuple[tuple[Submodule, int], ...] | None = None
+    prunable: tuple[tuple[str, int], ...] | None = None
     """(submodule, layer) pairs that the trained model can do without on tune rows; None where nobody looked."""
     predictions: tuple[Predictions, ...] = ()
     """Of a confirmed run, on select and test rows; empty for all others, and in studies of older versions."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from statistics import fmean
 
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import StudyRecord, TrialRecord, TrialState
 from unipelt_search.records.report import (
     CurvePoint,
@@ -175,7 +175,7 @@ def _pareto(ranking: Ranking) -> ParetoFront | None:
 
 
 def _upper_bound(candidates: Sequence[Candidate]) -> UpperBound:
-    single = [s for s in candidates if s.confirmed and len(METHODS[s.method].submodules) == 1]
+    single = [s for s in candidates if s.confirmed and len(stored_method(s.method).submodules) == 1]
     if not single:
         return UpperBound(of=None, validation=None, test=None)
     chosen = single[0]  # standings are ordered by validation

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.report import ReportedAblation, ReportedGate, StudyReport
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import final_gates
@@ -70,7 +70,7 @@ def gated_trials(report: StudyReport) -> list[GatedTrial]:
         if row.trial in visible:
             by_trial.setdefault(row.trial, []).append(row)
     found = []
-    for rows in sorted(by_trial.values(), key=lambda rows: (-len(METHODS[rows[0].method].submodules), rows[0].trial)):
+    for rows in sorted(by_trial.values(), key=_most_submodules_first):
         final = final_gates(rows)
         maps = [_gates_by_layer(final)]
         if any(row.null_mean is not None for row in final):
@@ -94,7 +94,7 @@ def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
     Returns:
         One map per method, all on one scale; a gain counts as no drop.
     """
-    layered = [row for row in rows if row.layer is not None and len(METHODS[row.method].submodules) > 1]
+    layered = [row for row in rows if row.layer is not None and len(stored_method(row.method).submodules) > 1]
     largest = max((row.drop for row in layered), default=0.0)
     found = []
     for name in dict.fromkeys(row.name for row in layered):
@@ -109,6 +109,11 @@ def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
         }
         found.append(_layer_map(name, cells, ("no loss", formats.signed(-largest))))
     return found
+
+
+def _most_submodules_first(rows: Sequence[ReportedGate]) -> tuple[int, int]:
+    first = rows[0]
+    return -len(stored_method(first.method).submodules), first.trial
 
 
 def _gates_by_layer(rows: Sequence[ReportedGate]) -> HeatMap:

@@ -9,27 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from unipelt_search.kinds.label_kind import find_kind, find_metric
 from unipelt_search.records.report import Power, Verdict
 from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.power import RequiredSample, StudyPower
 from unipelt_search.verdict.ranking import Ranking
 from unipelt_search.verdict.recommend import Recommendation, WhyUntested, recommend
 
-_METRIC_NAMES = {
-    "f1": "F1",
-    "macro_f1": "macro-F1",
-    "micro_f1": "micro-F1",
-    "subset_accuracy": "subset accuracy",
-    "matthews": "Matthews correlation",
-    "spearman": "Spearman correlation",
-    "pearson": "Pearson correlation",
-    "r2": "R²",
-}
-_MAJORITY = {
-    "classification": "the most frequent label",
-    "regression": "the mean of the training rows",
-    "multi_label": "the most frequent labels",
-}
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _UNTESTED: dict[WhyUntested, tuple[str, str]] = {
     "one_seed": (
@@ -87,7 +73,7 @@ def make_verdict(ranking: Ranking) -> Verdict:
 
 def metric_name(metric: str) -> str:
     """Return how a metric is called in a sentence."""
-    return _METRIC_NAMES.get(metric, metric)
+    return find_metric(metric).title or metric
 
 
 def join_names(names: Sequence[str]) -> str:
@@ -185,7 +171,7 @@ def _cautions(ranking: Ranking, found: Recommendation) -> Iterator[str]:
     record = ranking.record
     yield from _slow_methods(ranking)
     if not found.beats_majority:
-        constant = _MAJORITY[record.task.kind.removeprefix("pair_")]
+        constant = find_kind(record.task.kind).constant
         majority = record.task.majority["select"][record.task.metric]
         yield f"Always predicting {constant} scores {majority:.3f}."
     if record.task.folds:

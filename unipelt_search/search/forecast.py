@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import fmean
 
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
+from unipelt_search.records.results import ABLATION_ROWS
+from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
@@ -16,8 +18,6 @@ from unipelt_search.search.space import FEWEST_STEPS, configured, published, ste
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.specs.variants import pruned_name
-from unipelt_search.training.evaluate import ABLATION_ROWS
-from unipelt_search.training.timing import RunTiming
 
 _SPARED = 0.9
 """Share of a time limit that is planned; the rest is for starting up, and for what takes longer than it was timed."""
@@ -61,7 +61,7 @@ def forecast(
         methods += tuple(
             method.model_copy(update={"variant": pruned_name(method.variant or method.method), "screen_trials": 1})
             for method in methods
-            if METHODS[method.method].gated
+            if find_method(method.method).gated
         )
     screen = sum(method.screen_trials * method.run_seconds for method in methods)
     tune = tune_trials * fmean(method.run_seconds for method in tuned) if tuned else 0.0
@@ -134,7 +134,7 @@ def _planned(
     trials: int,
     layers: int,
 ) -> PlannedMethod:
-    method, steps = METHODS[trial.method], trial.training.steps
+    method, steps = find_method(trial.method), trial.training.steps
     tune_rows = min(task.rows["tune"], spec.space.tune_rows)
     evaluated = min(trial.training.evaluations, steps) * tune_rows
     folds = max(task.folds, 1)

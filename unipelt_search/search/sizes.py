@@ -6,27 +6,32 @@ measured once on the backbone and its configurations are counted without it.
 
 from __future__ import annotations
 
-from unipelt_search.methods.search_space import HYPERPARAMETERS
+from unipelt_search.methods.search_space import hyperparameters
 from unipelt_search.records.history import MethodSize, TaskSummary
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import TrialSpec
 
 _SHRINK = 0.8
-LOWEST = {parameter.name: int(parameter.low or 1) for parameter in HYPERPARAMETERS if parameter.kind == "whole"}
+"""How much smaller a size becomes at each step towards the limit."""
+
+
+def lowest_sizes() -> dict[str, int]:
+    """Return the smallest value that is searched of each size, by name, in the order of sampling."""
+    return {parameter.name: int(parameter.low or 1) for parameter in hyperparameters() if parameter.kind == "whole"}
 
 
 def value_of(trial: TrialSpec, name: str) -> int | None:
     """Return a configuration's size of this name, for example `lora.rank`; None where it has none."""
     part, _, field = name.partition(".")
-    held = getattr(trial, part)
-    value: int | None = None if held is None else getattr(held, field)
+    settings = trial.parts.get(part)
+    value: int | None = None if settings is None else getattr(settings, field)
     return value
 
 
 def resized(trial: TrialSpec, name: str, value: int) -> TrialSpec:
     """Return a configuration with another size of this name, which it must have."""
     part, _, field = name.partition(".")
-    return trial.model_copy(update={part: getattr(trial, part).model_copy(update={field: value})})
+    return trial.model_copy(update={part: trial.parts[part].model_copy(update={field: value})})
 
 
 def stored_by(trial: TrialSpec, size: MethodSize) -> int:
@@ -48,11 +53,14 @@ def shrunk(trial: TrialSpec, size: MethodSize, limit: int) -> TrialSpec:
     Returns:
         The configuration that fits, as it is if it does, or the smallest one.
     """
+    lowest = lowest_sizes()
     while stored_by(trial, size) > limit:
         smaller = trial
         for name in size.sizes:
             value = value_of(trial, name) or 0
-            smaller = resized(smaller, name, max(min(value, LOWEST[name]), int(value * _SHRINK)))
+            # A size that began below what is searched stays as it is.
+            floor = min(value, lowest[name])
+            smaller = resized(smaller, name, max(floor, int(value * _SHRINK)))
         if smaller == trial:
             break
         trial = smaller

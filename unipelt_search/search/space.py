@@ -1,7 +1,7 @@
-"""Configurations of a method: its published settings, those that a user fixed, and draws from its search space.
+"""Configurations of a method: its published settings, those that a user fixed, and samples from its search space.
 
 The published settings are those of Mao et al. (2022) and of each method's own paper, at three learning rates,
-the best guess for a small encoder with few rows first. What is searched is listed in `methods/search_space.py`.
+the best guess for a small encoder with few rows first. What is searched stands in each method's settings module.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FixedTrial
 
 from unipelt_search.methods.catalogue import parts_of
-from unipelt_search.methods.search_space import LEARNING_RATES, Hyperparameter, Value, space_of
+from unipelt_search.methods.hyperparameter import Hyperparameter, Value
+from unipelt_search.methods.search_space import learning_rates, space_of
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import TrialSpec, config_of
 from unipelt_search.specs.variants import Variant
@@ -49,7 +50,7 @@ def published(method: str, space: SpaceSpec, rows: int) -> tuple[TrialSpec, ...]
     Returns:
         One configuration per learning rate.
     """
-    rates = LEARNING_RATES[method]
+    rates = learning_rates(method)
     return tuple(_configuration(method, {"training.learning_rate": rate}, space, rows) for rate in rates)
 
 
@@ -64,7 +65,7 @@ def largest(method: str, space: SpaceSpec, rows: int) -> TrialSpec:
     Returns:
         Its published settings, with every number of units at its highest.
     """
-    chosen: dict[str, Value] = {"training.learning_rate": LEARNING_RATES[method][0]}
+    chosen: dict[str, Value] = {"training.learning_rate": learning_rates(method)[0]}
     for parameter in space_of(method):
         if parameter.kind == "whole" and parameter.high is not None:
             chosen[parameter.name] = int(parameter.high)
@@ -82,18 +83,20 @@ def configured(variant: Variant, space: SpaceSpec, rows: int) -> TrialSpec:
     Returns:
         The configuration.
     """
-    chosen: dict[str, Value] = {"training.learning_rate": LEARNING_RATES[variant.method][0]}
-    for part in parts_of(variant.method):
-        given = getattr(variant, part)
-        for name in given.model_fields_set if given is not None else ():
-            value = getattr(given, name)
-            if part != "training" or value is not None:
-                chosen[f"{part}.{name}"] = value
+    chosen: dict[str, Value] = {"training.learning_rate": learning_rates(variant.method)[0]}
+    for name in variant.training.model_fields_set:
+        value = getattr(variant.training, name)
+        # None leaves the published value, or the study's.
+        if value is not None:
+            chosen[f"training.{name}"] = value
+    for part, given in variant.parts.items():
+        for name in given.model_fields_set:
+            chosen[f"{part}.{name}"] = getattr(given, name)
     return _configuration(variant.method, chosen, space, rows)
 
 
 def suggest(trial: BaseTrial, method: str, space: SpaceSpec, rows: int) -> TrialSpec:
-    """Draw a configuration of a method; parameters are named as in `config_of`.
+    """Sample a configuration of a method; parameters are named as in `config_of`.
 
     Args:
         trial: Where the values come from.
@@ -130,13 +133,14 @@ def parameters_of(
 
 
 def _sample(trial: BaseTrial, parameter: Hyperparameter) -> Value:
-    name, low, high, step = parameter.name, parameter.low, parameter.high, parameter.step
+    low = parameter.low
+    high = parameter.high
     if low is None or high is None:
-        chosen: Value = trial.suggest_categorical(name, parameter.choices)
+        chosen: Value = trial.suggest_categorical(parameter.name, parameter.choices)
         return chosen
     if parameter.kind == "whole":
-        return trial.suggest_int(name, int(low), int(high), log=True)
-    return trial.suggest_float(name, low, high, step=step, log=step is None)
+        return trial.suggest_int(parameter.name, int(low), int(high), log=True)
+    return trial.suggest_float(parameter.name, low, high, step=parameter.step, log=parameter.step is None)
 
 
 def _configuration(method: str, chosen: Mapping[str, Value], space: SpaceSpec, rows: int) -> TrialSpec:

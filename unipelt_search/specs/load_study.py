@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 
 from unipelt_search.errors import RequestError, did_you_mean
 from unipelt_search.frozen import Frozen
+from unipelt_search.methods.catalogue import part_models
+from unipelt_search.specs.parts import WithParts
 from unipelt_search.specs.study import StudySpec
 
 Spec = TypeVar("Spec", bound=Frozen)
@@ -137,7 +139,7 @@ def _check(values: dict[str, Any], messages: list[str], model: type[Spec]) -> Sp
 
 def _format_validation_errors(error: ValidationError, model: type[Frozen]) -> Iterator[str]:
     for detail in error.errors():
-        # A fault of the whole has no place, and its rule says what was got.
+        # A fault of the whole has no key, and its rule says what was got.
         key_path = ".".join(str(part) for part in detail["loc"])
         yield format_validation_error(detail, key_path, model) if key_path else str(detail["ctx"]["error"])
 
@@ -153,9 +155,18 @@ def _point_from(folder: Path, values: dict[str, Any], section: str, key: str) ->
 def _known_keys(key_path: list[str], root: type[Frozen]) -> list[str]:
     model: type[BaseModel] = root
     for part in key_path:
-        if part.isdecimal():  # a place in a list, whose elements were looked up with the list
+        if part.isdecimal():  # an index of a list, whose elements were looked up with the list
             continue
-        annotation = model.model_fields[part].annotation
-        inner = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
-        model = next((kind for kind in inner if issubclass(kind, BaseModel)), model)
-    return list(model.model_fields)
+        model = _model_below(model, part)
+    parts = part_models() if issubclass(model, WithParts) else {}
+    return [*model.model_fields, *parts]
+
+
+def _model_below(model: type[BaseModel], key: str) -> type[BaseModel]:
+    if key not in model.model_fields:
+        return part_models()[key]
+    annotation = model.model_fields[key].annotation
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return model

@@ -1,20 +1,27 @@
-"""A study: one question. Task + backbone + search space + budget, and where it runs."""
+"""A study: one question. Task + backbone + search space + budget, and where it runs.
+
+A field with an `Option` can be given on the command line; the option's help then says what the field means.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from unipelt_search.frozen import Frozen, content_hash
+from unipelt_search.kinds.label_kind import check_asked_kind, check_asked_metric
 from unipelt_search.methods.catalogue import DEFAULT_METHODS, check_methods
+from unipelt_search.specs.option import Option
+from unipelt_search.specs.parts import is_stored
 from unipelt_search.specs.variants import NAME_PATTERN, Variant
 
-Metric = Literal[
-    "auto", "accuracy", "f1", "macro_f1", "matthews", "micro_f1", "subset_accuracy", "spearman", "pearson", "r2"
-]
-Kind = Literal["auto", "classification", "regression", "multi_label"]
+Metric = Annotated[str, AfterValidator(check_asked_metric)]
+"""`auto`, or a metric of a kind of task."""
+Kind = Annotated[str, AfterValidator(check_asked_kind)]
+"""`auto`, or a kind of task."""
 
 Allocation = Literal["plausible", "equal"]
 
@@ -22,26 +29,60 @@ Allocation = Literal["plausible", "equal"]
 class TaskSpec(Frozen):
     """Which dataset, which columns, which metric."""
 
-    data: str
-    """A folder with train/validation/test files, one file, a hub dataset, or `demo`."""
-    text: tuple[str, ...] = Field(min_length=1, max_length=2)
-    """The column with the text, or the two columns of a text pair."""
-    label: str
-    """The column with the label."""
+    data: Annotated[
+        str,
+        Option(
+            "--data",
+            metavar="PATH|HUB_NAME",
+            help="Folder with train, validation and test files, one file, a hub dataset, or demo.",
+            details="Files are CSV, JSON lines or Parquet. Missing splits are split off from the training rows.",
+        ),
+    ]
+    text: Annotated[
+        tuple[str, ...],
+        Option("--text", metavar="COL", help="Column with the text; twice for a text pair."),
+    ] = Field(min_length=1, max_length=2)
+    label: Annotated[str, Option("--label", metavar="COL", help="Column with the label.")]
     kind: Kind = "auto"
     """What a label is; `auto` is `multi_label` when some labels hold `|` between names, `regression` when all are
     finite numbers and one has a fraction, else `classification`."""
-    metric: Metric = "auto"
-    """What is compared; `auto` is the benchmark's metric for a dataset of GLUE, else accuracy for classification,
-    Spearman's correlation for regression, and micro F1 for sets of labels."""
+    metric: Annotated[
+        Metric,
+        Option(
+            "--metric",
+            metavar="METRIC",
+            help="What is compared; it must fit the labels.",
+            details="[Your data](data.md) says which metric fits which labels, and what `auto` chooses.",
+        ),
+    ] = "auto"
+    """`auto` is the benchmark's metric for a dataset of GLUE, else accuracy for classification, Spearman's correlation
+    for regression, and micro F1 for sets of labels."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` lets the rows of every class count the same in the loss, in sum."""
-    allow_overlap: bool = False
-    """Whether more than a tenth of the validation or test rows may be among the training rows."""
-    train_size: int | None = Field(default=None, ge=1)
-    """Draw this many training rows, stratified; None keeps all."""
-    redraw: bool = False
-    """Whether every confirm run draws `train_size` training rows anew, so that the verdict covers their choice too."""
+    allow_overlap: Annotated[
+        bool,
+        Option(
+            "--allow-overlap",
+            help="Continue although more than a tenth of the validation or test rows are among the training rows.",
+        ),
+    ] = False
+    train_size: Annotated[
+        int | None,
+        Option(
+            "--train-size",
+            metavar="K",
+            help="Sample this many training rows, stratified. Default: all.",
+            details="Validation and test rows are not reduced.",
+        ),
+    ] = Field(default=None, ge=1)
+    redraw: Annotated[
+        bool,
+        Option(
+            "--redraw",
+            help="Resample --train-size rows for every confirm run; the verdict then covers their choice.",
+            details="[Why](data.md#other-training-rows-for-every-confirm-run).",
+        ),
+    ] = False
     carve: int | None = Field(default=None, ge=1)
     """Make this many further training rows the validation split (the paper's protocol)."""
     test: Literal["test", "validation"] = "test"
@@ -53,8 +94,15 @@ class TaskSpec(Frozen):
 class BackboneSpec(Frozen):
     """Which pretrained transformer, and how its token vectors become one vector."""
 
-    model: str
-    """A local folder, a hub name, or the alias `minilm`."""
+    model: Annotated[
+        str,
+        Option(
+            "--model",
+            metavar="NAME|DIR",
+            help="Hub name, local folder, or minilm.",
+            details="`minilm` is the small model of the extra `demo`.",
+        ),
+    ]
     pooling: Literal["auto", "native", "mean", "cls", "last"] = "auto"
 
     def absolute(self) -> BackboneSpec:
@@ -66,7 +114,16 @@ class BackboneSpec(Frozen):
 class SpaceSpec(Frozen):
     """What is searched over and what every run shares."""
 
-    methods: tuple[str, ...] = DEFAULT_METHODS
+    methods: Annotated[
+        tuple[str, ...],
+        Option(
+            "--methods",
+            metavar="a,b,c",
+            syntax="methods",
+            help="Methods that are compared; the command `methods` lists them.",
+            details="[The methods](methods.md) says what they are. `majority` is always included.",
+        ),
+    ] = DEFAULT_METHODS
     steps: int | None = Field(default=None, ge=1)
     """Optimizer steps of a run; None chooses by the number of training rows."""
     batch_size: int = Field(default=16, ge=1, le=4096)
@@ -77,78 +134,181 @@ class SpaceSpec(Frozen):
     """Evaluations without a better score after which a run ends."""
     tune_rows: int = Field(default=500, ge=1)
     """Tune rows that an evaluation scores at most."""
-    prune_gates: bool = False
-    """Whether each finalist with gates gets a smaller sibling, without what its first run can do without."""
-    gate_null: bool = False
-    """Whether each finalist with gates is trained once more on shuffled labels, so that its gates have a null."""
-    allocation: Allocation = "plausible"
-    """Who gets the trials beyond the screen phase: the methods that can still win, or all methods the same number."""
-    max_parameters: int | None = Field(default=None, ge=1)
-    """Numbers that a configuration may store, the head included; larger ones are made smaller or left out."""
-    max_latency_ms: float | None = Field(default=None, gt=0)
-    """Milliseconds per example that a method may take to be the best."""
+    prune_gates: Annotated[
+        bool,
+        Option(
+            "--prune-gates",
+            help="Confirm a pruned variant of each gated finalist too, without the submodules that it does not need.",
+            details="The variant, for example `unipelt_apl-pruned`, lacks, layer by layer, the submodules whose "
+            "removal did not lower the tune score of the finalist's first confirm run. It is trained anew and has a "
+            "leaderboard row of its own ([how](report.md#gates)).",
+        ),
+    ] = False
+    gate_null: Annotated[
+        bool,
+        Option(
+            "--gate-null",
+            help="Label-shuffled control: train each gated finalist once more on shuffled labels.",
+            details="The report shows the mean of each gate after that training as `null_mean`.",
+        ),
+    ] = False
+    allocation: Annotated[
+        Allocation,
+        Option(
+            "--allocation",
+            metavar="RULE",
+            help="Who gets trials after the screen phase: methods that can still win, or all the same number.",
+            details="With `plausible` the report's `dropped` gives the reason for each method that cannot.",
+        ),
+    ] = "plausible"
+    max_parameters: Annotated[
+        int | None,
+        Option(
+            "--max-parameters",
+            metavar="N",
+            help="Parameters that a configuration may store at most, the head included.",
+            details="Larger configurations get smaller sizes (rank, bottleneck, prefix length). A method that does "
+            "not fit at any size is left out before training.",
+        ),
+    ] = Field(default=None, ge=1)
+    max_latency_ms: Annotated[
+        float | None,
+        Option(
+            "--max-latency-ms",
+            metavar="F",
+            help="Milliseconds per example that the best method may take.",
+            details="Before a new study on this machine, each method scores a few rows; a method that takes more "
+            "than 1.5 times the limit is left out. After the confirm phase, a method whose median time exceeds the "
+            "limit can be neither best nor a tie, unless all confirmed methods exceed it.",
+        ),
+    ] = Field(default=None, gt=0)
     configurations: tuple[Variant, ...] = ()
     """Configurations of the user's own, each tried once beside the methods' published settings."""
 
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Every method that the study trains: those asked for, then those of the user's own configurations."""
+        own = (configuration.method for configuration in self.configurations)
+        return tuple(dict.fromkeys((*self.methods, *own)))
+
     @field_validator("methods")
     @classmethod
-    def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
-        return check_methods(methods)
+    def _known(cls, methods: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return methods if is_stored(info) else check_methods(methods)
 
     @field_validator("configurations")
     @classmethod
     def _named_apart(cls, configurations: tuple[Variant, ...]) -> tuple[Variant, ...]:
-        names = [configuration.name for configuration in configurations]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(
-                    f"each configuration must have a name of its own; got {name!r} {names.count(name)} times"
-                )
+        counts = Counter(configuration.name for configuration in configurations)
+        for name, times in counts.items():
+            if times > 1:
+                raise ValueError(f"each configuration must have a name of its own; got {name!r} {times} times")
         return configurations
 
 
 class BudgetSpec(Frozen):
     """How much may be spent; every field may grow when a study goes on."""
 
-    trials: int = Field(default=21, ge=1)
-    """Configurations tried in the screen and tune phases."""
-    seeds: int = Field(default=3, ge=1, le=100)
-    """Runs of each finalist in the confirm phase."""
-    time_seconds: float | None = Field(default=None, gt=0)
-    """Wall-clock limit of the study, in seconds; None is unlimited. 35 % of it is kept for the confirm phase."""
+    trials: Annotated[
+        int,
+        Option(
+            "--trials",
+            metavar="N",
+            help="Configurations tried in the screen and tune phases; confirm runs are extra.",
+            details="At least one per method.",
+        ),
+    ] = Field(default=21, ge=1)
+    seeds: Annotated[
+        int,
+        Option(
+            "--seeds",
+            metavar="N",
+            help="Confirm runs of each finalist.",
+            details="With fewer than 200 validation rows each seed is a repeat of "
+            "[five runs](data.md#few-validation-rows).",
+        ),
+    ] = Field(default=3, ge=1, le=100)
+    time_seconds: Annotated[
+        float | None,
+        Option(
+            "--time",
+            metavar="DURATION",
+            syntax="duration",
+            help="Wall-clock limit, as in 90s, 30m or 1h30m. Default: none.",
+            details="35 % of it is reserved for the confirm phase. Runs that have begun are finished, so a study may "
+            "end up to one run late. Unless the study sets `steps` or joins a cluster with `--address`, a few steps "
+            "of each method are timed first. Runs then get the largest number of steps with which all trials and "
+            "seeds end in time, at least 150.",
+        ),
+    ] = Field(default=None, gt=0)
 
 
 class MachineSpec(Frozen):
     """Where a study runs; no part of its question."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    concurrency: int | None = Field(default=None, ge=1)
-    """Runs at a time; None is one per core, or one per GPU."""
-    cpus_per_trial: float = Field(default=1.0, gt=0)
-    """Cores of a run."""
-    gpus_per_trial: float | None = Field(default=None, ge=0)
-    """GPUs of a run, a fraction allowed; None is 1 on a GPU machine."""
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Option("--device", help="Where runs train; auto takes a GPU if there is one."),
+    ] = "auto"
+    concurrency: Annotated[
+        int | None,
+        Option("--concurrency", metavar="N", help="Runs at a time. Default: one per core, or one per GPU."),
+    ] = Field(default=None, ge=1)
+    cpus_per_trial: Annotated[
+        float,
+        Option("--cpus-per-trial", metavar="F", help="Cores per run. Default: 1."),
+    ] = Field(default=1.0, gt=0)
+    gpus_per_trial: Annotated[
+        float | None,
+        Option(
+            "--gpus-per-trial",
+            metavar="F",
+            help="GPUs per run. Default: 1 on a machine with GPUs.",
+            details="A fraction lets runs share a GPU.",
+        ),
+    ] = Field(default=None, ge=0)
     run_seconds: float | None = Field(default=None, gt=0)
     """Seconds after which a run that has not ended fails; None is no limit."""
     silence_seconds: float | None = Field(default=None, gt=0)
     """Seconds without an evaluation or its end after which a run fails; None is 200 times the longest such time of the
     study's runs so far, at least an hour."""
-    checkpoints: str | None = None
-    """A folder, or the URL of one, below which the runs of the study keep their states and the finalists' weights; None
-    is the folder of the report."""
-    address: str | None = None
-    """A Ray cluster to join; None starts Ray on this machine alone."""
+    checkpoints: Annotated[
+        str | None,
+        Option(
+            "--checkpoints",
+            metavar="DIR|URL",
+            help="Folder or URL (s3://…) for the checkpoints of runs and the finalists' weights. Default: below --out.",
+            details="The [checkpoints](reliability.md#the-state-of-a-run) are in a subfolder with the study's name. "
+            "A URL needs the package that [fsspec](https://filesystem-spec.readthedocs.io) names for it, such as "
+            "`s3fs`, on every machine.",
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        Option("--address", metavar="RAY", help="Ray cluster to join. Default: Ray on this machine alone."),
+    ] = None
 
 
 class StudySpec(Frozen):
     """One question, whole."""
 
-    name: str
+    name: Annotated[
+        str,
+        Option(
+            "--name",
+            metavar="N",
+            help="The study's name; an existing study is continued. Default: a new name.",
+            details="Letters, digits, `.`, `_`, `-`. A new name is `<data>-<n>`.",
+        ),
+    ]
     task: TaskSpec
     backbone: BackboneSpec
     space: SpaceSpec = SpaceSpec()
     budget: BudgetSpec = BudgetSpec()
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: Annotated[
+        int,
+        Option("--seed", metavar="N", help="Random seed; every random choice of the study follows from it."),
+    ] = Field(default=0, ge=0, lt=2**63)
     machine: MachineSpec = MachineSpec()
 
     @field_validator("name")

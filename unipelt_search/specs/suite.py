@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from unipelt_search.errors import RequestError, did_you_mean
+from unipelt_search.errors import RequestError, UnknownMethodError, did_you_mean
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import canonical_method
 from unipelt_search.specs.load_study import load_spec
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, Metric, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.variants import NAME_PATTERN
@@ -54,6 +56,16 @@ class PublishedScores(Frozen):
     scores: dict[int, dict[str, dict[str, float]]]
     """By training rows, method and task."""
 
+    @field_validator("scores")
+    @classmethod
+    def _canonical_methods(
+        cls, scores: dict[int, dict[str, dict[str, float]]]
+    ) -> dict[int, dict[str, dict[str, float]]]:
+        named: dict[int, dict[str, dict[str, float]]] = {}
+        for size, methods in scores.items():
+            named[size] = {_known_method(method): by_task for method, by_task in methods.items()}
+        return named
+
 
 class SuiteSpec(Frozen):
     """Studies that differ in task and number of training rows only."""
@@ -85,24 +97,27 @@ class SuiteSpec(Frozen):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         names = [task.name for task in self.tasks]
-        for name in (self.study_name(task, size) for task in names for size in self.sizes):
+        for task, size in product(names, self.sizes):
+            name = self.study_name(task, size)
             if not NAME_PATTERN.fullmatch(name):
                 raise ValueError(
                     "a study is called NAME-TASK-SIZE: 1 to 64 letters, digits, '.', '_' or '-', beginning with a "
                     f"letter or digit; got {name!r}"
                 )
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"each task must have a name of its own; got {name!r} {names.count(name)} times")
-        scores = self.published.scores if self.published else {}
-        for what, got, known in (
-            ("sizes", [*scores], [*self.sizes]),
-            ("methods", [method for rows in scores.values() for method in rows], [*METHODS]),
-            ("tasks", [task for rows in scores.values() for row in rows.values() for task in row], names),
-        ):
-            if strange := [word for word in got if word not in known]:
-                raise ValueError(f"published.scores must name {what} that there are; got {strange[0]!r}")
+        for name, times in Counter(names).items():
+            if times > 1:
+                raise ValueError(f"each task must have a name of its own; got {name!r} {times} times")
+        if self.published is not None:
+            self._check_published(self.published)
         return self
+
+    def _check_published(self, published: PublishedScores) -> None:
+        tasks = [task.name for task in self.tasks]
+        for size, methods in published.scores.items():
+            _check_known("sizes", size, self.sizes)
+            for by_task in methods.values():
+                for task in by_task:
+                    _check_known("tasks", task, tasks)
 
     @property
     def eligible(self) -> tuple[str, ...]:
@@ -200,6 +215,18 @@ class SuiteSpec(Frozen):
                 f"--data-root must have a folder for every task; {str(data_root)!r} has none for {', '.join(missing)}. "
                 "Choose other tasks with --tasks, or leave it out to take the hub's datasets."
             )
+
+
+def _known_method(name: str) -> str:
+    try:
+        return canonical_method(name)
+    except UnknownMethodError as error:
+        raise ValueError(f"published.scores must name methods that there are; got {name!r}") from error
+
+
+def _check_known(what: str, got: int | str, known: Sequence[int | str]) -> None:
+    if got not in known:
+        raise ValueError(f"published.scores must name {what} that there are; got {got!r}")
 
 
 def load_suite(path: str | Path) -> SuiteSpec:

@@ -8,56 +8,64 @@ from __future__ import annotations
 from operator import not_
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
-from unipelt_search.methods.catalogue import METHODS, PARTS, TRAINED_METHODS, Submodule, parts_of
-from unipelt_search.methods.gate_settings import GateSpec
-from unipelt_search.methods.lora_settings import LoraSpec
-from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.methods.catalogue import is_installed, parts_of, stored_method
 from unipelt_search.methods.training_settings import TrainingSpec
+from unipelt_search.specs.parts import WithParts, check_trained, is_stored
 from unipelt_search.specs.seeds import RunSeeds
 
 Phase = Literal["screen", "tune", "confirm"]
 PHASES: tuple[Phase, ...] = ("screen", "tune", "confirm")
 
 
-class TrialSpec(Frozen):
-    """One configuration: a method with all its hyperparameters."""
+class TrialSpec(WithParts):
+    """One configuration: a method with all its hyperparameters.
+
+    Beside the declared fields it has one part for each submodule with settings, named like the submodule, and `gate`;
+    see `part`.
+    """
 
     method: str
+    """Its canonical name."""
     training: TrainingSpec
-    lora: LoraSpec | None = None
-    adapter: AdapterSpec | None = None
-    parallel_adapter: ParallelAdapterSpec | None = None
-    prefix: PrefixSpec | None = None
-    gate: GateSpec | None = None
     # Left out of the content where it is empty: configurations that were tried before it existed stay the same.
-    without: tuple[tuple[Submodule, int], ...] = Field(default=(), exclude_if=not_)
+    without: tuple[tuple[str, int], ...] = Field(default=(), exclude_if=not_)
     """(submodule, layer) pairs that are not attached, of a method with gates; sorted."""
+
+    @field_validator("method")
+    @classmethod
+    def _known_method(cls, method: str, info: ValidationInfo) -> str:
+        return check_trained(method, is_stored(info))
 
     @field_validator("without")
     @classmethod
-    def _sorted(cls, without: tuple[tuple[Submodule, int], ...]) -> tuple[tuple[Submodule, int], ...]:
+    def _sorted(cls, without: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
         return tuple(sorted(set(without)))
 
     @model_validator(mode="after")
     def _parts_fit_the_method(self) -> Self:
-        if self.method not in TRAINED_METHODS:
-            raise ValueError(f"method must be one of {', '.join(TRAINED_METHODS)}; got {self.method!r}")
-        needed = parts_of(self.method)
-        for part in PARTS:
-            if (getattr(self, part) is not None) != (part in needed):
-                raise ValueError(f"method {self.method} {'needs' if part in needed else 'takes no'} {part} settings")
-        known = METHODS[self.method]
+        # A method that is not installed has passed the check of its name only as a stored one.
+        if is_installed(self.method):
+            self._check_parts()
+        method = stored_method(self.method)
         for submodule, layer in self.without:
-            if not known.gated or submodule not in known.submodules or layer < 0:
+            if not method.gated or submodule not in method.submodules or layer < 0:
                 raise ValueError(
                     f"without must name submodules of a method with gates, and layers from 0; got {submodule} in layer "
                     f"{layer} of {self.method}"
                 )
         return self
+
+    def _check_parts(self) -> None:
+        needed = parts_of(self.method)[1:]
+        for part in needed:
+            if part not in self.parts:
+                raise ValueError(f"method {self.method} needs {part} settings")
+        for part in self.parts:
+            if part not in needed:
+                raise ValueError(f"method {self.method} takes no {part} settings")
 
 
 class RunSpec(Frozen):

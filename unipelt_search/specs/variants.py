@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from unipelt_search.errors import did_you_mean
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.adapter_settings import AdapterSpec, ParallelAdapterSpec
-from unipelt_search.methods.catalogue import METHODS, PARTS, TRAINED_METHODS, parts_of
-from unipelt_search.methods.gate_settings import GateSpec
-from unipelt_search.methods.lora_settings import LoraSpec
-from unipelt_search.methods.prefix_settings import PrefixSpec
+from unipelt_search.methods.catalogue import is_installed, named_methods, parts_of
 from unipelt_search.methods.training_settings import (
     BatchSize,
     ClipNorm,
@@ -25,6 +20,7 @@ from unipelt_search.methods.training_settings import (
     Steps,
     UnitInterval,
 )
+from unipelt_search.specs.parts import WithParts, check_trained, is_stored
 
 PRUNED: Final = "pruned"
 """Where a finalist's smaller sibling comes from, and what its name ends with."""
@@ -46,28 +42,27 @@ class TrainingChanges(Frozen):
     dropout: Share | None = None
 
 
-class Variant(Frozen):
-    """A named configuration: a method with some of its settings; the others are the published ones."""
+class Variant(WithParts):
+    """A named configuration: a method with some of its settings; the others are the published ones.
+
+    Beside the declared fields it has parts named after submodules, and `gate`; see `part`.
+    """
 
     name: str
     """What the leaderboard calls it; no method's name."""
     method: str
     training: TrainingChanges = Field(default_factory=TrainingChanges)
-    lora: LoraSpec | None = None
-    adapter: AdapterSpec | None = None
-    parallel_adapter: ParallelAdapterSpec | None = None
-    prefix: PrefixSpec | None = None
-    gate: GateSpec | None = None
 
     @field_validator("name")
     @classmethod
-    def _plain_name(cls, name: str) -> str:
+    def _plain_name(cls, name: str, info: ValidationInfo) -> str:
         if not NAME_PATTERN.fullmatch(name):
             raise ValueError(
                 "a configuration's name must be 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or "
                 f"digit; got {name!r}"
             )
-        if name in METHODS:
+        # A plug-in that was installed since may have taken a stored configuration's name.
+        if not is_stored(info) and name in (method.name for method in named_methods()):
             raise ValueError(f"a configuration's name must not be a method's; got {name!r}")
         if name.endswith(pruned_name("")):
             raise ValueError(f"a configuration's name must not end as those of smaller siblings do; got {name!r}")
@@ -75,18 +70,17 @@ class Variant(Frozen):
 
     @field_validator("method")
     @classmethod
-    def _known_method(cls, method: str) -> str:
-        if method not in TRAINED_METHODS:
-            raise ValueError(
-                f"must be one of {', '.join(TRAINED_METHODS)}; got {method!r}.{did_you_mean(method, TRAINED_METHODS)}"
-            )
-        return method
+    def _known_method(cls, method: str, info: ValidationInfo) -> str:
+        return check_trained(method, is_stored(info))
 
     @model_validator(mode="after")
     def _parts_fit_the_method(self) -> Self:
+        # A method that is not installed has passed the check of its name only as a stored one.
+        if not is_installed(self.method):
+            return self
         needed = parts_of(self.method)
-        for part in PARTS:
-            if getattr(self, part) is not None and part not in needed:
+        for part in self.parts:
+            if part not in needed:
                 raise ValueError(f"method {self.method} takes no {part} settings; got some, leave them out")
         return self
 

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache, cached_property
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -24,10 +25,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from unipelt_search.errors import StorageError, StudyExistsError, TransientError
 from unipelt_search.failpoints import reach
-from unipelt_search.methods.catalogue import TRAINED_METHODS
+from unipelt_search.frozen import Frozen
+from unipelt_search.methods.catalogue import TRAINED_METHODS, part_models
+from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import StudyRecord, TrialState
 from unipelt_search.specs.trial import Phase, TrialSpec, config_of
-from unipelt_search.storage.database import engine_arguments
+from unipelt_search.storage.connection import engine_arguments
 from unipelt_search.storage.retry_policy import is_transient
 from unipelt_search.storage.sqlite import begin_immediate, set_up_sqlite
 
@@ -55,16 +58,17 @@ class Mirror:
     """Writes the mirrors of one database. Every call is a transaction of its own, after ours has ended."""
 
     def __init__(self, url: URL) -> None:
-        """Open Optuna's storage; its tables are made where there are none.
+        """Take the database; Optuna's storage is opened, and its tables are made, when the mirror is first written.
 
         Args:
             url: As `parse_url` returns it.
-
-        Raises:
-            StorageError: Optuna cannot use the database.
         """
+        self._url = url
+
+    @cached_property
+    def _storage(self) -> RDBStorage:
         logging.getLogger("optuna.storages").setLevel(logging.ERROR)
-        self._storage = _open_storage(url)
+        return _open_storage(self._url)
 
     def check_name(self, name: str) -> None:
         """Check that a mirror of this name would overwrite no Optuna study of somebody else.
@@ -219,8 +223,9 @@ class Mirror:
 
     def close(self) -> None:
         """Close every connection that is not in use."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        if "_storage" in self.__dict__:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
 
     def _find(self, name: str) -> int | None:
         try:
@@ -314,41 +319,55 @@ def _sentence(error: Exception) -> str:
 
 
 def _template(study_id: str, phase: Phase, spec: TrialSpec, state: TrialState, value: float | None) -> FrozenTrial:
-    # None is no number; a parameter that is None is left out, as Optuna's conditional parameters are.
-    params = {name: given for name, given in config_of(spec).items() if given is not None} | {"method": spec.method}
+    known = _distributions()
+    config = config_of(spec)
+    # None is no number; a parameter that is None is left out, as Optuna's conditional parameters are. So is one of a
+    # plug-in that is not installed.
+    params = {name: given for name, given in config.items() if given is not None and name in known}
+    # The choices of a parameter may never change, so methods of plug-ins and sets stand in the attributes alone.
+    if spec.method in TRAINED_METHODS:
+        params["method"] = spec.method
     # A list that is as long as it is can be no parameter.
-    left_out = {"without": without} if (without := params.pop("without", None)) else {}
+    left_out = {"without": config["without"]} if "without" in config else {}
     return create_trial(
         state=_STATES[state],
         value=value,
         params=params,
-        distributions={name: _DISTRIBUTIONS[name] for name in params},
+        distributions={name: known[name] for name in params},
         user_attrs={STUDY_ATTRIBUTE: study_id, "phase": phase, "method": spec.method, **left_out},
     )
 
 
 def _distributions() -> dict[str, BaseDistribution]:
-    """Return one fixed distribution per name of `config_of`, read from the fields of `TrialSpec`."""
-    schema = TrialSpec.model_json_schema()
+    """Return one fixed distribution per name of `config_of`, read from the fields of the parts' specifications."""
     found: dict[str, BaseDistribution] = {"method": CategoricalDistribution(TRAINED_METHODS)}
-    for part, part_schema in schema["properties"].items():
-        for option in part_schema.get("anyOf", [part_schema]):
-            if "$ref" in option:
-                fields = schema["$defs"][option["$ref"].rsplit("/", 1)[1]]["properties"]
-                found |= {f"{part}.{name}": _distribution(f"{part}.{name}", field) for name, field in fields.items()}
+    for part, model in {"training": TrainingSpec, **part_models()}.items():
+        found |= _distributions_of(part, model)
     return found
 
 
-def _distribution(name: str, field: dict[str, Any]) -> BaseDistribution:
+@cache
+def _distributions_of(part: str, model: type[Frozen]) -> dict[str, BaseDistribution]:
+    found = {}
+    for field, schema in model.model_json_schema()["properties"].items():
+        name = f"{part}.{field}"
+        distribution = _distribution(name, schema)
+        if distribution is not None:
+            found[name] = distribution
+    return found
+
+
+def _distribution(name: str, field: dict[str, Any]) -> BaseDistribution | None:
     # Of `X | None` only X is mirrored.
     field = field.get("anyOf", [field])[0]
-    if field["type"] == "integer":
+    kind = field.get("type")
+    if kind == "integer":
         return IntDistribution(field.get("minimum", 0), field.get("maximum", _LARGEST_INT))
-    if field["type"] == "number":
+    if kind == "number":
         low = field.get("minimum", _SMALLEST_FLOAT)
         high = field.get("maximum", field.get("exclusiveMaximum", _LARGEST_FLOAT))
         return FloatDistribution(low, high, log=name in _LOGARITHMIC)
-    return CategoricalDistribution([True, False] if field["type"] == "boolean" else field["enum"])
-
-
-_DISTRIBUTIONS = _distributions()
+    if kind == "boolean":
+        return CategoricalDistribution([True, False])
+    # Free text of a plug-in's settings has no distribution, and is not mirrored.
+    return CategoricalDistribution(field["enum"]) if "enum" in field else None

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import DivergedError
-from unipelt_search.pelt.applicability import needs_own_pack
+from unipelt_search.pelt.applicability import packable
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.remote_paths import StoragePath
@@ -106,8 +106,8 @@ def _groups(runs: Sequence[RunSpec], backbone: Backbone) -> list[list[int]]:
     alone = []
     by_resample: dict[int, list[int]] = {}
     for number, run in enumerate(runs):
-        if needs_own_pack(backbone, run.trial):
-            alone.append([number])
-        else:
+        if packable(backbone, run.trial):
             by_resample.setdefault(run.draw, []).append(number)
+        else:
+            alone.append([number])
     return alone + [by_resample[resample] for resample in sorted(by_resample)]

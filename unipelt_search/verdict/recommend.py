@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
+from unipelt_search.kinds.label_kind import find_metric
 from unipelt_search.records.history import StudyRecord, TrialState
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.verdict.candidates import Candidate
@@ -97,11 +98,11 @@ def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, Notice]]
     top = best[leader][0]
     rows = min(record.task.rows["tune"], record.spec.space.tune_rows)
     plausible = {leader, *(method for method in record.spec.space.methods if method not in best)}
+    metric = find_metric(record.task.metric)
     reasons: dict[str, Notice] = {}
     for method, (value, _) in best.items():
         gap = abs(top - value)
-        variance = _variance(record.task.metric, top) + _variance(record.task.metric, value)
-        error = sqrt(variance / rows)
+        error = sqrt((metric.row_variance(top) + metric.row_variance(value)) / rows)
         if gap <= _STANDARD_ERRORS * error:
             plausible.add(method)
         elif method != leader:
@@ -130,26 +131,6 @@ def _best_tune(record: StudyRecord) -> dict[str, tuple[float, int]]:
         if held is None or (sign * trial.value, stored) < (sign * held[0], held[1]):
             best[trial.method] = (trial.value, stored)
     return best
-
-
-def _variance(metric: str, score: float) -> float:
-    """Return the variance of a score of one row, as it would be divided by the rows.
-
-    Shares of right answers, and what is like one, are binomial. A Matthews correlation of s is treated as an accuracy
-    of (1 + s) / 2, doubled. Correlations have their asymptotic variance; R² is 1 minus a mean of squares whose
-    relative variance is 2 where errors are normal.
-
-    Source:
-        Stuart and Ord, "Kendall's Advanced Theory of Statistics", volume 1, for correlations.
-    """
-    match metric:
-        case "matthews":
-            return 1 - score**2
-        case "spearman" | "pearson":
-            return (1 - score**2) ** 2
-        case "r2":
-            return 2 * (1 - score) ** 2
-    return score * (1 - score)
 
 
 def _fastest(choice: Sequence[Candidate], cheapest: Candidate) -> Candidate:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from unipelt_search.errors import StudyExistsError
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import StudyRecord, StudyState
 from unipelt_search.specs.study_identity import spec_differences
 from unipelt_search.specs.suite import SuiteSpec, SuiteTask
@@ -186,9 +186,9 @@ def suite_scores(suite: SuiteSpec, records: Iterable[StudyRecord]) -> SuiteScore
 def gated_methods(suite: SuiteSpec) -> dict[str, tuple[str, ...]]:
     """List the suite's gated methods, each with those single methods of the suite that it unites."""
     united = {
-        method: tuple(name for name in METHODS[method].submodules if name in suite.space.methods)
+        method: tuple(name for name in stored_method(method).submodules if name in suite.space.methods)
         for method in suite.space.methods
-        if METHODS[method].gated
+        if stored_method(method).gated
     }
     return {method: singles for method, singles in united.items() if singles}
 

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+from unipelt_search.errors import BackboneError, MachineError, RequestError
+from unipelt_search.execution import preparation
+from unipelt_search.execution.preparation import prepare
+from unipelt_search.methods.catalogue import DEFAULT_METHODS
+from unipelt_search.records.notice import Notice
+from unipelt_search.records.results import RunResult
+from unipelt_search.records.run_timing import RunTiming
+from unipelt_search.search.space import largest, published
+from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
+from unipelt_search.specs.trial import RunSpec
+from unipelt_search.specs.variants import Variant
+from unipelt_search.tasks.load import load_task
+from unipelt_search.training.checkpoint import RunCheckpoints
+from unipelt_search.training.train import train_events
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> StudySpec:
+    """A study of two methods on a tiny model and 60 rows."""
+    tiny.tiny_model("bert").save_pretrained(tmp_path / "model")
+    tiny.tiny_tokenizer().save_pretrained(tmp_path / "model")
+    rows = "".join(f"w{i % 60} w{(7 * i) % 60} n{i},{'yes' if i % 2 else 'no'}\n" for i in range(60))
+    (tmp_path / "rows.csv").write_text(f"text,label\n{rows}")
+    return StudySpec(
+        name="toy",
+        task=TaskSpec(data=str(tmp_path / "rows.csv"), text=("text",), label="label"),
+        backbone=BackboneSpec(model=str(tmp_path / "model")),
+        space=SpaceSpec(methods=("head", "lora")),
+        budget=BudgetSpec(trials=4, seeds=1),
+        machine=MachineSpec(concurrency=1),
+    )
+
+
+def changed(spec: StudySpec, **parts: Any) -> StudySpec:
+    return StudySpec.model_validate({**spec.model_dump(), **{k: v.model_dump() for k, v in parts.items()}})
+
+
+def test_a_study_is_prepared_whole(asked: StudySpec) -> None:
+    ready, backbone = prepare(asked, load_task(asked.task, 0))
+    assert (ready.dropped, ready.notices) == ((), ())
+    assert len(ready.encoded.train) == ready.summary.rows["train"] == 36
+    plan = ready.plan(backbone)
+    assert (plan.steps, [method.method for method in plan.methods]) == (150, ["head", "lora"])
+
+
+def test_default_methods_that_cannot_attach_are_left_out_and_others_are_refused(asked: StudySpec) -> None:
+    task = load_task(asked.task, 0)
+    ready, _ = prepare(changed(asked, space=SpaceSpec(methods=DEFAULT_METHODS)), task)
+    assert {drop.method for drop in ready.dropped} == {"adapter", "unipelt_apl"}
+    values = ready.notices[0].values
+    assert (values["method"], values["reason"]) == ("adapter", "cannot_attach")
+    assert str(values["cause"]).startswith("adapter.bottleneck must be below 32")
+    with pytest.raises(BackboneError, match="bottleneck must be below 32"):
+        prepare(changed(asked, space=SpaceSpec(methods=("head", "adapter"))), task)
+
+
+def test_a_shifted_prefix_must_leave_room_for_the_longest_text(asked: StudySpec) -> None:
+    task = load_task(asked.task, 0)
+    own = Variant.model_validate({"name": "shifted", "method": "prefix", "prefix": {"position_shift": True}})
+    spec = changed(asked, space=SpaceSpec(methods=("head",), configurations=(own,)))
+    with pytest.raises(
+        BackboneError, match=r"configurations: 'shifted' cannot be attached. .* needs 10 \+ 64 positions"
+    ):
+        prepare(spec, task)  # task.max_length is 128, but the model itself takes no more than 64
+    shorter = changed(spec, task=asked.task.model_copy(update={"max_length": 54}))
+    assert prepare(shorter, task)[0].dropped == ()
+
+
+def test_a_limit_shortens_the_runs_and_says_so(asked: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "steps_within", lambda *given: 77)
+    timed: list[str] = []
+
+    def time_run(run: Any, backbone: Any, task: Any) -> RunTiming:
+        timed.append(run.trial.method)
+        return RunTiming(0.1, 0.01, 10, 10)
+
+    monkeypatch.setattr(preparation, "time_run", time_run)
+    task = load_task(asked.task, 0)
+    ready, backbone = prepare(asked, task)
+    assert ready.within_limits(backbone) is ready
+    assert timed == [], "without a limit nothing is timed"
+    ready, _ = prepare(changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60)), task)
+    ready = ready.within_limits(backbone)
+    assert ready.spec.space.steps == 77
+    assert ready.notices == (Notice(code="steps_shortened", values={"steps": 77, "without_limit": 150}),)
+    assert timed == ["head", "lora"]
+    assert ready.plan(backbone).steps == 77
+
+
+def test_with_both_limits_every_method_is_timed_once(asked: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[str] = []
+
+    def time_run(run: Any, backbone: Any, task: Any) -> RunTiming:
+        timed.append(run.trial.method)
+        return RunTiming(10.0, 0.001 if run.trial.method == "head" else 0.1, 10, 10)
+
+    def steps_within(spec: Any, task: Any, timings: dict[str, RunTiming], *given: Any) -> int:
+        assert set(timings) == {"head"}, "what is too slow needs no time"
+        return 77
+
+    monkeypatch.setattr(preparation, "time_run", time_run)
+    monkeypatch.setattr(preparation, "steps_within", steps_within)
+    space = SpaceSpec(methods=("head", "lora"), max_latency_ms=2.0)
+    budget = BudgetSpec(trials=4, seeds=1, time_seconds=7200)
+    ready, backbone = prepare(changed(asked, space=space, budget=budget), load_task(asked.task, 0))
+    limited = ready.within_limits(backbone)
+    assert timed == ["head", "lora"]
+    assert [drop.method for drop in limited.dropped] == ["lora"]
+    assert limited.spec.space.steps == 77
+    timed.clear()
+    plan = ready.plan(backbone)
+    assert timed == ["head", "lora"]
+    assert ([method.method for method in plan.methods], [drop.method for drop in plan.left_out]) == (["head"], ["lora"])
+
+
+def test_a_plan_that_does_not_fit_the_machine_is_refused(asked: StudySpec) -> None:
+    ready, backbone = prepare(changed(asked, machine=MachineSpec(cpus_per_trial=10_000)), load_task(asked.task, 0))
+    with pytest.raises(MachineError, match="--cpus-per-trial must fit on this machine"):
+        ready.plan(backbone)
+
+
+def test_what_no_size_makes_fit_is_left_out_and_the_rest_is_made_smaller(asked: StudySpec) -> None:
+    task = load_task(asked.task, 0)
+    methods = ("head", "lora", "fine_tuning")
+    ready, backbone = prepare(changed(asked, space=SpaceSpec(methods=methods, max_parameters=1500)), task)
+    assert [drop.method for drop in ready.dropped] == ["fine_tuning"]
+    assert (ready.dropped[0].reason.code, ready.dropped[0].reason.values["limit"]) == ("too_large", 1500)
+    assert {size.method for size in ready.summary.sizes} == set(methods)
+    stored = {method.method: method.stored_parameters for method in ready.plan(backbone).methods}
+    assert stored["lora"] <= 1500 < next(size.stored for size in ready.summary.sizes if size.method == "lora")
+    with pytest.raises(RequestError, match=r"room for a method; got 10, and the smallest, head, stores 66 numbers"):
+        prepare(changed(asked, space=SpaceSpec(methods=methods, max_parameters=10)), task)
+    own = Variant.model_validate({"name": "wide", "method": "lora", "lora": {"rank": 32}})
+    with pytest.raises(RequestError, match=r"'wide' must store at most --max-parameters numbers, 1,500; it stores"):
+        prepare(changed(asked, space=SpaceSpec(methods=methods, max_parameters=1500, configurations=(own,))), task)
+
+
+def test_what_is_far_too_slow_is_left_out(asked: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"head": 0.001, "lora": 0.004}
+    monkeypatch.setattr(
+        preparation, "time_run", lambda run, backbone, task: RunTiming(0.1, seconds[run.trial.method], 10, 10)
+    )
+    task = load_task(asked.task, 0)
+
+    def limited(milliseconds: float) -> preparation.Prepared:
+        spec = changed(asked, space=SpaceSpec(methods=("head", "lora"), max_latency_ms=milliseconds))
+        ready, backbone = prepare(spec, task)
+        return ready.within_limits(backbone)
+
+    assert [drop.method for drop in limited(2.0).dropped] == ["lora"]
+    (notice,) = limited(2.0).notices
+    assert notice.values == {"method": "lora", "reason": "too_slow", "milliseconds": pytest.approx(4), "limit": 2.0}
+    assert limited(3.0).dropped == ()  # rough timing: the verdict looks again
+    with pytest.raises(RequestError, match=r"in reach of a method; got 0.1, and the fastest, head, took 1.00 ms"):
+        limited(0.1)
+
+
+# On so narrow a model the largest LoRA and adapters cannot be attached: there the published settings are the most.
+@pytest.mark.parametrize("method", ["head", "lora", "unipelt_pl", "prefix", "fine_tuning"])
+def test_no_run_keeps_more_than_was_estimated(asked: StudySpec, method: str, tmp_path: Path) -> None:
+    space = SpaceSpec(methods=(method,), steps=4, evaluations=4)
+    ready, backbone = prepare(changed(asked, space=space), load_task(asked.task, 0))
+    trial = largest(method, space, 36) if method == "prefix" else published(method, space, 36)[0]
+    run = RunSpec(trial=trial, seeds=run_seeds(0, 1), confirm=True)
+    *_, result = train_events(run, backbone, ready.encoded, progress=RunCheckpoints(tmp_path / "kept", "r", 1))
+    sizes = [path.stat().st_size for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    estimate = ready.checkpoint_bytes(backbone)
+    assert len(sizes) == 4
+    assert 3 * sum(sizes) / 2 <= estimate, "two are there, and a third one while it is written"
+    assert isinstance(result, RunResult)
+    assert estimate <= 3 * (16 * 1.1 * result.costs.trained_parameters + 1.2 * 2**20), "and not much more"
+    assert ready.plan(backbone).checkpoint_bytes == estimate

@@ -1,0 +1,251 @@
+"""From a checked request to the first trial: load the backbone, try every method on it, encode the task, estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+
+from unipelt_search.backbones.backbone import Backbone, load_backbone
+from unipelt_search.backbones.layers import layer_parts
+from unipelt_search.errors import BackboneError, RequestError
+from unipelt_search.execution.local_capacity import local_capacity
+from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
+from unipelt_search.methods.catalogue import DEFAULT_METHODS
+from unipelt_search.pelt.applicability import check_trial
+from unipelt_search.records.history import DroppedMethod, TaskSummary
+from unipelt_search.records.notice import Notice
+from unipelt_search.records.run_timing import RunTiming
+from unipelt_search.records.study_plan import StudyPlan
+from unipelt_search.search.capacity import Capacity
+from unipelt_search.search.forecast import forecast, steps_within
+from unipelt_search.search.sizes import within_limit
+from unipelt_search.search.space import configured, largest, published, steps_for
+from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
+from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.trial import RunSpec, TrialSpec
+from unipelt_search.tasks.encode import EncodedTask, encode_task
+from unipelt_search.tasks.task import Task
+from unipelt_search.training.checkpoint import checkpoint_bytes
+from unipelt_search.training.timing import time_run
+
+_CUT_SHARE_WORTH_A_NOTICE = 0.05
+_MOST_GATES_PER_LAYER = 4
+_FAR_TOO_SLOW = 1.5
+"""A few rows are timed roughly: a method is left out when it takes this many times what is allowed."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study that can begin."""
+
+    spec: StudySpec
+    encoded: EncodedTask
+    summary: TaskSummary
+    dropped: tuple[DroppedMethod, ...]
+    """Default methods that cannot attach to the backbone."""
+    notices: tuple[Notice, ...]
+
+    def plan(self, backbone: Backbone) -> StudyPlan:
+        """Say what the study would do on this machine and about how long that takes.
+
+        Args:
+            backbone: The study's.
+
+        Returns:
+            The plan, as if nothing of the study were done yet.
+
+        Raises:
+            MachineError: A run needs more than this machine has.
+            RequestError: Every method is far slower than `space.max_latency_ms`.
+        """
+        measured = self._measure(backbone)
+        ready = self._fast_enough(measured)._within_time(measured)
+        timings = ready._timings_of(measured)
+        plan = forecast(ready.spec, self.summary, timings, measured.capacity, measured.layers, ready.dropped)
+        kept = self.checkpoint_bytes(backbone) * measured.capacity.workers
+        return plan.model_copy(update={"notices": (*plan.notices, *ready.notices), "checkpoint_bytes": kept})
+
+    def within_limits(self, backbone: Backbone) -> Prepared:
+        """Keep to the study's limits: leave out methods that are far too slow, and shorten runs that take too long.
+
+        Runs are shortened rather than trials and seeds left out. Methods are timed once, and only where there is a
+        limit; the verdict looks at their latency again.
+
+        Args:
+            backbone: The study's.
+
+        Returns:
+            The same study, without the methods that took much longer than `space.max_latency_ms` to score a few rows,
+            and with fewer steps per run if the study gives none and its time limit allows no more.
+
+        Raises:
+            MachineError: A run needs more than this machine has.
+            RequestError: Every method is far slower than `space.max_latency_ms`.
+        """
+        chooses_steps = self.spec.budget.time_seconds is not None and self.spec.space.steps is None
+        if not chooses_steps and self.spec.space.max_latency_ms is None:
+            return self
+        measured = self._measure(backbone)
+        return self._fast_enough(measured)._within_time(measured)
+
+    def checkpoint_bytes(self, backbone: Backbone) -> int:
+        """Estimate what the checkpoints of a run take on the disk at a time at most; nothing is trained for it.
+
+        Args:
+            backbone: The study's.
+
+        Returns:
+            Bytes.
+        """
+        gate_rows = self.summary.rows["tune"] + self.summary.rows["select"]
+        gates = _MOST_GATES_PER_LAYER * _layers(backbone) * gate_rows
+        rows = self.summary.rows["train"]
+        trials = [largest(method, self.spec.space, rows) for method in self.spec.space.methods]
+        trials += _first_trials(self.spec, rows).values()
+        return max(checkpoint_bytes(trained_by(backbone, trial), gates if trial.gate else 0) for trial in trials)
+
+    def _fast_enough(self, measured: _Measured) -> Prepared:
+        limit = self.spec.space.max_latency_ms
+        if limit is None:
+            return self
+        timings = self._timings_of(measured)
+        times = {name: 1000 * timings[name].row_seconds for name in self.spec.space.methods if name in timings}
+        dropped = [
+            DroppedMethod(
+                method=name,
+                phase="screen",
+                reason=Notice(code="too_slow", values={"milliseconds": time, "limit": limit}),
+            )
+            for name, time in times.items()
+            if time > _FAR_TOO_SLOW * limit
+        ]
+        if len(dropped) == len(times) and not self.spec.space.configurations:
+            raise RequestError(
+                f"--max-latency-ms must be in reach of a method; got {limit:g}, and the fastest, "
+                f"{min(times, key=lambda name: times[name])}, took {min(times.values()):.2f} ms per row here."
+            )
+        notices = map(_left_out, dropped)
+        return replace(self, dropped=(*self.dropped, *dropped), notices=(*self.notices, *notices))
+
+    def _within_time(self, measured: _Measured) -> Prepared:
+        most = steps_for(self.summary.rows["train"], self.spec.space)
+        timings = self._timings_of(measured)
+        steps = steps_within(self.spec, self.summary, timings, measured.capacity, measured.layers)
+        if steps == most:
+            return self
+        space = self.spec.space.model_copy(update={"steps": steps})
+        shortened = Notice(code="steps_shortened", values={"steps": steps, "without_limit": most})
+        spec = self.spec.model_copy(update={"space": space})
+        return replace(self, spec=spec, notices=(*self.notices, shortened))
+
+    def _timings_of(self, measured: _Measured) -> dict[str, RunTiming]:
+        """Return what was measured of the methods and configurations that are still in the study."""
+        dropped = {drop.method for drop in self.dropped}
+        return {name: timing for name, timing in measured.timings.items() if name not in dropped}
+
+    def _measure(self, backbone: Backbone) -> _Measured:
+        """Time a few steps of every method and configuration on this machine."""
+        capacity = local_capacity(self.spec.machine)
+        dropped = {drop.method for drop in self.dropped}
+        seeds = run_seeds(self.spec.seed, SEARCH_SEED_INDEX)
+        timings = {}
+        with _as_in_a_worker(backbone, capacity):
+            for name, trial in _first_trials(self.spec, self.summary.rows["train"]).items():
+                if name not in dropped:
+                    run = RunSpec(trial=within_limit(trial, self.spec.space, self.summary), seeds=seeds)
+                    timings[name] = time_run(run, backbone, self.encoded)
+        return _Measured(capacity, _layers(backbone), timings)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What a few steps on this machine have shown."""
+
+    capacity: Capacity
+    layers: int
+    timings: Mapping[str, RunTiming]
+    """By method, and by the name of the user's configuration."""
+
+
+@contextmanager
+def _as_in_a_worker(backbone: Backbone, capacity: Capacity) -> Iterator[None]:
+    """Give this process the device and the threads of a worker for a while, so that its times are a worker's."""
+    threads = torch.get_num_threads()
+    backbone.model.to(capacity.device)
+    torch.set_num_threads(capacity.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        backbone.model.to("cpu")
+
+
+def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
+    """Load the backbone once, try every method on it, and encode the task.
+
+    Args:
+        spec: What is asked.
+        task: Its task.
+
+    Returns:
+        The study, ready to begin; default methods that cannot attach are left out with a notice. And its backbone, on
+        the CPU, apart from it, because workers load their own.
+
+    Raises:
+        BackboneError: The backbone cannot be loaded, or a method that was asked for cannot attach to it.
+        RequestError: Nothing is small enough for `space.max_parameters`, or a configuration of the user's is not.
+    """
+    backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
+    tokens = min(spec.task.max_length, backbone.max_length)
+    rows = len(task.train)
+    dropped = _drop_unattachable(spec, backbone, rows, tokens)
+    sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped})
+    dropped += too_large
+    encoded = encode_task(task, backbone.tokenizer, tokens)
+    notices = [_left_out(drop) for drop in dropped]
+    if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
+        notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
+    summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes})
+    return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
+
+
+def _drop_unattachable(spec: StudySpec, backbone: Backbone, rows: int, tokens: int) -> list[DroppedMethod]:
+    """Try every method on the backbone; only the default methods may fail, since nobody has asked for them by name."""
+    dropped = []
+    own = {given.name for given in spec.space.configurations}
+    for name, trial in _first_trials(spec, rows).items():
+        try:
+            check_trial(backbone, trial, tokens)
+        except BackboneError as error:
+            if name in own:
+                raise BackboneError(f"space.configurations: {name!r} cannot be attached. {error}") from error
+            if spec.space.methods != DEFAULT_METHODS:
+                raise
+            reason = Notice(code="cannot_attach", values={"cause": str(error)})
+            dropped.append(DroppedMethod(method=name, phase="screen", reason=reason))
+    if len(dropped) == len(spec.space.methods):
+        cause = dropped[0].reason.values["cause"]
+        raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {cause}")
+    return dropped
+
+
+def _left_out(drop: DroppedMethod) -> Notice:
+    """Return the notice of a method that is left out: the code and the values of the reason are among its values."""
+    return Notice(
+        code="method_left_out",
+        severity="warning",
+        values={**drop.reason.values, "method": drop.method, "reason": drop.reason.code},
+    )
+
+
+def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:
+    """Return the published settings of every method, and the user's own configurations by their names."""
+    trials = {method: published(method, spec.space, rows)[0] for method in spec.space.methods}
+    return trials | {given.name: configured(given, spec.space, rows) for given in spec.space.configurations}
+
+
+def _layers(backbone: Backbone) -> int:
+    return len(layer_parts(backbone.base, backbone.family))
