@@ -421,7 +421,7 @@ def existing_study(url: str, name: str) -> StudyRecord | None:
 
 def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyRecord | None:
     """Find the study that a request goes on with; a server's older tables are upgraded once the request is right."""
-    from unipelt_search.search.preparation import prepare
+    from unipelt_search.execution.preparation import prepare
     from unipelt_search.tasks.load import load_task
 
     try:
