@@ -11,6 +11,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ from unipelt_search.storage.upgrade import Upgraded
 from unipelt_search.verdict.select_run import select_run
 
 if TYPE_CHECKING:
+    from unipelt_search.execution.driver import Driver
     from unipelt_search.execution.preparation import Prepared
     from unipelt_search.exporting.loaded_model import LoadedModel
     from unipelt_search.remote_paths import StoragePath
@@ -205,10 +207,17 @@ def run_study(
     if spec.machine.checkpoints is not None:
         check_writable(spec.machine.checkpoints)
     kept = _checkpoints(spec, out)
-    kept_bytes = ready.checkpoint_bytes(backbone) if kept else 0
+    start = _Start(
+        url=url,
+        found=found,
+        command=command,
+        watch=watch if out is None else log_events(out, watch),
+        checkpoints=kept,
+        checkpoint_bytes=0 if kept is None else ready.checkpoint_bytes(backbone),
+        began=began,
+    )
     del backbone  # the workers load their own
-    watch = log_events(out, watch) if out is not None else watch
-    interrupted = _search(ready, url, found, kept, kept_bytes, command=command, watch=watch, began=began)
+    interrupted = _search(ready, start)
     return _deliver(url, spec.name, out, interrupted=interrupted)
 
 
@@ -328,59 +337,55 @@ def _checkpoints(spec: StudySpec, out: Path | None) -> StoragePath | None:
     return None if out is None else out / "checkpoints"
 
 
-def _search(
-    ready: Prepared,
-    url: str,
-    found: StudyRecord | None,
-    checkpoints: StoragePath | None,
-    kept_bytes: int,
-    *,
-    command: str,
-    watch: Watch | None,
-    began: float,
-) -> bool:
+@dataclass(frozen=True)
+class _Start:
+    """What a search begins with, beside the study that was prepared."""
+
+    url: str
+    found: StudyRecord | None
+    """The study so far; None is a new one."""
+    command: str
+    watch: Watch | None
+    checkpoints: StoragePath | None
+    """Where runs keep their states, if anywhere."""
+    checkpoint_bytes: int
+    """What those of one run take at most."""
+    began: float
+    """When it was asked for, by `time.monotonic`: checking and loading are part of the study's time."""
+
+
+def _search(ready: Prepared, start: _Start) -> bool:
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
-    from unipelt_search.execution.checkpoint_folders import disk_space_message
-    from unipelt_search.execution.driver import Driver
+    from unipelt_search.execution.driver import Driver, DriverSettings
     from unipelt_search.execution.executor import drive
     from unipelt_search.execution.ray_executor import ray_executors
     from unipelt_search.execution.ray_session import open_ray
     from unipelt_search.execution.worker import WorkerSetup
 
-    spec, encoded = ready.spec, ready.encoded
+    spec = ready.spec
+    # Ray first: where it does not start, nothing of the study is in the database.
     with open_ray(spec.machine) as capacity:
-        store = StudyStore.open(url)
-        if found is None:
-            plugins = plugin_packages(spec.space.compared)
-            summary = ready.summary.model_copy(update={"plugins": plugins})
-            software = _software() | plugin_versions(plugins.values())
-            study_id = store.studies.create(spec, summary, software, command)
-        else:
-            study_id = found.id
-            grown = found.spec.budget != spec.budget
-            store.studies.set_budget(study_id, spec.budget)
-            store.studies.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
-        for drop in ready.dropped:
-            store.studies.add_dropped(study_id, drop)
-        for notice in ready.notices:
-            store.studies.add_notice(study_id, notice)
-        store.studies.add_seconds(study_id, time.monotonic() - began)
+        store = StudyStore.open(start.url)
+        plugins = plugin_versions(plugin_packages(spec.space.compared).values())
+        _write_study(store, ready, start, plugins)
+        settings = DriverSettings(checkpoints=start.checkpoints, machine=spec.machine)
+        shared = WorkerSetup(
+            task=ready.encoded,
+            backbone=spec.backbone.absolute(),
+            device=capacity.device,
+            tune_rows=spec.space.tune_rows,
+            plugins=plugins,
+        )
         driver = Driver(
             store,
             spec.name,
             workers=capacity.workers,
-            watch=watch,
+            watch=start.watch,
             describe=notice_sentence,
-            checkpoints=checkpoints,
-            machine=spec.machine,
+            settings=settings,
         )
         with driver:
-            if found is None:
-                for sentence in described((*driver.record.task.notices, *driver.record.notices)):
-                    driver.notify(f"Note: {sentence}")
-            if checkpoints is not None:
-                driver.notify(disk_space_message(checkpoints, kept_bytes * capacity.workers))
-            shared = WorkerSetup(encoded, spec.backbone.absolute(), capacity.device, spec.space.tune_rows)
+            _tell_notices(driver, start, capacity.workers)
             try:
                 finished = drive(driver, ray_executors(capacity, shared), capacity.workers)
             except KeyboardInterrupt:
@@ -390,6 +395,36 @@ def _search(
             else:
                 driver.interrupt()
         return not finished
+
+
+def _write_study(store: StudyStore, ready: Prepared, start: _Start, plugins: dict[str, str]) -> None:
+    """Write down a new study, or that one goes on, with what its preparation has found."""
+    spec = ready.spec
+    if start.found is None:
+        summary = ready.summary.model_copy(update={"plugins": plugin_packages(spec.space.compared)})
+        study_id = store.studies.create(spec, summary, _software() | plugins, start.command)
+    else:
+        study_id = start.found.id
+        grown = start.found.spec.budget != spec.budget
+        store.studies.set_budget(study_id, spec.budget)
+        # A larger budget may give every phase more to do.
+        store.studies.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
+    for drop in ready.dropped:
+        store.studies.add_dropped(study_id, drop)
+    for notice in ready.notices:
+        store.studies.add_notice(study_id, notice)
+    store.studies.add_seconds(study_id, time.monotonic() - start.began)
+
+
+def _tell_notices(driver: Driver, start: _Start, workers: int) -> None:
+    """Tell whoever watches what is known of a study before its first run."""
+    from unipelt_search.execution.checkpoint_folders import disk_space_message
+
+    if start.found is None:
+        for sentence in described((*driver.record.task.notices, *driver.record.notices)):
+            driver.notify(f"Note: {sentence}")
+    if start.checkpoints is not None:
+        driver.notify(disk_space_message(start.checkpoints, start.checkpoint_bytes * workers))
 
 
 def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:

@@ -256,6 +256,10 @@ def worker_lost(trial: Trial) -> WorkerLost:
     """
     run_id, attempt = decode_assignment(trial.config).key
     error = error_of(trial)
+    if isinstance(error, RayActorError) and error.actor_init_failed:
+        # The cause itself is not kept; its line is the last one of its traceback.
+        cause = str(error).strip().splitlines()[-1]
+        return WorkerLost(run_id=run_id, attempt=attempt, cause="error", message=cause)
     if isinstance(error, RayTaskError):
         return WorkerLost(run_id=run_id, attempt=attempt, cause="error", message=one_line(error.cause))
     if is_lost_machine(error):
