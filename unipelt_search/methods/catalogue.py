@@ -257,12 +257,12 @@ def check_installed(methods: Iterable[str], packages: Mapping[str, str]) -> None
             if entry is None:
                 source = f"the package {needed!r}" if needed else "a package that was not stored"
                 raise MachineError(
-                    f"The method {method} must be installed; this machine has no {submodule!r}, which is of {source}. "
-                    "Install that package."
+                    f"The method {method!r} must be installed; this machine has no {submodule!r}, which is of "
+                    f"{source}. Install that package."
                 )
             if needed is not None and entry.package != needed:
                 raise MachineError(
-                    f"The method {method} must be that of the package {needed!r}; this machine has {submodule!r} of "
+                    f"The method {method!r} must be that of the package {needed!r}; this machine has {submodule!r} of "
                     f"the package {entry.package!r}. Install the one in place of the other."
                 )
 

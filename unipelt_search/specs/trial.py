@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.catalogue import is_installed, parts_of, stored_method
+from unipelt_search.methods.catalogue import MAX_NAME_LENGTH, is_installed, parts_of, stored_method
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.parts import WithParts, check_trained, is_stored
 from unipelt_search.specs.seeds import RunSeeds
@@ -31,7 +31,7 @@ class TrialSpec(WithParts):
     see `part`.
     """
 
-    method: str
+    method: str = Field(max_length=MAX_NAME_LENGTH)
     """Its canonical name."""
     training: TrainingSpec
     # Left out of the content where it is empty: configurations that were tried before it existed stay the same.
