@@ -108,7 +108,9 @@ class BackboneSpec(Frozen):
     def absolute(self) -> BackboneSpec:
         """Return the same backbone as any working directory has it: a local folder by its absolute path."""
         folder = Path(self.model)
-        return self.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else self
+        if not folder.is_dir():
+            return self
+        return self.model_copy(update={"model": str(folder.resolve())})
 
 
 class SpaceSpec(Frozen):
