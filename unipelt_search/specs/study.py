@@ -51,7 +51,8 @@ class TaskSpec(Frozen):
         Option(
             "--metric",
             metavar="METRIC",
-            help="What is compared; it must fit the labels.",
+            syntax="metric",
+            help="What is compared, such as accuracy or spearman; it must fit the labels. Default: auto.",
             details="[Your data](data.md) says which metric fits which labels, and what `auto` chooses.",
         ),
     ] = "auto"
