@@ -15,7 +15,7 @@ from unipelt_search.execution import worker
 from unipelt_search.execution.run_messages import Evaluated, Failed, Finished, RunAssignment, RunEvent
 from unipelt_search.execution.worker import Worker, WorkerSetup, is_out_of_memory, one_line
 from unipelt_search.specs.study import BackboneSpec
-from unipelt_search.training import train
+from unipelt_search.training.objective import Objective
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_run_out_of_memory_says_so_and_lets_go_of_what_it_had(
     made = make()
     events = made.events(asked("lora"))
     next(events)
-    monkeypatch.setattr(train.Objective, "__call__", lambda *given: torch.empty(2**60, dtype=torch.uint8))
+    monkeypatch.setattr(Objective, "__call__", lambda *given: torch.empty(2**60, dtype=torch.uint8))
     last = next(events)
     assert isinstance(last, Failed)
     assert last.out_of_memory
