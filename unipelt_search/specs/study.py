@@ -122,7 +122,8 @@ class SpaceSpec(Frozen):
             metavar="a,b,c",
             syntax="methods",
             help="Methods that are compared; the command `methods` lists them.",
-            details="[The methods](methods.md) says what they are. `majority` is always included.",
+            details="[The methods](methods.md) says what they are. A set of gated submodules is written "
+            "`unipelt[lora,adapter]`. `majority` is always included.",
         ),
     ] = DEFAULT_METHODS
     steps: int | None = Field(default=None, ge=1)
