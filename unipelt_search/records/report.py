@@ -37,8 +37,8 @@ class Power(Frozen):
     closest: str
     """The method, or the variant by its name, that comes nearest to the best."""
     more_seeds: int | None
-    """More seeds, with folds repeats, that would probably tell the two apart; 0 where they are told apart, or where more
-    rows alone would do. None where nothing affordable would, or one repeat is too little to know."""
+    """More seeds, with folds repeats, that would probably tell the two apart; 0 where they are, or where only more rows
+    would do. None where nothing affordable would, or one repeat is too little to know."""
     more_rows: int | None
     """More select rows that it takes as well; 0 with folds, where more rows would also be trained on."""
     sentence: str
@@ -141,7 +141,7 @@ class ReportedAblation(AblationRow, ReportedMethod):
 
     trial: int
     role: Literal["carries", "helps", "idle", "hurts"] | None = None
-    """What the submodule contributes to the score; None for single layers, and where the error of the drop is unknown."""
+    """What the submodule contributes to the score; None for single layers, and where the drop has no known error."""
 
 
 class LabelScore(Frozen):
