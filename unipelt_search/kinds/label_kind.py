@@ -190,9 +190,14 @@ class Metric:
             return labels
         return (labels == target.positive).astype("int64")
 
+    @property
+    def sign(self) -> int:
+        """What a value is multiplied by so that higher is better."""
+        return 1 if self.direction == "maximize" else -1
+
     def is_better(self, value: float, than: float) -> bool:
         """Tell whether a value is better than another one, and not as good."""
-        return value > than if self.direction == "maximize" else value < than
+        return self.sign * value > self.sign * than
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,8 @@ class AblationRow(Frozen):
     """Removed in this layer only; None is in all layers."""
     value: float
     drop: float
-    """The full model's score on the same rows, minus `value`."""
+    """What the removal costs: the full model's score on the same rows, minus `value`; with a metric of which lower values
+    are better, the other way round."""
     error: float | None = None
     """Standard error of the drop over the rows; None for single layers and for few rows."""
 
