@@ -59,7 +59,7 @@ class Target:
     @property
     def outputs(self) -> int:
         """How many numbers a model has for a row."""
-        return self.label_kind.outputs(self.labels)
+        return len(self.label_kind.output_names(self.labels))
 
     def encode(self, texts: Sequence[str]) -> tuple[Label, ...]:
         """Return what stands for labels as they are written, each of which this target knows."""
@@ -314,8 +314,8 @@ class LabelKind(Protocol):
             The target.
         """
 
-    def outputs(self, labels: tuple[str, ...]) -> int:
-        """Return how many numbers a model has for a row."""
+    def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a name for each of the numbers that a model has for a row, as its configuration gives them."""
 
     def encode(self, target: Target, texts: Sequence[str]) -> tuple[Label, ...]:
         """Do `Target.encode`."""

@@ -103,9 +103,9 @@ class MultiLabelKind:
         weights = [(len(train) - counts[name]) / counts[name] if name in counts else 1.0 for name in labels]
         return replace(target, weights=tuple(weights))
 
-    def outputs(self, labels: tuple[str, ...]) -> int:
-        """Return one output per label."""
-        return len(labels)
+    def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the labels: there is one output for each."""
+        return labels
 
     def encode(self, target: Target, texts: Sequence[str]) -> tuple[Label, ...]:
         """Return the ascending positions of every set."""

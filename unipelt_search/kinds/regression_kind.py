@@ -116,9 +116,9 @@ class RegressionKind:
         values = np.array([float(text) for text in train])
         return Target(self.name, (), mean=float(values.mean()), sd=float(values.std()) or 1.0)
 
-    def outputs(self, labels: tuple[str, ...]) -> int:
-        """Return one output."""
-        return 1
+    def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a name for the one output."""
+        return ("number",)
 
     def encode(self, target: Target, texts: Sequence[str]) -> tuple[Label, ...]:
         """Return the number in every cell."""

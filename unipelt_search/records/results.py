@@ -64,8 +64,8 @@ class AblationRow(Frozen):
     """Removed in this layer only; None is in all layers."""
     value: float
     drop: float
-    """What the removal costs: the full model's score on the same rows, minus `value`; with a metric of which lower values
-    are better, the other way round."""
+    """What the removal costs: the full model's score on the same rows, minus `value`; the other way round where lower
+    values are better."""
     error: float | None = None
     """Standard error of the drop over the rows; None for single layers and for few rows."""
 
