@@ -5,17 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    PreTrainedTokenizerFast,
-)
 
-from unipelt_search.backbones.attention_interface import attention_of, register_attention
-from unipelt_search.backbones.backbone import Backbone, make_backbone
+from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.kinds.label_kind import find_kind
 from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.gate_settings import GateSpec
@@ -26,8 +17,14 @@ from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
+from unipelt_search.testing import tiny_models
+from unipelt_search.testing.tiny_models import WORDS, KeptGates, randomise, tiny_inputs, tiny_tokenizer
 
-WORDS = [f"w{i}" for i in range(60)]
+__all__ = [
+    "FAMILIES", "PARTS", "SHIFTED", "SIZES", "WITHOUT_BIASES", "WORDS", "KeptGates", "randomise", "tiny_backbone",
+    "tiny_inputs", "tiny_model", "tiny_run", "tiny_task", "tiny_tokenizer", "tiny_trial",
+]  # fmt: skip
+
 _ENDS = {"bos_token_id": 2, "eos_token_id": 3}
 _GROUPED = {"num_key_value_heads": 2}
 SIZES: dict[str, dict[str, Any]] = {
@@ -96,45 +93,14 @@ PARTS: dict[str, dict[str, Any]] = {
 }
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Make a word-level tokenizer over w0 … w59."""
-    vocabulary = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    )
-
-
 def tiny_model(family: str, classes: int = 3, **changes: Any) -> Any:
     """Make a random sequence classification model; the same one every time."""
-    register_attention()
-    torch.manual_seed(0)
-    settings = {
-        "vocab_size": 64,
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 64,
-        "max_position_embeddings": 64,
-        "pad_token_id": 0,
-    }
-    config = AutoConfig.for_model(family, **{**settings, **SIZES.get(family, {}), "num_labels": classes, **changes})
-    config.use_cache = False
-    attention = attention_of(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)], config)
-    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention)
-    with torch.no_grad():  # an untrained model's biases are zero and its vectors alike: make them differ
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape) * 0.05)
-    return model
+    return tiny_models.tiny_model(family, classes, **{**SIZES.get(family, {}), **changes})
 
 
 def tiny_backbone(family: str = "bert", classes: int = 3, pooling: str = "native", **changes: Any) -> Backbone:
     """Make a backbone of a tiny random model."""
-    return make_backbone(family, tiny_model(family, classes, **changes), tiny_tokenizer(), pooling, set(), "cpu")
+    return tiny_models.tiny_backbone(family, classes, pooling, **{**SIZES.get(family, {}), **changes})
 
 
 def tiny_trial(method: str, *, learning_rate: float = 1e-2, **training: Any) -> TrialSpec:
@@ -146,18 +112,6 @@ def tiny_trial(method: str, *, learning_rate: float = 1e-2, **training: Any) -> 
 def tiny_run(trial: TrialSpec, seed_index: int = 0, **asked: int) -> RunSpec:
     """Make a run of a configuration."""
     return RunSpec(trial=trial, seeds=run_seeds(7, seed_index), **asked)
-
-
-def tiny_inputs(lengths: list[int], width: int | None = None, seed: int = 0) -> dict[str, torch.Tensor]:
-    """Make padded random inputs with rows of the given lengths."""
-    generator = torch.Generator().manual_seed(seed)
-    width = width or max(lengths)
-    ids = torch.zeros(len(lengths), width, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, length in enumerate(lengths):
-        ids[row, :length] = torch.randint(4, 64, (length,), generator=generator)
-        mask[row, :length] = 1
-    return {"input_ids": ids, "attention_mask": mask}
 
 
 def tiny_task(
@@ -185,23 +139,3 @@ def tiny_task(
         for name, (rows, labels) in drawn.items()
     }
     return EncodedTask(target=target, metric=label_kind.metrics[0].name, pad_token_id=0, truncated_share=0.0, **splits)
-
-
-def randomise(pack: Any, seed: int = 1) -> None:
-    """Give every trained tensor of a pack random values, so that zero-initialised parts act."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in pack.parts.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
-
-
-class KeptGates:
-    """A recorder that keeps the gates of one pass by (layer, gate)."""
-
-    contributions = False
-
-    def __init__(self) -> None:
-        self.values: dict[tuple[int, str], torch.Tensor] = {}
-
-    def record(self, kind: str, layer: int, gate: str, values: torch.Tensor) -> None:
-        self.values[layer, gate] = values

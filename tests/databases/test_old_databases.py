@@ -13,7 +13,7 @@ from faults.simulated_study import METHODS, simulate
 from unipelt_search import failpoints
 from unipelt_search.errors import StorageError
 from unipelt_search.records.history import RunState, StudyState
-from unipelt_search.storage import database
+from unipelt_search.storage import upgrade
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.verdict.candidates import find_candidates
 
@@ -42,14 +42,14 @@ def columns(path: Path) -> set[str]:
 def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A version of the package with one migration more."""
     folder = tmp_path / "migrations"
-    shutil.copytree(database._MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(upgrade._MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     head = max(path.stem[:4] for path in (folder / "versions").glob("0*.py"))
     (folder / "versions" / "9999_one_column_more.py").write_text(NEWER.format(head=head))
-    monkeypatch.setattr(database, "_MIGRATIONS", folder)
+    monkeypatch.setattr(upgrade, "_MIGRATIONS", folder)
 
 
 def test_every_schema_has_its_old_database() -> None:
-    versions = {path.stem[:4] for path in (database._MIGRATIONS / "versions").glob("0*.py")}
+    versions = {path.stem[:4] for path in (upgrade._MIGRATIONS / "versions").glob("0*.py")}
     kept = {path.stem.removeprefix("schema-") for path in OLD}
     # The newest schema gets its file with the release that ships it.
     assert versions - kept <= {max(versions)}
@@ -60,19 +60,19 @@ def test_an_old_database_is_read_and_gone_on_with(old: Path, tmp_path: Path) -> 
     path = tmp_path / "studies.db"
     shutil.copy(old, path)
     store = StudyStore.open(f"sqlite:///{path}")
-    complete = store.load("complete")
+    complete = store.studies.load("complete")
     assert complete.state is StudyState.COMPLETE
     assert {row.method for row in find_candidates(complete)} >= set(METHODS)
     assert len(complete.trials) == 4
     results = [run.result for trial in complete.trials for run in trial.runs]
-    assert (complete.edition, [notice.code for notice in complete.notices]) == (1, ["legacy"])
+    assert (complete.edition, {notice.code for notice in complete.notices}) == (1, {"legacy"})
     assert complete.notices[0].values == {"sentence": "prefix was left out."}
     left_out = complete.dropped[0]
     assert (left_out.method, left_out.reason.values) == ("prefix", {"sentence": "It cannot be attached."})
     # What later schemas added is empty in old rows.
     assert {result.outcomes for result in results if result is not None} == {()}
     simulate(f"sqlite:///{path}", tmp_path / "told", step_seconds=0.0, trials=4, seeds=1, name="killed")
-    record = store.load("killed")
+    record = store.studies.load("killed")
     assert record.state is StudyState.COMPLETE
     assert all(run.state.is_finished() for trial in record.trials for run in trial.runs)
     # What is proposed in the tune phase may differ between versions, as the search space does; published settings stay.
@@ -90,7 +90,7 @@ def test_before_an_upgrade_the_file_is_copied(old: Path, tmp_path: Path) -> None
     shutil.copy(old, path)
     before = schema(path)
     store = StudyStore.open(f"sqlite:///{path}")
-    assert store.load("complete").state is StudyState.COMPLETE
+    assert store.studies.load("complete").state is StudyState.COMPLETE
     store.close()
     copy = tmp_path / f"studies.db.schema-{before}"
     assert (schema(path), schema(copy)) == ("9999", before)

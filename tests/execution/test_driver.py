@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from unipelt_search.errors import NoUsableTrialError
-from unipelt_search.execution.assignment import Assignment
 from unipelt_search.execution.driver import EQUAL_FAILURES, FINISHED, Driver
+from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> StudyStore:
 @pytest.fixture
 def create(store: StudyStore, spec, task):
     def make(**budget) -> str:
-        return store.create_study(spec(**budget), task, {}, "")
+        return store.studies.create(spec(**budget), task, {}, "")
 
     return make
 
@@ -78,7 +78,7 @@ def test_a_study_runs_to_its_end(store, create, result, tmp_path: Path) -> None:
     driver.conclude()
 
     assert len(done) == 4 + 3 * 2
-    record = store.load("toy")
+    record = store.studies.load("toy")
     assert record.state is StudyState.COMPLETE
     assert record.phase == "confirm"
     assert record.wall_seconds == 100.0
@@ -100,7 +100,7 @@ def test_a_study_runs_to_its_end(store, create, result, tmp_path: Path) -> None:
 def test_with_redraw_every_confirm_run_has_rows_of_its_own(store, spec, task, result) -> None:
     asked = spec(trials=3, seeds=3)
     resamples = asked.task.model_copy(update={"train_size": 5, "redraw": True})
-    store.create_study(asked.model_copy(update={"task": resamples}), task, {}, "")
+    store.studies.create(asked.model_copy(update={"task": resamples}), task, {}, "")
     done = work(Driver(store, "toy", workers=1), result)
     assert [assignment.run.draw for assignment in done] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
 
@@ -129,7 +129,7 @@ def test_a_killed_driver_is_taken_over(store, create, result) -> None:
     driver.on_result(again.run_id, again.attempt, result(0.5))
     work(driver, result)
     driver.conclude()
-    record = store.load("toy")
+    record = store.studies.load("toy")
     assert record.state is StudyState.COMPLETE
     assert len(record.trials) == 3
 
@@ -139,7 +139,7 @@ def test_interrupting_releases_the_runs(store, create, result) -> None:
     driver = Driver(store, "toy", workers=2)
     driver.next_run()
     driver.interrupt()
-    record = store.load("toy")
+    record = store.studies.load("toy")
     assert record.state is StudyState.STOPPED
     assert record.trials[0].runs[0].state is RunState.WAITING
 
@@ -149,7 +149,7 @@ def test_failures_are_kept_and_the_study_goes_on(store, create, result) -> None:
     driver = Driver(store, "toy", workers=1)
     done = work(driver, result, fail=lambda run: "loss is nan" if run.run.trial.method == "lora" else None)
     driver.conclude()
-    record = store.load("toy")
+    record = store.studies.load("toy")
     assert record.state is StudyState.COMPLETE
     assert record.trials[1].runs[0].error == "loss is nan"
     assert len(done) == 3 + 2
@@ -162,7 +162,7 @@ def test_equal_failures_in_a_row_stop_the_study(store, create, result) -> None:
     assert len(done) == EQUAL_FAILURES
     with pytest.raises(NoUsableTrialError, match="none of study 'toy' did. The first cause: no memory"):
         driver.conclude()
-    assert store.load("toy").state is StudyState.FAILED
+    assert store.studies.load("toy").state is StudyState.FAILED
 
 
 def test_equal_failures_after_a_success_leave_a_stopped_study(store, create, result) -> None:
@@ -171,7 +171,7 @@ def test_equal_failures_after_a_success_leave_a_stopped_study(store, create, res
     work(driver, result, limit=1)
     work(driver, result, fail=lambda run: "no memory")
     driver.conclude()
-    record = store.load("toy")
+    record = store.studies.load("toy")
     assert record.state is StudyState.STOPPED
     (notice,) = record.notices
     assert (notice.code, notice.values) == ("study_stopped", {"failures": 5, "cause": "no memory"})
@@ -203,7 +203,7 @@ def test_the_time_limit_is_noticed(store, create, result) -> None:
     driver = Driver(store, "toy", workers=1, now=clock)
     work(driver, result, clock=clock)
     driver.conclude()
-    record = store.load("toy")
+    record = store.studies.load("toy")
     assert record.state is StudyState.COMPLETE
     assert record.wall_seconds <= 75.0
     assert len(record.notices) == 3
@@ -213,9 +213,9 @@ def test_a_study_gives_the_same_trials_twice(tmp_path: Path, spec, task, result)
     trials = []
     for name in ("one", "two"):
         store = StudyStore.open(f"sqlite:///{tmp_path}/{name}.db")
-        store.create_study(spec(trials=6, seeds=1), task, {}, "")
+        store.studies.create(spec(trials=6, seeds=1), task, {}, "")
         work(Driver(store, "toy", workers=1), result)
-        trials.append([(trial.spec, trial.phase, trial.origin) for trial in store.load("toy").trials])
+        trials.append([(trial.spec, trial.phase, trial.origin) for trial in store.studies.load("toy").trials])
     assert trials[0] == trials[1]
 
 
@@ -226,7 +226,7 @@ def test_a_study_with_a_variant_stores_and_confirms_it(store: StudyStore, create
     labels = [assignment.label for assignment in work(driver, result)]
     assert labels[3] == "trial 3 mine (screen)"
     assert "trial 3 mine (confirm, seed 1)" in labels
-    trial = store.load("toy").trials[3]
+    trial = store.studies.load("toy").trials[3]
     assert (trial.variant, trial.method, trial.spec.lora.rank, trial.origin) == ("mine", "lora", 3, "given")
 
 
@@ -249,7 +249,7 @@ def test_two_drivers_share_a_study_and_do_no_run_twice(store, create, result) ->
     assert [driver.next_run() for driver in drivers] == [FINISHED, FINISHED]
     for driver in drivers:
         driver.conclude()
-    record = store.load("toy")
+    record = store.studies.load("toy")
     assert record.state is StudyState.COMPLETE
     assert [trial.number for trial in record.trials] == list(range(6))
     runs = [run for trial in record.trials for run in trial.runs]
@@ -282,7 +282,7 @@ def test_a_driver_that_was_held_up_drops_its_late_answers(store, create, result)
     slow.on_result(late.run_id, 1, result(0.9))
     slow.on_error(late.run_id, 1, "no memory")
     other.on_result(taken.run_id, 2, result(0.5))
-    assert store.load("toy").trials[0].value == 0.5
+    assert store.studies.load("toy").trials[0].value == 0.5
 
 
 @pytest.mark.parametrize("answer", ["result", "error"])
@@ -306,7 +306,7 @@ def test_an_expired_lease_that_nobody_took_is_still_good(store, create, result) 
     run = slow.next_run()
     expire_leases(store)
     slow.on_result(run.run_id, run.attempt, result(0.9))
-    assert store.load("toy").trials[0].value == 0.9
+    assert store.studies.load("toy").trials[0].value == 0.9
 
 
 def test_inside_its_block_a_driver_renews_its_leases_and_names_the_others(store, create) -> None:
@@ -318,13 +318,13 @@ def test_inside_its_block_a_driver_renews_its_leases_and_names_the_others(store,
         assert shown[0].event.startswith("Sharing the study with process ")
         driver.next_run()
         renewed = threading.Event()
-        renew = store.leases.renew
+        renew = store.attempts.renew
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(store.leases, "renew", lambda *given: (renew(*given), renewed.set()))
+            patched.setattr(store.attempts, "renew", lambda *given: (renew(*given), renewed.set()))
             assert renewed.wait(20)
         driver.interrupt()
-    assert len(store.leases.owners(study)) == 1
-    assert store.load("toy").state is StudyState.RUNNING, "the other driver goes on"
+    assert len(store.attempts.owners(study)) == 1
+    assert store.studies.load("toy").state is StudyState.RUNNING, "the other driver goes on"
 
 
 def test_an_error_lets_the_runs_wait_for_the_next_driver(store, create) -> None:
@@ -332,7 +332,7 @@ def test_an_error_lets_the_runs_wait_for_the_next_driver(store, create) -> None:
     with pytest.raises(KeyError), Driver(store, "toy", workers=1) as driver:
         driver.next_run()
         raise KeyError
-    record = store.load("toy")
+    record = store.studies.load("toy")
     assert record.trials[0].runs[0].state is RunState.WAITING
     assert record.state is StudyState.STOPPED
 
@@ -341,11 +341,11 @@ def test_the_study_that_another_driver_ended_is_ended_again(store, create, resul
     create(trials=3, seeds=1)
     late = Driver(store, "toy", workers=1)
     run = late.next_run()
-    store.set_state(late.record.id, StudyState.STOPPED)
+    store.studies.set_state(late.record.id, StudyState.STOPPED)
     late.on_result(run.run_id, run.attempt, result(0.5))
     work(late, result)
     late.conclude()
-    assert store.load("toy").state is StudyState.COMPLETE
+    assert store.studies.load("toy").state is StudyState.COMPLETE
 
 
 def test_a_trial_decided_from_old_rows_is_refused_even_when_the_phase_changes(store, create, result) -> None:
@@ -355,7 +355,7 @@ def test_a_trial_decided_from_old_rows_is_refused_even_when_the_phase_changes(st
     slow = Driver(store, "toy", workers=1, now=Time())
     assert fast.next_run().label.endswith("(tune)")
     assert slow.next_run() is None, "the last trial is the other driver's"
-    assert len(store.load("toy").trials) == 4
+    assert len(store.studies.load("toy").trials) == 4
 
 
 def test_runs_that_are_given_back_wait_and_are_done_again(store: StudyStore, create, result) -> None:
@@ -363,7 +363,7 @@ def test_runs_that_are_given_back_wait_and_are_done_again(store: StudyStore, cre
     driver = Driver(store, "toy", workers=2)
     lost = [driver.next_run(), driver.next_run()]
     driver.reschedule(1, Notice(code="fewer_workers", values={"workers": 1}))
-    record = store.load("toy")
+    record = store.studies.load("toy")
     assert record.state is StudyState.RUNNING
     assert [trial.runs[0].state for trial in record.trials] == [RunState.WAITING] * 2
     assert record.notices == (Notice(code="fewer_workers", values={"workers": 1}),)
@@ -372,13 +372,13 @@ def test_runs_that_are_given_back_wait_and_are_done_again(store: StudyStore, cre
     assert driver.next_run() is None, "there is one worker left"
     driver.on_result(again.run_id, again.attempt, result(0.5))
     work(driver, result)
-    assert all(run.state is RunState.COMPLETE for trial in store.load("toy").trials for run in trial.runs)
+    assert all(run.state is RunState.COMPLETE for trial in store.studies.load("toy").trials for run in trial.runs)
 
 
 ROW = EvaluationRow(step=5, epoch=1.0, train_loss=0.5, value=0.5, seconds=10.0)
 
 
-def keep(assignment: Assignment, step: int = 5) -> Path:
+def keep(assignment: RunAssignment, step: int = 5) -> Path:
     """Write down a state, as a worker does."""
     folder = assignment.progress / f"{assignment.attempt:04d}-{step:09d}"
     folder.mkdir(parents=True)
@@ -438,7 +438,7 @@ def test_a_run_that_another_driver_has_taken_keeps_its_state(store, create, tmp_
     expire_leases(store)
     other = Driver(store, "toy", workers=1, checkpoints=tmp_path)
     assert other.next_run().progress == kept.parent
-    slow.on_error(run.run_id, run.attempt, "no memory", memory=True)
+    slow.on_error(run.run_id, run.attempt, "no memory", out_of_memory=True)
     assert kept.exists()
 
 
@@ -450,7 +450,7 @@ def test_the_first_state_that_cannot_be_kept_becomes_a_notice(store, create, tmp
     problems = [Notice(code="checkpoint_not_written", values={"megabytes": size}) for size in (12.0, 12.1)]
     for step, problem in zip((5, 6), problems, strict=True):
         driver.on_evaluation(run.run_id, run.attempt, ROW.model_copy(update={"step": step}), problem=problem)
-    assert store.load("toy").notices == (problems[0],)
+    assert store.studies.load("toy").notices == (problems[0],)
     assert [progress.event for progress in shown].count("checkpoint_not_written") == 1
 
 
@@ -461,15 +461,15 @@ def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, cr
     run = driver.next_run()
     kept = keep(run)
     driver.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(kept))
-    driver.on_error(run.run_id, run.attempt, "CUDA out of memory", memory=True)
+    driver.on_error(run.run_id, run.attempt, "CUDA out of memory", out_of_memory=True)
     again = driver.next_run()
     assert shown[-1].event == "trial 0 head (screen) goes on"
     assert (again.run_id, again.attempt, again.micro_batch, again.progress) == (run.run_id, 2, 8, kept.parent)
     values = {"run": "trial 0 head (screen)", "cause": "CUDA out of memory"}
-    assert store.load("toy").notices == (Notice(code="run_again_halved", values=values),)
+    assert store.studies.load("toy").notices == (Notice(code="run_again_halved", values=values),)
     assert "run_again_halved" in {progress.event for progress in shown}
     driver.on_result(again.run_id, again.attempt, result(0.5))
-    assert store.load("toy").trials[0].value == 0.5
+    assert store.studies.load("toy").trials[0].value == 0.5
 
 
 def test_a_run_whose_machine_was_lost_goes_on_elsewhere_as_it_was(store, create, result, tmp_path) -> None:
@@ -477,12 +477,12 @@ def test_a_run_whose_machine_was_lost_goes_on_elsewhere_as_it_was(store, create,
     driver = Driver(store, "toy", workers=1, checkpoints=tmp_path)
     run = driver.next_run()
     for attempt in (1, 2):
-        driver.on_error(run.run_id, attempt, "The machine was lost.", machine=True)
+        driver.on_error(run.run_id, attempt, "The machine was lost.", machine_lost=True)
         again = driver.next_run()
         assert (again.run_id, again.attempt, again.micro_batch) == (run.run_id, attempt + 1, None)
     driver.on_result(again.run_id, again.attempt, result(0.5))
-    assert store.load("toy").trials[0].value == 0.5
-    assert store.load("toy").notices == (
+    assert store.studies.load("toy").trials[0].value == 0.5
+    assert store.studies.load("toy").notices == (
         Notice(code="run_again_elsewhere", values={"run": "trial 0 head (screen)", "cause": "The machine was lost."}),
     )
 
@@ -491,14 +491,14 @@ def test_a_second_want_of_memory_fails_the_run_even_under_another_driver(store, 
     create(trials=3, seeds=1)
     first = Driver(store, "toy", workers=1)
     run = first.next_run()
-    first.on_error(run.run_id, run.attempt, "CUDA out of memory", memory=True)
+    first.on_error(run.run_id, run.attempt, "CUDA out of memory", out_of_memory=True)
     first.next_run()
     first.interrupt()
     driver = Driver(store, "toy", workers=1)
     again = driver.next_run()
     assert (again.attempt, again.micro_batch) == (3, 8)
-    driver.on_error(again.run_id, again.attempt, "CUDA out of memory, again", memory=True)
-    failed = store.load("toy").trials[0].runs[0]
+    driver.on_error(again.run_id, again.attempt, "CUDA out of memory, again", out_of_memory=True)
+    failed = store.studies.load("toy").trials[0].runs[0]
     assert (failed.state, failed.error) == (RunState.FAILED, "CUDA out of memory, again")
 
 
@@ -515,21 +515,21 @@ def test_a_run_that_hangs_fails_and_the_study_goes_on(store, create, result, tmp
     clock.now = 25.0
     assert driver.fail_overdue() == [hangs]
     assert driver.fail_overdue() == []
-    failed = store.load("toy").trials[0].runs[0]
+    failed = store.studies.load("toy").trials[0].runs[0]
     assert failed.state is RunState.FAILED
     assert failed.error.startswith("timeout: ")
     assert not hangs.progress.exists()
     driver.on_result(hangs.run_id, hangs.attempt, result(0.9))
-    assert store.load("toy").trials[0].value is None, "a late answer is dropped"
+    assert store.studies.load("toy").trials[0].value is None, "a late answer is dropped"
     driver.on_result(works.run_id, works.attempt, result(0.5))
     work(driver, result)
     driver.conclude()
-    assert store.load("toy").state is StudyState.COMPLETE
+    assert store.studies.load("toy").state is StudyState.COMPLETE
 
 
 def test_with_folds_every_confirm_run_has_a_fold_and_seeds_of_its_own(store, spec, task, result, tmp_path) -> None:
     asked = spec(trials=3, seeds=2)
-    store.create_study(asked, task.model_copy(update={"folds": 5}), {}, "")
+    store.studies.create(asked, task.model_copy(update={"folds": 5}), {}, "")
     driver = Driver(store, "toy", workers=1, checkpoints=tmp_path)
     done = work(driver, result, limit=3 + 17)
     again = Driver(store, "toy", workers=1, checkpoints=tmp_path)  # goes on with the third of the second repeat
@@ -541,5 +541,5 @@ def test_with_folds_every_confirm_run_has_a_fold_and_seeds_of_its_own(store, spe
     assert done[4].label.endswith("(confirm, seed 1, fold 2)")
     assert [a.checkpoint is not None for a in done[3:18]] == [True, *[False] * 4] * 3
     assert [a.run.ablation for a in done] == [a.checkpoint is not None for a in done]
-    runs = [(run.seed_index, run.fold) for run in store.load("toy").trials[0].runs]
+    runs = [(run.seed_index, run.fold) for run in store.studies.load("toy").trials[0].runs]
     assert runs == [(0, 0), *((repeat, fold) for repeat in (1, 2) for fold in range(1, 6))]

@@ -63,15 +63,15 @@ def kill_again_and_again(folder: Path, seed: int, *, limit: int) -> Crashed:
         assert driver.exitcode == -9, f"seed {seed}, after {kills} kills: the driver ended with {driver.exitcode}"
         kills += 1
         store = StudyStore.open(url)
-        if store.find(NAME):
-            check_acknowledged(store.load(NAME), acknowledged)
+        if store.studies.find(NAME):
+            check_acknowledged(store.studies.load(NAME), acknowledged)
         store.close()
     store = StudyStore.open(url)
     assert check_complete(store, acknowledged) == reference, f"seed {seed}: another leaderboard"
     check_mirror(store)
     check_file(url)
     check_no_step_twice(acknowledged)
-    runs = [run for trial in store.load(NAME, details=False).trials for run in trial.runs]
+    runs = [run for trial in store.studies.load(NAME, details=False).trials for run in trial.runs]
     store.close()
     return Crashed(kills, sum(run.attempt for run in runs), len(runs))
 

@@ -58,10 +58,10 @@ def _open(url: str) -> str:
     except (StorageError, StudyNotFoundError):
         return "found"
     try:
-        study = store.load(NAME).id
-        store.studies()
-        store.add_notice(study, Notice(code="after_damage"))
-        store.leases.requeue_expired(study)
+        study = store.studies.load(NAME).id
+        store.studies.lines()
+        store.studies.add_notice(study, Notice(code="after_damage"))
+        store.attempts.requeue_expired(study)
     except (StorageError, StudyNotFoundError):
         return "found"
     finally:

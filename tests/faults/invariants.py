@@ -48,7 +48,7 @@ def check_no_step_twice(acknowledged: Path) -> None:
 
 def check_complete(store: StudyStore, acknowledged: Path) -> str:
     """Check everything of a study that has ended; returns the hash of its leaderboard and of all that it rests on."""
-    record = store.load(NAME)
+    record = store.studies.load(NAME)
     assert record.state is StudyState.COMPLETE
     check_acknowledged(record, acknowledged)
     runs = [run for trial in record.trials for run in trial.runs]
@@ -56,7 +56,7 @@ def check_complete(store: StudyStore, acknowledged: Path) -> str:
     failed = [(trial.method, run.seed_index) for trial in record.trials for run in trial.runs if run.error]
     assert failed == [FAILS]
     assert sum(run.state is RunState.COMPLETE for run in runs) == len(runs) - 1
-    assert store.leases.owners(record.id) == frozenset()
+    assert store.attempts.owners(record.id) == frozenset()
     assert not (kept_folder(acknowledged) / "running").exists(), "a finished run has left its state"
     rows = [
         (trial.number, trial.method, trial.spec.content_hash(), trial.phase, trial.state, trial.value,
@@ -84,7 +84,7 @@ def check_file(url: str) -> None:
 
 def check_mirror(store: StudyStore) -> None:
     """Optuna's study says what our tables say."""
-    record = store.load(NAME, details=False)
+    record = store.studies.load(NAME, details=False)
     mirror = optuna.load_study(study_name=NAME, storage=store._mirror._storage)
     found = [(trial.state.name, trial.value, trial.params["method"]) for trial in mirror.trials]
     assert found == [("COMPLETE", trial.value, trial.method) for trial in record.trials]

@@ -113,7 +113,7 @@ def _belongs(process: psutil.Process, storage: str) -> bool:
 def _record(storage: str) -> StudyRecord | None:
     store = StudyStore.open(storage)
     try:
-        return store.load(NAME) if store.find(NAME) else None
+        return store.studies.load(NAME) if store.studies.find(NAME) else None
     finally:
         store.close()
 

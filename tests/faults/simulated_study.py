@@ -18,9 +18,9 @@ from pathlib import Path
 
 from unipelt_search import failpoints
 from unipelt_search.errors import NoUsableTrialError, StudyExistsError, UnipeltError
-from unipelt_search.execution.assignment import Assignment
 from unipelt_search.execution.checkpoint_folders import remove_finished
 from unipelt_search.execution.driver import FINISHED, Driver
+from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
@@ -103,19 +103,19 @@ def simulate(
     spec = study_spec(seed, trials, seeds, name)
     try:
         store = StudyStore.open(url)
-        study = store.find(name)
+        study = store.studies.find(name)
         if study is None:
             try:
-                study = store.create_study(spec, _TASK, {}, "")
+                study = store.studies.create(spec, _TASK, {}, "")
             except StudyExistsError:
-                study = store.load(name, details=False).id  # another driver was first
-        elif (found := store.load(name, details=False)).state is StudyState.COMPLETE:
+                study = store.studies.load(name, details=False).id  # another driver was first
+        elif (found := store.studies.load(name, details=False)).state is StudyState.COMPLETE:
             remove_finished(kept_folder(acknowledged), found)
             return
-        store.set_budget(study, spec.budget)
-        store.set_state(study, StudyState.RUNNING)
-        store.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason=LEFT_OUT))
-        store.add_notice(study, LEFT_OUT)
+        store.studies.set_budget(study, spec.budget)
+        store.studies.set_state(study, StudyState.RUNNING)
+        store.studies.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason=LEFT_OUT))
+        store.studies.add_notice(study, LEFT_OUT)
         kept = kept_folder(acknowledged)
         with Driver(store, name, workers=workers, lease_seconds=lease_seconds, checkpoints=kept) as driver:
             if _work(driver, acknowledged, workers, step_seconds, interrupt_after):
@@ -139,7 +139,7 @@ def delete(url: str, *, faults: str = "") -> None:
     """Delete the study, as `unipelt-search delete` does; exits with `FAILED` behind an error of ours."""
     failpoints.arm(faults)
     try:
-        StudyStore.open(url).delete_study(NAME)
+        StudyStore.open(url).studies.delete(NAME)
     except UnipeltError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(FAILED)
@@ -150,13 +150,13 @@ def delete(url: str, *, faults: str = "") -> None:
 def write_trials(url: str, told: Path, count: int) -> None:
     """Add, start and finish trials without a driver; the study is made where there is none."""
     store = StudyStore.open(url)
-    study = store.find(NAME) or store.create_study(study_spec(0, TRIALS, SEEDS, NAME), _TASK, {}, "")
+    study = store.studies.find(NAME) or store.studies.create(study_spec(0, TRIALS, SEEDS, NAME), _TASK, {}, "")
     lora = TrialSpec(method="lora", training=TrainingSpec(learning_rate=1e-3, steps=9), lora=LoraSpec())
     for _ in range(count):
         began = time.monotonic()
-        run = store.add_trial(study, lora, "tune", "tpe")
-        attempt = store.start_run(run.id, new_owner())
-        store.finish_run(run.id, attempt, make_result(RunSpec(trial=lora, seeds=run_seeds(0, 0)), attempt))
+        run = store.runs.add_trial(study, lora, "tune", "tpe")
+        attempt = store.attempts.start(run.id, new_owner())
+        store.runs.finish(run.id, attempt, make_result(RunSpec(trial=lora, seeds=run_seeds(0, 0)), attempt))
         with told.open("a", encoding="utf-8") as lines:
             lines.write(f"{run.id} {time.monotonic() - began:.3f}\n")
     store.close()
@@ -164,13 +164,13 @@ def write_trials(url: str, told: Path, count: int) -> None:
 
 def _work(driver: Driver, acknowledged: Path, workers: int, step_seconds: float, interrupt_after: int | None) -> bool:
     """Execute what is assigned; tells whether nothing is left."""
-    busy: dict[str, tuple[Assignment, int]] = {}
+    busy: dict[str, tuple[RunAssignment, int]] = {}
     started, finished = 0, False
     while busy or not finished:
         while len(busy) < workers:
             assignment = driver.next_run()
             finished = assignment is FINISHED
-            if not isinstance(assignment, Assignment):
+            if not isinstance(assignment, RunAssignment):
                 break
             if started == interrupt_after:
                 return False
@@ -192,13 +192,13 @@ def _work(driver: Driver, acknowledged: Path, workers: int, step_seconds: float,
     return True
 
 
-def _steps_kept(assignment: Assignment) -> int:
+def _steps_kept(assignment: RunAssignment) -> int:
     """Return how many steps of a run its attempts so far have kept."""
     folder = assignment.progress
     return len({path.name.partition("-")[2] for path in folder.iterdir()}) if folder and folder.is_dir() else 0
 
 
-def _keep(assignment: Assignment, step: int) -> Path:
+def _keep(assignment: RunAssignment, step: int) -> Path:
     assert assignment.progress is not None
     folder = assignment.progress / f"{assignment.attempt:04d}-{step:09d}"
     with suppress(FileNotFoundError):  # another driver has finished the run and removes it; real states may fail too
@@ -206,14 +206,14 @@ def _keep(assignment: Assignment, step: int) -> Path:
     return folder
 
 
-def _end(driver: Driver, assignment: Assignment, acknowledged: Path) -> None:
+def _end(driver: Driver, assignment: RunAssignment, acknowledged: Path) -> None:
     run, seed = assignment.run, driver.record.spec.seed
     fails, hungry = (
         run.confirm and run.trial.method == method and run.seeds == run_seeds(seed, index)
         for method, index in (FAILS, HUNGRY)
     )
     if hungry and assignment.micro_batch is None:
-        driver.on_error(assignment.run_id, assignment.attempt, "No memory.", memory=True)
+        driver.on_error(assignment.run_id, assignment.attempt, "No memory.", out_of_memory=True)
         return
     if fails:
         driver.on_error(assignment.run_id, assignment.attempt, "The loss is no number.")
@@ -225,7 +225,7 @@ def _end(driver: Driver, assignment: Assignment, acknowledged: Path) -> None:
         _tell(acknowledged, "failed" if fails else "done", assignment)
 
 
-def _tell(file: Path, what: str, assignment: Assignment) -> None:
+def _tell(file: Path, what: str, assignment: RunAssignment) -> None:
     line = f"{what} {assignment.run_id} {assignment.attempt} {score(assignment.run)!r} {os.getpid()}\n"
     with file.open("a", encoding="utf-8") as lines:
         lines.write(line)

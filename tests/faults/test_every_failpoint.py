@@ -120,11 +120,11 @@ def test_a_fault_happens_and_the_study_recovers(
         assert code == (0 if step == "run.renew" else FAILED), "a beat that fails is no end; all else is"
 
     store = StudyStore.open(url)
-    if store.find(NAME) and acknowledged.exists():
-        check_acknowledged(store.load(NAME), acknowledged)
+    if store.studies.find(NAME) and acknowledged.exists():
+        check_acknowledged(store.studies.load(NAME), acknowledged)
     if call is delete:
-        if store.find(NAME):
-            store.delete_study(NAME)
+        if store.studies.find(NAME):
+            store.studies.delete(NAME)
         acknowledged.unlink()
         shutil.rmtree(kept_folder(acknowledged), ignore_errors=True)
     simulate(url, acknowledged, step_seconds=0.0, **SMALL)
@@ -152,7 +152,7 @@ def test_a_database_that_is_away_for_a_moment_stops_nothing_and_nothing_is_done_
     assert code == (FAILED if step == "database.upgrade" else 0), "only opening a database does not wait for it"
     store = StudyStore.open(url)
     if call is delete:
-        assert store.find(NAME) is None
+        assert store.studies.find(NAME) is None
     else:
         if step in {"database.upgrade", "run.leave"}:
             simulate(url, acknowledged, step_seconds=0.0, **SMALL)
@@ -174,7 +174,7 @@ def test_twenty_kills_in_a_row_while_a_study_is_taken_up_do_no_harm(prepared: tu
         call, given, named = go_on(url, acknowledged, f"{point}=kill@1")
         assert run(call, *given, **named) == -9, point
     store = StudyStore.open(url)
-    runs = [run for trial in store.load(NAME).trials for run in trial.runs]
+    runs = [run for trial in store.studies.load(NAME).trials for run in trial.runs]
     assert max(run.attempt for run in runs) == 1, "an attempt that was not begun does not count"
     assert RunState.FAILED not in {run.state for run in runs}
     simulate(url, acknowledged, step_seconds=0.0, **SMALL)

@@ -74,7 +74,7 @@ def test_a_run_goes_on_behind_ctrl_c_sigterm_and_kill_9_to_the_same_scores(tmp_p
     assert not (tmp_path / "studies" / "toy" / "checkpoints" / "running").exists()
 
     store = StudyStore.open(f"sqlite:///{tmp_path}/s.db")
-    record = store.load("toy")
+    record = store.studies.load("toy")
     store.close()
     (trial,) = record.trials
     search, confirm = trial.runs

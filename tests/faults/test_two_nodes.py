@@ -67,7 +67,7 @@ def test_the_runs_of_a_machine_that_dies_finish_elsewhere(cluster: Cluster, tmp_
     (again,) = [notice for notice in study.record.notices if notice.code == "run_again_elsewhere"]
     assert again.values["cause"] == "The machine that trained this run was lost."
     store = StudyStore.open(f"sqlite:///{tmp_path}/s.db")
-    assert store.leases.owners(study.record.id) == frozenset()
+    assert store.attempts.owners(study.record.id) == frozenset()
     store.close()
 
 

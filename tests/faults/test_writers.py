@@ -77,7 +77,7 @@ def test_a_stopped_driver_loses_its_run_and_drops_its_answer(tmp_path: Path) -> 
     assert slow.exitcode == 0
     store = StudyStore.open(url)
     check_complete(store, told)
-    runs = [run for trial in store.load(NAME).trials for run in trial.runs]
+    runs = [run for trial in store.studies.load(NAME).trials for run in trial.runs]
     assert max(run.attempt for run in runs) == 2
     assert {run.state for run in runs} == {RunState.COMPLETE, RunState.FAILED}
     store.close()

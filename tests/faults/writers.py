@@ -58,7 +58,7 @@ def _write_at_once(url: str, told: Path, processes: int, trials: int, server: Se
     seconds = time.monotonic() - began
     assert [writer.exitcode for writer in writers] == [0] * processes
     store = StudyStore.open(url)
-    record = store.load(NAME)
+    record = store.studies.load(NAME)
     store.close()
     assert [trial.number for trial in record.trials] == list(range(processes * trials))
     runs = {run.id: run for trial in record.trials for run in trial.runs}
@@ -130,7 +130,7 @@ def share(folder: Path, drivers: int, trials: int, *, kills: int = 0, pauses: in
     simulate(url, told, **named)
     store = StudyStore.open(url)
     check_complete(store, told)
-    runs = [run for trial in store.load(NAME, details=False).trials for run in trial.runs]
+    runs = [run for trial in store.studies.load(NAME, details=False).trials for run in trial.runs]
     store.close()
     check_file(url)
     return Shared(done["kill"], done["pause"], len(runs), sum(run.attempt for run in runs))
@@ -192,6 +192,6 @@ def share_while_the_database_restarts(folder: Path, server: Server, drivers: int
         assert [driver.exitcode for driver in working] == [0] * drivers
         store = StudyStore.open(url)
         check_complete(store, told)
-        runs = [run for trial in store.load(NAME, details=False).trials for run in trial.runs]
+        runs = [run for trial in store.studies.load(NAME, details=False).trials for run in trial.runs]
         store.close()
     assert sum(run.attempt for run in runs) == len(runs) + 1, "only the run that wants memory is done again"

@@ -125,28 +125,28 @@ def _make_studies(target: Path) -> None:
 
 
 def _store(store: StudyStore, record: StudyRecord) -> None:
-    study = store.create_study(record.spec, record.task, record.software, record.command)
+    study = store.studies.create(record.spec, record.task, record.software, record.command)
     for trial in record.trials:
         search, *others = trial.runs or (None,)
         phase = "screen" if search is None or search.phase == "confirm" else search.phase
-        run = store.add_trial(study, trial.spec, phase, trial.origin, variant=trial.variant)
+        run = store.runs.add_trial(study, trial.spec, phase, trial.origin, variant=trial.variant)
         _end(store, trial, run, search)
         for kept in others:
-            _end(store, trial, store.add_run(study, run.trial, kept.phase, kept.seed_index, kept.fold), kept)
+            _end(store, trial, store.runs.add(study, run.trial, kept.phase, kept.seed_index, kept.fold), kept)
     for drop in record.dropped:
-        store.add_dropped(study, drop)
+        store.studies.add_dropped(study, drop)
     for sentence in record.notices:
-        store.add_notice(study, sentence)
-    store.add_seconds(study, record.wall_seconds)
-    store.set_state(study, record.state, record.phase)
+        store.studies.add_notice(study, sentence)
+    store.studies.add_seconds(study, record.wall_seconds)
+    store.studies.set_state(study, record.state, record.phase)
 
 
 def _end(store: StudyStore, trial: TrialRecord, run: RunRecord, kept: RunRecord | None) -> None:
-    attempt = store.start_run(run.id, "golden")
+    attempt = store.attempts.start(run.id, "golden")
     if kept is None:
-        store.fail_run(run.id, attempt, "The training loss must be a finite number.")
+        store.runs.fail(run.id, attempt, "The training loss must be a finite number.")
     elif kept.state is RunState.COMPLETE and kept.result is not None:
-        store.finish_run(run.id, attempt, kept.result)
+        store.runs.finish(run.id, attempt, kept.result)
     else:
         raise ValueError(f"trial {trial.number} has a run that is neither complete nor failed")
 

@@ -40,7 +40,7 @@ def test_a_configuration_without_a_position_shift_is_what_it_was_before_there_wa
         ("lora", {}, "method lora needs lora settings"),
         ("head", {"lora": LoraSpec()}, "method head takes no lora settings"),
         ("lora", {"lora": LoraSpec(), "gate": GateSpec()}, "method lora takes no gate settings"),
-        ("majority", {}, "must be one of"),
+        ("majority", {}, "method must be one of"),
     ],
 )
 def test_parts_must_fit_the_method(method: str, parts: dict[str, object], message: str) -> None:

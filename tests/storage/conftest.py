@@ -92,7 +92,7 @@ def study_spec() -> Callable[..., StudySpec]:
 @pytest.fixture
 def create(store: StudyStore, study_spec: Callable[..., StudySpec]) -> Callable[..., str]:
     def make(name: str = "first") -> str:
-        return store.create_study(study_spec(name), TASK, {"torch": "2.13.0"}, f"unipelt-search run --name {name}")
+        return store.studies.create(study_spec(name), TASK, {"torch": "2.13.0"}, f"unipelt-search run --name {name}")
 
     return make
 

@@ -15,21 +15,21 @@ from unipelt_search.storage.store import StudyStore
 
 def test_an_unknown_name_lists_the_studies_there_are(store: StudyStore, create: Callable[..., str]) -> None:
     with pytest.raises(StudyNotFoundError, match="holds no studies"):
-        store.load("first")
+        store.studies.load("first")
     create("colours")
     create("shapes")
     with pytest.raises(StudyNotFoundError, match=r"found: shapes, colours\. Did you mean 'colours'\?"):
-        store.load("colors")
+        store.studies.load("colors")
     with pytest.raises(StudyNotFoundError, match="got 'colors'"):
-        store.delete_study("colors")
+        store.studies.delete("colors")
 
 
 def test_studies_are_listed_newest_first(
     store: StudyStore, create: Callable[..., str], trial_spec: Callable[..., TrialSpec]
 ) -> None:
-    store.add_trial(create("first"), trial_spec(), "screen", "published")
-    store.set_state(create("second"), StudyState.COMPLETE, "confirm")
-    lines = store.studies()
+    store.runs.add_trial(create("first"), trial_spec(), "screen", "published")
+    store.studies.set_state(create("second"), StudyState.COMPLETE, "confirm")
+    lines = store.studies.lines()
     assert [(line.name, line.state, line.phase, line.trials) for line in lines] == [
         ("second", "complete", "confirm", 0),
         ("first", "running", "screen", 1),
@@ -54,9 +54,9 @@ def test_a_result_with_a_hole_is_refused(
     trial_spec: Callable[..., TrialSpec],
     run_result: Callable[..., RunResult],
 ) -> None:
-    run = store.add_trial(create(), trial_spec(), "screen", "published")
-    store.finish_run(run.id, store.start_run(run.id, "me"), run_result())
+    run = store.runs.add_trial(create(), trial_spec(), "screen", "published")
+    store.runs.finish(run.id, store.attempts.start(run.id, "me"), run_result())
     with store._database.session(write=True) as session:
         session.execute(text("UPDATE ups_run SET tune = NULL"))
     with pytest.raises(StorageError, match=r"is damaged: a row holds what was never written .*tune"):
-        store.load("first")
+        store.studies.load("first")

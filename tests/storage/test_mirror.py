@@ -38,10 +38,11 @@ def filled(
     """A study with a complete, a failed and a running trial."""
     study = create()
     complete, failed, _ = (
-        store.add_trial(study, trial_spec(method), "screen", "published") for method in ("unipelt_apl", "lora", "head")
+        store.runs.add_trial(study, trial_spec(method), "screen", "published")
+        for method in ("unipelt_apl", "lora", "head")
     )
-    store.finish_run(complete.id, store.start_run(complete.id, "me"), run_result(0.75))
-    store.fail_run(failed.id, store.start_run(failed.id, "me"), "diverged")
+    store.runs.finish(complete.id, store.attempts.start(complete.id, "me"), run_result(0.75))
+    store.runs.fail(failed.id, store.attempts.start(failed.id, "me"), "diverged")
     return study
 
 
@@ -72,10 +73,10 @@ def test_a_switch_that_is_on_is_mirrored(
 ) -> None:
     spec = trial_spec("unipelt_apl")
     shifted = spec.model_copy(update={"prefix": PrefixSpec(position_shift=True)})
-    store.add_trial(filled, shifted, "screen", "configured", variant="mine")
+    store.runs.add_trial(filled, shifted, "screen", "configured", variant="mine")
     trials = open_mirror(url).trials
     assert [trial.params.get("prefix.position_shift") for trial in trials] == [None, None, None, True]
-    assert store.load("first").trials[-1].spec == shifted
+    assert store.studies.load("first").trials[-1].spec == shifted
 
 
 def test_what_a_pruned_trial_leaves_out_is_an_attribute(
@@ -83,22 +84,22 @@ def test_what_a_pruned_trial_leaves_out_is_an_attribute(
 ) -> None:
     spec = trial_spec("unipelt_apl")
     pruned = spec.model_copy(update={"without": (("adapter", 0), ("lora", 1))})
-    store.add_trial(filled, pruned, "tune", "pruned", variant="unipelt_apl-pruned")
+    store.runs.add_trial(filled, pruned, "tune", "pruned", variant="unipelt_apl-pruned")
     *others, last = open_mirror(url).trials
     assert last.user_attrs["without"] == "adapter 0, lora 1"
     assert "without" not in last.params
     assert all("without" not in trial.user_attrs for trial in others)
     before = mirrored(url)
-    store.repair_mirror(filled)
+    store.runs.repair_mirror(filled)
     assert mirrored(url) == before
-    assert store.load("first").trials[-1].spec == pruned
+    assert store.studies.load("first").trials[-1].spec == pruned
 
 
 def test_confirm_runs_do_not_touch_the_mirror(
     filled: str, store: StudyStore, url: str, run_result: Callable[..., RunResult]
 ) -> None:
-    run = store.add_run(filled, 0, "confirm", 1)
-    store.finish_run(run.id, store.start_run(run.id, "me"), run_result(0.1))
+    run = store.runs.add(filled, 0, "confirm", 1)
+    store.runs.finish(run.id, store.attempts.start(run.id, "me"), run_result(0.1))
     assert mirrored(url) == FILLED
 
 
@@ -111,7 +112,7 @@ def test_a_mirror_that_somebody_changed_is_made_again(filled: str, store: StudyS
         study.tell(2, state=optuna.trial.TrialState.FAIL)
     elif harm == "enqueue":
         study.enqueue_trial({"x": 1})
-    store.repair_mirror(filled)
+    store.runs.repair_mirror(filled)
     assert mirrored(url) == FILLED
     assert open_mirror(url).user_attrs == {STUDY_ATTRIBUTE: filled}
 
@@ -123,17 +124,17 @@ def test_the_study_goes_on_when_the_mirror_was_deleted_under_it(
     trial_spec: Callable[..., TrialSpec],
     run_result: Callable[..., RunResult],
 ) -> None:
-    running = store.load("first").trials[2].runs[0]
-    attempt = store.start_run(running.id, "me")
+    running = store.studies.load("first").trials[2].runs[0]
+    attempt = store.attempts.start(running.id, "me")
     optuna.delete_study(study_name="first", storage=open_storage(url))
     # SQLite gives the freed ids to somebody else's trials, which must stay as they are.
     somebodys = optuna.create_study(study_name="somebody's", storage=open_storage(url))
     for _ in range(5):
         somebodys.ask()
-    store.finish_run(running.id, attempt, run_result(0.5))
-    store.add_trial(filled, trial_spec("bitfit"), "tune", "tpe")
+    store.runs.finish(running.id, attempt, run_result(0.5))
+    store.runs.add_trial(filled, trial_spec("bitfit"), "tune", "tpe")
     assert {trial.state.name for trial in somebodys.trials} == {"RUNNING"}
-    store.repair_mirror(filled)  # a driver does that when it begins and ends, not in between beside others
+    store.runs.repair_mirror(filled)  # a driver does that when it begins and ends, not in between beside others
     assert {trial.state.name for trial in somebodys.trials} == {"RUNNING"}
     assert mirrored(url) == [*FILLED[:2], ("COMPLETE", 0.5, "head"), ("RUNNING", None, "bitfit")]
 
@@ -146,7 +147,7 @@ def test_a_mirror_left_behind_by_a_kill_catches_up(
     trial_spec: Callable[..., TrialSpec],
     run_result: Callable[..., RunResult],
 ) -> None:
-    running = store.load("first").trials[2].runs[0]
+    running = store.studies.load("first").trials[2].runs[0]
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -154,18 +155,18 @@ def test_a_mirror_left_behind_by_a_kill_catches_up(
     with monkeypatch.context() as patched:
         patched.setattr(store._mirror, "finish", killed)
         patched.setattr(store._mirror, "add", killed)
-        attempt = store.start_run(running.id, "me")
+        attempt = store.attempts.start(running.id, "me")
         with pytest.raises(KeyboardInterrupt):
-            store.finish_run(running.id, attempt, run_result(0.5))
+            store.runs.finish(running.id, attempt, run_result(0.5))
         with pytest.raises(KeyboardInterrupt):
-            store.add_trial(filled, trial_spec("bitfit"), "tune", "tpe")
+            store.runs.add_trial(filled, trial_spec("bitfit"), "tune", "tpe")
     assert mirrored(url) == FILLED
     before = [trial._trial_id for trial in open_mirror(url).trials]
-    store.repair_mirror(filled)
+    store.runs.repair_mirror(filled)
     assert mirrored(url) == [*FILLED[:2], ("COMPLETE", 0.5, "head"), ("RUNNING", None, "bitfit")]
     assert [trial._trial_id for trial in open_mirror(url).trials][:3] == before
-    run = store.load("first").trials[3].runs[0]
-    store.finish_run(run.id, store.start_run(run.id, "me"), run_result(0.25))
+    run = store.studies.load("first").trials[3].runs[0]
+    store.runs.finish(run.id, store.attempts.start(run.id, "me"), run_result(0.25))
     assert mirrored(url)[3] == ("COMPLETE", 0.25, "bitfit")
 
 
@@ -177,7 +178,7 @@ def test_somebodys_own_optuna_study_is_never_overwritten(
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
     with pytest.raises(StudyExistsError, match=r"name of an Optuna study .* got 'theirs'"):
         create("theirs")
-    assert store.find("theirs") is None
+    assert store.studies.find("theirs") is None
     assert len(open_mirror(url, "theirs").trials) == 1
 
 
@@ -186,7 +187,7 @@ def test_deleting_a_study_deletes_its_mirror_alone(
 ) -> None:
     create("second")
     optuna.create_study(study_name="theirs", storage=open_storage(url))
-    store.delete_study("first")
+    store.studies.delete("first")
     assert sorted(optuna.get_all_study_names(open_storage(url))) == ["second", "theirs"]
 
 
@@ -222,7 +223,7 @@ def test_a_repair_is_tried_again_where_others_write(
         return rebuild(record)
 
     monkeypatch.setattr(store._mirror, "rebuild", disturbed)
-    store.repair_mirror(filled)
+    store.runs.repair_mirror(filled)
     assert tries == [filled] * 3
     assert mirrored(url) == FILLED
 
@@ -237,7 +238,7 @@ def test_a_mirror_that_others_write_all_the_time_is_left_to_them(
         raise MirrorChangedError("somebody wrote")
 
     monkeypatch.setattr(store._mirror, "rebuild", disturbed)
-    store.repair_mirror(filled)
+    store.runs.repair_mirror(filled)
     assert len(tries) > 3
     assert mirrored(url) == FILLED
 
@@ -270,5 +271,5 @@ def test_a_study_is_made_although_others_write_its_mirror(
     with monkeypatch.context() as patch:
         patch.setattr(store._mirror, "create", disturbed)
         made = create()
-    store.repair_mirror(made)
+    store.runs.repair_mirror(made)
     assert mirrored(url) == []

@@ -105,12 +105,12 @@ def test_a_store_waits_for_a_server_that_is_started_again(
 ) -> None:
     with own_postgresql.database() as url:
         store = StudyStore.open(url)
-        study = store.create_study(study_spec("first"), task, {}, "")
+        study = store.studies.create(study_spec("first"), task, {}, "")
         own_postgresql.stop()
         starter = threading.Timer(0.5, own_postgresql.start)
         starter.start()
-        store.add_notice(study, Notice(code="after_restart"))
-        assert store.load("first").notices == (Notice(code="after_restart"),)
+        store.studies.add_notice(study, Notice(code="after_restart"))
+        assert store.studies.load("first").notices == (Notice(code="after_restart"),)
         starter.join()
         store.close()
 
@@ -120,18 +120,18 @@ def test_after_an_outage_others_get_the_time_to_renew(
 ) -> None:
     with own_postgresql.database() as url:
         store = StudyStore.open(url)
-        study = store.create_study(study_spec("first"), task, {}, "")
-        run = store.add_trial(study, trial_spec(), "screen", "published")
-        store.start_run(run.id, "another machine", lease_seconds=0.01)
+        study = store.studies.create(study_spec("first"), task, {}, "")
+        run = store.runs.add_trial(study, trial_spec(), "screen", "published")
+        store.attempts.start(run.id, "another machine", lease_seconds=0.01)
         own_postgresql.stop()
         store.retry_policy.stop_waiting()
         with pytest.raises(TransientError, match="must be readable and writable"):
-            store.find("first")
+            store.studies.find("first")
         own_postgresql.start()
-        assert store.leases.requeue_expired(study) == 0
+        assert store.attempts.requeue_expired(study) == 0
         store.close()
         later = StudyStore.open(url)  # a driver that has not seen it
-        assert later.leases.requeue_expired(study) == 1
+        assert later.attempts.requeue_expired(study) == 1
         later.close()
 
 

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from unipelt_search.errors import StorageError
-from unipelt_search.storage.database import Database
 from unipelt_search.storage.sqlite import back_up
+from unipelt_search.storage.store import StudyStore
 
 
 def test_a_writing_block_takes_the_lock_with_its_first_statement(url: str, tmp_path: Path) -> None:
-    database = Database(url, create=True)
+    database = StudyStore.open(url)._database
     other = sqlite3.connect(database.url.database or "", timeout=0)
     with database.session(write=True) as session:
         session.scalar(text("SELECT count(*) FROM ups_study"))
@@ -31,7 +31,7 @@ def test_a_writing_block_takes_the_lock_with_its_first_statement(url: str, tmp_p
 
 def test_a_lock_that_stays_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unipelt_search.storage.sqlite.BUSY_SECONDS", 0)
-    database = Database(url, create=True)
+    database = StudyStore.open(url)._database
     other = sqlite3.connect(database.url.database or "")
     other.execute("BEGIN IMMEDIATE")
     with (
@@ -44,11 +44,11 @@ def test_a_lock_that_stays_is_told(url: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_of_writers_that_wait_each_gets_its_turn(url: str) -> None:
-    Database(url, create=True).close()
+    StudyStore.open(url)._database.close()
     begun, turns = threading.Barrier(4), []
 
     def write(writer: int) -> None:
-        database = Database(url, create=False)
+        database = StudyStore.open(url, create=False)._database
         begun.wait()
         for _ in range(10):
             with database.session(write=True) as session:
@@ -62,7 +62,7 @@ def test_of_writers_that_wait_each_gets_its_turn(url: str) -> None:
 
 
 def test_a_copy_holds_what_is_still_in_the_log(url: str, tmp_path: Path) -> None:
-    database = Database(url, create=True)
+    database = StudyStore.open(url)._database
     path = Path(database.url.database or "")
     with database.session(write=True) as session:
         session.execute(text("CREATE TABLE mine (id INTEGER)"))

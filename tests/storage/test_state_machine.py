@@ -63,7 +63,7 @@ def machine_over(
         @initialize()
         def create(self) -> None:
             self.name = f"{spec.name}-{next(numbers)}"
-            self.study = store.create_study(spec.model_copy(update={"name": self.name}), task, {}, "")
+            self.study = store.studies.create(spec.model_copy(update={"name": self.name}), task, {}, "")
             self.model = Model()
 
         def expect(self, allowed: bool, call: Callable[[], object]) -> bool:
@@ -85,13 +85,13 @@ def machine_over(
             return self.added
 
         def add(self, number: int) -> str:
-            return store.add_trial(self.study, trial, "tune", "tpe", number=number).id
+            return store.runs.add_trial(self.study, trial, "tune", "tpe", number=number).id
 
         @rule(target=runs, number=st.integers(0, 3), seed_index=st.integers(1, 2))
         def add_run(self, number: int, seed_index: int) -> str:
             taken = any((run.trial, run.seed_index) == (number, seed_index) for run in self.model.runs.values())
             allowed = number < self.model.trials and not taken
-            call = lambda: setattr(self, "added", store.add_run(self.study, number, "confirm", seed_index).id)  # noqa: E731
+            call = lambda: setattr(self, "added", store.runs.add(self.study, number, "confirm", seed_index).id)  # noqa: E731
             if not self.expect(allowed, call):
                 return ""
             self.model.runs[self.added] = ModelRun(number, seed_index)
@@ -101,7 +101,7 @@ def machine_over(
         def start(self, run_id: str, owner: str) -> None:
             run = self.model.runs.get(run_id)
             allowed = run is not None and run.state is RunState.WAITING
-            if self.expect(allowed, lambda: store.start_run(run_id, owner)) and run:
+            if self.expect(allowed, lambda: store.attempts.start(run_id, owner)) and run:
                 run.state, run.owner, run.expired, run.attempt = RunState.RUNNING, owner, False, run.attempt + 1
 
         @rule(run_id=runs, late=st.integers(0, 1), how=st.sampled_from(["evaluation", "finish", "fail", "retry"]))
@@ -109,10 +109,10 @@ def machine_over(
             run = self.model.runs.get(run_id)
             attempt = run.attempt - late if run else 1
             calls: dict[str, Callable[[], object]] = {
-                "evaluation": lambda: store.record_evaluation(run_id, attempt, result().evaluations[0]),
-                "finish": lambda: store.finish_run(run_id, attempt, result(0.5)),
-                "fail": lambda: store.fail_run(run_id, attempt, "no memory"),
-                "retry": lambda: store.leases.retry(self.study, run_id, attempt, "no memory", Notice(code="again")),
+                "evaluation": lambda: store.runs.record_evaluation(run_id, attempt, result().evaluations[0]),
+                "finish": lambda: store.runs.finish(run_id, attempt, result(0.5)),
+                "fail": lambda: store.runs.fail(run_id, attempt, "no memory"),
+                "retry": lambda: store.attempts.retry(self.study, run_id, attempt, "no memory", Notice(code="again")),
             }
             allowed = run is not None and run.state is RunState.RUNNING and not late
             if self.expect(allowed, calls[how]) and run:
@@ -138,21 +138,21 @@ def machine_over(
         def renew(self, owner: str) -> None:
             mine = [run for run in self.model.held() if run.owner == owner]
             # Owners of other examples' studies are the same few.
-            assert store.leases.renew(owner) >= len(mine)
+            assert store.attempts.renew(owner) >= len(mine)
             for run in mine:
                 run.expired = False
 
         @rule()
         def requeue_expired(self) -> None:
             lost = [run for run in self.model.held() if run.expired]
-            assert store.leases.requeue_expired(self.study) == len(lost)
+            assert store.attempts.requeue_expired(self.study) == len(lost)
             self.release(lost)
 
         @rule(owner=OWNERS)
         def release_all(self, owner: str) -> None:
             held = self.model.held()
             mine = [run for run in held if run.owner == owner]
-            assert store.leases.release_all(self.study, owner) == len(mine)
+            assert store.attempts.release_all(self.study, owner) == len(mine)
             if self.model.state is StudyState.RUNNING and len(mine) == len(held):
                 self.model.state = StudyState.STOPPED
             self.release(mine)
@@ -165,18 +165,18 @@ def machine_over(
         def set_state(self, state: StudyState) -> None:
             now = self.model.state
             allowed = now is StudyState.RUNNING or state in {now, StudyState.RUNNING}
-            if self.expect(allowed, lambda: store.set_state(self.study, state)):
+            if self.expect(allowed, lambda: store.studies.set_state(self.study, state)):
                 self.model.state = state
 
         @rule()
         def repair(self) -> None:
-            store.repair_mirror(self.study)
+            store.runs.repair_mirror(self.study)
 
         @invariant()
         def the_database_says_what_the_model_says(self) -> None:
             if not hasattr(self, "model"):
                 return
-            record = store.load(self.name)
+            record = store.studies.load(self.name)
             assert record.state is self.model.state
             assert [t.number for t in record.trials] == list(range(self.model.trials))
             found = {run.id: run for t in record.trials for run in t.runs}
@@ -187,12 +187,12 @@ def machine_over(
                 assert (stored.state, stored.attempt) == (run.state, run.attempt)
                 assert (stored.result.tune if stored.result else None) == run.value
                 failed = run.failed + (run.state is RunState.FAILED)
-                assert store.leases.earlier_attempts(run_id).failed == failed
+                assert store.attempts.earlier(run_id).failed == failed
                 if run.seed_index == 0:
                     ended = {RunState.COMPLETE: TrialState.COMPLETE, RunState.FAILED: TrialState.FAILED}
                     state = ended.get(run.state, TrialState.RUNNING)
                     assert (record.trials[run.trial].state, record.trials[run.trial].value) == (state, run.value)
-            assert store.leases.owners(self.study) == {run.owner for run in self.model.held()}
+            assert store.attempts.owners(self.study) == {run.owner for run in self.model.held()}
 
     return StorageMachine
 

@@ -34,8 +34,8 @@ def test_a_study_comes_back_as_it_was_created(
     store: StudyStore, study_spec: Callable[..., StudySpec], task: TaskSummary
 ) -> None:
     before = datetime.now(UTC)
-    study = store.create_study(study_spec(), task, {"torch": "2.13.0"}, "unipelt-search run --name first")
-    record = store.load("first")
+    study = store.studies.create(study_spec(), task, {"torch": "2.13.0"}, "unipelt-search run --name first")
+    record = store.studies.load("first")
     assert (record.id, record.spec, record.task) == (study, study_spec(), task)
     assert record.software == {"torch": "2.13.0"}
     assert record.command == "unipelt-search run --name first"
@@ -43,8 +43,8 @@ def test_a_study_comes_back_as_it_was_created(
     assert (record.trials, record.dropped, record.notices) == ((), (), ())
     assert record.created.utcoffset() == timedelta(0)
     assert before <= record.created <= datetime.now(UTC)
-    assert store.find("first") == study
-    assert store.find("second") is None
+    assert store.studies.find("first") == study
+    assert store.studies.find("second") is None
 
 
 def test_a_result_comes_back_equal_after_the_store_was_closed(
@@ -55,23 +55,23 @@ def test_a_result_comes_back_equal_after_the_store_was_closed(
     run_result: Callable[..., RunResult],
 ) -> None:
     study = create()
-    search = store.add_trial(study, trial_spec("unipelt_apl"), "screen", "published")
-    store.finish_run(search.id, store.start_run(search.id, "me"), run_result(0.75, confirmed=False))
-    confirm = store.add_run(study, 0, "confirm", 1)
-    attempt = store.start_run(confirm.id, "me")
+    search = store.runs.add_trial(study, trial_spec("unipelt_apl"), "screen", "published")
+    store.runs.finish(search.id, store.attempts.start(search.id, "me"), run_result(0.75, confirmed=False))
+    confirm = store.runs.add(study, 0, "confirm", 1)
+    attempt = store.attempts.start(confirm.id, "me")
     for row in run_result().evaluations[:2]:
-        store.record_evaluation(confirm.id, attempt, row)
-        store.record_evaluation(confirm.id, attempt, row)
-    store.finish_run(confirm.id, attempt, run_result())
+        store.runs.record_evaluation(confirm.id, attempt, row)
+        store.runs.record_evaluation(confirm.id, attempt, row)
+    store.runs.finish(confirm.id, attempt, run_result())
     store.close()
 
     again = StudyStore.open(url, create=False)
-    trial = again.load("first").trials[0]
+    trial = again.studies.load("first").trials[0]
     assert (trial.spec, trial.method, trial.origin) == (trial_spec("unipelt_apl"), "unipelt_apl", "published")
     assert (trial.state, trial.value, trial.phase) == (TrialState.COMPLETE, 0.75, "confirm")
     assert [run.result for run in trial.runs] == [run_result(0.75, confirmed=False), run_result()]
     assert [(run.phase, run.seed_index, run.attempt) for run in trial.runs] == [("screen", 0, 1), ("confirm", 1, 1)]
-    fast = again.load("first", details=False).trials[0].runs[1].result
+    fast = again.studies.load("first", details=False).trials[0].runs[1].result
     assert fast == run_result().model_copy(update={"evaluations": (), "gates": (), "ablation": (), "outcomes": ()})
     again.close()
 
@@ -81,12 +81,12 @@ def test_trial_numbers_are_dense_within_each_study(
 ) -> None:
     first, second = create("first"), create("second")
     numbers = [
-        store.add_trial(study, trial_spec(learning_rate=10.0**-at), "screen", "published").trial
+        store.runs.add_trial(study, trial_spec(learning_rate=10.0**-at), "screen", "published").trial
         for at, study in enumerate([first, second, first, first, second], start=1)
     ]
     assert numbers == [0, 0, 1, 2, 1]
-    assert [trial.number for trial in store.load("first").trials] == [0, 1, 2]
-    learning_rates = [trial.spec.training.learning_rate for trial in store.load("first").trials]
+    assert [trial.number for trial in store.studies.load("first").trials] == [0, 1, 2]
+    learning_rates = [trial.spec.training.learning_rate for trial in store.studies.load("first").trials]
     assert learning_rates == pytest.approx([1e-1, 1e-3, 1e-4])
 
 
@@ -96,26 +96,26 @@ def test_only_allowed_changes_of_a_run_are_made(
     trial_spec: Callable[..., TrialSpec],
     run_result: Callable[..., RunResult],
 ) -> None:
-    run = store.add_trial(create(), trial_spec(), "tune", "tpe")
+    run = store.runs.add_trial(create(), trial_spec(), "tune", "tpe")
     with pytest.raises(StorageError, match="running run may write"):
-        store.finish_run(run.id, 0, run_result())
-    assert store.start_run(run.id, "me") == 1
+        store.runs.finish(run.id, 0, run_result())
+    assert store.attempts.start(run.id, "me") == 1
     with pytest.raises(StorageError, match="another driver has started run"):
-        store.start_run(run.id, "you")
+        store.attempts.start(run.id, "you")
     with pytest.raises(StorageError, match="attempt 2 of run"):
-        store.fail_run(run.id, 2, "out of memory")
-    store.finish_run(run.id, 1, run_result())
+        store.runs.fail(run.id, 2, "out of memory")
+    store.runs.finish(run.id, 1, run_result())
     for late in (
-        lambda: store.finish_run(run.id, 1, run_result(0.1)),
-        lambda: store.fail_run(run.id, 1, "late"),
-        lambda: store.record_evaluation(run.id, 1, run_result().evaluations[0]),
-        lambda: store.start_run(run.id, "me"),
+        lambda: store.runs.finish(run.id, 1, run_result(0.1)),
+        lambda: store.runs.fail(run.id, 1, "late"),
+        lambda: store.runs.record_evaluation(run.id, 1, run_result().evaluations[0]),
+        lambda: store.attempts.start(run.id, "me"),
     ):
         with pytest.raises(StorageError):
             late()
     with pytest.raises(StorageError, match="none with the id nobody"):
-        store.start_run("nobody", "me")
-    trial = store.load("first").trials[0]
+        store.attempts.start("nobody", "me")
+    trial = store.studies.load("first").trials[0]
     assert (trial.value, trial.runs[0].result, trial.runs[0].error) == (0.75, run_result(), None)
 
 
@@ -127,27 +127,27 @@ def test_released_runs_wait_again_and_refuse_their_old_attempt(
     url: str,
 ) -> None:
     study, other = create("first"), create("other")
-    done, dead, waiting = (store.add_trial(study, trial_spec(), "screen", "published") for _ in range(3))
-    elsewhere = store.add_trial(other, trial_spec(), "screen", "published")
-    store.finish_run(done.id, store.start_run(done.id, "me"), run_result())
-    attempt = store.start_run(dead.id, "me")
-    store.start_run(elsewhere.id, "me")
-    store.record_evaluation(dead.id, attempt, run_result().evaluations[0])
+    done, dead, waiting = (store.runs.add_trial(study, trial_spec(), "screen", "published") for _ in range(3))
+    elsewhere = store.runs.add_trial(other, trial_spec(), "screen", "published")
+    store.runs.finish(done.id, store.attempts.start(done.id, "me"), run_result())
+    attempt = store.attempts.start(dead.id, "me")
+    store.attempts.start(elsewhere.id, "me")
+    store.runs.record_evaluation(dead.id, attempt, run_result().evaluations[0])
     assert count_rows(url)["evaluation"] == 4
 
-    assert store.leases.release_all(study, "me") == 1
-    assert store.leases.release_all(study, "me") == 0
+    assert store.attempts.release_all(study, "me") == 1
+    assert store.attempts.release_all(study, "me") == 0
     assert count_rows(url)["evaluation"] == 3
-    states = [trial.runs[0].state for trial in store.load("first").trials]
+    states = [trial.runs[0].state for trial in store.studies.load("first").trials]
     assert states == [RunState.COMPLETE, RunState.WAITING, RunState.WAITING]
-    assert store.load("other").trials[0].runs[0].state == RunState.RUNNING
+    assert store.studies.load("other").trials[0].runs[0].state == RunState.RUNNING
     with pytest.raises(StorageError, match="Discard what this attempt did"):
-        store.finish_run(dead.id, attempt, run_result())
-    assert store.start_run(dead.id, "you") == 2
+        store.runs.finish(dead.id, attempt, run_result())
+    assert store.attempts.start(dead.id, "you") == 2
     with pytest.raises(StorageError, match="attempt 1 of run .* running with attempt 2"):
-        store.finish_run(dead.id, attempt, run_result())
-    store.finish_run(dead.id, 2, run_result(0.5))
-    assert store.load("first").trials[1].value == 0.5
+        store.runs.finish(dead.id, attempt, run_result())
+    store.runs.finish(dead.id, 2, run_result(0.5))
+    assert store.studies.load("first").trials[1].value == 0.5
     engine = create_engine(url)
     with engine.connect() as connection:
         attempts = connection.execute(
@@ -162,22 +162,22 @@ def test_budget_state_seconds_notices_and_dropped_methods_are_kept(
     store: StudyStore, create: Callable[..., str]
 ) -> None:
     study = create()
-    store.set_budget(study, BudgetSpec(trials=40, seeds=5, time_seconds=1800))
-    store.set_state(study, StudyState.RUNNING, "confirm")
-    store.set_state(study, StudyState.STOPPED)
-    store.add_seconds(study, 1.5)
-    store.add_seconds(study, 2.0)
+    store.studies.set_budget(study, BudgetSpec(trials=40, seeds=5, time_seconds=1800))
+    store.studies.set_state(study, StudyState.RUNNING, "confirm")
+    store.studies.set_state(study, StudyState.STOPPED)
+    store.studies.add_seconds(study, 1.5)
+    store.studies.add_seconds(study, 2.0)
     cut, rare = Notice(code="cut"), Notice(code="rare_labels", values={"labels": ("x",)})
     for notice in (cut, rare, cut):
-        store.add_notice(study, notice)
-    store.add_dropped(
+        store.studies.add_notice(study, notice)
+    store.studies.add_dropped(
         study, DroppedMethod(method="head", phase="tune", reason=Notice(code="behind", values={"points": 0.1}))
     )
-    store.add_dropped(study, DroppedMethod(method="lora", phase="tune", reason=Notice(code="no_rows")))
-    store.add_dropped(
+    store.studies.add_dropped(study, DroppedMethod(method="lora", phase="tune", reason=Notice(code="no_rows")))
+    store.studies.add_dropped(
         study, DroppedMethod(method="head", phase="tune", reason=Notice(code="behind", values={"points": 0.2}))
     )
-    record = store.load("first")
+    record = store.studies.load("first")
     assert record.spec.budget == BudgetSpec(trials=40, seeds=5, time_seconds=1800)
     assert (record.state, record.phase, record.wall_seconds) == (StudyState.STOPPED, "confirm", 3.5)
     assert record.notices == (cut, rare)
@@ -185,11 +185,11 @@ def test_budget_state_seconds_notices_and_dropped_methods_are_kept(
         ("head", "behind", {"points": 0.2}), ("lora", "no_rows", {}),
     ]  # fmt: skip
     with pytest.raises(StorageError, match="finite"):
-        store.add_seconds(study, float("nan"))
+        store.studies.add_seconds(study, float("nan"))
     with pytest.raises(StorageError, match="is stopped, which may become running or stopped; got complete"):
-        store.set_state(study, StudyState.COMPLETE)
+        store.studies.set_state(study, StudyState.COMPLETE)
     with pytest.raises(StorageError, match="none with the id gone"):
-        store.add_notice("gone", cut)
+        store.studies.add_notice("gone", cut)
 
 
 def test_deleting_leaves_nothing_of_the_study_and_the_other_untouched(
@@ -201,18 +201,18 @@ def test_deleting_leaves_nothing_of_the_study_and_the_other_untouched(
 ) -> None:
     for name in ("first", "second"):
         study = create(name)
-        run = store.add_trial(study, trial_spec(), "screen", "published")
-        store.finish_run(run.id, store.start_run(run.id, "me"), run_result())
-        store.add_notice(study, Notice(code="x"))
-        store.add_dropped(study, DroppedMethod(method="head", phase="tune", reason=Notice(code="x")))
-    before, kept = count_rows(url), store.load("second")
-    store.delete_study("first")
+        run = store.runs.add_trial(study, trial_spec(), "screen", "published")
+        store.runs.finish(run.id, store.attempts.start(run.id, "me"), run_result())
+        store.studies.add_notice(study, Notice(code="x"))
+        store.studies.add_dropped(study, DroppedMethod(method="head", phase="tune", reason=Notice(code="x")))
+    before, kept = count_rows(url), store.studies.load("second")
+    store.studies.delete("first")
     assert count_rows(url) == {name: count // 2 for name, count in before.items()}
-    assert store.load("second") == kept
-    assert [line.name for line in store.studies()] == ["second"]
+    assert store.studies.load("second") == kept
+    assert [line.name for line in store.studies.lines()] == ["second"]
     with pytest.raises(StudyNotFoundError):
-        store.delete_study("first")
-    assert store.load(kept.spec.name).id != create("first")
+        store.studies.delete("first")
+    assert store.studies.load(kept.spec.name).id != create("first")
 
 
 def test_of_two_threads_that_create_a_name_one_wins(
@@ -221,7 +221,7 @@ def test_of_two_threads_that_create_a_name_one_wins(
     def create(_: int) -> str:
         store = StudyStore.open(url)
         try:
-            return store.create_study(study_spec("same"), task, {}, "")
+            return store.studies.create(study_spec("same"), task, {}, "")
         except StudyExistsError as error:
             return str(error)
         finally:
@@ -230,7 +230,7 @@ def test_of_two_threads_that_create_a_name_one_wins(
     with ThreadPoolExecutor(2) as pool:
         predictions = list(pool.map(create, range(2)))
     store = StudyStore.open(url)
-    assert store.load("same").id in predictions
+    assert store.studies.load("same").id in predictions
     assert (
         sum("in sqlite:///" in answer and "delete it: unipelt-search delete same" in answer for answer in predictions)
         == 1
@@ -245,11 +245,11 @@ from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.storage.store import StudyStore
 store = StudyStore.open(sys.argv[1])
-study = store.find("first")
+study = store.studies.find("first")
 spec = TrialSpec(method="lora", training=TrainingSpec(learning_rate=1e-3, steps=9), lora=LoraSpec())
 for _ in range(10):
-    run = store.add_trial(study, spec, "tune", "tpe")
-    store.fail_run(run.id, store.start_run(run.id, sys.argv[2]), "x")
+    run = store.runs.add_trial(study, spec, "tune", "tpe")
+    store.runs.fail(run.id, store.attempts.start(run.id, sys.argv[2]), "x")
 """
 
 
@@ -261,10 +261,10 @@ def test_two_processes_write_at_once_without_losing_a_trial(
     writers = [subprocess.Popen([*command, name], stderr=subprocess.PIPE) for name in "ab"]
     errors = [writer.communicate(timeout=50)[1] for writer in writers]
     assert errors == [b"", b""]
-    trials = store.load("first").trials
+    trials = store.studies.load("first").trials
     assert [trial.number for trial in trials] == list(range(20))
     assert {trial.state for trial in trials} == {TrialState.FAILED}
-    assert store.leases.owners(study) == frozenset()
+    assert store.attempts.owners(study) == frozenset()
 
 
 def test_reading_a_study_loads_neither_torch_nor_transformers_nor_ray() -> None:
@@ -280,9 +280,9 @@ def test_a_trials_variant_is_kept(
     store: StudyStore, create: Callable[..., str], trial_spec: Callable[..., TrialSpec]
 ) -> None:
     study = create()
-    store.add_trial(study, trial_spec("lora"), "screen", "given", variant="mine")
-    store.add_trial(study, trial_spec("lora"), "screen", "published")
-    trials = store.load("first").trials
+    store.runs.add_trial(study, trial_spec("lora"), "screen", "given", variant="mine")
+    store.runs.add_trial(study, trial_spec("lora"), "screen", "published")
+    trials = store.studies.load("first").trials
     assert [(trial.name, trial.variant, trial.origin) for trial in trials] == [
         ("mine", "mine", "given"), ("lora", None, "published"),
     ]  # fmt: skip

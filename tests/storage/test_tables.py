@@ -11,10 +11,14 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
 
+from unipelt_search.errors import StorageError
+from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.storage.tables import (
     PREFIX,
+    RUN_TRANSITIONS,
+    STUDY_TRANSITIONS,
     VERSION_TABLE,
     AblationTableRow,
     EvaluationTableRow,
@@ -22,6 +26,8 @@ from unipelt_search.storage.tables import (
     OutcomeTableRow,
     Row,
     RunRow,
+    next_state,
+    storable,
 )
 
 
@@ -103,3 +109,35 @@ def test_long_text_and_double_precision_on_the_other_databases() -> None:
 
 def _names(table: Any) -> list[str]:
     return [str(item.name) for item in (*table.constraints, *table.indexes)]
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [("größer 🎉", "größer 🎉"), ("a\x00b", "a\\x00b"), ("caf\udce9", "caf\\udce9")],
+)
+def test_every_text_can_be_stored_by_every_database(given: str, stored: str) -> None:
+    assert storable(given) == stored
+
+
+def test_every_state_has_its_line() -> None:
+    assert set(RUN_TRANSITIONS) == set(RunState)
+    assert set(STUDY_TRANSITIONS) == set(StudyState)
+
+
+def test_nothing_follows_a_finished_run() -> None:
+    assert {state for state, then in RUN_TRANSITIONS.items() if not then} == {
+        state for state in RunState if state.is_finished()
+    }
+
+
+def test_an_ended_study_can_only_go_on() -> None:
+    for state in set(StudyState) - {StudyState.RUNNING}:
+        assert STUDY_TRANSITIONS[state] == {state, StudyState.RUNNING}
+
+
+def test_a_change_is_returned_or_refused_with_what_would_be_allowed() -> None:
+    assert next_state("Run x", RUN_TRANSITIONS, RunState.RUNNING, RunState.FAILED) == RunState.FAILED
+    with pytest.raises(StorageError, match=r"^Run x is waiting, which may become running; got complete\.$"):
+        next_state("Run x", RUN_TRANSITIONS, RunState.WAITING, RunState.COMPLETE)
+    with pytest.raises(StorageError, match=r"^Run x is failed, which is final; got running\.$"):
+        next_state("Run x", RUN_TRANSITIONS, RunState.FAILED, RunState.RUNNING)

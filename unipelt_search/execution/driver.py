@@ -18,9 +18,10 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 from unipelt_search.errors import NoUsableTrialError, RunLostError, StorageError, StudyChangedError
-from unipelt_search.execution.assignment import Assignment, make_assignment
+from unipelt_search.execution.assignment import make_assignment
 from unipelt_search.execution.checkpoint_folders import remove_finished, remove_run_folder
 from unipelt_search.execution.heartbeat import Heartbeat
+from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.execution.run_times import RunTimes
 from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialState
 from unipelt_search.records.notice import Notice
@@ -30,7 +31,7 @@ from unipelt_search.remote_paths import StoragePath
 from unipelt_search.search.plan import Clock, Decision, Finish, Resume, StartRun, StartTrial, Wait, next_step
 from unipelt_search.search.snapshot import snapshot
 from unipelt_search.specs.study import MachineSpec
-from unipelt_search.storage.leases import LEASE_SECONDS
+from unipelt_search.storage.attempts import LEASE_SECONDS
 from unipelt_search.storage.owners import format_owner, new_owner
 from unipelt_search.storage.store import StudyStore
 
@@ -96,24 +97,24 @@ class Driver:
         self._heartbeat: Heartbeat | None = None
         self._counted = self._polled = now()
         self._share = 1.0
-        self._running: dict[str, Assignment] = {}
+        self._running: dict[str, RunAssignment] = {}
         limits = machine or MachineSpec()
         self._times = RunTimes(now, limits.run_seconds, limits.silence_seconds)
         self._failures: list[str] = []
         self._noted_problem = False
-        self._record = store.load(name, details=False)
+        self._record = store.studies.load(name, details=False)
         store.retry_policy.notify = self.notify
-        store.leases.requeue_expired(self._record.id)
-        store.repair_mirror(self._record.id)
+        store.attempts.requeue_expired(self._record.id)
+        store.runs.repair_mirror(self._record.id)
         self._reload()
         remove_finished(checkpoints, self._record)
 
     def __enter__(self) -> Self:
         """Begin to renew the leases, and say who else works on the study."""
         self._heartbeat = Heartbeat(
-            lambda: self._store.leases.renew(self._owner, self._lease_seconds), self._lease_seconds / _BEATS_PER_LEASE
+            lambda: self._store.attempts.renew(self._owner, self._lease_seconds), self._lease_seconds / _BEATS_PER_LEASE
         )
-        others = self._store.leases.owners(self._record.id)
+        others = self._store.attempts.owners(self._record.id)
         if others:
             names = ", ".join(sorted(map(format_owner, others)))
             self._publish(f"Sharing the study with {names}; a run of a driver that dies is taken over")
@@ -134,7 +135,7 @@ class Driver:
         """The study as the database has it, without evaluations, gates and ablations."""
         return self._record
 
-    def next_run(self) -> Assignment | None | Literal[Ended.FINISHED]:
+    def next_run(self) -> RunAssignment | None | Literal[Ended.FINISHED]:
         """Start the next run.
 
         Returns:
@@ -158,12 +159,12 @@ class Driver:
                     case Wait():
                         return None
                     case StartTrial(spec, phase, origin, variant):
-                        run = self._store.add_trial(
+                        run = self._store.runs.add_trial(
                             self._record.id, spec, phase, origin, variant=variant, number=number
                         )
                         return self._start(run)
                     case StartRun(trial, seed_index, fold):
-                        return self._start(self._store.add_run(self._record.id, trial, "confirm", seed_index, fold))
+                        return self._start(self._store.runs.add(self._record.id, trial, "confirm", seed_index, fold))
                     case Resume(run):
                         return self._start(run)
             except StudyChangedError:
@@ -190,7 +191,7 @@ class Driver:
         if not self._holds(run_id, attempt):
             return
         try:
-            self._store.record_evaluation(run_id, attempt, row, checkpoint)
+            self._store.runs.record_evaluation(run_id, attempt, row, checkpoint)
         except RunLostError:
             self._on_lease_lost(run_id)
             return
@@ -211,7 +212,7 @@ class Driver:
         if not self._holds(run_id, attempt):
             return
         try:
-            self._store.finish_run(run_id, attempt, result)
+            self._store.runs.finish(run_id, attempt, result)
         except RunLostError:
             self._on_lease_lost(run_id)
             return
@@ -222,31 +223,33 @@ class Driver:
         score = result.select[self._record.task.metric] if result.select else result.tune
         self._publish(f"{label} scored {score:.3f}")
 
-    def on_error(self, run_id: str, attempt: int, message: str, *, memory: bool = False, machine: bool = False) -> None:
+    def on_error(
+        self, run_id: str, attempt: int, message: str, *, out_of_memory: bool = False, machine_lost: bool = False
+    ) -> None:
         """Keep the failure of a run; the study goes on.
 
         Args:
             run_id: The run.
             attempt: Its attempt.
             message: The cause, one line.
-            memory: Whether want of memory is the cause, for which a run is done again once, with half of the rows at
-                a time.
-            machine: Whether the run's machine was lost, which is no failure of the run: it is done elsewhere.
+            out_of_memory: Whether too little memory is the cause, for which a run is done again once, with half of
+                the rows at a time.
+            machine_lost: Whether the run's machine was lost, which is no failure of the run: it is done elsewhere.
         """
         if not self._holds(run_id, attempt):
-            return  # its worker died after it had answered
+            return  # its worker died after its last word
         assignment = self._running[run_id]
-        halve = memory and assignment.micro_batch is None
+        halve = out_of_memory and assignment.micro_batch is None
         event = f"{assignment.label} failed: {message}"
         try:
-            if machine or halve:
+            if machine_lost or halve:
                 values = {"run": assignment.label, "cause": message}
-                again = Notice(code="run_again_elsewhere" if machine else "run_again_halved", values=values)
+                again = Notice(code="run_again_elsewhere" if machine_lost else "run_again_halved", values=values)
                 event = self._describe(again)
-                self._store.leases.retry(self._record.id, run_id, attempt, None if machine else message, again)
+                self._store.attempts.retry(self._record.id, run_id, attempt, None if machine_lost else message, again)
                 self._running.pop(run_id)
             else:
-                self._store.fail_run(run_id, attempt, message)
+                self._store.runs.fail(run_id, attempt, message)
                 self._failures.append(message)
                 self._drop(run_id)
         except RunLostError:
@@ -255,7 +258,7 @@ class Driver:
         self._reload()
         self._publish(event)
 
-    def fail_overdue(self) -> list[Assignment]:
+    def fail_overdue(self) -> list[RunAssignment]:
         """Let runs fail that take too long or give no sign; returns them, because their workers must be ended."""
         late = self._times.overdue(self._running)
         assignments = [self._running[run_id] for run_id in late]
@@ -273,7 +276,7 @@ class Driver:
 
     def interrupt(self) -> None:
         """Let go of every running run; a study that no other driver works on is stopped."""
-        self._store.leases.release_all(self._record.id, self._owner)
+        self._store.attempts.release_all(self._record.id, self._owner)
         self._running.clear()
         self._reload()
 
@@ -284,12 +287,12 @@ class Driver:
             workers: How many there are from now on.
             why: For the report and whoever watches.
         """
-        self._store.leases.release_all(self._record.id, self._owner)
+        self._store.attempts.release_all(self._record.id, self._owner)
         self._running.clear()
         self._workers = workers
         self._reload()
         if self._record.state is not StudyState.RUNNING:
-            self._store.set_state(self._record.id, StudyState.RUNNING)
+            self._store.studies.set_state(self._record.id, StudyState.RUNNING)
         self._note(why)
 
     def conclude(self) -> None:
@@ -305,7 +308,7 @@ class Driver:
             cause = f" The first cause: {errors[0]}" if errors else " The time was too short for a first run."
             raise NoUsableTrialError(f"At least one trial must succeed; none of study {self._name!r} did.{cause}")
         if self._stopped():
-            self._store.add_notice(
+            self._store.studies.add_notice(
                 self._record.id,
                 Notice(
                     code="study_stopped",
@@ -320,9 +323,9 @@ class Driver:
     def _end(self, state: StudyState, event: str) -> None:
         if self._record.state is not state:
             # Another driver may have ended the study while this one went on.
-            self._store.set_state(self._record.id, StudyState.RUNNING)
-            self._store.set_state(self._record.id, state)
-        self._store.repair_mirror(self._record.id)
+            self._store.studies.set_state(self._record.id, StudyState.RUNNING)
+            self._store.studies.set_state(self._record.id, state)
+        self._store.runs.repair_mirror(self._record.id)
         self._reload()
         remove_finished(self._checkpoints, self._record)
         self._publish(event)
@@ -340,7 +343,7 @@ class Driver:
 
     def _note(self, notice: Notice) -> None:
         """Add a notice to the study, and show it."""
-        self._store.add_notice(self._record.id, notice)
+        self._store.studies.add_notice(self._record.id, notice)
         self._reload()
         self._publish(self._describe(notice))
 
@@ -352,7 +355,7 @@ class Driver:
     def _poll(self) -> None:
         """Let runs of dead drivers wait again and read what the others did, every now and then."""
         if self._now() - self._polled >= min(_POLL_SECONDS, self._lease_seconds / _BEATS_PER_LEASE):
-            self._store.leases.requeue_expired(self._record.id)
+            self._store.attempts.requeue_expired(self._record.id)
             self._reload()
 
     def _stopped(self) -> bool:
@@ -362,18 +365,18 @@ class Driver:
     def _persist(self, decision: Decision) -> None:
         study = self._record.id
         for drop in decision.dropped:
-            self._store.add_dropped(study, drop)
+            self._store.studies.add_dropped(study, drop)
         for notice in decision.notices:
-            self._store.add_notice(study, notice)
+            self._store.studies.add_notice(study, notice)
         if decision.phase != self._record.phase:
-            self._store.set_state(study, StudyState.RUNNING, decision.phase)
+            self._store.studies.set_state(study, StudyState.RUNNING, decision.phase)
         if decision.dropped or decision.notices or decision.phase != self._record.phase:
             self._reload()
 
-    def _start(self, run: RunRecord) -> Assignment:
-        attempt = self._store.start_run(run.id, self._owner, self._lease_seconds)
+    def _start(self, run: RunRecord) -> RunAssignment:
+        attempt = self._store.attempts.start(run.id, self._owner, self._lease_seconds)
         self._reload()
-        earlier = self._store.leases.earlier_attempts(run.id)
+        earlier = self._store.attempts.earlier(run.id)
         assignment = make_assignment(self._record, run, attempt, earlier, self._checkpoints)
         self._running[run.id] = assignment
         self._share = self._share_of_time()
@@ -390,14 +393,14 @@ class Driver:
 
     def _reload(self) -> None:
         self._polled = now = self._now()
-        self._store.add_seconds(self._record.id, (now - self._counted) * self._share)
+        self._store.studies.add_seconds(self._record.id, (now - self._counted) * self._share)
         self._counted = now
-        self._record = self._store.load(self._name, details=False)
+        self._record = self._store.studies.load(self._name, details=False)
         self._share = self._share_of_time()
 
     def _share_of_time(self) -> float:
         """Return which part of the passing time this driver adds, so that those of one study add it once together."""
-        others = len(self._store.leases.owners(self._record.id) - {self._owner})
+        others = len(self._store.attempts.owners(self._record.id) - {self._owner})
         return 1 / (others + 1) if self._running or not others else 0.0
 
     def _publish(self, event: str) -> None:

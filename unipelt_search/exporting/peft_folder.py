@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peft import PeftConfig, PeftModel, TaskType, get_peft_config, get_peft_model
+from peft import PeftModel, TaskType, get_peft_config, get_peft_model
 from torch import Tensor
 
 from unipelt_search.backbones.backbone import MINILM_HUB_NAME, Backbone
@@ -78,28 +78,42 @@ def write_peft(
     Raises:
         SavedModelError: What PEFT loads predicts something else.
     """
-    model = with_head(backbone, tensors)
-    (submodule,) = submodules_of(saved.trial)  # without gates a method is one submodule
-    form = submodule.peft_form(backbone, model, saved.trial, tensors_of(tensors, submodule.name))
+    wrapped = peft_model(backbone, saved.trial, tensors, _base_name(saved))
     with _quiet_peft():
-        wrapped = get_peft_model(model, _config(backbone, saved, form))
-        _fill(wrapped, form)
         wrapped.save_pretrained(folder, save_embedding_layers=False)
         again = PeftModel.from_pretrained(copy.deepcopy(backbone.model), folder)
     (folder / "README.md").write_text(_card(saved), encoding="utf-8")
     sample.check(again, "--peft")
 
 
-def _config(backbone: Backbone, saved: SavedModel, form: PeftForm) -> PeftConfig:
-    return get_peft_config(
+def peft_model(backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Tensor], base_name: str) -> Any:
+    """Wrap a copy of a backbone with PEFT's form of a run's tensors.
+
+    Args:
+        backbone: The backbone; no pack is attached to it.
+        trial: The configuration; `check_peft` has passed.
+        tensors: The run's stored tensors.
+        base_name: Where PEFT finds the backbone again.
+
+    Returns:
+        PEFT's model.
+    """
+    model = with_head(backbone, tensors)
+    (submodule,) = submodules_of(trial)  # without gates a method is one submodule
+    form = submodule.peft_form(backbone, model, trial, tensors_of(tensors, submodule.name))
+    config = get_peft_config(
         {
             "peft_type": form.peft_type,
             "task_type": TaskType.SEQ_CLS,
-            "base_model_name_or_path": _base_name(saved),
+            "base_model_name_or_path": base_name,
             "modules_to_save": _head_modules(backbone),
             **form.settings,
         }
     )
+    with _quiet_peft():
+        wrapped = get_peft_model(model, config)
+    _fill(wrapped, form)
+    return wrapped
 
 
 def _head_modules(backbone: Backbone) -> list[str]:

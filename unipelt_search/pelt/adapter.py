@@ -53,6 +53,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class SlotAdapter(SlotPart):
     """One kind of adapter in one layer, for every slot of a pack."""
 
+    offset: Tensor
+    """``(S,)``, what the update is multiplied with in slots without a gate."""
+    slope: Tensor
+    """``(S,)``, what the gate is multiplied with in slots with one."""
+
     def __init__(self, kind: Kind, layer: int, width: int, slots: PackSlots, gate: SlotGate | None = None) -> None:
         """Make the adapter; its up-projection is zero, so nothing changes at first.
 
@@ -73,13 +78,13 @@ class SlotAdapter(SlotPart):
         specs = [_settings(trial, kind) for trial in slots.trials]
         self.units = [spec.bottleneck if spec else 0 for spec in specs]
         self.activations = [spec.activation if spec else "relu" for spec in specs]
-        self._draw(f"{kind}.{layer}", width, slots.seeds)
+        self._initialise(f"{kind}.{layer}", width, slots.seeds)
         offset, slope = gate_factors([_scale(spec) for spec in specs], slots.gated(kind))
         self.register_buffer("offset", offset, persistent=False)
         self.register_buffer("slope", slope, persistent=False)
 
-    def _draw(self, name: str, width: int, seeds: Sequence[int]) -> None:
-        """Draw the projections and their biases, each slot's in its own number of units."""
+    def _initialise(self, name: str, width: int, seeds: Sequence[int]) -> None:
+        """Initialise the projections and their biases, each slot's in its own number of units."""
         units = max(self.units)
         downs = [(own, width) if own else None for own in self.units]
         middles = [(own,) if own else None for own in self.units]

@@ -54,6 +54,13 @@ def bias_modules(backbone: Backbone) -> Iterator[tuple[str, int | None, nn.Modul
 class SlotBias(SlotPart):
     """The bias delta of one backbone module, for every slot of a pack."""
 
+    factor: Tensor
+    """``(S, 1)``, 1 in slots that have it."""
+    offset: Tensor
+    """``(S,)``, what the update is multiplied with in slots without a gate."""
+    slope: Tensor
+    """``(S,)``, what the gate is multiplied with in slots with one."""
+
     def __init__(self, layer: int | None, name: str, width: int, slots: PackSlots, *, projects: bool = False) -> None:
         """Make the delta, at zero.
 
@@ -140,7 +147,9 @@ class BitFit(Submodule):
         for full_name, layer, frozen in list(bias_modules(attachment.backbone)):
             name = full_name.removeprefix(base)
             module = modules[full_name]
-            part = SlotBias(layer, name, frozen.bias.shape[0], attachment.slots, projects=id(module) in projections)
+            frozen_bias: Any = frozen.bias
+            width = frozen_bias.shape[0]
+            part = SlotBias(layer, name, width, attachment.slots, projects=id(module) in projections)
             attachment.add_part(f"bitfit/{name.replace('.', '/')}", part)
             attachment.add_handle(module.register_forward_hook(part.hook))
 

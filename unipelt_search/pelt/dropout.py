@@ -82,13 +82,17 @@ def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor, *, first_r
     slots = keys.shape[0]
     rows, features = x.shape[0] // slots, x.shape[-1]
     positions = x.shape[1] if x.dim() == 3 else 1
-    count = {"dtype": torch.int32, "device": x.device}
-    coordinates = (torch.arange(first_row, first_row + rows, **count) * _ROW)[:, None] + (
-        torch.arange(positions, **count) * _POSITION
-    )[None, :]
-    start = _mix((keys ^ site)[:, None, None] + coordinates[None])  # (S, B, T)
-    bits = _mix(start[..., None] + torch.arange(features, **count) * _FEATURE)  # (S, B, T, D)
+    by_row = torch.arange(first_row, first_row + rows, dtype=torch.int32, device=x.device) * _ROW
+    by_position = torch.arange(positions, dtype=torch.int32, device=x.device) * _POSITION
+    by_feature = torch.arange(features, dtype=torch.int32, device=x.device) * _FEATURE
+    coordinates = by_row[:, None] + by_position[None, :]  # (B, T)
+    by_slot = (keys ^ site)[:, None, None]
+    start = _mix(by_slot + coordinates[None])  # (S, B, T)
+    # Mixed twice: the features of a token would else be shifted copies of each other.
+    bits = _mix(start[..., None] + by_feature)  # (S, B, T, D)
     # A uniform int32 lies below the threshold with probability `rate`.
-    threshold = (rates.double() * 2**32 - 2**31).clamp(max=2**31 - 1).to(torch.int32).view(slots, 1, 1, 1)
-    kept = (bits >= threshold).to(x.dtype) * (1.0 / (1.0 - rates)).to(x.dtype).view(slots, 1, 1, 1)
-    return x * kept.view(x.shape)
+    threshold = (rates.double() * 2**32 - 2**31).clamp(max=2**31 - 1).to(torch.int32)
+    scale = (1.0 / (1.0 - rates)).to(x.dtype)
+    kept = (bits >= threshold.view(slots, 1, 1, 1)).to(x.dtype)
+    scaled = kept * scale.view(slots, 1, 1, 1)
+    return x * scaled.view(x.shape)

@@ -62,6 +62,13 @@ class GateWeights(SlotPart):
 class SlotGate(SlotPart):
     """One gate in one layer, for every slot of a pack that has it."""
 
+    shares: Tensor
+    """``(S,)``, which slots share their weights between layers."""
+    padding: Tensor
+    """``(S,)``, 1 in slots that average over padding too."""
+    ungated: Tensor
+    """``(S,)``, 1 in slots without this gate."""
+
     def __init__(
         self,
         name: str,
@@ -114,7 +121,9 @@ class SlotGate(SlotPart):
         value = pooled_gate(x, *self.weights(), mask)
         state.gates[self.layer, self.name] = value
         if state.recorder is not None:
-            seen = value if all(self.gated) else value.masked_fill(state.per_row(self.ungated) > 0, torch.nan)
+            seen = value
+            if not all(self.gated):  # a slot without the gate gets a value too, which is none of its own
+                seen = value.masked_fill(state.per_row(self.ungated) > 0, torch.nan)
             state.record("gate", self.layer, self.name, seen)
         return value
 

@@ -27,7 +27,14 @@ _ON_INPUT = "ffn"
 
 
 class SlotIa3(SlotPart):
-    """The scales of one place in one layer, for every slot of a pack."""
+    """The scales of one site in one layer, for every slot of a pack."""
+
+    factor: Tensor
+    """``(S, 1)``, 1 in slots that have it."""
+    offset: Tensor
+    """``(S,)``, what the update is multiplied with in slots without a gate."""
+    slope: Tensor
+    """``(S,)``, what the gate is multiplied with in slots with one."""
 
     def __init__(self, layer: int, site: str, width: int, slots: PackSlots) -> None:
         """Make the deviations from one, at zero.

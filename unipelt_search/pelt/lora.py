@@ -40,6 +40,13 @@ TARGETS = {"query": "query", "value": "value"}
 class SlotLora(SlotPart):
     """The low-rank update of one projection in one layer, for every slot of a pack."""
 
+    offset: Tensor
+    """``(S,)``, what the update is multiplied with in slots without a gate."""
+    slope: Tensor
+    """``(S,)``, what the gate is multiplied with in slots with one."""
+    rates: Tensor
+    """``(S,)``, the share of its inputs that is dropped."""
+
     def __init__(self, layer: int, projection: str, shape: tuple[int, int], slots: PackSlots) -> None:
         """Make the two factors: A is drawn as torch draws a linear layer, B is zero, so nothing changes at first.
 

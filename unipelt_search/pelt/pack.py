@@ -7,13 +7,14 @@ Everything is checked before the first hook is placed. While a pack is attached 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import BackboneError
@@ -23,7 +24,7 @@ from unipelt_search.pelt.attach import attach
 from unipelt_search.pelt.dropout import DropoutKeys
 from unipelt_search.pelt.head import is_inside, unused_modules
 from unipelt_search.pelt.registry import submodules_of, torch_submodule
-from unipelt_search.pelt.slots import ForwardContext, PackSlots, Recorder
+from unipelt_search.pelt.slots import ForwardContext, PackSlots, Recorder, SlotPart
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 
 
@@ -77,6 +78,11 @@ def _decays(name: str) -> bool:
 
 class Pack(nn.Module):
     """The trained parts of S runs on one backbone. A context manager: leaving it detaches every hook."""
+
+    model: PreTrainedModel
+    """The backbone's model, or a copy of it that is trained whole."""
+    rates: Tensor
+    """``(S,)``, each run's dropout rate at the backbone's sites."""
 
     def __init__(self, backbone: Backbone, runs: Sequence[RunSpec]) -> None:
         """Build the parts, draw their initial values from each run's own seed, and attach them.
@@ -187,7 +193,7 @@ class Pack(nn.Module):
             Tensors by name; the head's begin with ``head.``, a fine-tuned backbone's with ``backbone.``.
         """
         found: dict[str, Tensor] = {}
-        for part_name, part in self.parts.items():
+        for part_name, part in self._slot_parts():
             for name, tensor in part.slot_state_dict(slot).items():
                 found[_stored_name(part_name, name)] = tensor.detach()
         found.update(self._backbone_tensors())
@@ -219,7 +225,7 @@ class Pack(nn.Module):
                 f"Stored weights must be those of the same configuration on {self.backbone.name!r}; they differ in "
                 f"{', '.join(differing[:3])}. Load them with the backbone and the configuration they were trained with."
             )
-        for part_name, part in self.parts.items():
+        for part_name, part in self._slot_parts():
             names = part.slot_state_dict(slot)
             part.load_slot_state_dict(slot, {name: tensors[_stored_name(part_name, name)] for name in names})
         for name, parameter in self._backbone_tensors().items():
@@ -237,7 +243,7 @@ class Pack(nn.Module):
         stored = self.slot_state_dict(slot)
         total = sum(tensor.numel() for tensor in stored.values())
         head = sum(tensor.numel() for name, tensor in stored.items() if name.startswith("head."))
-        trained = sum(part.trained_count(slot) for part in self.parts.values())
+        trained = sum(part.trained_count(slot) for _, part in self._slot_parts())
         trained += sum(tensor.numel() for tensor in self._backbone_tensors().values())
         return trained, total, head
 
@@ -254,6 +260,13 @@ class Pack(nn.Module):
     ) -> None:
         """Detach."""
         self.close()
+
+    def _slot_parts(self) -> Iterator[tuple[str, SlotPart]]:
+        """Yield every part with its name; a `ModuleDict` does not know what it holds."""
+        for name, part in self.parts.items():
+            if not isinstance(part, SlotPart):
+                raise TypeError(f"a part must be a SlotPart; {name} is a {type(part).__name__}")
+            yield name, part
 
     def _backbone_tensors(self) -> dict[str, Tensor]:
         """Return a fine-tuned backbone's trained tensors by name; of any other method there are none."""

@@ -143,6 +143,10 @@ class Prefix(Submodule):
         attachment.add_handle(site(prefix, layer, attachment.slots.holder).attach())
         attachment.attention_gate(self.name, layer, layer.query.inner)
 
+    def closed_gate_removes(self, trial: TrialSpec) -> bool:
+        """Tell whether the gate acts on the logits: keys of zero, the published form, still take attention."""
+        return trial.gate is not None and trial.gate.prefix == "logit"
+
     def stored_form(self, trial: TrialSpec) -> TrialSpec:
         """Leave the MLP out: only the keys and values that it has computed are stored."""
         spec = trial.part(self.name, PrefixSpec)

@@ -36,6 +36,19 @@ Shape = tuple[int, ...]
 class SlotPrefix(SlotPart):
     """The prefixes of all layers, for every slot of a pack."""
 
+    is_direct: Tensor
+    """``(S,)``, which slots have no MLP."""
+    shifts: Tensor
+    """``(S,)``, positions that each slot's tokens are moved up by."""
+    absent: Tensor
+    """``(S, length)``, −inf at positions that a slot's prefix does not have, else 0."""
+    offset: Tensor
+    """``(S,)``, what keys and values are multiplied with in slots whose gate does not scale them."""
+    slope: Tensor
+    """``(S,)``, 1 in slots whose gate scales keys and values."""
+    by_logit: Tensor
+    """``(S,)``, 1 in slots whose gate is added to the prefix's logits."""
+
     def __init__(self, layers: Sequence[int], shape: AttentionShape, slots: PackSlots) -> None:
         """Make keys and values, or the MLP that computes them.
 
@@ -50,10 +63,10 @@ class SlotPrefix(SlotPart):
         self.middles = [spec.mlp or 0 if spec else 0 for spec in specs]
         self.indices = {layer: index for index, layer in enumerate(layers)}
         self.shape = (len(layers), 2, shape.heads, shape.head_width)
-        self.direct = self._draw_direct(slots.seeds)
+        self.direct = self._initialise_direct(slots.seeds)
         self.embedding: Tensor | None = None
         if any(self.middles):
-            self._draw_mlp(shape.width, slots.seeds)
+            self._initialise_mlp(shape.width, slots.seeds)
         is_direct = [bool(length and not middle) for length, middle in self._sizes()]
         self.register_buffer("is_direct", torch.tensor(is_direct), persistent=False)
         shifts = [spec.shift if spec else 0 for spec in specs]
@@ -66,8 +79,8 @@ class SlotPrefix(SlotPart):
         """Return each slot's length and units of the MLP, 0 where it has none."""
         return list(zip(self.lengths, self.middles, strict=True))
 
-    def _draw_direct(self, seeds: Sequence[int]) -> Tensor | None:
-        """Draw the keys and values of slots without an MLP."""
+    def _initialise_direct(self, seeds: Sequence[int]) -> Tensor | None:
+        """Initialise the keys and values of slots without an MLP."""
         out = math.prod(self.shape)
         shapes: list[Shape | None] = [
             (length, out) if length and not middle else None for length, middle in self._sizes()
@@ -76,23 +89,22 @@ class SlotPrefix(SlotPart):
             return None
         return slot_parameter(seeds, "prefix.direct", (max(self.lengths), out), shapes, normal(0.02))
 
-    def _draw_mlp(self, width: int, seeds: Sequence[int]) -> None:
-        """Draw the MLPs with the initial values of torch's own Embedding and Linear."""
-        length = max(self.lengths)
-        middle = max(self.middles)
+    def _initialise_mlp(self, width: int, seeds: Sequence[int]) -> None:
+        """Initialise the MLPs with the initial values of torch's own Embedding and Linear."""
         out = math.prod(self.shape)
         sizes = self._sizes()
 
-        def draw(name: str, envelope: Shape, own: Callable[[int, int], Shape], init: Init) -> Tensor:
-            shapes = [own(positions, units) if units else None for positions, units in sizes]
+        def initialise(name: str, shape_of: Callable[[int, int], Shape], init: Init) -> Tensor:
+            envelope = shape_of(max(self.lengths), max(self.middles))
+            shapes = [shape_of(length, units) if units else None for length, units in sizes]
             return slot_parameter(seeds, f"prefix.{name}", envelope, shapes, init)
 
         inner = uniform(1 / math.sqrt(width))
-        self.embedding = draw("embedding", (length, width), lambda positions, units: (positions, width), normal(1.0))
-        self.first = draw("first", (middle, width), lambda positions, units: (units, width), inner)
-        self.first_bias = draw("first_bias", (middle,), lambda positions, units: (units,), inner)
-        self.second = draw("second", (out, middle), lambda positions, units: (out, units), uniform(1.0))
-        self.second_bias = draw("second_bias", (out,), lambda positions, units: (out,), uniform(1.0))
+        self.embedding = initialise("embedding", lambda length, units: (length, width), normal(1.0))
+        self.first = initialise("first", lambda length, units: (units, width), inner)
+        self.first_bias = initialise("first_bias", lambda length, units: (units,), inner)
+        self.second = initialise("second", lambda length, units: (out, units), uniform(1.0))
+        self.second_bias = initialise("second_bias", lambda length, units: (out,), uniform(1.0))
         with torch.no_grad():  # the bound depends on each slot's own number of units
             for slot, units in enumerate(self.middles):
                 bound = 1 / math.sqrt(units) if units else 0.0

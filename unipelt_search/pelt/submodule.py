@@ -92,6 +92,17 @@ class Submodule(Protocol):
         """
         return
 
+    def closed_gate_removes(self, trial: TrialSpec) -> bool:
+        """Tell whether a gate at 0 acts as if the submodule were absent in its layer; it does, unless overridden.
+
+        Args:
+            trial: A gated configuration with this submodule.
+
+        Returns:
+            False only where a published form of the gate cannot switch the submodule off.
+        """
+        return True
+
     def decays(self, tensor: str) -> bool:
         """Tell whether weight decay applies to a trained tensor, by its name; to all but biases, unless overridden."""
         return not tensor.endswith("bias")

@@ -7,6 +7,9 @@ from typing import Literal
 from unipelt_search.frozen import Frozen
 from unipelt_search.kinds.label_kind import Label
 
+ABLATION_ROWS = 500
+"""Select rows that an ablation scores at most; training scores them, and a forecast counts them."""
+
 
 class EvaluationRow(Frozen):
     """One evaluation on the tune rows while a run trains."""

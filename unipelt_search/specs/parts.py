@@ -15,7 +15,14 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from unipelt_search.errors import MachineError, UnknownMethodError
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.catalogue import canonical_method, find_submodule, part_models, set_members, trained_methods
+from unipelt_search.methods.catalogue import (
+    canonical_method,
+    find_submodule,
+    is_installed,
+    part_models,
+    set_members,
+    trained_methods,
+)
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.method_entry import OURS
 
@@ -47,11 +54,12 @@ def is_stored(info: ValidationInfo) -> bool:
     return isinstance(context, Mapping) and bool(context.get("stored"))
 
 
-def check_trained(method: str) -> str:
+def check_trained(method: str, stored: bool) -> str:
     """Check the method of a configuration.
 
     Args:
         method: A method's name, or a set of gated submodules.
+        stored: Whether it comes from the database, where its package may be missing.
 
     Returns:
         Its canonical name.
@@ -59,6 +67,8 @@ def check_trained(method: str) -> str:
     Raises:
         ValueError: There is no such method, or it is never trained.
     """
+    if stored and not is_installed(method):
+        return method
     try:
         canonical = canonical_method(method)
     except UnknownMethodError as error:
@@ -66,7 +76,7 @@ def check_trained(method: str) -> str:
         raise ValueError(str(error)) from error
     known = trained_methods()
     if canonical not in known and not set_members(canonical):
-        raise ValueError(f"must be one of {', '.join(known)}; got {method!r}")
+        raise ValueError(f"method must be one of {', '.join(known)}; got {method!r}")
     return canonical
 
 

@@ -37,7 +37,7 @@ class TrialSpec(WithParts):
     @field_validator("method")
     @classmethod
     def _known_method(cls, method: str, info: ValidationInfo) -> str:
-        return method if is_stored(info) else check_trained(method)
+        return check_trained(method, is_stored(info))
 
     @field_validator("without")
     @classmethod
@@ -45,8 +45,9 @@ class TrialSpec(WithParts):
         return tuple(sorted(set(without)))
 
     @model_validator(mode="after")
-    def _parts_fit_the_method(self, info: ValidationInfo) -> Self:
-        if not is_stored(info) or is_installed(self.method):
+    def _parts_fit_the_method(self) -> Self:
+        # A method that is not installed has passed the check of its name only as a stored one.
+        if is_installed(self.method):
             self._check_parts()
         method = stored_method(self.method)
         for submodule, layer in self.without:

@@ -71,11 +71,12 @@ class Variant(WithParts):
     @field_validator("method")
     @classmethod
     def _known_method(cls, method: str, info: ValidationInfo) -> str:
-        return method if is_stored(info) else check_trained(method)
+        return check_trained(method, is_stored(info))
 
     @model_validator(mode="after")
-    def _parts_fit_the_method(self, info: ValidationInfo) -> Self:
-        if is_stored(info) and not is_installed(self.method):
+    def _parts_fit_the_method(self) -> Self:
+        # A method that is not installed has passed the check of its name only as a stored one.
+        if not is_installed(self.method):
             return self
         needed = parts_of(self.method)
         for part in self.parts:

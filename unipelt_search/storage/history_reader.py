@@ -1,4 +1,4 @@
-"""Rows of the study database → `StudyRecord`; reads only."""
+"""Reading studies: rows of the study database become a `StudyRecord`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, Ga
 from unipelt_search.specs.parts import STORED
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.storage.connection import Database
 from unipelt_search.storage.prediction_blobs import read_predictions
 from unipelt_search.storage.tables import (
     AblationTableRow,
@@ -41,6 +42,98 @@ from unipelt_search.storage.tables import (
 
 _Details = dict[str, dict[str, list[Any]]]
 _DETAILS = ("evaluations", "gates", "ablation", "outcomes", "predictions")
+_RUN_COLUMNS = ("tune", "best_step", "steps", "checkpoint", "prunable")
+"""Of a result, what is a column of the same name; scores and costs are columns too."""
+_LISTED = 20
+"""Names of studies that a message lists."""
+
+
+class HistoryReader:
+    """Reads the studies of one database; every method sees one moment."""
+
+    def __init__(self, database: Database) -> None:
+        """Take an open database."""
+        self._database = database
+
+    def find(self, name: str) -> str | None:
+        """Find a study by its name.
+
+        Args:
+            name: The study's name.
+
+        Returns:
+            Its id, or None.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        query = select(StudyRow.id).where(StudyRow.name == name)
+        return self._database.read(lambda session: session.scalar(query))
+
+    def load(self, name: str, *, details: bool = True) -> StudyRecord:
+        """Read a study whole.
+
+        Args:
+            name: The study's name.
+            details: Read evaluations, gates and ablations too; without them those tuples are empty.
+
+        Returns:
+            The record.
+
+        Raises:
+            StudyNotFoundError: There is none of that name; the message lists those that there are.
+            StorageError: The database refused.
+        """
+
+        def read(session: Session) -> StudyRecord:
+            study = find_study_or_raise(session, name, self._database.redacted)
+            return read_study(session, study, details=details)
+
+        return self._database.read(read)
+
+    def names(self) -> list[str]:
+        """Read the names of all studies, from a database of any schema.
+
+        Returns:
+            The names, the newest study first.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        return self._database.read(_read_names)
+
+    def spec(self, name: str) -> StudySpec:
+        """Read what a study asks, from a database of any schema.
+
+        Args:
+            name: The study's name.
+
+        Returns:
+            The specification.
+
+        Raises:
+            StudyNotFoundError: There is none of that name; the message lists those that there are.
+            StorageError: The database refused.
+        """
+
+        def read(session: Session) -> StudySpec:
+            found = session.scalar(select(StudyRow.spec).where(StudyRow.name == name))
+            if found is None:
+                raise _not_found(session, name, self._database.redacted)
+            return StudySpec.model_validate(found)
+
+        return self._database.read(read)
+
+    def lines(self) -> list[StudyLine]:
+        """Read one line per study, the newest first.
+
+        Returns:
+            The lines.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        return self._database.read(_read_lines)
 
 
 def find_study_or_raise(session: Session, name: str, redacted: str) -> StudyRow:
@@ -58,38 +151,44 @@ def find_study_or_raise(session: Session, name: str, redacted: str) -> StudyRow:
         StudyNotFoundError: There is none; the message lists those that there are.
     """
     row = session.scalar(select(StudyRow).where(StudyRow.name == name))
-    if row is not None:
-        return row
-    names = list(session.scalars(select(StudyRow.name).order_by(StudyRow.created.desc())))
-    there = f"found: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else "it holds no studies"
-    raise StudyNotFoundError(
-        f"The name must be of a study in {redacted}; got {name!r}, {there}.{did_you_mean(name, names)}"
-    )
+    if row is None:
+        raise _not_found(session, name, redacted)
+    return row
 
 
-def read_lines(session: Session) -> list[StudyLine]:
-    """Read one line per study, the newest first.
+def _not_found(session: Session, name: str, redacted: str) -> StudyNotFoundError:
+    names = _read_names(session)
+    suggestion = did_you_mean(name, names)
+    return StudyNotFoundError(f"The name must be of a study in {redacted}; got {name!r}, {_listed(names)}.{suggestion}")
 
-    Args:
-        session: An open transaction.
 
-    Returns:
-        The lines.
-    """
+def _read_names(session: Session) -> list[str]:
+    return list(session.scalars(select(StudyRow.name).order_by(StudyRow.created.desc(), StudyRow.name)))
+
+
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "it holds no studies"
+    more = ", …" if len(names) > _LISTED else ""
+    return f"found: {', '.join(names[:_LISTED])}{more}"
+
+
+def _read_lines(session: Session) -> list[StudyLine]:
     trials = select(func.count()).where(TrialRow.study_id == StudyRow.id).scalar_subquery()
     rows = session.execute(select(StudyRow, trials).order_by(StudyRow.created.desc(), StudyRow.name))
-    return [
-        StudyLine(
-            name=row.name,
-            state=row.state,
-            phase=row.phase,
-            created=row.created,
-            backbone=row.spec["backbone"]["model"],
-            task=row.task["name"],
-            trials=count,
-        )
-        for row, count in rows
-    ]
+    return [_line(row, count) for row, count in rows]
+
+
+def _line(study: StudyRow, trials: int) -> StudyLine:
+    return StudyLine(
+        name=study.name,
+        state=study.state,
+        phase=study.phase,
+        created=study.created,
+        backbone=study.spec["backbone"]["model"],
+        task=study.task["name"],
+        trials=trials,
+    )
 
 
 def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyRecord:
@@ -98,21 +197,13 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
     Args:
         session: An open transaction.
         study: The study's row.
-        details: Read evaluations, gates, ablations, outcomes and answers too; without them those tuples are empty.
+        details: Read evaluations, gates, ablations, outcomes and predictions too; without them those tuples are empty.
 
     Returns:
         The record; trials by number, runs by seed index and fold.
     """
     of_study = TrialRow.study_id == study.id
-    found: _Details = {}
-    if details:
-        found = {
-            "evaluations": _read_details(session, of_study, EvaluationTableRow, EvaluationRow),
-            "gates": _read_details(session, of_study, GateTableRow, GateRow),
-            "ablation": _read_details(session, of_study, AblationTableRow, AblationRow),
-            "outcomes": _read_details(session, of_study, OutcomeTableRow, OutcomeRow),
-            "predictions": _read_predictions(session, of_study),
-        }
+    found = _read_all_details(session, of_study) if details else {}
     runs: dict[int, list[RunRow]] = defaultdict(list)
     in_order = (RunRow.trial_id, RunRow.seed_index, RunRow.fold)
     for run in session.scalars(select(RunRow).join(TrialRow).where(of_study).order_by(*in_order)):
@@ -131,8 +222,8 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
         command=study.command,
         wall_seconds=study.wall_seconds,
         trials=tuple(_trial_record(trial, runs[trial.id], found) for trial in trials),
-        dropped=tuple(DroppedMethod(method=row.method, phase=row.phase, reason=_notice(row)) for row in dropped),
-        notices=tuple(_notice(row) for row in notices),
+        dropped=tuple(map(_dropped, dropped)),
+        notices=tuple(map(_notice, notices)),
         edition=study.edition,
     )
 
@@ -143,7 +234,7 @@ def run_record(run: RunRow, number: int, details: _Details | None = None) -> Run
     Args:
         run: The row.
         number: The trial's number.
-        details: Evaluations, gates, ablation rows, outcomes and answers by run id; None leaves them out.
+        details: Evaluations, gates, ablation rows, outcomes and predictions by run id; None leaves them out.
 
     Returns:
         The record.
@@ -159,6 +250,20 @@ def run_record(run: RunRow, number: int, details: _Details | None = None) -> Run
         error=run.error,
         result=_result(run, details or {}) if run.state == RunState.COMPLETE else None,
     )
+
+
+def _read_all_details(session: Session, of_study: ColumnElement[bool]) -> _Details:
+    return {
+        "evaluations": _read_details(session, of_study, EvaluationTableRow, EvaluationRow),
+        "gates": _read_details(session, of_study, GateTableRow, GateRow),
+        "ablation": _read_details(session, of_study, AblationTableRow, AblationRow),
+        "outcomes": _read_details(session, of_study, OutcomeTableRow, OutcomeRow),
+        "predictions": _read_predictions(session, of_study),
+    }
+
+
+def _dropped(row: DroppedRow) -> DroppedMethod:
+    return DroppedMethod(method=row.method, phase=row.phase, reason=_notice(row))
 
 
 def _notice(row: NoticeRow | DroppedRow) -> Notice:
@@ -181,15 +286,14 @@ def _trial_record(trial: TrialRow, runs: Iterable[RunRow], details: _Details) ->
 
 def _result(run: RunRow, details: _Details) -> RunResult:
     # Read as a mapping, so that a column that is unexpectedly NULL is refused by the record's own types.
-    return RunResult.model_validate(
-        {name: getattr(run, name) for name in ("tune", "best_step", "steps", "checkpoint", "prunable")}
-        | {name: tuple(details.get(name, {}).get(run.id, ())) for name in _DETAILS}
-        | {
-            "select": run.select_scores,
-            "test": run.test_scores,
-            "costs": {name: getattr(run, name) for name in Costs.model_fields},
-        }
-    )
+    values: dict[str, Any] = {name: getattr(run, name) for name in _RUN_COLUMNS}
+    for name in _DETAILS:
+        of_runs = details.get(name, {})
+        values[name] = tuple(of_runs.get(run.id, ()))
+    values["select"] = run.select_scores
+    values["test"] = run.test_scores
+    values["costs"] = {name: getattr(run, name) for name in Costs.model_fields}
+    return RunResult.model_validate(values)
 
 
 def _read_details(
@@ -200,14 +304,14 @@ def _read_details(
 ) -> dict[str, list[Any]]:
     """Read the rows of a detail table, whose columns are named as the record's fields, by run id."""
     names = list(record.model_fields)
+    columns = [getattr(table, name) for name in names]
     # The second column of the key is the order within a run.
     order = table.__mapper__.primary_key
+    query = select(table.run_id, *columns).join(RunRow, RunRow.id == table.run_id).join(TrialRow)
     found: dict[str, list[Any]] = defaultdict(list)
-    query = select(table.run_id, *(getattr(table, name) for name in names)).join(
-        RunRow, RunRow.id == table.run_id
-    ).join(TrialRow).where(of_study).order_by(*order)  # fmt: skip
-    for run_id, *values in session.execute(query):
-        found[run_id].append(record.model_validate(dict(zip(names, values, strict=True))))
+    for run_id, *values in session.execute(query.where(of_study).order_by(*order)):
+        row = dict(zip(names, values, strict=True))
+        found[run_id].append(record.model_validate(row))
     return found
 
 

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -30,7 +30,7 @@ from unipelt_search.methods.catalogue import TRAINED_METHODS, part_models
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import StudyRecord, TrialState
 from unipelt_search.specs.trial import Phase, TrialSpec, config_of
-from unipelt_search.storage.database import engine_arguments
+from unipelt_search.storage.connection import engine_arguments
 from unipelt_search.storage.retry_policy import is_transient
 from unipelt_search.storage.sqlite import begin_immediate, set_up_sqlite
 
@@ -58,16 +58,17 @@ class Mirror:
     """Writes the mirrors of one database. Every call is a transaction of its own, after ours has ended."""
 
     def __init__(self, url: URL) -> None:
-        """Open Optuna's storage; its tables are made where there are none.
+        """Take the database; Optuna's storage is opened, and its tables are made, when the mirror is first written.
 
         Args:
             url: As `parse_url` returns it.
-
-        Raises:
-            StorageError: Optuna cannot use the database.
         """
+        self._url = url
+
+    @cached_property
+    def _storage(self) -> RDBStorage:
         logging.getLogger("optuna.storages").setLevel(logging.ERROR)
-        self._storage = _open_storage(url)
+        return _open_storage(self._url)
 
     def check_name(self, name: str) -> None:
         """Check that a mirror of this name would overwrite no Optuna study of somebody else.
@@ -222,8 +223,9 @@ class Mirror:
 
     def close(self) -> None:
         """Close every connection that is not in use."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        if "_storage" in self.__dict__:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
 
     def _find(self, name: str) -> int | None:
         try:

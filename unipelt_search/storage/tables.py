@@ -1,4 +1,6 @@
-"""The tables of a study database, all named ``ups_…``; Optuna's own tables may stand beside them.
+"""The tables of a study database, all named ``ups_…``, and which state may follow which.
+
+Optuna's own tables may stand beside them.
 
     study ─┬─ trial ─ run ─┬─ attempt      one start of a run by one owner
            │               ├─ evaluation   the curve on the tune rows
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from sqlalchemy import (
     JSON,
@@ -39,6 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from unipelt_search.errors import StorageError
 from unipelt_search.records.history import RunState, StudyState, TrialState
 from unipelt_search.specs.trial import Phase
 
@@ -58,6 +61,24 @@ class AttemptState(StrEnum):
     """It ended with an error, which is the run's unless another attempt followed."""
     INTERRUPTED = "interrupted"
     """It was taken away from its owner; whatever the owner still writes is refused."""
+
+
+RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
+    RunState.WAITING: frozenset({RunState.RUNNING}),
+    # Back to waiting: its owner was interrupted, or its attempt failed and is worth another one.
+    RunState.RUNNING: frozenset({RunState.COMPLETE, RunState.FAILED, RunState.WAITING}),
+    RunState.COMPLETE: frozenset(),
+    RunState.FAILED: frozenset(),
+}
+# A study may stay as it is, because its phase changes without its state; every ended one may go on.
+STUDY_TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
+    StudyState.RUNNING: frozenset(StudyState),
+    StudyState.COMPLETE: frozenset({StudyState.COMPLETE, StudyState.RUNNING}),
+    StudyState.STOPPED: frozenset({StudyState.STOPPED, StudyState.RUNNING}),
+    StudyState.FAILED: frozenset({StudyState.FAILED, StudyState.RUNNING}),
+}
+
+_State = TypeVar("_State", bound=StrEnum)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -347,3 +368,29 @@ class EventRow(Row):
     seconds_left: Mapped[float | None]
     """An estimate; NULL before the first run has finished."""
     text: Mapped[str]
+
+
+def next_state(what: str, table: dict[_State, frozenset[_State]], now: _State, then: _State) -> _State:
+    """Check a change of state.
+
+    Args:
+        what: Whose state it is, for the message.
+        table: The states that may follow each state.
+        now: The state in the database.
+        then: The state that is asked for.
+
+    Returns:
+        The state that was asked for.
+
+    Raises:
+        StorageError: It may not follow.
+    """
+    if then not in table[now]:
+        allowed = f"may become {' or '.join(sorted(table[now]))}" if table[now] else "is final"
+        raise StorageError(f"{what} is {now}, which {allowed}; got {then}.")
+    return then
+
+
+def storable(text: str) -> str:
+    """Return a text that every database takes: PostgreSQL no NUL, none of them half a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")

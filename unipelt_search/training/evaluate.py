@@ -11,13 +11,12 @@ import torch
 from unipelt_search.kinds.label_kind import Target
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.records.results import AblationRow, OutcomeRow
+from unipelt_search.records.results import ABLATION_ROWS, AblationRow, OutcomeRow
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.training.batches import evaluation_batches, lengths_of, make_batch
 from unipelt_search.training.recorder import GateRecorder
 
-ABLATION_ROWS = 500
 _GROUPS, _FEWEST_ROWS = 20, 40
 """Groups of rows for the standard error of a drop, and rows from which it is taken."""
 NOTHING: frozenset[tuple[str, int | None]] = frozenset()

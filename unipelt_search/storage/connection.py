@@ -1,4 +1,4 @@
-"""One study database: its engine, its transactions, and bringing its tables up to date."""
+"""One study database: its URL, its engine, its transactions, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -13,36 +13,25 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, literal_column, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, literal_column, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from unipelt_search.errors import MachineError, RequestError, StorageError, StudyNotFoundError, TransientError
 from unipelt_search.failpoints import reach
 from unipelt_search.storage.retry_policy import RetryPolicy, is_transient
-from unipelt_search.storage.sqlite import BUSY_SECONDS, back_up, begin_immediate, set_up_sqlite
-from unipelt_search.storage.tables import VERSION_TABLE, UtcDateTime
+from unipelt_search.storage.sqlite import BUSY_SECONDS, begin_immediate, set_up_sqlite
+from unipelt_search.storage.tables import UtcDateTime
 
 _EXAMPLES = "sqlite:///studies/studies.db or postgresql://user@host/database"
 _INSTALL = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 _SECRET_PARAMETERS = {"password", "passwd", "sslpassword", "ssl_key_password"}
 _WRITES = "unipelt_writes"
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _NOW = {
     # Three zeros more, because SQLAlchemy reads the fraction as microseconds.
     "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'",
     "postgresql": "timezone('utc', clock_timestamp())",
     "mysql": "utc_timestamp(6)",
-}
-# Of two that make the tables at once, one waits; SQLite's transaction has the lock. Ends with the transaction or, in
-# MySQL, the connection.
-_UPGRADE_LOCK = {
-    "postgresql": "SELECT pg_advisory_xact_lock(hashtext('unipelt_search'))",
-    "mysql": "SELECT get_lock(concat('unipelt_search ', database()), 60)",
 }
 # What reading a row raises whose bytes are not what was written.
 _UNREADABLE = (ValueError, LookupError, TypeError)
@@ -54,46 +43,31 @@ _Result = TypeVar("_Result")
 class Database:
     """One study database. Objects may be used by several threads, never across a fork."""
 
-    def __init__(self, url: str, *, create: bool) -> None:
-        """Open the database and bring its tables up to date.
+    def __init__(self, url: URL, engine: Engine, *, clean_up: Callable[[], object] | None = None) -> None:
+        """Take an engine; nothing is asked of the database yet.
 
         Args:
-            url: A SQLAlchemy URL of SQLite, PostgreSQL, MySQL or MariaDB.
-            create: Make a SQLite file and the tables where there are none.
-
-        Raises:
-            RequestError: The URL is wrong.
-            MachineError: The driver is not installed, or the place cannot be written to.
-            StudyNotFoundError: ``create`` is False and no study database is there.
-            StorageError: The database cannot be used.
+            url: As `parse_url` returns it, for messages and for Optuna's own engine.
+            engine: Over this database, or over a copy of it.
+            clean_up: Removes what reading needed, after the last connection is closed.
         """
-        self.url = parse_url(url)
-        self.redacted = redacted_url(self.url)
+        self.url = url
+        self.redacted = redacted_url(url)
         """The URL as it may be printed, without passwords."""
         self.retry_policy = RetryPolicy(self.redacted)
         """How long work waits for a database that goes away once it is open."""
-        path = Path(self.url.database or "") if self.is_sqlite else None
-        if path is not None and create:
-            _make_folder(path.parent)
-        elif path is not None and not path.exists():
-            _check_folder(path.parent)
-            raise StudyNotFoundError(
-                f"--storage must name a study database that is there; got {self.redacted}. "
-                "`unipelt-search run` makes one."
-            )
-        self._engine = _make_engine(self.url, self.redacted)
-        # Our reads are several statements; they must all see the same moment.
-        self._reader = self._engine if self.is_sqlite else self._engine.execution_options(
-            isolation_level="REPEATABLE READ"
-        )  # fmt: skip
-        self._writer = self._engine.execution_options(**{_WRITES: True})
-        with self._errors():
-            self._upgrade(create)
+        self._engine = engine
+        self._clean_up = clean_up
+        # Our reads are several statements; they must all see the same moment, as they do on SQLite by themselves.
+        self._reader = engine
+        if not self.is_sqlite:
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
+        self._writer = engine.execution_options(**{_WRITES: True})
 
     @property
     def is_sqlite(self) -> bool:
         """Whether the database is a SQLite file."""
-        return self.url.get_backend_name() == "sqlite"
+        return is_sqlite(self.url)
 
     def read(self, work: Callable[[Session], _Result]) -> _Result:
         """Read in one transaction, again and again while the database is away.
@@ -151,46 +125,81 @@ class Database:
             step: What a writing block does, the name of its failpoints: ``….before`` and ``….after`` the commit.
 
         Yields:
-            A session that is closed behind the block.
+            A session that is closed after the block.
 
         Raises:
             TransientError: The database is away, or another transaction was in the way.
             StorageError: The database refused, or holds what no version writes.
         """
-        with self._errors(reading=not write):
-            with Session(self._writer if write else self._reader, expire_on_commit=False) as session, session.begin():
+        engine = self._writer if write else self._reader
+        with self.translated_errors(reading=not write):
+            with Session(engine, expire_on_commit=False) as session, session.begin():
                 yield session
                 if write:
                     reach(f"{step}.before")
             if write:
                 reach(f"{step}.after")
 
+    @contextmanager
+    def connection(self, *, write: bool = False) -> Iterator[Connection]:
+        """Open one transaction without objects, as a change of the schema needs it.
+
+        Args:
+            write: Whether the block writes.
+
+        Yields:
+            A connection; what it did is committed at the end of the block.
+        """
+        engine = self._writer if write else self._reader
+        with engine.begin() as connection:
+            yield connection
+
     def close(self) -> None:
-        """Close every connection that is not in use."""
+        """Close every connection that is not in use, and remove what reading needed."""
+        self.disconnect()
+        if self._clean_up is not None:
+            self._clean_up()
+
+    def disconnect(self) -> None:
+        """Close every connection that is not in use; the next use makes new ones."""
         self._engine.dispose()
 
     @contextmanager
-    def _errors(self, *, reading: bool = False) -> Iterator[None]:
+    def translated_errors(self, *, reading: bool = False) -> Iterator[None]:
+        """Raise what a database raises as the errors of this package.
+
+        Args:
+            reading: Whether the block only reads, so that a value it cannot use is damage and no fault of ours.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            TransientError: The database is away, or another transaction was in the way.
+            StorageError: The database refused, or holds what no version writes.
+        """
         try:
             yield
         except SQLAlchemyError as error:
             if is_transient(error):
                 self.retry_policy.note_away()
-                raise TransientError(self._sentence(error)) from error
-            raise StorageError(self._sentence(error)) from error
+                raise TransientError(self._message(error)) from error
+            raise StorageError(self._message(error)) from error
         except OSError as error:
             raise StorageError(f"The study database {self.redacted} must be writable; it answered: {error}.") from error
         except _UNREADABLE as error:
             # A block that writes computes as well, and a fault of ours there must not look like damage.
             if not reading and not isinstance(error, _BYTES) and type(error) is not LookupError:
                 raise
+            cause = " ".join(str(error).split())[:300]
             raise StorageError(
-                f"The study database {self.redacted} is damaged: a row holds what was never written "
-                f"({' '.join(str(error).split())[:300]}). Restore a copy, or name another file."
+                f"The study database {self.redacted} is damaged: a row holds what was never written ({cause}). "
+                "Restore a copy, or name another file."
             ) from error
 
-    def _sentence(self, error: SQLAlchemyError) -> str:
-        cause = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+    def _message(self, error: SQLAlchemyError) -> str:
+        answer = error.orig if isinstance(error, DBAPIError) else error
+        cause = " ".join(str(answer).split())
         if "file is not a database" in cause:
             return (
                 f"--storage must name a SQLite database; {self.redacted} is a file of another kind. Name another file."
@@ -206,38 +215,6 @@ class Database:
             )
         return f"The study database {self.redacted} must be readable and writable; it answered: {cause}."
 
-    def _upgrade(self, create: bool) -> None:
-        config = Config()
-        # A percent sign begins an interpolation in alembic's settings.
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        script = ScriptDirectory.from_config(config)
-        known = [revision.revision for revision in script.walk_revisions()]
-        with self._reader.connect() as connection:
-            current = _revision(connection)
-        if current is None and not create:
-            raise StudyNotFoundError(f"--storage must name a study database; {self.redacted} holds no studies.")
-        if current is not None and current not in known:
-            raise StorageError(
-                f"The study database {self.redacted} must not be newer than this unipelt-search; it has schema "
-                f"{current}, known: up to {known[0]}. Upgrade unipelt-search."
-            )
-        head = script.get_current_head()
-        if current == head:
-            return
-        with self._writer.begin() as connection:
-            lock = _UPGRADE_LOCK.get(self.url.get_backend_name())
-            if lock is not None:
-                connection.execute(text(lock))
-            # Read again under the lock: another process may have upgraded in between.
-            current = _revision(connection)
-            if current is not None and current != head and self.is_sqlite:
-                back_up(Path(self.url.database or ""), current)
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            reach("database.upgrade.before")
-        self._engine.dispose()  # with MySQL's connection ends its lock
-        reach("database.upgrade.after")
-
 
 def database_now(session: Session) -> datetime:
     """Ask the database for the time, which is the same for all who use it.
@@ -251,6 +228,23 @@ def database_now(session: Session) -> datetime:
     clock = _NOW[session.get_bind().dialect.name]
     now: datetime = session.scalars(select(literal_column(clock, UtcDateTime()))).one()
     return now
+
+
+def is_sqlite(url: URL) -> bool:
+    """Tell whether a URL names a SQLite file."""
+    return url.get_backend_name() == "sqlite"
+
+
+def sqlite_path(url: URL) -> Path:
+    """Return the path of a SQLite file.
+
+    Args:
+        url: As `parse_url` returns it.
+
+    Returns:
+        The absolute path.
+    """
+    return Path(url.database or "")
 
 
 def parse_url(url: str) -> URL:
@@ -271,8 +265,7 @@ def parse_url(url: str) -> URL:
         raise RequestError(f"--storage must be a database URL, such as {_EXAMPLES}; got no URL.") from error
     backend, _, driver = parsed.drivername.partition("+")
     if backend in {"postgresql", "postgres"}:
-        default = "psycopg2" if find_spec("psycopg") is None and find_spec("psycopg2") else "psycopg"
-        return parsed.set(drivername=f"postgresql+{driver or default}")
+        return parsed.set(drivername=f"postgresql+{driver or _postgresql_driver()}")
     if backend in {"mysql", "mariadb"}:
         return parsed.set(drivername=f"mysql+{driver or 'pymysql'}")
     if backend != "sqlite":
@@ -287,6 +280,13 @@ def parse_url(url: str) -> URL:
     return parsed.set(database=str(Path(path).absolute()))
 
 
+def _postgresql_driver() -> str:
+    """Return psycopg 3, or psycopg 2 where it alone is installed."""
+    if find_spec("psycopg") is None and find_spec("psycopg2"):
+        return "psycopg2"
+    return "psycopg"
+
+
 def redacted_url(url: URL) -> str:
     """Return a URL as it may be printed: every password is three stars."""
     hidden: dict[str, Any] = {name: "***" for name in url.query if name.lower() in _SECRET_PARAMETERS}
@@ -295,12 +295,25 @@ def redacted_url(url: URL) -> str:
 
 def engine_arguments(url: URL) -> dict[str, Any]:
     """Return the arguments of ``create_engine`` that every engine over a study database needs."""
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite(url):
         return {"connect_args": {"timeout": BUSY_SECONDS}}
     return {"pool_pre_ping": True}
 
 
-def _make_engine(url: URL, redacted: str) -> Engine:
+def make_engine(url: URL) -> Engine:
+    """Make the engine of a database that is written to.
+
+    Args:
+        url: As `parse_url` returns it.
+
+    Returns:
+        The engine; it has no connection yet.
+
+    Raises:
+        MachineError: The driver is not installed.
+        RequestError: The URL is wrong.
+    """
+    redacted = redacted_url(url)
     try:
         engine = create_engine(
             url,
@@ -318,38 +331,85 @@ def _make_engine(url: URL, redacted: str) -> Engine:
         raise RequestError(
             f"--storage must be a database URL, such as {_EXAMPLES}; got {redacted}: {error}."
         ) from error
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite(url):
         event.listen(engine, "connect", set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", begin_sqlite)
     return engine
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def begin_sqlite(connection: Connection) -> None:
+    """Begin a transaction on SQLite, with the lock to write where the engine's options say that it writes.
+
+    Args:
+        connection: A connection whose driver begins no transaction by itself.
+    """
     if connection.get_execution_options().get(_WRITES, False):
         begin_immediate(connection)
     else:
         connection.exec_driver_sql("BEGIN")
 
 
-def _revision(connection: Connection) -> str | None:
-    revision: str | None = MigrationContext.configure(
-        connection, opts={"version_table": VERSION_TABLE}
-    ).get_current_revision()
-    return revision
+def make_folder(url: URL) -> None:
+    """Make the folder of a SQLite file; nothing happens for a server.
 
+    Args:
+        url: As `parse_url` returns it.
 
-def _check_folder(folder: Path) -> None:
-    """Check that a folder is there and can be written to, or can be made, before a study does any work for it."""
-    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        why = "is no folder" if not nearest.is_dir() else "cannot be written to"
-        raise MachineError(
-            f"--storage must lie in a folder that can be written to; {nearest} {why}. Name another file."
-        )
-
-
-def _make_folder(folder: Path) -> None:
+    Raises:
+        MachineError: It cannot be made.
+    """
+    if not is_sqlite(url):
+        return
+    folder = sqlite_path(url).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"--storage must lie in a folder that can be made; got {folder}: {error}.") from error
+
+
+def check_exists(url: URL) -> None:
+    """Check that a SQLite file is there; nothing happens for a server.
+
+    Args:
+        url: As `parse_url` returns it.
+
+    Raises:
+        MachineError: It is not, and could not be made either.
+        StudyNotFoundError: It is not.
+    """
+    if not is_sqlite(url) or sqlite_path(url).exists():
+        return
+    _check_folder(sqlite_path(url).parent)
+    raise StudyNotFoundError(
+        f"--storage must name a study database that is there; got {redacted_url(url)}. `unipelt-search run` makes one."
+    )
+
+
+def check_writable(url: str) -> None:
+    """Check that a SQLite file can be written to, or made, before a study does any work for it.
+
+    Args:
+        url: A SQLAlchemy URL; a server says by itself what is allowed there.
+
+    Raises:
+        RequestError: The URL is wrong.
+        MachineError: The file or its folder is read-only.
+    """
+    parsed = parse_url(url)
+    if not is_sqlite(parsed):
+        return
+    path = sqlite_path(parsed)
+    _check_folder(path.parent)
+    if path.exists() and not os.access(path, os.W_OK):
+        raise MachineError(f"--storage must name a file that can be written to; {path} is read-only. Name another one.")
+
+
+def _check_folder(folder: Path) -> None:
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not nearest.is_dir():
+        why = "is no folder"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        why = "cannot be written to"
+    else:
+        return
+    raise MachineError(f"--storage must lie in a folder that can be written to; {nearest} {why}. Name another file.")

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import event, text
 
 from unipelt_search.errors import RequestError, StorageError, StudyNotFoundError
-from unipelt_search.storage.database import Database, database_now, parse_url, redacted_url
+from unipelt_search.storage.connection import database_now, parse_url, redacted_url
 from unipelt_search.storage.store import StudyStore
 
 
 def test_a_new_file_gets_its_folder_a_write_ahead_log_and_foreign_keys(url: str) -> None:
-    database = Database(url, create=True)
+    database = StudyStore.open(url)._database
     with database.session() as session:
         pragmas = {
             name: session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "foreign_keys", "busy_timeout")
@@ -30,7 +30,7 @@ def test_a_relative_path_stays_where_it_was_opened(tmp_path: Path, monkeypatch: 
 
 
 def test_a_block_that_raises_writes_nothing(url: str) -> None:
-    database = Database(url, create=True)
+    database = StudyStore.open(url)._database
     insert = text("INSERT INTO ups_alembic_version VALUES ('x')")
     with pytest.raises(KeyError), database.session(write=True) as session:
         session.execute(insert)
@@ -64,7 +64,7 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
     with pytest.raises(StorageError, match=r"x\.db is damaged"):
-        StudyStore.open(f"sqlite:///{path}").studies()
+        StudyStore.open(f"sqlite:///{path}").studies.lines()
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
@@ -108,13 +108,13 @@ def test_other_urls_are_refused_with_an_example(url: str) -> None:
     ],
 )
 def test_a_driver_is_chosen_where_the_url_names_none(given: str, driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unipelt_search.storage.database.find_spec", {"psycopg": 1, "psycopg2": 2}.get)
+    monkeypatch.setattr("unipelt_search.storage.connection.find_spec", {"psycopg": 1, "psycopg2": 2}.get)
     url = parse_url(given)
     assert (url.drivername, url.host, url.database) == (driver, "h", "d")
 
 
 def test_psycopg2_is_taken_where_it_alone_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unipelt_search.storage.database.find_spec", {"psycopg2": 2}.get)
+    monkeypatch.setattr("unipelt_search.storage.connection.find_spec", {"psycopg2": 2}.get)
     assert parse_url("postgresql://u@h/d").drivername == "postgresql+psycopg2"
 
 
@@ -133,7 +133,7 @@ def test_passwords_in_the_query_are_hidden_too() -> None:
 
 
 def test_a_full_disk_is_named_and_nothing_is_half_written(url: str) -> None:
-    database = Database(url, create=True)
+    database = StudyStore.open(url)._database
     with database.session(write=True) as session:
         session.execute(text("CREATE TABLE big (content BLOB)"))
 
@@ -151,7 +151,7 @@ def test_a_full_disk_is_named_and_nothing_is_half_written(url: str) -> None:
 
 
 def test_the_databases_clock_is_utc_to_the_millisecond(url: str) -> None:
-    database = Database(url, create=True)
+    database = StudyStore.open(url)._database
     with database.session() as session:
         before = datetime.now(UTC) - timedelta(milliseconds=1)
         now = database_now(session)
@@ -160,7 +160,7 @@ def test_the_databases_clock_is_utc_to_the_millisecond(url: str) -> None:
 
 
 def test_a_fault_of_ours_while_writing_is_not_called_damage(url: str) -> None:
-    database = Database(url, create=True)
+    database = StudyStore.open(url)._database
     with pytest.raises(ValueError, match="ours"), database.session(write=True):
         raise ValueError("ours")
     with pytest.raises(StorageError, match="is damaged"), database.session(write=True):

@@ -8,17 +8,9 @@ from unipelt_search.errors import StorageError
 from unipelt_search.records.history import RunState, TrialState
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.trial import TrialSpec
-from unipelt_search.storage.row_writer import is_search_run, storable
+from unipelt_search.storage.runs import is_search_run
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.storage.tables import RunRow
-
-
-@pytest.mark.parametrize(
-    ("given", "stored"),
-    [("größer 🎉", "größer 🎉"), ("a\x00b", "a\\x00b"), ("caf\udce9", "caf\\udce9")],
-)
-def test_every_text_can_be_stored_by_every_database(given: str, stored: str) -> None:
-    assert storable(given) == stored
 
 
 def test_only_the_run_of_seed_index_0_and_fold_0_decides_its_trial() -> None:
@@ -33,13 +25,13 @@ def test_a_failed_search_run_fails_its_trial_and_a_failed_confirm_run_does_not(
     run_result: Callable[..., RunResult],
 ) -> None:
     study = create()
-    bad, good = (store.add_trial(study, trial_spec(), "screen", "published") for _ in range(2))
+    bad, good = (store.runs.add_trial(study, trial_spec(), "screen", "published") for _ in range(2))
     error = "loss is inf \x00 in caf\udce9.csv" + "x" * 100_000
-    store.fail_run(bad.id, store.start_run(bad.id, "me"), error)
-    store.finish_run(good.id, store.start_run(good.id, "me"), run_result())
-    confirm = store.add_run(study, good.trial, "confirm", 1)
-    store.fail_run(confirm.id, store.start_run(confirm.id, "me"), "killed")
-    first, second = store.load("first").trials
+    store.runs.fail(bad.id, store.attempts.start(bad.id, "me"), error)
+    store.runs.finish(good.id, store.attempts.start(good.id, "me"), run_result())
+    confirm = store.runs.add(study, good.trial, "confirm", 1)
+    store.runs.fail(confirm.id, store.attempts.start(confirm.id, "me"), "killed")
+    first, second = store.studies.load("first").trials
     assert (first.state, first.value, first.runs[0].state) == (TrialState.FAILED, None, RunState.FAILED)
     assert (first.runs[0].error or "").startswith("loss is inf \\x00 in caf\\udce9.csvxxx")
     assert (second.state, second.value, second.runs[1].state) == (TrialState.COMPLETE, 0.75, RunState.FAILED)
@@ -50,23 +42,27 @@ def test_a_confirm_run_needs_its_trial_and_a_new_seed(
 ) -> None:
     study = create()
     with pytest.raises(StorageError, match="no trial 0"):
-        store.add_run(study, 0, "confirm", 1)
+        store.runs.add(study, 0, "confirm", 1)
     with pytest.raises(StorageError, match="got confirm"):
-        store.add_trial(study, trial_spec(), "confirm", "tpe")
-    store.add_trial(study, trial_spec(), "screen", "published")
-    assert store.add_run(study, 0, "confirm", 2).seed_index == 2
+        store.runs.add_trial(study, trial_spec(), "confirm", "tpe")
+    store.runs.add_trial(study, trial_spec(), "screen", "published")
+    assert store.runs.add(study, 0, "confirm", 2).seed_index == 2
     with pytest.raises(StorageError, match="has one of index 2"):
-        store.add_run(study, 0, "confirm", 2)
-    assert [run.seed_index for run in store.load("first").trials[0].runs] == [0, 2]
+        store.runs.add(study, 0, "confirm", 2)
+    assert [run.seed_index for run in store.studies.load("first").trials[0].runs] == [0, 2]
 
 
 def test_every_fold_of_a_seed_has_a_run(
     store: StudyStore, create: Callable[..., str], trial_spec: Callable[..., TrialSpec]
 ) -> None:
     study = create()
-    store.add_trial(study, trial_spec(), "screen", "published")
+    store.runs.add_trial(study, trial_spec(), "screen", "published")
     for fold in (2, 1):
-        store.add_run(study, 0, "confirm", 1, fold)
+        store.runs.add(study, 0, "confirm", 1, fold)
     with pytest.raises(StorageError, match="has one of index 1, fold 2"):
-        store.add_run(study, 0, "confirm", 1, 2)
-    assert [(run.seed_index, run.fold) for run in store.load("first").trials[0].runs] == [(0, 0), (1, 1), (1, 2)]
+        store.runs.add(study, 0, "confirm", 1, 2)
+    assert [(run.seed_index, run.fold) for run in store.studies.load("first").trials[0].runs] == [
+        (0, 0),
+        (1, 1),
+        (1, 2),
+    ]

@@ -1,0 +1,1 @@
+"""ReFT for unipelt-search: a method from another package."""

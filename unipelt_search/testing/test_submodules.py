@@ -1,0 +1,271 @@
+"""What every submodule must do, ours and those of plug-ins: each registered one is held to the `Submodule` protocol.
+
+pytest --pyargs unipelt_search.testing            every submodule that is installed
+pytest --pyargs unipelt_search.testing -k NAME    one of them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+import torch
+from torch import Tensor
+
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.exporting.merge import merged_model
+from unipelt_search.methods.catalogue import canonical_method, catalogue, find_submodule, part_models, parts_of
+from unipelt_search.methods.training_settings import TrainingSpec
+from unipelt_search.pelt.pack import Pack, without_training_only
+from unipelt_search.pelt.registry import torch_submodule
+from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.trial import RunSpec, TrialSpec
+from unipelt_search.testing.tiny_models import KeptGates, randomise, tiny_backbone, tiny_inputs
+
+CLASSES = 3
+WIDTH = 64
+"""Features of a token: wide enough for the published settings."""
+TOLERANCE = 1e-5
+"""Of logits in single precision; a gate or an update that is left out changes them by 0.01 and more."""
+
+
+@pytest.fixture(params=[entry.name for entry in catalogue()])
+def name(request: pytest.FixtureRequest) -> str:
+    """Give the name of a registered submodule."""
+    return str(request.param)
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    """Make a random BERT of 2 layers."""
+    return tiny_backbone("bert", CLASSES, hidden_size=WIDTH, intermediate_size=WIDTH)
+
+
+def trial_of(method: str, smallest: str | None = None) -> TrialSpec:
+    """Make a configuration with published settings, or the smallest ones of one submodule's search space."""
+    parts = {part: part_models()[part]() for part in parts_of(method) if part != "training"}
+    if smallest in parts:
+        entry = find_submodule(smallest)
+        lowest = {p.field: int(p.low or 0) for p in entry.hyperparameters if p.kind == "whole"}
+        parts[smallest] = parts[smallest].model_copy(update=lowest)
+    training = TrainingSpec(learning_rate=1e-3, steps=4, dropout=0.2)
+    return TrialSpec.model_validate({"method": method, "training": training, **parts})
+
+
+def gated_with_another(name: str) -> str:
+    """Name a set of gated submodules with one of them."""
+    other = next(entry.name for entry in catalogue() if entry.name != name)
+    return canonical_method(f"unipelt[{name},{other}]")
+
+
+def run_of(trial: TrialSpec, seed: int = 0) -> RunSpec:
+    """Make a run of a configuration."""
+    return RunSpec(trial=trial, seeds=run_seeds(7, seed))
+
+
+def gates_of(pack: Pack, name: str) -> Iterator[torch.nn.Module]:
+    """Yield a submodule's gates: ``gate/<layer>/<name>`` or ``gate/<layer>/<name>_…``."""
+    for part_name, part in pack.parts.items():
+        kind, _, gate = part_name.partition("/")
+        gate = gate.partition("/")[2]
+        if kind == "gate" and (gate == name or gate.startswith(f"{name}_")):
+            yield part
+
+
+@torch.no_grad()
+def test_it_adds_nothing_at_first(name: str, backbone: Backbone) -> None:
+    if torch_submodule(name).changes_at_first:
+        pytest.skip(f"{name} says that it changes the logits at first")
+    inputs = tiny_inputs([7, 4])
+    with Pack(backbone, [run_of(trial_of("head"))]) as probe:
+        expected = probe(inputs)
+    for method in (name, gated_with_another(name)):
+        trial = trial_of(method)
+        others = frozenset((part, None) for part in parts_of(method) if part != name)
+        with Pack(backbone, [run_of(trial)]) as pack:
+            assert torch.allclose(pack(inputs, removed=others), expected, atol=TOLERANCE)
+
+
+def test_only_its_own_parameters_train_and_all_of_them_do(name: str, backbone: Backbone) -> None:
+    with Pack(backbone, [run_of(trial_of(name))]) as pack:
+        randomise(pack)
+        pack(tiny_inputs([6, 4]), steps=[0]).square().sum().backward()
+        trained = pack.trained()
+        owners = {tensor.name.split(".")[0].split("/")[0] for tensor in trained}
+        still = [tensor.name for tensor in trained if tensor.parameter.grad is None]
+    assert owners == {name, "head"}
+    assert still == []
+    assert all(parameter.grad is None for parameter in backbone.model.parameters())
+
+
+@torch.no_grad()
+def test_removing_it_leaves_the_linear_probe(name: str, backbone: Backbone) -> None:
+    inputs = tiny_inputs([7, 4])
+    with Pack(backbone, [run_of(trial_of(name))]) as pack:
+        randomise(pack, head=False)
+        bare = pack(inputs, removed=frozenset({(name, None)}))
+        full = pack(inputs)
+    with Pack(backbone, [run_of(trial_of("head"))]) as probe:
+        assert torch.allclose(bare, probe(inputs), atol=TOLERANCE)
+    assert not torch.allclose(bare, full, atol=100 * TOLERANCE)
+
+
+@torch.no_grad()
+def test_every_layer_has_its_gates_between_0_and_1(name: str, backbone: Backbone) -> None:
+    kept = KeptGates()
+    with Pack(backbone, [run_of(trial_of(gated_with_another(name)))]) as pack:
+        pack(tiny_inputs([7, 4]), recorder=kept)
+        layers = range(len(pack.layers))
+    own = {key: values for key, values in kept.values.items() if key[1] == name or key[1].startswith(f"{name}_")}
+    assert {layer for layer, _ in own} == set(layers)
+    for values in own.values():
+        assert values.shape == (2,)
+        assert bool(((values > 0) & (values < 1)).all())
+
+
+@torch.no_grad()
+def test_a_closed_gate_removes_it(name: str, backbone: Backbone) -> None:
+    trial = trial_of(gated_with_another(name))
+    if not torch_submodule(name).closed_gate_removes(trial):
+        pytest.skip(f"{name} says that a closed gate does not remove it")
+    inputs = tiny_inputs([7, 4])
+    with Pack(backbone, [run_of(trial)]) as pack:
+        randomise(pack)
+        opened = pack(inputs)
+        for gate in gates_of(pack, name):
+            for parameter_name, parameter in gate.named_parameters():
+                # sigmoid(-10,000) is 0 in single precision
+                parameter.fill_(-10_000.0 if parameter_name.endswith("bias") else 0.0)
+        closed = pack(inputs)
+        # Layer by layer: what acts outside of the layers has no gate.
+        removed = pack(inputs, removed=frozenset((name, layer.number) for layer in pack.layers))
+    assert torch.allclose(closed, removed, atol=TOLERANCE)
+    assert not torch.allclose(closed, opened, atol=100 * TOLERANCE)
+
+
+@pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
+@torch.no_grad()
+def test_padding_changes_nothing(name: str, backbone: Backbone, gated: bool) -> None:
+    lengths = [7, 4]
+    inputs = tiny_inputs(lengths)
+    padded = tiny_inputs(lengths, width=12)
+    with Pack(backbone, [run_of(trial_of(gated_with_another(name) if gated else name))]) as pack:
+        randomise(pack)
+        together = pack(inputs)
+        assert torch.allclose(pack(padded), together, atol=TOLERANCE)
+        for row, length in enumerate(lengths):
+            alone = {part: tensor[row : row + 1, :length] for part, tensor in inputs.items()}
+            assert torch.allclose(pack(alone)[0, 0], together[0, row], atol=TOLERANCE)
+
+
+def test_runs_in_a_pack_are_the_runs_alone(name: str, backbone: Backbone) -> None:
+    if not torch_submodule(name).packable(backbone):
+        pytest.skip(f"{name} says that its runs are never packed on this backbone")
+    methods = [name, name, "head", gated_with_another(name)]
+    trials = [trial_of(method, smallest=name if number else None) for number, method in enumerate(methods)]
+    runs = [run_of(trial, seed) for seed, trial in enumerate(trials)]
+    inputs = tiny_inputs([7, 4, 5])
+    with Pack(backbone, runs) as pack:
+        repeated = {part: tensor.repeat(len(runs), 1) for part, tensor in inputs.items()}
+        together = _steps(pack, repeated, list(range(len(runs))))
+        weights = [pack.slot_state_dict(slot) for slot in range(len(runs))]
+    for slot, run in enumerate(runs):
+        with Pack(backbone, [run]) as alone:
+            logits = _steps(alone, inputs, [slot])
+            own = alone.slot_state_dict(0)
+        assert torch.allclose(logits[0], together[slot], atol=10 * TOLERANCE)
+        assert own.keys() == weights[slot].keys()
+        for part, values in own.items():
+            assert torch.allclose(values, weights[slot][part], atol=10 * TOLERANCE), part
+
+
+def _steps(pack: Pack, inputs: dict[str, Tensor], first_steps: list[int]) -> Tensor:
+    """Take two steps of gradient descent with dropout, then compute the logits."""
+    for step in range(2):
+        pack.zero_grad()
+        logits = pack(inputs, steps=[first + step for first in first_steps])
+        logits.square().sum().backward()
+        with torch.no_grad():
+            for tensor in pack.trained():
+                if tensor.parameter.grad is not None:
+                    tensor.parameter.sub_(0.05 * tensor.parameter.grad)
+    with torch.no_grad():
+        result: Tensor = pack(inputs)
+    return result
+
+
+@pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
+@torch.no_grad()
+def test_stored_weights_load_into_a_fresh_pack(name: str, backbone: Backbone, gated: bool) -> None:
+    inputs = tiny_inputs([7, 4])
+    trial = trial_of(gated_with_another(name) if gated else name)
+    with Pack(backbone, [run_of(trial)]) as pack:
+        randomise(pack)
+        expected = pack(inputs)
+        stored = {part: values.clone() for part, values in pack.slot_state_dict(0).items()}
+        trained, numbers, head = pack.counts(0)
+    assert numbers == sum(values.numel() for values in stored.values())
+    assert trained >= numbers > head > 0
+    assert any(part.startswith(f"{name}.") for part in stored)
+    with Pack(backbone, [without_training_only(run_of(trial, seed=1))]) as fresh:
+        assert not torch.allclose(fresh(inputs), expected, atol=100 * TOLERANCE)
+        fresh.load_slot_state_dict(0, stored)
+        assert torch.allclose(fresh(inputs), expected, atol=TOLERANCE)
+        assert fresh.slot_state_dict(0).keys() == stored.keys()
+
+
+def test_biases_and_gates_do_not_decay(name: str, backbone: Backbone) -> None:
+    with Pack(backbone, [run_of(trial_of(gated_with_another(name)))]) as pack:
+        decaying = [tensor.name for tensor in pack.trained() if tensor.decays]
+    assert [tensor for tensor in decaying if tensor.endswith("bias") or tensor.startswith("gate/")] == []
+
+
+@torch.no_grad()
+def test_a_merged_backbone_computes_the_same(name: str, backbone: Backbone) -> None:
+    trial = trial_of(name)
+    obstacle = torch_submodule(name).merge_obstacle(backbone, trial)
+    if obstacle is not None:
+        pytest.skip(f"{name} says that it cannot be merged: {obstacle.reason}")
+    inputs = tiny_inputs([7, 4])
+    with Pack(backbone, [run_of(trial)]) as pack:
+        randomise(pack)
+        expected = pack(inputs)[0]
+        stored = {part: values.clone() for part, values in pack.slot_state_dict(0).items()}
+    before = {part: values.clone() for part, values in backbone.model.state_dict().items()}
+    merged = merged_model(backbone, trial, stored)
+    assert torch.allclose(merged(**inputs).logits, expected, atol=10 * TOLERANCE)
+    assert all(torch.equal(values, before[part]) for part, values in backbone.model.state_dict().items())
+
+
+@torch.no_grad()
+def test_what_peft_holds_computes_the_same(name: str, backbone: Backbone) -> None:
+    trial = trial_of(name)
+    obstacle = torch_submodule(name).peft_obstacle(backbone, trial)
+    if obstacle is not None:
+        pytest.skip(f"{name} says that PEFT cannot hold it: {obstacle.reason}")
+    pytest.importorskip("peft")
+    inputs = tiny_inputs([7, 4])
+    with Pack(backbone, [run_of(trial)]) as pack:
+        randomise(pack)
+        expected = pack(inputs)[0]
+        stored = {part: values.clone() for part, values in pack.slot_state_dict(0).items()}
+    wrapped = import_module("unipelt_search.exporting.peft_folder").peft_model(backbone, trial, stored, "tiny")
+    assert torch.allclose(wrapped.eval()(**inputs).logits, expected, atol=10 * TOLERANCE)
+
+
+@pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
+@torch.no_grad()
+def test_detaching_leaves_the_backbone_as_it_was(name: str, backbone: Backbone, gated: bool) -> None:
+    inputs = tiny_inputs([7, 4])
+    before = backbone.model(**inputs).logits
+    attributes = [set(vars(module)) for module in backbone.model.modules()]
+    tensors = {part: values.clone() for part, values in backbone.model.state_dict().items()}
+    with Pack(backbone, [run_of(trial_of(gated_with_another(name) if gated else name))]) as pack:
+        randomise(pack)
+        pack(inputs)
+    modules = list(backbone.model.modules())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+    assert [set(vars(module)) for module in modules] == attributes
+    assert backbone.model.state_dict().keys() == tensors.keys()
+    assert torch.equal(backbone.model(**inputs).logits, before)
