@@ -42,6 +42,8 @@ def test_no_code_of_a_notice_is_made_from_something_that_cannot_be_found() -> No
     for path in PACKAGE.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Notice":
+                if ast.unparse(call.keywords[0].value) == "kind.notice":  # a kind of task has its sentence itself
+                    continue
                 assert path.parent.name == "reporting" or codes_in(call), f"{path}:{call.lineno}"
 
 
@@ -54,6 +56,7 @@ SAID = [
     ("split_twice", {"data": "o/n", "split": "dev", "kept": "validation"}, "dev; there is another validation"),
     ("empty_texts", {"data": "o/n", "split": "train", **first_values("rows", (2, 4))}, "train, row 2, 4; a text"),
     ("labels_are_sets", {"separator": "|"}, "Labels hold '|' between names, so a row has a set of labels;"),
+    ("labels_are_numbers", {}, "Every label is a number and some have fractions, so numbers are predicted; task"),
     ("glue_metric", {"metric": "f1", "dataset": "mrpc"}, "The metric is f1, which GLUE uses for mrpc;"),
     ("positive_label", {"label": "yes"}, "F1 is that of the label 'yes'"),
     ("validation_is_test", {"data": "x", "test_unused": True}, "is the test split; its own test split is not used."),

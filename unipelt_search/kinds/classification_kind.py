@@ -27,6 +27,7 @@ class ClassificationKind:
     loss = "unipelt_search.training.classification_loss"
     problem_type = "single_label_classification"
     notice = None
+    recognised = ""
     has_labels = True
     fewest_labels = 2
     separator = None

@@ -239,7 +239,11 @@ class LabelKind(Protocol):
 
     @property
     def notice(self) -> str | None:
-        """The code of the notice that `auto` chose it; None where that goes without saying."""
+        """The code of the notice that `auto` chose it, never renamed; None where that goes without saying."""
+
+    @property
+    def recognised(self) -> str:
+        """What that notice says of the labels, without a full stop; empty where there is none."""
 
     @property
     def has_labels(self) -> bool:

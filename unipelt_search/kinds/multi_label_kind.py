@@ -27,6 +27,7 @@ class MultiLabelKind:
     loss = "unipelt_search.training.multi_label_loss"
     problem_type = "multi_label_classification"
     notice = "labels_are_sets"
+    recognised = f"Labels hold {SEPARATOR!r} between names, so a row has a set of labels"
     has_labels = True
     fewest_labels = 1
     separator = SEPARATOR

@@ -34,6 +34,7 @@ class RegressionKind:
     loss = "unipelt_search.training.regression_loss"
     problem_type = "regression"
     notice = "labels_are_numbers"
+    recognised = "Every label is a number and some have fractions, so numbers are predicted"
     has_labels = False
     fewest_labels = 0
     separator = None

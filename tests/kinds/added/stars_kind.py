@@ -31,6 +31,7 @@ class StarsKind:
     loss = "unipelt_search.training.stars_loss"
     problem_type = "multi_label_classification"
     notice = None
+    recognised = ""
     has_labels = True
     fewest_labels = 2
     separator = None
