@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import unipelt_search
+from unipelt_search.kinds.label_kind import label_kinds
 from unipelt_search.records.notice import Notice, first_values
 from unipelt_search.reporting.notice_sentences import SENTENCES, described, notice_sentence
 
@@ -24,7 +25,10 @@ def codes_in(tree: ast.AST) -> set[str]:
         if keyword.arg == "code"
     ]
     parts = [part for value in made for part in ast.walk(value)]
-    return {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+    codes = {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+    # A kind of task names the code of the notice that it was recognised.
+    of_kinds = any(isinstance(part, ast.Attribute) and part.attr == "notice" for part in parts)
+    return codes | ({kind.notice for kind in label_kinds().values() if kind.notice} if of_kinds else set())
 
 
 def produced() -> dict[str, set[str]]:

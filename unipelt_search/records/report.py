@@ -41,7 +41,7 @@ class Power(Frozen):
     more_rows: int | None
     """Further select rows that it takes as well; 0 with folds, where further rows would also be trained on."""
     sentence: str
-    """The same in words."""
+    """What the study could have detected and what would settle its closest tie, in words."""
 
 
 class Verdict(Frozen):
@@ -59,13 +59,26 @@ class Verdict(Frozen):
     """Of the best and its ties, the one that takes the least time per example; the cheapest where that is nearly as
     fast."""
     power: Power | None = None
+    headline: str = ""
+    """The verdict in at most 12 words; empty in reports of older versions."""
     sentence: str
+    """The headline, then what it stands on, how sure it is, and what it costs."""
     decided_on: Literal["select", "folds"]
 
     @property
     def name(self) -> str | None:
         """What the best competes as: its variant, else its method."""
         return self.variant or self.method
+
+    @property
+    def title(self) -> str:
+        """The headline; in a report of an older version the whole sentence."""
+        return self.headline or self.sentence
+
+    @property
+    def details(self) -> str:
+        """What the sentence says after the title."""
+        return self.sentence.removeprefix(self.title).strip()
 
 
 class Competitor(Frozen):

@@ -25,12 +25,12 @@ from unipelt_search.records.report import (
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
 from unipelt_search.reporting.pooled_gates import pool_gates
 from unipelt_search.reporting.pooled_outcomes import pool_outcomes
+from unipelt_search.reporting.verdict_words import make_verdict
 from unipelt_search.specs.seeds import run_number
 from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.pareto import pareto_front
 from unipelt_search.verdict.ranking import Ranking, rank_methods
-from unipelt_search.verdict.recommend import recommend
 from unipelt_search.verdict.roles import role_of
 
 
@@ -59,7 +59,7 @@ def build_report(record: StudyRecord) -> StudyReport:
             seed=record.spec.seed,
         ),
         task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
-        verdict=recommend(ranking),
+        verdict=make_verdict(ranking),
         leaderboard=_leaderboard(ranking),
         upper_bound=_upper_bound(ranking.candidates),
         pareto=_pareto(ranking),

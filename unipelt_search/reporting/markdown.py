@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from unipelt_search.records.report import StudyReport
+from unipelt_search.records.report import StudyReport, Verdict
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import gates_frame
 from unipelt_search.reporting.label_tables import label_tables
 from unipelt_search.reporting.settings_table import settings_table
-from unipelt_search.verdict.recommend import metric_name
+from unipelt_search.reporting.verdict_words import metric_name
 
 # An underscore between letters or digits is no emphasis, and names of methods are full of them.
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&#]|(?<![^\W_])_|_(?![^\W_])")
@@ -28,8 +28,7 @@ def render_markdown(report: StudyReport) -> str:
     metric, task = metric_name(report.task.metric), report.task
     parts = [
         f"# {plain_text(report.study.name)}",
-        f"**{plain_text(report.verdict.sentence)}**",
-        *([plain_text(report.verdict.power.sentence)] if report.verdict.power else []),
+        *_verdict(report.verdict),
         f"Task {plain_text(task.name)} ({formats.task_kind(task)}), backbone {plain_text(report.study.backbone)}, "
         f"metric {plain_text(metric)}.",
         *_leaderboard(report, metric),
@@ -42,6 +41,14 @@ def render_markdown(report: StudyReport) -> str:
     if report.study.command:
         parts += ["## To run it again", _code(report.study.command)]
     return "\n\n".join(parts) + "\n"
+
+
+def _verdict(verdict: Verdict) -> Iterator[str]:
+    yield f"**{plain_text(verdict.title)}**"
+    if verdict.details:
+        yield plain_text(verdict.details)
+    if verdict.power:
+        yield plain_text(verdict.power.sentence)
 
 
 def _leaderboard(report: StudyReport, metric: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from unipelt_search.reporting.heat_maps import ablation_maps, gated_trials
 from unipelt_search.reporting.label_tables import label_tables
 from unipelt_search.reporting.line_charts import gate_trajectory, learning_curves
 from unipelt_search.reporting.settings_table import settings_table
-from unipelt_search.verdict.recommend import metric_name
+from unipelt_search.reporting.verdict_words import metric_name
 
 _BAR_WIDTH = 200.0
 _DROP_WIDTH = 220.0

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from unipelt_search.errors import RequestError
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.markdown import markdown_table, plain_text
-from unipelt_search.verdict.recommend import metric_name
+from unipelt_search.reporting.verdict_words import metric_name
 from unipelt_search.verdict.suite_scores import Scores, StudyScores, SuiteScores, gated_methods
 
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"

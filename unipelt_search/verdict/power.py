@@ -41,6 +41,23 @@ class RequiredSample:
     """More deciding rows; 0 where more seeds alone are enough."""
 
 
+@dataclass(frozen=True)
+class StudyPower:
+    """What a study could have detected, and what would tell the best and the closest method apart."""
+
+    detectable: float
+    """The smallest true difference between the two that a study like this one detects with a power of 80 %."""
+    best: str
+    closest: str
+    """The method, or the variant by its name, that comes nearest to the best."""
+    tie: bool
+    """Whether the two cannot be told apart."""
+    needed: RequiredSample | None
+    """What would tell them apart, with folds in repeats; None where nothing affordable would."""
+    repeats: int | None
+    """Repeats of the folds that the study had; None without folds."""
+
+
 def difference_sources(scores: MethodScores, other: MethodScores) -> DifferenceSources:
     """Estimate the variance components of the difference of two methods.
 

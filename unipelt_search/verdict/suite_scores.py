@@ -18,12 +18,11 @@ from scipy.stats import rankdata
 from unipelt_search.errors import StudyExistsError
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import StudyRecord, StudyState
-from unipelt_search.records.report import Verdict
 from unipelt_search.specs.study_identity import spec_differences
 from unipelt_search.specs.suite import SuiteSpec, SuiteTask
 from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.ranking import rank_methods
-from unipelt_search.verdict.recommend import recommend
+from unipelt_search.verdict.recommend import Recommendation, recommend
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class StudyScores:
     """Mean on the select rows, of the same ones."""
     majority: float
     """Test score of the answer that needs no text."""
-    verdict: Verdict
+    verdict: Recommendation
 
     def confirmed_runs(self, method: str) -> int:
         """Return how many confirm runs of a method have finished."""
