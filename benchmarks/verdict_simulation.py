@@ -24,9 +24,10 @@ from pathlib import Path
 import numpy as np
 from scipy import special, stats
 
+from unipelt_search.kinds.label_kind import find_metric
+from unipelt_search.kinds.pseudo_values import pseudo_values
 from unipelt_search.verdict.comparisons import compare_with_best, familywise_critical
 from unipelt_search.verdict.crossed import difference_estimate, method_scores, pool_seed_variance
-from unipelt_search.verdict.pseudo_values import pseudo_values
 
 # Variances on the probit scale, where what is drawn anew for every run and row has variance 1. With these two runs of a
 # method disagree on about 7 % of the rows, runs of two equal methods on 11 %.
@@ -81,7 +82,8 @@ def scored(cell: Cell, right: np.ndarray, random: np.random.Generator) -> np.nda
     labels = random.choice(PRIORS.size, size=cell.rows, p=PRIORS)
     wrong = (labels + random.integers(1, PRIORS.size, size=right.shape)) % PRIORS.size
     predicted = np.where(right, labels, wrong)
-    return np.stack([pseudo_values(cell.metric, labels, runs) for runs in predicted])
+    leave_one_out = find_metric(cell.metric).leave_one_out
+    return np.stack([pseudo_values(leave_one_out, labels, runs) for runs in predicted])
 
 
 def true_scores(cell: Cell) -> np.ndarray:

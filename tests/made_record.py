@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from unipelt_search.methods.catalogue import METHODS
+from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import (
     RunRecord,
     RunState,
@@ -120,7 +120,7 @@ def made_result(
     method: str, value: float, *, confirm: bool, first: bool = False, labels: Sequence[str] = LABELS
 ) -> RunResult:
     """A run's result with one score for everything; the test score lies 0.02 higher."""
-    submodules = METHODS[method].submodules
+    submodules = find_method(method).submodules
     ablation = tuple(
         AblationRow(submodule=name, layer=layer, value=value - 0.1, drop=0.1)
         for layer in (None, 0, 1)
@@ -136,7 +136,7 @@ def made_result(
             EvaluationRow(step=10 * i, epoch=i * 1.0, train_loss=1.0 / i, value=value, seconds=i * 2.0)
             for i in (1, 2, 3)
         ),
-        gates=gates_of(6, labels, value / 100) if METHODS[method].gated else (),
+        gates=gates_of(6, labels, value / 100) if find_method(method).gated else (),
         ablation=ablation if first else (),
         outcomes=outcomes_of(labels, value) if confirm else (),
         predictions=answers_of(labels, value, method) if confirm else (),

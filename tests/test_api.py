@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from in_process import train_in_process
+from thread_executor import train_in_process
 
 import tiny
 from unipelt_search import api
 from unipelt_search.backbones.backbone import load_backbone
 from unipelt_search.errors import BackboneError, NoUsableTrialError, RequestError, StudyExistsError, StudyNotFoundError
-from unipelt_search.execution import ray_executor as executor
+from unipelt_search.execution import executor
 from unipelt_search.execution.driver import FINISHED
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.records.history import RunState, StudyState
@@ -209,11 +209,11 @@ def test_a_complete_study_returns_at_once_and_a_larger_budget_goes_on(ask, url: 
 def test_an_interrupted_study_goes_on(ask, url: str, here: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
 
-        def execute(driver, *given) -> bool:
+        def drive(driver, *given) -> bool:
             driver.next_run()
             raise KeyboardInterrupt
 
-        patch.setattr(executor, "execute", execute)
+        patch.setattr(executor, "drive", drive)
         study = api.run_study(ask(), storage=url)
     assert study.interrupted
     assert study.record.state is StudyState.STOPPED
@@ -358,12 +358,12 @@ def test_a_default_method_that_cannot_attach_is_left_out(ask, url: str, here: li
 
 
 def test_a_study_of_failures_is_no_answer(ask, url: str, here: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def execute(driver, *given) -> bool:
+    def drive(driver, *given) -> bool:
         while (assignment := driver.next_run()) is not FINISHED:
             driver.on_error(assignment.run_id, assignment.attempt, "no memory")
         return True
 
-    monkeypatch.setattr(executor, "execute", execute)
+    monkeypatch.setattr(executor, "drive", drive)
     with pytest.raises(NoUsableTrialError, match="The first cause: no memory"):
         api.run_study(ask(), storage=url)
     assert api.open_study("toy", storage=url).record.state is StudyState.FAILED

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from exported_study import save_toy
-from in_process import train_in_process
+from thread_executor import train_in_process
 
 from unipelt_search import api, suites
 from unipelt_search.errors import NoUsableTrialError, RequestError, StudyNotFoundError
-from unipelt_search.execution import ray_executor as executor
+from unipelt_search.execution import executor
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import BudgetSpec
 from unipelt_search.specs.suite import SuiteSpec
@@ -73,7 +73,7 @@ def test_a_suite_runs_study_by_study_and_goes_on_where_it_was(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(executor, "execute", stop)
+        patch.setattr(executor, "drive", stop)
         assert not suites.run_suite(studies, storage=url, notify=told.append)
     assert told == ["[1 of 2] s-one-12 runs."]
 

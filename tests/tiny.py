@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.kinds.label_kind import find_kind
 from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
@@ -16,8 +17,6 @@ from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
-from unipelt_search.tasks.metrics import METRICS
-from unipelt_search.tasks.target import PlainKind, make_target
 from unipelt_search.testing import tiny_models
 from unipelt_search.testing.tiny_models import WORDS, KeptGates, randomise, tiny_inputs, tiny_tokenizer
 
@@ -129,7 +128,7 @@ def tiny_run(trial: TrialSpec, seed_index: int = 0, **asked: int) -> RunSpec:
 
 
 def tiny_task(
-    classes: int = 3, train: int = 24, other: int = 12, kind: PlainKind = "classification", *, balanced: bool = False
+    classes: int = 3, train: int = 24, other: int = 12, kind: str = "classification", *, balanced: bool = False
 ) -> EncodedTask:
     """Make an encoded task whose label can be read off the words."""
     random = np.random.default_rng(0)
@@ -146,9 +145,10 @@ def tiny_task(
         return rows, [names[label] if kind == "classification" else str(100.0 - 20 * label) for label in labels]
 
     drawn = {name: split(train if name == "train" else other) for name in ("train", "tune", "select", "test")}
-    target = make_target(kind, () if kind == "regression" else names, drawn["train"][1], balanced=balanced)
+    label_kind = find_kind(kind)
+    target = label_kind.fit(names if label_kind.has_labels else (), drawn["train"][1], balanced=balanced)
     splits = {
         name: EncodedSplit(input_ids=rows, token_type_ids=None, labels=target.to_array(target.encode(labels)))
         for name, (rows, labels) in drawn.items()
     }
-    return EncodedTask(target=target, metric=METRICS[kind][0], pad_token_id=0, truncated_share=0.0, **splits)
+    return EncodedTask(target=target, metric=label_kind.metrics[0].name, pad_token_id=0, truncated_share=0.0, **splits)

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unipelt_search.errors import RequestError, SavedModelError, StudyExistsError, StudyNotFoundError
+from unipelt_search.errors import OldSchemaError, RequestError, SavedModelError, StudyExistsError, StudyNotFoundError
 from unipelt_search.event_log import log_events
 from unipelt_search.methods.catalogue import check_installed, plugin_packages
 from unipelt_search.methods.plugins import plugin_versions
@@ -29,13 +29,15 @@ from unipelt_search.reporting.page import render_html
 from unipelt_search.settings import storage_url
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.study_identity import shrunk_budget, spec_differences
-from unipelt_search.storage.store import StudyStore
+from unipelt_search.storage.connection import check_writable as check_storage
+from unipelt_search.storage.store import StudyReader, StudyStore, upgrade_database
+from unipelt_search.storage.upgrade import Upgraded
 from unipelt_search.verdict.select_run import select_run
 
 if TYPE_CHECKING:
+    from unipelt_search.execution.preparation import Prepared
     from unipelt_search.exporting.loaded_model import LoadedModel
     from unipelt_search.remote_paths import StoragePath
-    from unipelt_search.search.preparation import Prepared
     from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.task import Task
 
@@ -56,7 +58,41 @@ def open_study(name: str, *, storage: str | None = None) -> Study:
     Raises:
         StudyNotFoundError: There is none of that name.
     """
-    return Study(StudyStore.open(storage_url(storage), create=False).studies.load(name))
+    with StudyReader.open(storage_url(storage)) as reader:
+        return Study(reader.studies.load(name))
+
+
+def stored_spec(name: str, *, storage: str | None = None) -> StudySpec:
+    """Return what a study asks, also from a database of an older schema.
+
+    Args:
+        name: Its name.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Returns:
+        The specification.
+
+    Raises:
+        StudyNotFoundError: There is none of that name.
+    """
+    with StudyReader.open(storage_url(storage), any_schema=True) as reader:
+        return reader.studies.spec(name)
+
+
+def study_names(*, storage: str | None = None) -> list[str]:
+    """Return the names of the studies of a database, also of one of an older schema.
+
+    Args:
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Returns:
+        The names, the newest study first; none where there is no database yet.
+    """
+    try:
+        with StudyReader.open(storage_url(storage), any_schema=True) as reader:
+            return reader.studies.names()
+    except StudyNotFoundError:
+        return []
 
 
 def list_studies(*, storage: str | None = None) -> list[StudyLine]:
@@ -68,8 +104,27 @@ def list_studies(*, storage: str | None = None) -> list[StudyLine]:
     Returns:
         One line per study, the newest first; none where there is no database yet.
     """
-    store = _existing_store(storage_url(storage))
-    return store.studies.lines() if store else []
+    try:
+        with StudyReader.open(storage_url(storage)) as reader:
+            return reader.studies.lines()
+    except StudyNotFoundError:
+        return []
+
+
+def upgrade_storage(*, storage: str | None = None) -> Upgraded:
+    """Bring the tables of a study database up to date; one that is up to date stays as it is.
+
+    Args:
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Returns:
+        Which schema was found, which one there is now, and where the copy of a SQLite file is.
+
+    Raises:
+        StudyNotFoundError: There is no study database.
+        StorageError: It cannot be upgraded, or was written by a newer version.
+    """
+    return upgrade_database(storage_url(storage))
 
 
 def delete_study(name: str, *, storage: str | None = None) -> None:
@@ -126,9 +181,9 @@ def run_study(
         MachineError: A package is missing that brings a method of the study.
     """
     from unipelt_search.execution.checkpoint_folders import remove_finished
+    from unipelt_search.execution.preparation import prepare
     from unipelt_search.remote_paths import check_writable
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
 
     began = time.monotonic()
@@ -136,16 +191,17 @@ def run_study(
     if out is not None and out.exists() and not out.is_dir():
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
     url = storage_url(storage)
-    found = existing_study(url, spec.name)
+    found = _find_or_upgrade(url, spec, frames)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
             remove_finished(_checkpoints(spec, out), found)
             return _deliver(url, spec.name, out, interrupted=False)
+    check_storage(url)
     ready, backbone = prepare(spec, task)
     if found is None and spec.machine.address is None:
-        ready = ready.fast_enough(backbone).within_time(backbone)
+        ready = ready.within_limits(backbone)
     if spec.machine.checkpoints is not None:
         check_writable(spec.machine.checkpoints)
     kept = _checkpoints(spec, out)
@@ -250,8 +306,8 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
         StudyExistsError: A study of that name asks something else.
         MachineError: A package is missing that brings a method of the study.
     """
+    from unipelt_search.execution.preparation import prepare
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.search.preparation import prepare
     from unipelt_search.tasks.load import load_task
 
     check_budget(spec)
@@ -260,7 +316,7 @@ def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | 
     if found is not None:
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task)
-    return ready.fast_enough(backbone).plan(backbone)
+    return ready.plan(backbone)
 
 
 def _checkpoints(spec: StudySpec, out: Path | None) -> StoragePath | None:
@@ -286,8 +342,10 @@ def _search(
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
     from unipelt_search.execution.checkpoint_folders import disk_space_message
     from unipelt_search.execution.driver import Driver
-    from unipelt_search.execution.ray_executor import execute
+    from unipelt_search.execution.executor import drive
+    from unipelt_search.execution.ray_executor import ray_executors
     from unipelt_search.execution.ray_session import open_ray
+    from unipelt_search.execution.worker import WorkerSetup
 
     spec, encoded = ready.spec, ready.encoded
     with open_ray(spec.machine) as capacity:
@@ -322,8 +380,9 @@ def _search(
                     driver.notify(f"Note: {sentence}")
             if checkpoints is not None:
                 driver.notify(disk_space_message(checkpoints, kept_bytes * capacity.workers))
+            shared = WorkerSetup(encoded, spec.backbone.absolute(), capacity.device, spec.space.tune_rows)
             try:
-                finished = execute(driver, capacity, encoded, spec.backbone, spec.space.tune_rows)
+                finished = drive(driver, ray_executors(capacity, shared), capacity.workers)
             except KeyboardInterrupt:
                 finished = False
             if finished:
@@ -334,21 +393,13 @@ def _search(
 
 
 def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:
-    store = StudyStore.open(url)
-    study = Study(store.studies.load(name), interrupted=interrupted)
-    store.close()
+    with StudyReader.open(url) as reader:
+        study = Study(reader.studies.load(name), interrupted=interrupted)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "report.html").write_text(render_html(study.report), encoding="utf-8")
         (out / "report.json").write_text(render_json(study.report), encoding="utf-8")
     return study
-
-
-def _existing_store(url: str) -> StudyStore | None:
-    try:
-        return StudyStore.open(url, create=False)
-    except StudyNotFoundError:
-        return None
 
 
 def existing_study(url: str, name: str) -> StudyRecord | None:
@@ -361,12 +412,40 @@ def existing_study(url: str, name: str) -> StudyRecord | None:
     Returns:
         The record, without evaluations, gates, ablations and answers.
     """
-    store = _existing_store(url)
-    if store is None:
+    try:
+        with StudyReader.open(url) as reader:
+            return reader.studies.load(name, details=False)
+    except StudyNotFoundError:
         return None
-    record = store.studies.load(name, details=False) if store.studies.find(name) else None
-    store.close()
-    return record
+
+
+def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyRecord | None:
+    """Find the study that a request goes on with; a server's older tables are upgraded once the request is right."""
+    from unipelt_search.execution.preparation import prepare
+    from unipelt_search.tasks.load import load_task
+
+    try:
+        return existing_study(url, spec.name)
+    except OldSchemaError:
+        # Without the study itself the request is checked as that of a new one.
+        prepare(spec, load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, None)))
+        upgrade_database(url)
+        return existing_study(url, spec.name)
+
+
+def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
+    """Check that the packages are installed that bring the methods of a stored study.
+
+    Args:
+        name: The study's name; one that is not stored needs nothing.
+        storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
+
+    Raises:
+        MachineError: A package is missing.
+    """
+    found = existing_study(storage_url(storage), name)
+    if found is not None:
+        check_installed(found.spec.space.compared, found.task.plugins)
 
 
 def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:

@@ -10,6 +10,7 @@
     │   ├── StudyNotFoundError  no study of that name is in this database
     │   └── SavedModelError   a trained model cannot be exported, or a folder is no model that can be loaded
     ├── StorageError          the study database cannot be read or written
+    │   ├── OldSchemaError    the tables are those of an older version, and whoever asks may not change them
     │   ├── RunLostError      a run was taken away from the attempt that wants to write
     │   ├── StudyChangedError another driver was first; read the study again and decide anew
     │   └── TransientError    the database is away or busy; the same may be asked again
@@ -63,6 +64,10 @@ class SavedModelError(RequestError):
 
 class StorageError(UnipeltError):
     """The study database cannot be read or written."""
+
+
+class OldSchemaError(StorageError):
+    """The tables are those of an older version, and whoever asks may not change them."""
 
 
 class RunLostError(StorageError):

@@ -13,7 +13,7 @@ from unipelt_search.settings import storage_url
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.study_identity import spec_differences
 from unipelt_search.specs.suite import SuiteSpec
-from unipelt_search.storage.store import StudyStore
+from unipelt_search.storage.store import StudyReader
 from unipelt_search.verdict.suite_scores import suite_scores
 
 
@@ -103,9 +103,7 @@ def suite_report(suite: SuiteSpec, *, storage: str | None = None) -> str:
         StudyNotFoundError: There is no database.
         StudyExistsError: A study of that name asks something else.
     """
-    store = StudyStore.open(storage_url(storage), create=False)
-    names = {line.name for line in store.studies.lines()}
-    records = (store.studies.load(spec.name) for spec in suite.studies() if spec.name in names)
-    report = render_suite(suite_scores(suite, records))
-    store.close()
-    return report
+    with StudyReader.open(storage_url(storage)) as reader:
+        names = set(reader.studies.names())
+        records = (reader.studies.load(spec.name) for spec in suite.studies() if spec.name in names)
+        return render_suite(suite_scores(suite, records))

@@ -25,8 +25,6 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in [*ROOT.glob("*.md"), *ROOT.glob("*/**/*.md")] if not path.is_relative_to(ROOT / ".venv")
                and "egg-info" not in str(path))  # fmt: skip
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-# Documented commands that do not exist yet.
-NOT_YET = {"upgrade"}
 
 
 def text_of(page: str) -> str:
@@ -68,9 +66,8 @@ def test_every_command_and_option_is_documented(command: str) -> None:
 
 
 def test_the_documentation_knows_no_other_command() -> None:
-    assert set(COMMANDS) & NOT_YET == set()
     documented = set(sections("docs/cli.md"))
-    assert documented - set(COMMANDS) - NOT_YET == {"Exit codes", "Shell completion", "Where things are written"}
+    assert documented - set(COMMANDS) == {"Exit codes", "Shell completion", "Where things are written"}
 
 
 def test_shown_commands_can_be_parsed() -> None:
@@ -78,7 +75,7 @@ def test_shown_commands_can_be_parsed() -> None:
     assert len(shown) > 10
     for page, line in shown:
         words = shlex.split(line, comments=True)[1:]
-        if words[0].startswith("--") or words[0] in NOT_YET:
+        if words[0].startswith("--"):
             continue
         assert words[0] in COMMANDS, f"{page}: {line}"
         COMMANDS[words[0]].make_context(words[0], words[1:])

@@ -11,7 +11,7 @@ from source_tree import MODULES, PACKAGE, ROOT, functions, named, parsed
 # api.py and cli/ import late, so that a report opens without torch.
 LATE_IMPORTS_ALLOWED = ("api.py", "cli/")
 # Switches of Ray and CUDA can be set nowhere else.
-ENVIRONMENT_ALLOWED = ("settings.py", "execution/ray_session.py", "execution/worker.py")
+ENVIRONMENT_ALLOWED = ("settings.py", "execution/ray_session.py", "execution/ray_worker.py")
 
 # Modules that a test of another name covers, by path below tests/.
 COVERED_BY = {"records/history.py": "storage/test_transitions.py"}

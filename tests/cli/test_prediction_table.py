@@ -7,7 +7,7 @@ import json
 import pytest
 
 from unipelt_search.cli.prediction_table import inert_cell, predictions_csv, predictions_json
-from unipelt_search.tasks.target import Prediction
+from unipelt_search.kinds.label_kind import Prediction
 
 LABELS = ("=cmd|' /C calc'!A0", 'with "quotes", commas', "-1")
 PREDICTIONS = [

@@ -84,6 +84,9 @@ class FakeApi:
     def list_studies(self, *, storage: str | None = None) -> list[Any]:
         return [SimpleNamespace(name=name) for name in self.names]
 
+    def check_stored_plugins(self, name: str, *, storage: str | None = None) -> None:
+        """Every package is installed."""
+
     def delete_study(self, name: str, *, storage: str | None = None) -> None:
         self.deleted.append(name)
 
@@ -104,7 +107,7 @@ def fail(error: BaseException) -> Callable[[], None]:
 
 
 def test_the_fake_is_called_as_the_real_one_would_be() -> None:
-    for name in ("run_study", "open_study", "list_studies", "delete_study"):
+    for name in ("run_study", "open_study", "list_studies", "delete_study", "check_stored_plugins"):
         ours = list(inspect.signature(getattr(FakeApi, name)).parameters)[1:]
         assert ours == list(inspect.signature(getattr(real, name)).parameters), name
 

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from unipelt_search.errors import NoUsableTrialError
-from unipelt_search.execution.assignment import Assignment
 from unipelt_search.execution.driver import EQUAL_FAILURES, FINISHED, Driver
+from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow
@@ -320,7 +320,7 @@ def test_inside_its_block_a_driver_renews_its_leases_and_names_the_others(store,
         renewed = threading.Event()
         renew = store.attempts.renew
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(store.leases, "renew", lambda *given: (renew(*given), renewed.set()))
+            patched.setattr(store.attempts, "renew", lambda *given: (renew(*given), renewed.set()))
             assert renewed.wait(20)
         driver.interrupt()
     assert len(store.attempts.owners(study)) == 1
@@ -378,7 +378,7 @@ def test_runs_that_are_given_back_wait_and_are_done_again(store: StudyStore, cre
 ROW = EvaluationRow(step=5, epoch=1.0, train_loss=0.5, value=0.5, seconds=10.0)
 
 
-def keep(assignment: Assignment, step: int = 5) -> Path:
+def keep(assignment: RunAssignment, step: int = 5) -> Path:
     """Write down a state, as a worker does."""
     folder = assignment.progress / f"{assignment.attempt:04d}-{step:09d}"
     folder.mkdir(parents=True)
@@ -438,7 +438,7 @@ def test_a_run_that_another_driver_has_taken_keeps_its_state(store, create, tmp_
     expire_leases(store)
     other = Driver(store, "toy", workers=1, checkpoints=tmp_path)
     assert other.next_run().progress == kept.parent
-    slow.on_error(run.run_id, run.attempt, "no memory", memory=True)
+    slow.on_error(run.run_id, run.attempt, "no memory", out_of_memory=True)
     assert kept.exists()
 
 
@@ -461,7 +461,7 @@ def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, cr
     run = driver.next_run()
     kept = keep(run)
     driver.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(kept))
-    driver.on_error(run.run_id, run.attempt, "CUDA out of memory", memory=True)
+    driver.on_error(run.run_id, run.attempt, "CUDA out of memory", out_of_memory=True)
     again = driver.next_run()
     assert shown[-1].event == "trial 0 head (screen) goes on"
     assert (again.run_id, again.attempt, again.micro_batch, again.progress) == (run.run_id, 2, 8, kept.parent)
@@ -477,7 +477,7 @@ def test_a_run_whose_machine_was_lost_goes_on_elsewhere_as_it_was(store, create,
     driver = Driver(store, "toy", workers=1, checkpoints=tmp_path)
     run = driver.next_run()
     for attempt in (1, 2):
-        driver.on_error(run.run_id, attempt, "The machine was lost.", machine=True)
+        driver.on_error(run.run_id, attempt, "The machine was lost.", machine_lost=True)
         again = driver.next_run()
         assert (again.run_id, again.attempt, again.micro_batch) == (run.run_id, attempt + 1, None)
     driver.on_result(again.run_id, again.attempt, result(0.5))
@@ -491,13 +491,13 @@ def test_a_second_want_of_memory_fails_the_run_even_under_another_driver(store, 
     create(trials=3, seeds=1)
     first = Driver(store, "toy", workers=1)
     run = first.next_run()
-    first.on_error(run.run_id, run.attempt, "CUDA out of memory", memory=True)
+    first.on_error(run.run_id, run.attempt, "CUDA out of memory", out_of_memory=True)
     first.next_run()
     first.interrupt()
     driver = Driver(store, "toy", workers=1)
     again = driver.next_run()
     assert (again.attempt, again.micro_batch) == (3, 8)
-    driver.on_error(again.run_id, again.attempt, "CUDA out of memory, again", memory=True)
+    driver.on_error(again.run_id, again.attempt, "CUDA out of memory, again", out_of_memory=True)
     failed = store.studies.load("toy").trials[0].runs[0]
     assert (failed.state, failed.error) == (RunState.FAILED, "CUDA out of memory, again")
 

@@ -16,10 +16,10 @@ from unipelt_search.errors import RequestError, SavedModelError
 from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.loaded_model import LoadedModel, load_saved
 from unipelt_search.exporting.saved_model import read_description
+from unipelt_search.kinds.label_kind import Prediction, Target
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.tasks.encode import encode_texts
-from unipelt_search.tasks.target import Prediction, Target, predictions_of
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_answers_are_a_softmax_that_does_not_overflow() -> None:
     logits = np.array([[1000.0, 0.0], [0.0, np.log(3.0)]], dtype=np.float32)
-    first, second = predictions_of(Target("classification", ("no", "yes")), logits)
+    first, second = Target("classification", ("no", "yes")).predictions(logits)
     assert first == Prediction("no", {"no": 1.0, "yes": 0.0})
     assert second.label == "yes"
     assert second.probabilities["yes"] == pytest.approx(0.75)

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from unipelt_search import failpoints
 from unipelt_search.errors import NoUsableTrialError, StudyExistsError, UnipeltError
-from unipelt_search.execution.assignment import Assignment
 from unipelt_search.execution.checkpoint_folders import remove_finished
 from unipelt_search.execution.driver import FINISHED, Driver
+from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
@@ -164,13 +164,13 @@ def write_trials(url: str, told: Path, count: int) -> None:
 
 def _work(driver: Driver, acknowledged: Path, workers: int, step_seconds: float, interrupt_after: int | None) -> bool:
     """Execute what is assigned; tells whether nothing is left."""
-    busy: dict[str, tuple[Assignment, int]] = {}
+    busy: dict[str, tuple[RunAssignment, int]] = {}
     started, finished = 0, False
     while busy or not finished:
         while len(busy) < workers:
             assignment = driver.next_run()
             finished = assignment is FINISHED
-            if not isinstance(assignment, Assignment):
+            if not isinstance(assignment, RunAssignment):
                 break
             if started == interrupt_after:
                 return False
@@ -192,13 +192,13 @@ def _work(driver: Driver, acknowledged: Path, workers: int, step_seconds: float,
     return True
 
 
-def _steps_kept(assignment: Assignment) -> int:
+def _steps_kept(assignment: RunAssignment) -> int:
     """Return how many steps of a run its attempts so far have kept."""
     folder = assignment.progress
     return len({path.name.partition("-")[2] for path in folder.iterdir()}) if folder and folder.is_dir() else 0
 
 
-def _keep(assignment: Assignment, step: int) -> Path:
+def _keep(assignment: RunAssignment, step: int) -> Path:
     assert assignment.progress is not None
     folder = assignment.progress / f"{assignment.attempt:04d}-{step:09d}"
     with suppress(FileNotFoundError):  # another driver has finished the run and removes it; real states may fail too
@@ -206,14 +206,14 @@ def _keep(assignment: Assignment, step: int) -> Path:
     return folder
 
 
-def _end(driver: Driver, assignment: Assignment, acknowledged: Path) -> None:
+def _end(driver: Driver, assignment: RunAssignment, acknowledged: Path) -> None:
     run, seed = assignment.run, driver.record.spec.seed
     fails, hungry = (
         run.confirm and run.trial.method == method and run.seeds == run_seeds(seed, index)
         for method, index in (FAILS, HUNGRY)
     )
     if hungry and assignment.micro_batch is None:
-        driver.on_error(assignment.run_id, assignment.attempt, "No memory.", memory=True)
+        driver.on_error(assignment.run_id, assignment.attempt, "No memory.", out_of_memory=True)
         return
     if fails:
         driver.on_error(assignment.run_id, assignment.attempt, "The loss is no number.")
@@ -225,7 +225,7 @@ def _end(driver: Driver, assignment: Assignment, acknowledged: Path) -> None:
         _tell(acknowledged, "failed" if fails else "done", assignment)
 
 
-def _tell(file: Path, what: str, assignment: Assignment) -> None:
+def _tell(file: Path, what: str, assignment: RunAssignment) -> None:
     line = f"{what} {assignment.run_id} {assignment.attempt} {score(assignment.run)!r} {os.getpid()}\n"
     with file.open("a", encoding="utf-8") as lines:
         lines.write(line)

@@ -7,6 +7,7 @@ import pytest
 from made_record import LABELS, made_record, made_trial
 from sklearn.metrics import precision_recall_fscore_support
 
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.records.history import TrialRecord
 from unipelt_search.records.results import OutcomeRow
 from unipelt_search.reporting.pooled_outcomes import label_scores, pool_outcomes
@@ -25,7 +26,8 @@ def with_outcomes(trial: TrialRecord, *rows: OutcomeRow) -> TrialRecord:
 
 
 def counted(labels: np.ndarray, predicted: np.ndarray, names: tuple[str, ...]) -> Counter:
-    rows = outcome_rows("test", labels, predicted, names)
+    target = Target("multi_label" if labels.ndim == 2 else "classification", names)
+    rows = outcome_rows("test", target, labels, predicted)
     return Counter({(row.label, row.predicted): row.n for row in rows})
 
 

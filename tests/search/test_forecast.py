@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from made_record import made_record
 
+from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.specs.study import BudgetSpec, SpaceSpec
 from unipelt_search.specs.variants import Variant
-from unipelt_search.training.timing import RunTiming
 
 TIMINGS = {"head": RunTiming(0.1, 0.01, 10, 10), "unipelt_apl": RunTiming(0.2, 0.01, 50, 40)}
 

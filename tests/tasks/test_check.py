@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from unipelt_search.errors import DataError
+from unipelt_search.kinds.label_kind import Target, find_kind
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.check import check_columns_differ, check_overlap, decide_kind, find_notices, order_labels
+from unipelt_search.tasks.check import check_columns_differ, check_rows, decide_kind, order_labels, read_labels
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import RawSplits
-from unipelt_search.tasks.target import Target
 
 
 def labelled(*labels: str, start: str = "text") -> Rows:
@@ -18,9 +18,13 @@ def labelled(*labels: str, start: str = "text") -> Rows:
 def notices(train: Rows, validation: Rows, test: Rows, whole: Rows | None = None) -> tuple[Notice, ...]:
     half = len(validation) // 2
     tune, select = validation.take(range(half)), validation.take(range(half, len(validation)))
-    return find_notices(RawSplits(whole or train, train, tune, select, test, ()), Target("classification", ("a", "b")))
+    splits = RawSplits(whole or train, train, tune, select, test, ())
+    return check_rows(splits, Target("classification", ("a", "b")), allow_overlap=True)
 
 
+CLASSES = find_kind("classification")
+NUMBERS = find_kind("regression")
+TWO = Target("classification", ("a", "b"))
 FIVE_EACH = labelled(*"aaaaabbbbb")
 MANY = labelled(*"ab" * 100, start="validation")
 TEST = labelled(*"abab", start="test")
@@ -36,18 +40,18 @@ TEST = labelled(*"abab", start="test")
     ],
 )
 def test_labels_are_sorted_and_integers_by_value(found: tuple[str, ...], ordered: tuple[str, ...]) -> None:
-    assert order_labels(RawData("x", {"train": labelled(*found)})) == ordered
+    assert order_labels(RawData("x", {"train": labelled(*found)}), CLASSES) == ordered
 
 
 def test_one_class_is_refused() -> None:
     with pytest.raises(DataError, match="at least 2 labels; all 3 have 'a'"):
-        order_labels(RawData("x", {"train": labelled("a", "a", "a")}))
+        order_labels(RawData("x", {"train": labelled("a", "a", "a")}), CLASSES)
 
 
 def test_labels_that_train_lacks_are_named_with_their_rows() -> None:
     raw = RawData("x", {"train": labelled("a", "b"), "test": labelled("a", "c", "b", "B")})
     with pytest.raises(DataError, match=r"label of test must occur in train; got 'B', 'c' in row 2, 4 of test"):
-        order_labels(raw)
+        order_labels(raw, CLASSES)
 
 
 @pytest.mark.parametrize(("text", "label"), [(("l",), "l"), (("t", "t"), "l"), (("t", "l"), "l")])
@@ -103,17 +107,17 @@ def test_the_kind_is_seen_in_the_labels_and_said(labels: tuple[str, ...], kind: 
     raw = RawData("x", {"train": labelled(*labels[:1]), "test": labelled(*labels[1:])})
     spec = TaskSpec(data="x", text=("t",), label="l")
     _, found, said = decide_kind(raw, spec)
-    assert found == kind
+    assert found.name == kind
     code = {"regression": "labels_are_numbers", "multi_label": "labels_are_sets"}.get(kind)
     assert [notice.code for notice in said] == ([code] if code else [])
-    assert decide_kind(raw, spec.model_copy(update={"kind": "classification"})) == (raw, "classification", ())
+    assert decide_kind(raw, spec.model_copy(update={"kind": "classification"})) == (raw, CLASSES, ())
 
 
 def test_sets_of_labels_are_written_in_one_way() -> None:
     raw = RawData("x", {"train": labelled("b| a", "a|b|a", "", "c")})
     written, _, _ = decide_kind(raw, TaskSpec(data="x", text=("t",), label="l", kind="multi_label"))
     assert written.splits["train"].labels == ("a|b", "a|b", "", "c")
-    assert order_labels(written, "multi_label") == ("a", "b", "c")
+    assert order_labels(written, find_kind("multi_label")) == ("a", "b", "c")
 
 
 def test_regression_that_is_asked_for_needs_numbers() -> None:
@@ -122,15 +126,25 @@ def test_regression_that_is_asked_for_needs_numbers() -> None:
     with pytest.raises(DataError, match=r"finite number with a decimal point .*got '2,5' at line 3 of a.csv"):
         decide_kind(RawData("x", {"train": rows}), spec)
     with pytest.raises(DataError, match="at least 2 labels; all 2 have '1'"):
-        order_labels(RawData("x", {"train": labelled("1", "1")}), "regression")
-    assert order_labels(RawData("x", {"train": labelled("1", "2"), "test": labelled("3")}), "regression") == ()
+        order_labels(RawData("x", {"train": labelled("1", "1")}), NUMBERS)
+    assert order_labels(RawData("x", {"train": labelled("1", "2"), "test": labelled("3")}), NUMBERS) == ()
 
 
 def test_more_than_a_tenth_of_the_test_among_the_training_rows_is_refused() -> None:
     test = Rows((*(("new",),) * 9, ("text 3",)), tuple("ab" * 5))
     half = MANY.take(range(100))
-    check_overlap(RawSplits(FIVE_EACH, FIVE_EACH, half, half, test, ()))
+    check_rows(RawSplits(FIVE_EACH, FIVE_EACH, half, half, test, ()), TWO, allow_overlap=False)
+    more = Rows((*test.texts[1:], ("text  0",)), test.labels)
     with pytest.raises(DataError, match=r"of the test rows .*; got 2 of 10 \(20.0%\)\. .* --allow-overlap"):
-        check_overlap(
-            RawSplits(FIVE_EACH, FIVE_EACH, half, half, Rows((*test.texts[1:], ("text  0",)), test.labels), ())
-        )
+        check_rows(RawSplits(FIVE_EACH, FIVE_EACH, half, half, more, ()), TWO, allow_overlap=False)
+
+
+def test_labels_are_read_in_one_pass() -> None:
+    raw = RawData("x", {"train": labelled("b|a", "c"), "test": labelled("b | c")})
+    spec = TaskSpec(data="x", text=("t",), label="l")
+    data = read_labels(raw, spec)
+    assert (data.kind.name, data.labels, len(data.notices)) == ("multi_label", ("a", "b", "c"), 1)
+    assert data.raw.splits["test"].labels == ("b|c",)
+    numbers = RawData("x", {"train": labelled("0.5", "1")})
+    with pytest.raises(DataError, match="class_weights must be none for regression, which has no classes"):
+        read_labels(numbers, spec.model_copy(update={"class_weights": "balanced"}))

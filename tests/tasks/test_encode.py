@@ -9,11 +9,11 @@ from transformers import PreTrainedTokenizerFast
 
 from tiny import tiny_tokenizer
 from unipelt_search.errors import BackboneError
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.build import build_task
 from unipelt_search.tasks.encode import CHARACTERS_PER_TOKEN, EncodedTask, encode_task, encode_texts, pad_token_id
 from unipelt_search.tasks.rows import RawData, Rows
-from unipelt_search.tasks.target import Target
 from unipelt_search.tasks.task import Resample, Split, Task
 
 CLS, SEP, FIRST = 2, 3, 4

@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from unipelt_search.errors import DataError
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.metrics import choose_metric, metrics_for, score_all
-from unipelt_search.tasks.target import Target
 
 THREE = Target("classification", ("a", "b", "c"))
 TWO = Target("classification", ("no", "yes"), positive=1)

@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
 from unipelt_search.errors import DataError
+from unipelt_search.kinds.label_kind import find_kind
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import FOLDS, RawSplits, choose_test, split_rows, strata_of, stratified_take
+
+CLASSES = find_kind("classification")
+NUMBERS = find_kind("regression")
+SETS = find_kind("multi_label")
 
 
 def rows(name: str, *counts: int) -> Rows:
@@ -23,7 +28,7 @@ def rows(name: str, *counts: int) -> Rows:
 
 
 def split(spec: dict[str, int] | None = None, seed: int = 5, **splits: Rows) -> RawSplits:
-    return split_rows(RawData("x", splits), TaskSpec(data="x", text=("t",), label="l", **(spec or {})), seed)
+    return split_rows(RawData("x", splits), TaskSpec(data="x", text=("t",), label="l", **(spec or {})), seed, CLASSES)
 
 
 def texts(*parts: Rows) -> list[str]:
@@ -69,7 +74,7 @@ def test_one_file_gives_60_20_20() -> None:
 def test_given_splits_stay_as_they_are() -> None:
     given_splits = {"train": rows("x", 8, 8), "validation": rows("v", 3, 3), "test": rows("t", 2, 2)}
     got = split(**given_splits)
-    assert got.train == got.whole_train == given_splits["train"]
+    assert got.train == got.train_pool == given_splits["train"]
     assert got.test == given_splits["test"]
     assert texts(got.tune, got.select) == texts(given_splits["validation"])
     assert got.notices == ()
@@ -95,8 +100,8 @@ def test_carving_follows_the_papers_protocol() -> None:
     assert got.test == rows("v", 3, 3)
     assert len(got.tune) + len(got.select) == 10
     assert len(got.train) == 6
-    assert len(got.whole_train) == 30
-    assert not set(texts(got.whole_train)) & set(texts(got.tune, got.select))
+    assert len(got.train_pool) == 30
+    assert not set(texts(got.train_pool)) & set(texts(got.tune, got.select))
 
 
 def test_carving_beside_a_test_keeps_that_test() -> None:
@@ -154,14 +159,14 @@ def test_too_few_rows_are_refused() -> None:
 
 
 def test_strata_are_classes_tenths_and_sets_of_labels() -> None:
-    assert strata_of(("b", "a"), "classification") == ("b", "a")
-    tenths = Counter(strata_of([str(number) for number in range(100)], "regression"))
+    assert strata_of(("b", "a"), CLASSES) == ("b", "a")
+    tenths = Counter(strata_of([str(number) for number in range(100)], NUMBERS))
     assert sorted(tenths.values()) == [10] * 10
-    assert len(set(strata_of(["1", "1", "1", "2"], "regression"))) == 2
+    assert len(set(strata_of(["1", "1", "1", "2"], NUMBERS))) == 2
     sets = ["a|b"] * 6 + ["a|c", "", "d|b"]
-    assert strata_of(sets, "multi_label") == ["a|b"] * 6 + ["c", "", "d"]
-    assert strata_of(sets, "multi_label", 3) == ["a"] * 6 + ["c", "", "d"]
-    assert strata_of((), "regression") == ()
+    assert strata_of(sets, SETS) == ["a|b"] * 6 + ["c", "", "d"]
+    assert strata_of(sets, SETS, 3) == ["a"] * 6 + ["c", "", "d"]
+    assert strata_of((), NUMBERS) == ()
 
 
 def folded(labels: str, size: int, repeats: int = 2, seed: int = 3, texts: list[str] | None = None) -> RawSplits:
@@ -171,7 +176,7 @@ def folded(labels: str, size: int, repeats: int = 2, seed: int = 3, texts: list[
         Rows(tuple((text,) for text in own[part]), tuple(labels[part])) for part in (slice(size), slice(size, None))
     ]
     raw = RawData("x", {"train": parts[0], "validation": parts[1], "test": rows("t", 2, 2)})
-    return split_rows(raw, TaskSpec(data="x", text=("t",), label="l"), seed, repeats=repeats)
+    return split_rows(raw, TaskSpec(data="x", text=("t",), label="l"), seed, CLASSES, repeats=repeats)
 
 
 @given(st.lists(st.sampled_from("aaaaaabbbcd"), min_size=12, max_size=90), st.floats(0.1, 0.9), st.integers(0, 2**62))
@@ -225,7 +230,7 @@ def test_numbers_are_dealt_by_their_tenths() -> None:
     numbers = Rows(tuple((f"{n}",) for n in range(100)), tuple(f"{n}.5" for n in range(100)))
     raw = RawData("x", {"train": numbers.take(range(0, 100, 2)), "validation": numbers.take(range(1, 100, 2)),
                         "test": numbers})  # fmt: skip
-    got = split_rows(raw, TaskSpec(data="x", text=("t",), label="l"), 1, "regression", repeats=1)
+    got = split_rows(raw, TaskSpec(data="x", text=("t",), label="l"), 1, NUMBERS, repeats=1)
     for fold in got.folds:
         assert {float(got.select.labels[row]) // 10 for row in fold.select} == set(range(10))
 
@@ -236,6 +241,6 @@ def test_enough_validation_rows_too_few_texts_and_redraw_need_no_folds(repeats: 
     assert bool(folded("ab" * 149, 100, repeats).folds) == bool(repeats)
     assert not folded("ab" * 30, 40, repeats, texts=[f"row {number % 9}" for number in range(60)]).folds
     task = TaskSpec(data="x", text=("t",), label="l", train_size=8, redraw=True)
-    resamples = split_rows(RawData("x", {"train": rows("x", 60, 60)}), task, 1, repeats=repeats)
+    resamples = split_rows(RawData("x", {"train": rows("x", 60, 60)}), task, 1, CLASSES, repeats=repeats)
     assert (len(resamples.resamples), resamples.folds) == (repeats, ())
     assert len(resamples.validation) == 2

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from unipelt_search.kinds.label_kind import Target, find_kind
 from unipelt_search.records.notice import Notice
-from unipelt_search.tasks.target import Target, make_target
 from unipelt_search.tasks.task import Split, Task, fingerprint_of
 
 
@@ -44,8 +44,9 @@ def test_the_kind_says_what_is_predicted_and_whether_texts_are_pairs() -> None:
 
 def test_the_majority_of_numbers_is_their_mean() -> None:
     numbers = Split((("x",),) * 4, (1.0, 2.0, 4.0, 5.0))
-    target = make_target("regression", (), ["1", "5"], balanced=False)
-    majority = replace(TASK, target=target, train=numbers, select=numbers, test=numbers).summary(0.25).majority
+    target = find_kind("regression").fit((), ["1", "5"], balanced=False)
+    task = replace(TASK, target=target, metric="r2", train=numbers, select=numbers, test=numbers)
+    majority = task.summary(0.25).majority
     assert majority["select"] == {"spearman": 0.0, "pearson": 0.0, "r2": 0.0}  # 3 is the mean here too
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tiny import tiny_backbone, tiny_run, tiny_task, tiny_trial
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.records.results import RunResult
 from unipelt_search.tasks.metrics import score_all
-from unipelt_search.tasks.target import Target
 from unipelt_search.training.checkpoint import load_run
 from unipelt_search.training.train import train, train_events
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tiny import tiny_run, tiny_trial
-from unipelt_search.tasks.target import Target
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.training.slot import Slot
 
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from made_record import folded, made_record, made_trial, whole_record, with_latency, without_answers
 
+from unipelt_search.kinds.label_kind import find_metric
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import Verdict
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.verdict.ranking import rank_methods
-from unipelt_search.verdict.recommend import _variance, plausible_methods, recommend
+from unipelt_search.verdict.recommend import plausible_methods, recommend
 
 
 def verdict_of(record: StudyRecord) -> Verdict:
@@ -159,7 +160,7 @@ def test_the_spread_of_correlations_is_that_of_drawn_ones() -> None:
         found["pearson"].append(np.corrcoef(x, y)[0, 1])
         found["r2"].append(1 - ((y - truth * x) ** 2).mean() / y.var())
     for metric, score in (("pearson", truth), ("r2", truth**2)):
-        assert _variance(metric, score) / rows == pytest.approx(np.var(found[metric]), rel=0.5)
+        assert find_metric(metric).row_variance(score) / rows == pytest.approx(np.var(found[metric]), rel=0.5)
 
 
 def test_equal_scores_are_led_by_the_cheaper_method() -> None:

@@ -17,7 +17,14 @@ from typing import Annotated
 import typer
 
 from unipelt_search import __version__
-from unipelt_search.cli import delete_command, export_commands, read_commands, run_command, suite_command
+from unipelt_search.cli import (
+    delete_command,
+    export_commands,
+    read_commands,
+    run_command,
+    suite_command,
+    upgrade_command,
+)
 from unipelt_search.cli.doctor import doctor_line
 from unipelt_search.cli.parameters import expand
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM
@@ -41,6 +48,7 @@ COMMANDS = (
     export_commands.export,
     export_commands.predict,
     delete_command.delete,
+    upgrade_command.upgrade,
 )
 for command in COMMANDS:
     app.command()(expand(command))

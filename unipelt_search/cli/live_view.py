@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -89,11 +91,13 @@ def _work_progress(progress: StudyProgress) -> str:
 def _leaderboard(standings: tuple[Standing, ...], metric: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("so far", "trial", "phase", "runs"):
-        table.add_column(column, justify="left" if column in {"so far", "phase"} else "right")
-    table.add_column(metric, justify="right")
+        justify: Literal["left", "right"] = "left" if column in {"so far", "phase"} else "right"
+        # A set of submodules has a long name, which is folded before a number is cut.
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column != "so far")
+    table.add_column(metric, justify="right", no_wrap=True)
     for candidate in standings:
         runs = str(candidate.runs) if candidate.runs else ""
-        table.add_row(
-            candidate.variant or candidate.method, str(candidate.trial), candidate.phase, runs, f"{candidate.score:.3f}"
-        )
+        # A set of submodules has brackets, which are no markup.
+        name = escape(candidate.variant or candidate.method)
+        table.add_row(name, str(candidate.trial), candidate.phase, runs, f"{candidate.score:.3f}")
     return table

@@ -29,12 +29,13 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         highlight=False,
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("method")
+    table.add_column("method", overflow="fold")
     for header in ("screen trials", "trained", "stored", "one run", "confirm"):
         table.add_column(header, justify="right")
     for method in plan.methods:
         table.add_row(
-            method.variant or method.method,
+            # A set of submodules has brackets, which are no markup.
+            escape(method.variant or method.method),
             str(method.screen_trials),
             f"{method.trained_parameters:,}",
             f"{method.stored_parameters:,}",
@@ -50,7 +51,7 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         highlight=False,
     )
     for drop in plan.left_out:
-        console.print(f"Left out: {drop.method}. {escape(notice_sentence(drop.reason))}", highlight=False)
+        console.print(f"Left out: {escape(drop.method)}. {escape(notice_sentence(drop.reason))}", highlight=False)
     for sentence in described(plan.notices):
         console.print(f"Note: {escape(sentence)}", highlight=False)
     console.print("Nothing was started or written.", highlight=False)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unipelt_search.tasks.target import Prediction
+    from unipelt_search.kinds.label_kind import Prediction
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from unipelt_search.cli import options
@@ -118,8 +119,8 @@ def methods(
         unipelt-search methods --format json
     """
     if form == "json":
-        listed = {"methods": _method_values(), "hyperparameters": _hyperparameter_values()}
-        write_text(json.dumps(listed, indent=1), None)
+        catalogue = {"methods": _method_values(), "hyperparameters": _hyperparameter_values()}
+        write_text(json.dumps(catalogue, indent=1), None)
         return
     console = Console()
     console.print(_method_table())
@@ -143,7 +144,7 @@ def _method_table() -> Table:
         if method.trains == "nothing":
             default = "always"
         gated = "yes" if method.gated else ""
-        table.add_row(method.name, default, ", ".join(method.submodules), gated, method.sentence)
+        table.add_row(method.name, default, ", ".join(method.submodules), gated, escape(method.sentence))
     return table
 
 
@@ -163,23 +164,23 @@ def _hyperparameter_table() -> Table:
 
 def _method_values() -> list[dict[str, object]]:
     trained = trained_methods()
-    listed = []
+    rows = []
     for method in named_methods():
         values = method.model_dump(mode="json")
         values["default"] = method.name in DEFAULT_METHODS
         values["learning_rates"] = learning_rates(method.name) if method.name in trained else ()
-        listed.append(values)
-    return listed
+        rows.append(values)
+    return rows
 
 
 def _hyperparameter_values() -> list[dict[str, object]]:
     """Give what is searched as numbers, and in the words of the documentation."""
     trained = [find_method(name) for name in trained_methods()]
-    listed = []
+    rows = []
     for parameter in hyperparameters():
         values = parameter.model_dump(mode="json")
         values["searched"] = parameter.searched_text
         values["condition"] = parameter.condition_text
         values["methods"] = [method.name for method in trained if belongs_to(parameter, method)]
-        listed.append(values)
-    return listed
+        rows.append(values)
+    return rows

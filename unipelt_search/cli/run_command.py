@@ -6,8 +6,10 @@ import re
 import shlex
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -18,9 +20,10 @@ from unipelt_search.cli.live_view import watch_study
 from unipelt_search.cli.plan_view import print_plan
 from unipelt_search.cli.report_output import show_report
 from unipelt_search.cli.study_request import build_spec, fresh_name
-from unipelt_search.errors import StudyExistsError, TransientError
+from unipelt_search.errors import RequestError, StudyExistsError, TransientError
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.specs.load_study import read_study_file
+from unipelt_search.specs.option import KeyPath
 from unipelt_search.specs.study import StudySpec
 
 PROGRAM = "unipelt-search"
@@ -49,9 +52,9 @@ def run(
     from unipelt_search import api
 
     values = read_study_file(study_file) if study_file else {}
-    spec = build_spec({"name": _NO_NAME_YET, **values}, given.values)
+    spec = _build({"name": _NO_NAME_YET, **values}, given.values, output)
     if "name" not in values and ("name",) not in given.values:
-        taken = [line.name for line in api.list_studies(storage=output.storage)]
+        taken = api.study_names(storage=output.storage)
         spec = spec.model_copy(update={"name": fresh_name(spec.task.data, taken)})
     if dry_run:
         _show_plan(spec, output)
@@ -75,8 +78,8 @@ def resume(
     """
     from unipelt_search import api
 
-    asked = api.open_study(name, storage=output.storage).record.spec
-    _search(build_spec(asked.model_dump(), given.values), output)
+    asked = api.stored_spec(name, storage=output.storage)
+    _search(_build(asked.model_dump(), given.values, output), output)
 
 
 def demo(*, given: options.DemoOptions, output: options.Output) -> None:
@@ -96,6 +99,7 @@ def demo(*, given: options.DemoOptions, output: options.Output) -> None:
     try:
         _search(spec, output)
     except StudyExistsError:
+        api.upgrade_storage(storage=output.storage)
         api.delete_study(spec.name, storage=output.storage)
         _search(spec, output)
 
@@ -103,6 +107,17 @@ def demo(*, given: options.DemoOptions, output: options.Output) -> None:
 def without_password(command: str) -> str:
     """Return a command line without the passwords of its database URLs."""
     return _PASSWORD.sub(r"\1:***@", command)
+
+
+def _build(values: Mapping[str, Any], given: Mapping[KeyPath, Any], output: options.Output) -> StudySpec:
+    """Build what is asked for; of a stored study without one of its plug-ins, name the package first."""
+    from unipelt_search import api
+
+    try:
+        return build_spec(values, given)
+    except RequestError:
+        api.check_stored_plugins(given.get(("name",), values["name"]), storage=output.storage)
+        raise
 
 
 def _show_plan(spec: StudySpec, output: options.Output) -> None:

@@ -1,10 +1,9 @@
-"""What a worker is asked to do: one attempt of one run."""
+"""What the next attempt of a run has to do, by the study and the attempts before it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from unipelt_search.execution.checkpoint_folders import run_folder
+from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import EarlierAttempts, RunRecord, StudyRecord, TrialRecord
 from unipelt_search.remote_paths import StoragePath
@@ -13,26 +12,9 @@ from unipelt_search.specs.trial import RunSpec
 from unipelt_search.specs.variants import PRUNED
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """One attempt of one run, for a worker."""
-
-    run_id: str
-    attempt: int
-    run: RunSpec
-    label: str
-    """For the progress line, for example ``trial 4 lora (tune)``."""
-    checkpoint: StoragePath | None
-    """Where the run's weights are to be written, if anywhere."""
-    progress: StoragePath | None = None
-    """The run's folder for its state at every evaluation, from which it goes on; None keeps none."""
-    micro_batch: int | None = None
-    """Rows of a training pass at most; None is the whole batch of a step."""
-
-
 def make_assignment(
     study: StudyRecord, run: RunRecord, attempt: int, earlier: EarlierAttempts, checkpoints: StoragePath | None
-) -> Assignment:
+) -> RunAssignment:
     """Say what a run's attempt has to do.
 
     Args:
@@ -45,11 +27,14 @@ def make_assignment(
     Returns:
         The assignment.
     """
-    trial, task, space = study.trials[run.trial], study.spec.task, study.spec.space
+    trial = study.trials[run.trial]
+    task = study.spec.task
+    space = study.spec.space
     number = run_number(run.seed_index, run.fold, study.task.folds)
+    # What is measured once per method is measured on its first confirm run.
     first = number == 1
     gated = first and find_method(trial.method).gated
-    return Assignment(
+    return RunAssignment(
         run_id=run.id,
         attempt=attempt,
         run=RunSpec(
@@ -62,10 +47,16 @@ def make_assignment(
             ablation=first,
         ),
         label=_label(trial, run),
-        checkpoint=checkpoints / f"trial-{trial.number}" if checkpoints and first else None,
+        # Absolute: Tune moves a worker's working directory.
+        checkpoint=(checkpoints / f"trial-{trial.number}").resolve() if checkpoints and first else None,
         progress=run_folder(checkpoints, run.id, earlier.checkpoint) if checkpoints else None,
-        micro_batch=-(-trial.spec.training.batch_size // 2**earlier.failed) if earlier.failed else None,
+        micro_batch=_micro_batch(trial.spec.training.batch_size, earlier.failed),
     )
+
+
+def _micro_batch(batch_size: int, failed: int) -> int | None:
+    """Halve the rows of a training pass for each attempt that has failed, rounded up; None is the whole batch."""
+    return -(-batch_size // 2**failed) if failed else None
 
 
 def _label(trial: TrialRecord, run: RunRecord) -> str:

@@ -18,9 +18,10 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 from unipelt_search.errors import NoUsableTrialError, RunLostError, StorageError, StudyChangedError
-from unipelt_search.execution.assignment import Assignment, make_assignment
+from unipelt_search.execution.assignment import make_assignment
 from unipelt_search.execution.checkpoint_folders import remove_finished, remove_run_folder
 from unipelt_search.execution.heartbeat import Heartbeat
+from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.execution.run_times import RunTimes
 from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, TrialState
 from unipelt_search.records.notice import Notice
@@ -96,7 +97,7 @@ class Driver:
         self._heartbeat: Heartbeat | None = None
         self._counted = self._polled = now()
         self._share = 1.0
-        self._running: dict[str, Assignment] = {}
+        self._running: dict[str, RunAssignment] = {}
         limits = machine or MachineSpec()
         self._times = RunTimes(now, limits.run_seconds, limits.silence_seconds)
         self._failures: list[str] = []
@@ -134,7 +135,7 @@ class Driver:
         """The study as the database has it, without evaluations, gates and ablations."""
         return self._record
 
-    def next_run(self) -> Assignment | None | Literal[Ended.FINISHED]:
+    def next_run(self) -> RunAssignment | None | Literal[Ended.FINISHED]:
         """Start the next run.
 
         Returns:
@@ -222,28 +223,30 @@ class Driver:
         score = result.select[self._record.task.metric] if result.select else result.tune
         self._publish(f"{label} scored {score:.3f}")
 
-    def on_error(self, run_id: str, attempt: int, message: str, *, memory: bool = False, machine: bool = False) -> None:
+    def on_error(
+        self, run_id: str, attempt: int, message: str, *, out_of_memory: bool = False, machine_lost: bool = False
+    ) -> None:
         """Keep the failure of a run; the study goes on.
 
         Args:
             run_id: The run.
             attempt: Its attempt.
             message: The cause, one line.
-            memory: Whether want of memory is the cause, for which a run is done again once, with half of the rows at
-                a time.
-            machine: Whether the run's machine was lost, which is no failure of the run: it is done elsewhere.
+            out_of_memory: Whether too little memory is the cause, for which a run is done again once, with half of
+                the rows at a time.
+            machine_lost: Whether the run's machine was lost, which is no failure of the run: it is done elsewhere.
         """
         if not self._holds(run_id, attempt):
-            return  # its worker died after it had answered
+            return  # its worker died after its last word
         assignment = self._running[run_id]
-        halve = memory and assignment.micro_batch is None
+        halve = out_of_memory and assignment.micro_batch is None
         event = f"{assignment.label} failed: {message}"
         try:
-            if machine or halve:
+            if machine_lost or halve:
                 values = {"run": assignment.label, "cause": message}
-                again = Notice(code="run_again_elsewhere" if machine else "run_again_halved", values=values)
+                again = Notice(code="run_again_elsewhere" if machine_lost else "run_again_halved", values=values)
                 event = self._describe(again)
-                self._store.attempts.retry(self._record.id, run_id, attempt, None if machine else message, again)
+                self._store.attempts.retry(self._record.id, run_id, attempt, None if machine_lost else message, again)
                 self._running.pop(run_id)
             else:
                 self._store.runs.fail(run_id, attempt, message)
@@ -255,7 +258,7 @@ class Driver:
         self._reload()
         self._publish(event)
 
-    def fail_overdue(self) -> list[Assignment]:
+    def fail_overdue(self) -> list[RunAssignment]:
         """Let runs fail that take too long or give no sign; returns them, because their workers must be ended."""
         late = self._times.overdue(self._running)
         assignments = [self._running[run_id] for run_id in late]
@@ -370,7 +373,7 @@ class Driver:
         if decision.dropped or decision.notices or decision.phase != self._record.phase:
             self._reload()
 
-    def _start(self, run: RunRecord) -> Assignment:
+    def _start(self, run: RunRecord) -> RunAssignment:
         attempt = self._store.attempts.start(run.id, self._owner, self._lease_seconds)
         self._reload()
         earlier = self._store.attempts.earlier(run.id)

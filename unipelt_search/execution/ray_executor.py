@@ -1,221 +1,221 @@
-"""Running a study's assignments on Ray Tune.
+"""Running assignments on Ray Tune.
 
-Tune schedules and keeps workers warm, nothing more: what to run comes from the driver, every answer goes to the
-driver, and Tune's own files are thrown away. A study goes on from the database, never from Tune's state.
+Tune schedules and keeps workers warm, nothing more: what to run comes from the driver, every event goes to the driver,
+and Tune's own files are thrown away. A study goes on from the database, never from Tune's state.
+
+Tune owns its loop and calls back, while an `Executor` is asked for its next event. So Tune runs in a thread of its own
+that has its turn only while `next_event` waits: the two threads never run at once, as if Tune's loop were a generator
+that yields events.
 """
 
 from __future__ import annotations
 
-import signal
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
-from ray import tune
-from ray.exceptions import OutOfMemoryError, RayTaskError
+from ray import cloudpickle, tune
+from ray.exceptions import ActorUnavailableError, OutOfMemoryError, RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from unipelt_search.errors import MachineError
-from unipelt_search.execution.driver import FINISHED, Driver
-from unipelt_search.execution.ray_session import handled
-from unipelt_search.execution.worker import RunWorker, error_of, is_lost_machine, one_line
-from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.errors import UnipeltError
+from unipelt_search.execution.ray_worker import RunWorker
+from unipelt_search.execution.run_messages import (
+    AttemptKey,
+    Evaluated,
+    ExecutorEvent,
+    OutOfMemory,
+    RunAssignment,
+    WorkerLost,
+    decode_assignment,
+    decode_event,
+    encode_assignment,
+)
+from unipelt_search.execution.worker import WorkerSetup, one_line
 from unipelt_search.search.capacity import Capacity
-from unipelt_search.specs.study import BackboneSpec
-from unipelt_search.tasks.encode import EncodedTask
 
-_Result = TypeVar("_Result")
-_ENDS = (signal.SIGINT, signal.SIGTERM)
-_MAX_OUT_OF_MEMORY_RESTARTS = 4
-"""How often runs are taken up again that were lost for want of memory, each time with half of the workers."""
-_MAX_NODE_LOSSES = 3
-"""How many machines a run may lose; a worker that wants too much memory now and then looks alike."""
+_STOP_SECONDS = 10.0
+"""How long closing waits for Tune's thread. Tune comes to its next step in far less, unless its cluster hangs; then the
+thread ends with the process."""
 
 
 class _StopTune(BaseException):
     """Leaves `Tuner.fit` between two of its steps; Tune itself catches every `Exception`."""
 
 
-def execute(driver: Driver, capacity: Capacity, task: EncodedTask, backbone: BackboneSpec, tune_rows: int) -> bool:
-    """Run what the driver assigns until nothing is left, inside `open_ray`.
+class RayExecutor:
+    """An `Executor` on Ray Tune, inside `open_ray`; `ray_executors` makes them."""
 
-    Args:
-        driver: Knows what to run.
-        capacity: How many workers, and what each gets.
-        task: The encoded task.
-        backbone: Which backbone.
-        tune_rows: Tune rows that an evaluation scores at most.
+    def __init__(self, trainable: Any, capacity: Capacity) -> None:
+        """Begin without workers; Tune starts with the first `next_event`.
 
-    Returns:
-        True when every assignment was answered; False when the user interrupted, with runs left running.
-
-    Raises:
-        MachineError: There is not enough memory for one run at a time.
-        RuntimeError: Tune failed.
-    """
-    adapter = _TuneAdapter(driver)
-    worker = tune.with_parameters(
-        RunWorker,
-        task=task,
-        backbone=backbone.absolute(),
-        device=capacity.device,
-        threads=capacity.threads,
-        tune_rows=tune_rows,
-    )
-    for _ in range(_MAX_OUT_OF_MEMORY_RESTARTS):
-        try:
-            _fit(adapter, worker, capacity)
-            break
-        except RuntimeError as error:  # Tune gives up where Ray ends workers for want of memory
-            if not isinstance(error.__cause__, OutOfMemoryError):
-                raise
-            capacity = replace(capacity, workers=max(1, capacity.workers // 2))
-            driver.reschedule(
-                capacity.workers,
-                Notice(code="fewer_workers", severity="warning", values={"workers": capacity.workers}),
-            )
-    else:
-        raise MachineError(
-            f"A study needs memory for one run at a time; the machine ran out of it {_MAX_OUT_OF_MEMORY_RESTARTS} "
-            "times. Free some, or ask for a smaller task.max_length, space.batch_size or backbone; what is finished is "
-            "kept."
-        )
-    if adapter.error is not None:
-        raise adapter.error
-    return not adapter.interrupted
-
-
-def _fit(adapter: _TuneAdapter, worker: Any, capacity: Capacity) -> None:
-    with TemporaryDirectory(prefix="unipelt-search-", ignore_cleanup_errors=True) as folder:
-        tuner = tune.Tuner(
-            tune.with_resources(worker, {"cpu": capacity.cpus, "gpu": capacity.gpus}),
-            tune_config=tune.TuneConfig(
-                search_alg=_Assigner(adapter),
-                num_samples=-1,
-                max_concurrent_trials=capacity.workers,
-                reuse_actors=True,
-                trial_name_creator=_short_name,
-                trial_dirname_creator=_short_name,
-            ),
-            run_config=tune.RunConfig(
-                name="runs",
-                storage_path=folder,
-                failure_config=tune.FailureConfig(max_failures=0),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                callbacks=[_Listener(adapter)],
-                verbose=0,
-            ),
-        )
-        try:
-            with _handle_signals(adapter):
-                tuner.fit()
-        except _StopTune:
-            pass
-
-
-class _TuneAdapter:
-    """Between Tune's callbacks, which must never raise, and the driver."""
-
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-        self.error: Exception | None = None
-        self.interrupted = False
-        self._nodes_lost: Counter[str] = Counter()
+        Args:
+            trainable: A `RunWorker` with what it loads.
+            capacity: How many workers, and what each gets.
+        """
+        self._trainable = trainable
+        self._capacity = capacity
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        self._said: SimpleQueue[ExecutorEvent | BaseException | None] = SimpleQueue()
+        self._waiting: deque[RunAssignment] = deque()
+        """Submitted, and not yet handed to Tune."""
+        self._released: deque[WorkerLost] = deque()
+        """Last events of what was released before Tune was handed it."""
+        self._open: set[AttemptKey] = set()
+        """Submitted, and without a last event."""
+        self._trials: list[Trial] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep nothing: Tune pickles its settings for a restore that never comes."""
         return {}
 
-    def interrupt(self) -> None:
-        self.interrupted = True
-        self._driver.stop_waiting()
+    def submit(self, assignment: RunAssignment) -> None:
+        """Have an assignment trained; one that finds no free worker waits for it."""
+        self._waiting.append(assignment)
+        self._open.add(assignment.key)
 
-    def stop_if_needed(self) -> None:
-        if self.interrupted or self.error is not None:
-            raise _StopTune
+    def next_event(self) -> ExecutorEvent | None:
+        """Let Tune go on up to its next event; None where a step of it brought none.
 
-    def assign(self) -> dict[str, Any] | str | None:
-        if self.interrupted:
-            return str(Searcher.FINISHED)  # Tune asks on and on when nothing runs, and takes no step in between
-        assignment = self._guard(self._driver.next_run)
-        if assignment is FINISHED or self.error is not None:
-            return str(Searcher.FINISHED)
-        if assignment is None:
-            return None
-        return {
-            "run_id": assignment.run_id,
-            "attempt": assignment.attempt,
-            "run": assignment.run.model_dump_json(),
-            "checkpoint": str(assignment.checkpoint.resolve()) if assignment.checkpoint else None,
-            "progress": str(assignment.progress) if assignment.progress else None,
-            "micro_batch": assignment.micro_batch,
-        }
+        Raises:
+            RuntimeError: Tune failed.
+            UnipeltError: Tune ended by itself.
+        """
+        if self._released:
+            return self._end(self._released.popleft())
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._fit, name="ray-tune", daemon=True)
+            self._thread.start()
+        else:
+            self._turns.put(None)
+        event = self._said.get()
+        if not isinstance(event, BaseException):
+            return self._end(event)
+        if isinstance(event, RuntimeError) and isinstance(event.__cause__, OutOfMemoryError):
+            return OutOfMemory()  # Tune gives up where Ray ends workers because memory is short
+        raise event
 
-    def end_overdue(self, trials: list[Trial]) -> None:
-        """End the workers of runs that take too long; others are started in their place."""
-        late = self._guard(self._driver.fail_overdue) or []
-        ended = {(assignment.run_id, assignment.attempt) for assignment in late}
-        for trial in trials if ended else ():
+    def release(self, run_id: str, attempt: int) -> None:
+        """End the worker of an attempt; Tune starts another one in its place."""
+        key = (run_id, attempt)
+        waiting = next((assignment for assignment in self._waiting if assignment.key == key), None)
+        if waiting is not None:
+            self._waiting.remove(waiting)
+            self._released.append(WorkerLost(run_id=run_id, attempt=attempt, cause="process"))
+            return
+        for trial in self._trials if key in self._open else ():
             actor = trial.temporary_state.ray_actor
-            if actor is not None and (trial.config["run_id"], trial.config["attempt"]) in ended:
+            if actor is not None and decode_assignment(trial.config).key == key:
                 ray.kill(actor)
 
-    def on_message(self, config: dict[str, Any], result: dict[str, Any]) -> None:
-        self._guard(lambda: self._dispatch(config["run_id"], config["attempt"], result))
+    def close(self) -> None:
+        """Leave Tune at its next step."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._thread is not None:
+            self._turns.put(None)
+            self._thread.join(_STOP_SECONDS)
 
-    def on_worker_lost(self, config: dict[str, Any], error: BaseException | None) -> None:
-        if self.interrupted:
-            return  # a scheduler's SIGTERM reaches the workers too; their runs are released, not failed
-        run_id = config["run_id"]
-        memory = machine = False
-        if isinstance(error, RayTaskError):
-            message = one_line(error.cause)
-        elif is_lost_machine(error) and self._nodes_lost[run_id] < _MAX_NODE_LOSSES:
-            message, machine = "The machine that trained this run was lost.", True
-            self._nodes_lost[run_id] += 1
-        else:
-            message = "The worker process ended while it trained this run: it ran out of memory, or was killed."
-            memory = True
-        self._guard(lambda: self._driver.on_error(run_id, config["attempt"], message, memory=memory, machine=machine))
-
-    def _dispatch(self, run_id: str, attempt: int, result: dict[str, Any]) -> None:
-        match result["kind"]:
-            case "evaluation":
-                row = EvaluationRow.model_validate_json(result["record"])
-                kept = result["checkpoint"]
-                problem = Notice.model_validate_json(result["problem"]) if result["problem"] else None
-                self._driver.on_evaluation(run_id, attempt, row, checkpoint=kept, problem=problem)
-            case "result":
-                self._driver.on_result(run_id, attempt, RunResult.model_validate_json(result["record"]))
-            case "error":
-                self._driver.on_error(run_id, attempt, result["message"], memory=result["memory"])
-
-    def _guard(self, call: Callable[[], _Result]) -> _Result | None:
-        if self.error is not None:
+    def _end(self, event: ExecutorEvent | None) -> ExecutorEvent | None:
+        """Note the end of an attempt; a second one, as of a worker that is killed after its last word, is no event."""
+        if event is None or isinstance(event, OutOfMemory):
+            return event
+        if event.key not in self._open:
             return None
+        if not isinstance(event, Evaluated):
+            self._open.discard(event.key)
+        return event
+
+    def _fit(self) -> None:
+        """Run Tune in its own thread until `close`, or until it fails."""
         try:
-            return call()
-        except Exception as error:  # noqa: BLE001 - Tune would swallow or garble it; `execute` raises it again
-            self.error = error
-            return None
+            self._run_tuner()
+        except _StopTune:
+            return
+        except Exception as error:  # noqa: BLE001 - this thread has nobody to raise to; `next_event` raises it again
+            self._said.put(error)
+            return
+        if not self._closing:
+            self._said.put(UnipeltError("Ray Tune must run until the study has ended; it ended by itself."))
+
+    def _run_tuner(self) -> None:
+        with TemporaryDirectory(prefix="unipelt-search-", ignore_cleanup_errors=True) as folder:
+            tuner = tune.Tuner(
+                tune.with_resources(self._trainable, {"cpu": self._capacity.cpus, "gpu": self._capacity.gpus}),
+                tune_config=tune.TuneConfig(
+                    search_alg=_Assigner(self),
+                    num_samples=-1,
+                    max_concurrent_trials=self._capacity.workers,
+                    reuse_actors=True,
+                    trial_name_creator=_short_name,
+                    trial_dirname_creator=_short_name,
+                ),
+                run_config=tune.RunConfig(
+                    name="runs",
+                    storage_path=folder,
+                    failure_config=tune.FailureConfig(max_failures=0),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                    callbacks=[_Listener(self)],
+                    verbose=0,
+                ),
+            )
+            tuner.fit()
+
+    # What follows is called from Tune's thread alone.
+
+    def _say(self, event: ExecutorEvent | None) -> None:
+        """Hand over an event and the turn; come back with the next turn."""
+        if not self._closing:
+            self._said.put(event)
+            self._turns.get()
+
+    def _step(self, trials: list[Trial]) -> None:
+        self._trials = trials
+        self._say(None)
+        if self._closing and self._open:
+            raise _StopTune
+
+    def _next_config(self) -> dict[str, str] | str | None:
+        if not self._waiting:
+            self._say(None)  # Tune asks on and on when nothing runs, and takes no step in between
+        if self._closing:
+            return str(Searcher.FINISHED)
+        return encode_assignment(self._waiting.popleft()) if self._waiting else None
+
+
+def ray_executors(capacity: Capacity, shared: WorkerSetup) -> Callable[[int], RayExecutor]:
+    """Prepare executors on Ray Tune.
+
+    Args:
+        capacity: What each worker gets.
+        shared: What every worker loads; kept in Ray's object store once for all executors.
+
+    Returns:
+        What makes one, given the number of its workers.
+    """
+    trainable = tune.with_parameters(RunWorker, shared=shared, threads=capacity.threads)
+    return lambda workers: RayExecutor(trainable, replace(capacity, workers=workers))
 
 
 class _Assigner(Searcher):  # type: ignore[misc]  # ray's classes are untyped
-    """Asks the driver for the next run; keeps no state of its own."""
+    """Hands Tune what was submitted; keeps no state of its own."""
 
-    def __init__(self, adapter: _TuneAdapter) -> None:
+    def __init__(self, executor: RayExecutor) -> None:
         super().__init__()
-        self._adapter = adapter
+        self._executor = executor
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        return self._adapter.assign()
+    def suggest(self, trial_id: str) -> dict[str, str] | str | None:
+        return self._executor._next_config()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: the listener has told the driver."""
@@ -228,36 +228,59 @@ class _Assigner(Searcher):  # type: ignore[misc]  # ray's classes are untyped
 
 
 class _Listener(tune.Callback):  # type: ignore[misc]  # ray's classes are untyped
-    """Hands every answer of a worker to the driver."""
+    """Turns Tune's callbacks into events."""
 
-    def __init__(self, adapter: _TuneAdapter) -> None:
-        self._adapter = adapter
+    def __init__(self, executor: RayExecutor) -> None:
+        self._executor = executor
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._adapter.stop_if_needed()
-        self._adapter.end_overdue(trials)
+        self._executor._step(trials)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        self._adapter.on_message(trial.config, result)
+        self._executor._say(decode_event(result))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._adapter.on_worker_lost(trial.config, error_of(trial))
+        self._executor._say(worker_lost(trial))
+
+
+def worker_lost(trial: Trial) -> WorkerLost:
+    """Say why the worker of a trial of Tune's ended.
+
+    Args:
+        trial: A trial that ended with an error.
+
+    Returns:
+        The event.
+    """
+    run_id, attempt = decode_assignment(trial.config).key
+    error = error_of(trial)
+    if isinstance(error, RayTaskError):
+        return WorkerLost(run_id=run_id, attempt=attempt, cause="error", message=one_line(error.cause))
+    if is_lost_machine(error):
+        return WorkerLost(run_id=run_id, attempt=attempt, cause="machine")
+    return WorkerLost(run_id=run_id, attempt=attempt, cause="process")
+
+
+def error_of(trial: Trial) -> BaseException | None:
+    """Return why the worker of a trial of Tune's ended.
+
+    `Trial.get_pickled_error` looks for the file where Tune has not copied it to yet.
+    """
+    file = trial.pickled_error_file
+    if file is None:
+        return None
+    error: BaseException = cloudpickle.loads(Path(file).read_bytes())
+    return error
+
+
+def is_lost_machine(error: BaseException | None) -> bool:
+    """Tell whether a machine of the cluster is gone, and not only a worker on it."""
+    # Nobody is left there who could say that the worker has ended.
+    unavailable = isinstance(error, ActorUnavailableError) or "its node has died" in str(error)
+    return isinstance(error, RayActorError) and (error.preempted or unavailable)
 
 
 def _short_name(trial: Trial) -> str:
     return f"run-{trial.trial_id}"
-
-
-@contextmanager
-def _handle_signals(adapter: _TuneAdapter) -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into a quick, orderly end; a second one ends at once."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        adapter.interrupt()
-        for signal_ in _ENDS:
-            signal.signal(signal_, signal.default_int_handler)
-
-    with handled(dict.fromkeys(_ENDS, interrupt)):
-        yield

@@ -7,11 +7,9 @@ import math
 import os
 import signal
 import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from types import FrameType
 
 import psutil
 import ray
@@ -19,12 +17,12 @@ import torch
 from ray._private import ray_constants, worker
 
 from unipelt_search.errors import MachineError, UnipeltError
+from unipelt_search.execution.interrupts import handled
+from unipelt_search.execution.local_capacity import local_capacity, usable_cores
 from unipelt_search.execution.worker import one_line
-from unipelt_search.search.capacity import Capacity, fit_cluster, fit_workers, usable_cores
+from unipelt_search.search.capacity import Capacity, fit_cluster
 from unipelt_search.specs.study import MachineSpec
 
-Handler = Callable[[int, FrameType | None], object]
-"""What is called when a signal comes, as `signal.signal` wants it."""
 _STARTS = 3
 """Ray's own start-up times out now and then on a loaded machine."""
 _SILENCE = {
@@ -60,7 +58,7 @@ def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
             return
         try:
             if machine.address is None:
-                capacity = fit_workers(machine, cores=usable_cores(), gpus=torch.cuda.device_count())
+                capacity = local_capacity(machine)
                 _start_local(capacity)
             else:
                 _join(machine.address)
@@ -160,23 +158,3 @@ def _terminate_as_interrupt() -> Iterator[None]:
     """Let SIGTERM, which schedulers send before they take a machine away, do what Ctrl-C does; Ray would exit."""
     with handled({signal.SIGTERM: signal.default_int_handler}):
         yield
-
-
-@contextmanager
-def handled(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    """Handle signals differently for a while; outside of the main thread nothing is changed.
-
-    Args:
-        handlers: What is called when which signal comes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in handlers}
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous or signal.SIG_DFL)  # None: it was installed by C

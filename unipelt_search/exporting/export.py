@@ -27,13 +27,13 @@ from unipelt_search.exporting.saved_model import (
     check_tensors,
     write_weights,
 )
+from unipelt_search.kinds.label_kind import Target, label_kinds
 from unipelt_search.methods.catalogue import plugin_packages
 from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.report import LeaderboardRow, ReportedGate
 from unipelt_search.remote_paths import reaching, to_storage_path
 from unipelt_search.specs.trial import RunSpec, TrialSpec
-from unipelt_search.tasks.target import Target
 from unipelt_search.training.checkpoint import load_run
 
 PeftWriter = Callable[[Path, Backbone, SavedModel, Mapping[str, Tensor], Sample], None]
@@ -50,7 +50,7 @@ class OutputFolders:
     """Whether models that are there may be replaced."""
 
     def check(self) -> None:
-        """Check that every place is free.
+        """Check that every folder is free.
 
         Raises:
             SavedModelError: One is not, or two are the same.
@@ -91,7 +91,7 @@ def export_run(
         peft: How a PEFT folder is made, where one is asked for.
 
     Raises:
-        SavedModelError: A place is not free, the weights are gone or damaged, or a form cannot hold the model.
+        SavedModelError: A folder is not free, the weights are gone or damaged, or a form cannot hold the model.
         BackboneError: The backbone cannot be loaded.
     """
     outputs.check()
@@ -202,11 +202,13 @@ def _kept_run(run: RunRecord, description: Mapping[str, Any]) -> RunSpec:
 
 
 def _kept_target(run: RunRecord, description: Mapping[str, Any]) -> Target:
-    kept = description.get("target")
     try:
-        return TypeAdapter(Target).validate_python(kept)
+        target = TypeAdapter(Target).validate_python(description.get("target"))
     except ValidationError as error:
         raise SavedModelError(_useless(run, "run.json does not say what the outputs mean")) from error
+    if target.kind not in label_kinds():
+        raise SavedModelError(_useless(run, f"run.json names an unknown kind of task, {target.kind!r}"))
+    return target
 
 
 def _useless(run: RunRecord, reason: str) -> str:

@@ -12,12 +12,12 @@ import torch
 from unipelt_search.backbones.backbone import Backbone, backbone_hash, load_backbone
 from unipelt_search.errors import BackboneError, RequestError, SavedModelError
 from unipelt_search.exporting.saved_model import SavedModel, read_description, read_weights
+from unipelt_search.kinds.label_kind import Prediction
 from unipelt_search.methods.catalogue import find_method, named_methods
 from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, encode_texts, pad_token_id
-from unipelt_search.tasks.target import Prediction, predictions_of
 from unipelt_search.training.evaluate import predict
 from unipelt_search.training.recorder import ACTIVE_ABOVE, GateRecorder
 
@@ -45,7 +45,7 @@ class LoadedModel:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What it can answer; none for regression."""
+        """What it can predict; none for regression."""
         return self.saved.task.labels
 
     @property
@@ -54,7 +54,7 @@ class LoadedModel:
         return self.saved.task.text
 
     def predict(self, texts: Texts) -> list[Prediction]:
-        """Answer for texts, in batches of similar length.
+        """Predict labels of texts, in batches of similar length.
 
         Args:
             texts: Texts, or pairs of texts where the study had two text columns.
@@ -67,7 +67,7 @@ class LoadedModel:
             BackboneError: The tokenizer finds no token in a row.
         """
         split = self._encode(texts)
-        return predictions_of(self.saved.task.target, self._logits(split)[0])
+        return self.saved.task.target.predictions(self._logits(split)[0])
 
     def gates(self, texts: Texts) -> pd.DataFrame:
         """Look at the gates while the model reads texts.
@@ -89,10 +89,9 @@ class LoadedModel:
         split = self._encode(texts)
         recorder = GateRecorder(1, len(split), contributions=False)
         self._logits(split, recorder)
-        frames = [
-            pd.DataFrame({"row": np.arange(len(split)), "layer": layer, "gate": gate, "value": values})
-            for (layer, gate), values in recorder.gates(0).items()
-        ]
+        frames = []
+        for (layer, gate), values in recorder.gates(0).items():
+            frames.append(pd.DataFrame({"row": np.arange(len(split)), "layer": layer, "gate": gate, "value": values}))
         columns = ["row", "layer", "gate", "value"]
         frame = pd.concat(frames) if frames else pd.DataFrame(columns=columns)
         frame = frame.sort_values(["row", "layer", "gate"], kind="stable", ignore_index=True)
@@ -169,11 +168,16 @@ def _rows_of(texts: Texts, columns: int) -> list[tuple[str, ...]]:
     rows = []
     for number, row in enumerate(texts):
         given = (row,) if isinstance(row, str) else row
-        if not isinstance(given, tuple | list) or len(given) != columns or not all(isinstance(t, str) for t in given):
+        if not _are_texts(given, columns):
             raise RequestError(
                 f"This model takes {wanted}; got {type(row).__name__} {str(row)[:50]!r} in row {number}."
             )
-        if any("\ud800" <= character <= "\udfff" for text in given for character in text):
+        # Tokenizers refuse half of a surrogate pair, which JSON and files in UTF-16 can hold.
+        if any("\ud800" <= character <= "\udfff" for character in "".join(given)):
             raise RequestError(f"Every text must be valid Unicode; half of a surrogate pair is in row {number}.")
         rows.append(tuple(given))
     return rows
+
+
+def _are_texts(row: object, columns: int) -> bool:
+    return isinstance(row, tuple | list) and len(row) == columns and all(isinstance(text, str) for text in row)

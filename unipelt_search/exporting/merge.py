@@ -22,13 +22,6 @@ from unipelt_search.pelt.merged_weights import set_values, tensors_of
 from unipelt_search.pelt.registry import submodules_of
 from unipelt_search.specs.trial import TrialSpec
 
-_PROBLEM_TYPES = {
-    "classification": "single_label_classification",
-    "multi_label": "multi_label_classification",
-    "regression": "regression",
-}
-"""What transformers calls a kind of task."""
-
 
 def check_mergeable(backbone: Backbone, trial: TrialSpec) -> None:
     """Check that a configuration can be merged into its backbone exactly.
@@ -159,10 +152,13 @@ def write_merged(
         SavedModelError: The merged model predicts something else.
     """
     model = merged_model(backbone, trial, tensors)
-    if task.kind == "regression":
-        _use_label_units(model.get_submodule(backbone.family.head[-1]), task)
-        sample = Sample(sample.inputs, sample.logits * task.sd + task.mean)
-    model.config.problem_type = _PROBLEM_TYPES[task.kind]
+    kind = task.target.label_kind
+    scale = kind.output_scale(task.target)
+    if scale is not None:
+        factor, summand = scale
+        _use_label_units(model.get_submodule(backbone.family.head[-1]), factor, summand)
+        sample = Sample(sample.inputs, sample.logits * factor + summand)
+    model.config.problem_type = kind.problem_type
     model.config.id2label = dict(enumerate(task.labels or ("number",)))
     model.config.label2id = {label: number for number, label in model.config.id2label.items()}
     tokenizer = copy.deepcopy(backbone.tokenizer)
@@ -176,13 +172,13 @@ def write_merged(
     sample.check(again, "--merged")
 
 
-def _use_label_units(linear: Any, task: SavedTask) -> None:
-    """Let the last layer predict in the user's units: it was trained on (number - mean) / sd."""
+def _use_label_units(linear: Any, factor: float, summand: float) -> None:
+    """Let the last layer predict in the user's units: it was trained on (number - summand) / factor."""
     if linear.bias is None:
         raise SavedModelError(
             "--merged of a regression needs a last layer with a bias, to predict in the units of the labels; this "
             "architecture's has none. Leave --merged out."
         )
     with torch.no_grad():
-        linear.weight.mul_(task.sd)
-        linear.bias.mul_(task.sd).add_(task.mean)
+        linear.weight.mul_(factor)
+        linear.bias.mul_(factor).add_(summand)

@@ -77,8 +77,9 @@ def _facts(saved: SavedModel, study: str, licence: str | None) -> str:
     labels = ", ".join(_inert(label) for label in task.labels[:20])
     more = f" and {len(task.labels) - 20} more" if len(task.labels) > 20 else ""
     predictions = f"{len(task.labels)} labels: {labels}{more}" if task.labels else "a number"
-    if task.kind == "multi_label":
-        predictions += f"; a label is answered where its logit is above {task.threshold:.4g}"
+    rule = task.target.label_kind.rule(task.target)
+    if rule is not None:
+        predictions += f"; {rule}"
     rows = [
         ("Method", f"`{saved.trial.method}`"),
         ("Backbone", f"`{_inert(name)}`{revision}, pooling `{backbone.pooling}`; not in this folder"),

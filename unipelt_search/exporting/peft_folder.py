@@ -137,9 +137,7 @@ def _base_name(saved: SavedModel) -> str:
 
 def _card(saved: SavedModel) -> str:
     task = saved.task
-    meaning = "\n".join(f"{number}. `{label}`" for number, label in enumerate(task.labels))
-    if task.kind == "regression":
-        meaning = f"the one output · {task.sd!r} + {task.mean!r} is the number in the units of the training data."
+    meaning = task.target.label_kind.meaning(task.target)
     return f"""# {saved.trial.method} for {saved.task.name}, in the form of PEFT
 
 ```python

@@ -14,23 +14,25 @@ import re
 from collections.abc import Mapping
 from operator import not_
 from pathlib import Path, PurePath
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from unipelt_search.errors import SavedModelError
 from unipelt_search.frozen import Frozen
+from unipelt_search.kinds.label_kind import Target, check_kind
 from unipelt_search.methods.catalogue import check_installed
 from unipelt_search.specs.parts import STORED
 from unipelt_search.specs.seeds import RunSeeds
 from unipelt_search.specs.trial import TrialSpec
-from unipelt_search.tasks.target import PlainKind, Target
 
-WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "config.json", "README.md"
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "config.json"
+CARD = "README.md"
 LARGEST_DESCRIPTION = 4 * 2**20
 """Bytes of config.json at most."""
 LARGEST_HEADER = 2**20
@@ -66,17 +68,17 @@ class SavedBackbone(Frozen):
 
 
 class SavedTask(Frozen):
-    """What the model answers, and how its texts were read."""
+    """What the model predicts, and how its texts were read."""
 
     name: str
-    kind: PlainKind
+    kind: Annotated[str, AfterValidator(check_kind)]
     labels: tuple[str, ...] = Field(max_length=10_000)
     """In the order of the model's outputs; none for regression."""
     mean: float = 0.0
     """A regression's output times `sd`, plus this, is the number in the user's units."""
     sd: float = Field(default=1.0, gt=0)
     threshold: float = 0.0
-    """The logit above which a label is answered where rows have several."""
+    """The logit above which a label is predicted where rows have several."""
     metric: str
     text: tuple[str, ...] = Field(min_length=1, max_length=2)
     """The column with the text, or the two columns of a text pair."""
@@ -94,8 +96,8 @@ class SavedTask(Frozen):
     def _labels_fit(self) -> Self:
         if len(set(self.labels)) < len(self.labels):
             raise ValueError("task.labels must differ from each other")
-        fewest = {"classification": 2, "multi_label": 1, "regression": 0}[self.kind]
-        if len(self.labels) < fewest or (self.kind == "regression" and self.labels):
+        kind = self.target.label_kind
+        if len(self.labels) < kind.fewest_labels or (self.labels and not kind.has_labels):
             raise ValueError(f"task.labels must fit task.kind {self.kind}; got {len(self.labels)} labels")
         return self
 
@@ -128,7 +130,9 @@ def write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> str:
     Returns:
         The SHA-256 of the file.
     """
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, folder / WEIGHTS)
+    # Copies, because tensors that share their memory are refused by the format.
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    save_file(copies, folder / WEIGHTS)
     return _file_hash(folder / WEIGHTS)
 
 
@@ -160,10 +164,11 @@ def read_description(folder: Path) -> SavedModel:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in problem["loc"][:4])
+        key = f"{where}: " if where else ""
         reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "it must", 1)
         raise SavedModelError(
             f"{folder} must be a folder that `unipelt-search export` wrote; its config.json says something else: "
-            f"{f'{where}: ' if where else ''}{reason[:300]}."
+            f"{key}{reason[:300]}."
         ) from error
 
 

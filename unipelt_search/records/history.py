@@ -9,8 +9,9 @@ from operator import not_
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.kinds.label_kind import Label
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import Label, RunResult
+from unipelt_search.records.results import RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
 
@@ -78,7 +79,7 @@ class TaskSummary(Frozen):
 
     name: str
     kind: str
-    """`classification`, `regression` or `multi_label`, each with `pair_` before it where rows have two texts."""
+    """What a label is: the name of a kind in `kinds/`, with `pair_` before it where rows have two texts."""
     labels: tuple[str, ...]
     """In the order of their numbers; none for regression."""
     rows: dict[str, int]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.kinds.label_kind import Label
 
-Label = int | float | tuple[int, ...]
-"""A position in the task's labels, a number in the user's units, or ascending positions."""
+ABLATION_ROWS = 500
+"""Select rows that an ablation scores at most; training scores them, and a forecast counts them."""
 
 
 class EvaluationRow(Frozen):

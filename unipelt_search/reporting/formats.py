@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unipelt_search.kinds.label_kind import task_title
 from unipelt_search.records.report import (
     Difference,
     Interval,
@@ -63,7 +64,7 @@ def tick(value: float) -> str:
 
 def task_kind(task: ReportedTask) -> str:
     """Say what is asked of a row, as briefly as it goes."""
-    kind = task.kind.replace("multi_label", "multi-label").replace("_", " ")
+    kind = task_title(task.kind)
     return f"{kind}, {len(task.labels)} labels" if task.labels else kind
 
 

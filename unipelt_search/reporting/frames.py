@@ -8,6 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from unipelt_search.errors import RequestError
+from unipelt_search.kinds.label_kind import Label
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import (
     CurvePoint,
@@ -17,7 +18,6 @@ from unipelt_search.records.report import (
     ReportedOutcomes,
     StudyReport,
 )
-from unipelt_search.records.results import Label
 from unipelt_search.specs.seeds import run_number
 
 By = Literal["layer", "label", "epoch"]

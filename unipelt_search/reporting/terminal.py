@@ -31,14 +31,14 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     console.print()
     console.print(_leaderboard(report))
     if report.upper_bound.of:
-        console.print(formats.upper_bound(report.upper_bound, report.task), highlight=False)
+        console.print(escape(formats.upper_bound(report.upper_bound, report.task)), highlight=False)
     gates = gates_frame(report)
     if not gates.empty:
         console.print()
         render_gates(gates, console)
     _print_ablation(report, console)
     for drop in report.dropped:
-        console.print(f"Dropped in {drop.phase}: {drop.method}. {escape(drop.reason)}", highlight=False)
+        console.print(f"Dropped in {drop.phase}: {escape(drop.method)}. {escape(drop.reason)}", highlight=False)
     for notice in report.notices:
         console.print(f"Note: {escape(notice)}", highlight=False)
     cost = report.cost
@@ -61,21 +61,24 @@ def render_gates(frame: pd.DataFrame, console: Console) -> None:
         return
     for (trial, method), rows in frame.groupby(["trial", "method"], sort=False):
         by_layer = not rows.duplicated(["layer", "gate"]).any()
-        title = f"Gates of {method}, trial {trial}: " + ("mean (sd)" if by_layer else "mean of all layers")
+        title = f"Gates of {escape(str(method))}, trial {trial}: " + ("mean (sd)" if by_layer else "mean of all layers")
         console.print(_layers(rows, title) if by_layer else _groups(rows, title))
 
 
 def _leaderboard(report: StudyReport) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("method", no_wrap=True)
+    # A set of submodules has a long name, which is folded before a number is cut.
+    table.add_column("method", overflow="fold")
     for header in (report.task.metric, "test", "to the best", "runs", "stored", "ms/ex"):
         table.add_column(header, justify="right", no_wrap=True)
     marks: dict[str | None, str] = {report.verdict.name: "best"}
     marks.update(dict.fromkeys(report.verdict.ties, "tie"))
     for row in report.leaderboard:
         mark = marks.get(row.name)
+        # A set of submodules has brackets, which are no markup.
+        name = escape(row.name)
         table.add_row(
-            f"[bold]{row.name}[/bold] [green]{mark}[/green]" if mark else row.name,
+            f"[bold]{name}[/bold] [green]{mark}[/green]" if mark else name,
             formats.interval(row.validation) + formats.rows_used(row),
             formats.score(row.test.mean if row.test else None),
             formats.NONE if mark == "best" else formats.difference(row.difference_to_best),
@@ -126,11 +129,11 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
         title_justify="left",
         pad_edge=False,
     )
-    table.add_column("method")
+    table.add_column("method", overflow="fold")
     table.add_column("without")
     table.add_column("score", justify="right")
     table.add_column("change", justify="right")
     table.add_column("")
     for row in complete:
-        table.add_row(row.name, row.submodule, formats.score(row.value), formats.drop(row), formats.role(row))
+        table.add_row(escape(row.name), row.submodule, formats.score(row.value), formats.drop(row), formats.role(row))
     console.print(table)

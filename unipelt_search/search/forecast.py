@@ -8,6 +8,8 @@ from statistics import fmean
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
+from unipelt_search.records.results import ABLATION_ROWS
+from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
@@ -16,8 +18,6 @@ from unipelt_search.search.space import FEWEST_STEPS, configured, published, ste
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.specs.variants import pruned_name
-from unipelt_search.training.evaluate import ABLATION_ROWS
-from unipelt_search.training.timing import RunTiming
 
 _SPARED = 0.9
 """Share of a time limit that is planned; the rest is for starting up, and for what takes longer than it was timed."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import optuna
 from optuna.samplers import TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 
@@ -44,13 +45,14 @@ def propose(record: StudyRecord, method: str) -> TrialSpec:
     tried = {trial.spec.content_hash() for trial in record.trials}
     first = proposal_seed(record.spec.seed, len(record.trials))
     observed = _observations(record, method)
+    direction = StudyDirection[record.task.direction.upper()]
     with _quiet_optuna():
         for attempt in range(_ATTEMPTS):
             seed = first if attempt == 0 else derive_seed(first, attempt)
             sampler = TPESampler(
                 multivariate=True, group=True, constant_liar=True, seed=seed % 2**32, n_startup_trials=_STARTUP_TRIALS
             )
-            study = optuna.create_study(sampler=sampler, direction=record.task.direction)
+            study = optuna.create_study(sampler=sampler, direction=direction)
             study.add_trials(observed)
             spec = within_limit(suggest(study.ask(), method, space, rows), space, record.task)
             if spec.content_hash() not in tried:

@@ -9,18 +9,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from unipelt_search.frozen import Frozen, content_hash
+from unipelt_search.kinds.label_kind import check_asked_kind, check_asked_metric
 from unipelt_search.methods.catalogue import DEFAULT_METHODS, check_methods
 from unipelt_search.specs.option import Option
 from unipelt_search.specs.parts import is_stored
 from unipelt_search.specs.variants import NAME_PATTERN, Variant
 
-Metric = Literal[
-    "auto", "accuracy", "f1", "macro_f1", "matthews", "micro_f1", "subset_accuracy", "spearman", "pearson", "r2"
-]
-Kind = Literal["auto", "classification", "regression", "multi_label"]
+Metric = Annotated[str, AfterValidator(check_asked_metric)]
+"""`auto`, or a metric of a kind of task."""
+Kind = Annotated[str, AfterValidator(check_asked_kind)]
+"""`auto`, or a kind of task."""
 
 Allocation = Literal["plausible", "equal"]
 

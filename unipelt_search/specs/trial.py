@@ -45,8 +45,9 @@ class TrialSpec(WithParts):
         return tuple(sorted(set(without)))
 
     @model_validator(mode="after")
-    def _parts_fit_the_method(self, info: ValidationInfo) -> Self:
-        if not is_stored(info) or is_installed(self.method):
+    def _parts_fit_the_method(self) -> Self:
+        # A method that is not installed has passed the check of its name only as a stored one.
+        if is_installed(self.method):
             self._check_parts()
         method = stored_method(self.method)
         for submodule, layer in self.without:

@@ -74,8 +74,9 @@ class Variant(WithParts):
         return check_trained(method, is_stored(info))
 
     @model_validator(mode="after")
-    def _parts_fit_the_method(self, info: ValidationInfo) -> Self:
-        if is_stored(info) and not is_installed(self.method):
+    def _parts_fit_the_method(self) -> Self:
+        # A method that is not installed has passed the check of its name only as a stored one.
+        if not is_installed(self.method):
             return self
         needed = parts_of(self.method)
         for part in self.parts:

@@ -91,6 +91,39 @@ class HistoryReader:
 
         return self._database.read(read)
 
+    def names(self) -> list[str]:
+        """Read the names of all studies, from a database of any schema.
+
+        Returns:
+            The names, the newest study first.
+
+        Raises:
+            StorageError: The database refused.
+        """
+        return self._database.read(_read_names)
+
+    def spec(self, name: str) -> StudySpec:
+        """Read what a study asks, from a database of any schema.
+
+        Args:
+            name: The study's name.
+
+        Returns:
+            The specification.
+
+        Raises:
+            StudyNotFoundError: There is none of that name; the message lists those that there are.
+            StorageError: The database refused.
+        """
+
+        def read(session: Session) -> StudySpec:
+            found = session.scalar(select(StudyRow.spec).where(StudyRow.name == name))
+            if found is None:
+                raise _not_found(session, name, self._database.redacted)
+            return StudySpec.model_validate(found)
+
+        return self._database.read(read)
+
     def lines(self) -> list[StudyLine]:
         """Read one line per study, the newest first.
 
@@ -118,13 +151,19 @@ def find_study_or_raise(session: Session, name: str, redacted: str) -> StudyRow:
         StudyNotFoundError: There is none; the message lists those that there are.
     """
     row = session.scalar(select(StudyRow).where(StudyRow.name == name))
-    if row is not None:
-        return row
-    names = list(session.scalars(select(StudyRow.name).order_by(StudyRow.created.desc())))
-    there = _listed(names)
-    raise StudyNotFoundError(
-        f"The name must be of a study in {redacted}; got {name!r}, {there}.{did_you_mean(name, names)}"
-    )
+    if row is None:
+        raise _not_found(session, name, redacted)
+    return row
+
+
+def _not_found(session: Session, name: str, redacted: str) -> StudyNotFoundError:
+    names = _read_names(session)
+    suggestion = did_you_mean(name, names)
+    return StudyNotFoundError(f"The name must be of a study in {redacted}; got {name!r}, {_listed(names)}.{suggestion}")
+
+
+def _read_names(session: Session) -> list[str]:
+    return list(session.scalars(select(StudyRow.name).order_by(StudyRow.created.desc(), StudyRow.name)))
 
 
 def _listed(names: list[str]) -> str:

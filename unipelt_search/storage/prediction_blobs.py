@@ -10,7 +10,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from unipelt_search.errors import StorageError
-from unipelt_search.records.results import Label, Predictions
+from unipelt_search.kinds.label_kind import Label
+from unipelt_search.records.results import Predictions
 from unipelt_search.storage.tables import PredictionRow
 
 _COLUMNS = ("label", "predicted")

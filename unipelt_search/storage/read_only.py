@@ -47,11 +47,12 @@ _WRITE_AHEAD = 2
 """What bytes 18 and 19 of a file in write-ahead mode are. Source: https://www.sqlite.org/fileformat.html#file_format_version_numbers"""
 
 
-def open_to_read(url: str) -> Database:
+def open_to_read(url: str, *, any_schema: bool = False) -> Database:
     """Open a study database to read it; nothing is written to it, nor beside it.
 
     Args:
         url: A SQLAlchemy URL of SQLite, PostgreSQL, MySQL or MariaDB.
+        any_schema: Leave an older schema as it is; only what every schema has may then be read.
 
     Returns:
         The database; `close` removes the copy that an older SQLite file needs.
@@ -60,18 +61,21 @@ def open_to_read(url: str) -> Database:
         RequestError: The URL is wrong.
         MachineError: The driver is not installed, or a file that is not there could not be made either.
         StudyNotFoundError: No study database is there.
-        StorageError: The database cannot be read, was written by a newer version, or is an older one on a server.
+        OldSchemaError: It is an older one on a server.
+        StorageError: The database cannot be read, or was written by a newer version.
     """
     parsed = parse_url(url)
     check_exists(parsed)
-    if not is_sqlite(parsed):
+    if is_sqlite(parsed):
+        database = _open_file(parsed)
+    else:
         database = Database(parsed, make_engine(parsed).execution_options(postgresql_readonly=True))
-        check_schema(database)
-        return database
-    database = _open_file(parsed)
     try:
-        if existing_schema(database) == newest_schema():
+        found = existing_schema(database)
+        if any_schema or found == newest_schema():
             return database
+        if not database.is_sqlite:
+            check_schema(database)
         return _upgraded_copy(database)
     except BaseException:
         database.close()

@@ -30,11 +30,12 @@ class StudyReader:
         self.events = EventReader(database)
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, any_schema: bool = False) -> Self:
         """Open a study database to read it.
 
         Args:
             url: A SQLAlchemy URL of SQLite, PostgreSQL, MySQL or MariaDB.
+            any_schema: Leave an older schema as it is; only `studies.names` and `studies.spec` may then be asked for.
 
         Returns:
             The reader.
@@ -42,9 +43,10 @@ class StudyReader:
         Raises:
             RequestError: The URL is wrong, or its driver is not installed.
             StudyNotFoundError: No study database is there.
-            StorageError: The database cannot be read, was written by a newer version, or is an older one on a server.
+            OldSchemaError: It is an older one on a server.
+            StorageError: The database cannot be read, or was written by a newer version.
         """
-        return cls(open_to_read(url))
+        return cls(open_to_read(url, any_schema=any_schema))
 
     def __enter__(self) -> Self:
         """Return the reader itself."""
@@ -111,7 +113,8 @@ class StudyStore:
         Raises:
             RequestError: The URL is wrong, or its driver is not installed.
             StudyNotFoundError: ``create`` is False and no study database is there.
-            StorageError: The database cannot be used, or was written by another version.
+            OldSchemaError: ``create`` is False and the tables are those of an older version.
+            StorageError: The database cannot be used, or was written by a newer version.
         """
         parsed = parse_url(url)
         if create:

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from unipelt_search.errors import StorageError, StudyNotFoundError
+from unipelt_search.errors import OldSchemaError, StorageError, StudyNotFoundError
 from unipelt_search.failpoints import reach
 from unipelt_search.frozen import Frozen
 from unipelt_search.storage.connection import Database, sqlite_path
@@ -77,11 +77,12 @@ def check_schema(database: Database) -> None:
 
     Raises:
         StudyNotFoundError: It has no tables of ours.
-        StorageError: It has an older or a newer schema, or cannot be read.
+        OldSchemaError: It has an older schema.
+        StorageError: It has a newer schema, or cannot be read.
     """
     found = existing_schema(database)
     if found != newest_schema():
-        raise StorageError(
+        raise OldSchemaError(
             f"The study database {database.redacted} must have schema {newest_schema()}; it has {found}. "
             "Upgrade it with the same --storage: unipelt-search upgrade."
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -107,31 +106,46 @@ def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[d
             values = {"data": name, "split": split}
             left_out[split] = Notice(code="split_labels_withheld", values=values)
             continue
-        texts = zip(*(columns[column] for column in spec.text), strict=True)
-        filled = [all(text is not None and str(text).strip() for text in row) for row in texts]
-        # In a file of the user's such a row is a fault to correct; here nobody can, and QQP has two of them.
-        if empty := [number for number, complete in enumerate(filled, start=1) if not complete]:
+        numbers, empty = _filled_rows([columns[column] for column in spec.text])
+        # In a file of the user's such a row is an error to correct; here nobody can, and QQP has two of them.
+        if empty:
             values = {"data": name, "split": split, **first_values("rows", empty)}
             left_out[f"{split}, row {format_list(empty)}"] = Notice(code="empty_texts", values=values)
-            columns = {name: list(compress(cells, filled)) for name, cells in columns.items()}
-        numbers = [number for number, complete in enumerate(filled, start=1) if complete]
+            for column, cells in columns.items():
+                columns[column] = [cells[number - 1] for number in numbers]
         rows[split] = _arrow_rows(spec, columns, numbers, table.features, source)
     return rows, left_out
+
+
+def _filled_rows(texts: Sequence[Sequence[object]]) -> tuple[list[int], list[int]]:
+    """Number the rows from 1: those whose texts are all there, and the others."""
+    filled: list[int] = []
+    empty: list[int] = []
+    for number, row in enumerate(zip(*texts, strict=True), start=1):
+        complete = all(text is not None and str(text).strip() for text in row)
+        (filled if complete else empty).append(number)
+    return filled, empty
 
 
 def _arrow_rows(
     spec: TaskSpec, columns: dict[str, list[Any]], numbers: Sequence[int], features: datasets.Features, source: str
 ) -> Rows:
-    label = features.get(spec.label)
-    if isinstance(label, datasets.List) and isinstance(label.feature, datasets.ClassLabel):
-        names = label.feature.names
-        named = [None if cell is None else [names[number] for number in cell] for cell in columns[spec.label]]
-        columns = {**columns, spec.label: named}
-    if isinstance(label, datasets.ClassLabel) and not are_withheld(columns[spec.label]):
-        names = label.names
-        named = [None if number is None or number < 0 else names[number] for number in columns[spec.label]]
-        columns = {**columns, spec.label: named}
-    return make_rows(spec, columns, [f"row {number}" for number in numbers], source)
+    labels = _with_names(columns[spec.label], features.get(spec.label))
+    return make_rows(spec, {**columns, spec.label: labels}, [f"row {number}" for number in numbers], source)
+
+
+def _with_names(labels: list[Any], feature: Any) -> list[Any]:
+    """Put the names of a `ClassLabel` feature, or of a list of them, in the place of its numbers."""
+    if isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.ClassLabel):
+        return [_names_at(numbers, feature.feature) for numbers in labels]
+    if isinstance(feature, datasets.ClassLabel) and not are_withheld(labels):
+        # -1 in single rows of a split that has labels: that row has none.
+        return [None if number is None or number < 0 else feature.names[number] for number in labels]
+    return labels
+
+
+def _names_at(numbers: list[int] | None, feature: datasets.ClassLabel) -> list[str] | None:
+    return None if numbers is None else [feature.names[number] for number in numbers]
 
 
 def _load(data: str, name: str, configuration: str | None) -> datasets.DatasetDict:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from unipelt_search.errors import DataError, did_you_mean
+from unipelt_search.kinds.label_kind import AUTO, LabelKind, Target, find_kind, recognise
 from unipelt_search.records.notice import MAX_LISTED, Notice, NoticeValue, first_values
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
 from unipelt_search.tasks.split import FEW_VALIDATION_ROWS, FOLDS, RawSplits
-from unipelt_search.tasks.target import SEPARATOR, PlainKind, Target, has_sets, names_of, number_of
 
 FEW_ROWS = 5
 """A class with fewer training rows is called rare."""
 MOST_OVERLAP = 0.1
 """Share of the validation or test rows that may be among the training rows without being asked for."""
-INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """What was read, once it is known what a label is."""
+
+    raw: RawData
+    """With every label written in the one way of its kind."""
+    kind: LabelKind
+    labels: tuple[str, ...]
+    """The names in the order of a model's outputs; none for regression."""
+    notices: tuple[Notice, ...]
 
 
 def check_columns_differ(spec: TaskSpec) -> None:
@@ -36,7 +47,29 @@ def check_columns_differ(spec: TaskSpec) -> None:
             raise DataError(f"--text and --label must name different columns; got {column!r} twice.")
 
 
-def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, PlainKind, tuple[Notice, ...]]:
+def read_labels(raw: RawData, spec: TaskSpec) -> LabelledData:
+    """Decide what a label is, check every one, and fix the names from the whole train split.
+
+    Args:
+        raw: What was read.
+        spec: The user's word for the kind; `auto` looks at the labels. And whether classes are weighted.
+
+    Returns:
+        The rows with their labels.
+
+    Raises:
+        DataError: A label is none of the kind, train has one label only, another split has a label that train has
+            not, or classes are to be weighted where there are none.
+    """
+    raw, kind, notices = decide_kind(raw, spec)
+    if spec.class_weights != "none" and not kind.has_labels:
+        raise DataError(
+            f"task.class_weights must be none for {kind.name}, which has no classes; got {spec.class_weights!r}."
+        )
+    return LabelledData(raw, kind, order_labels(raw, kind), notices)
+
+
+def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, LabelKind, tuple[Notice, ...]]:
     """Decide what a label is.
 
     Args:
@@ -44,31 +77,27 @@ def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, PlainKind, tuple
         spec: The user's word; `auto` looks at the labels.
 
     Returns:
-        The rows, sets of labels written in one way; the kind; and what to say about it.
+        The rows, each label written in the one way of its kind; the kind; and what to say about it.
 
     Raises:
-        DataError: A label is no finite number where the user asked for regression.
+        DataError: A label is none of the kind that the user asked for.
     """
-    if spec.kind == "classification":
-        return raw, "classification", ()
-    everything = [label for rows in raw.splits.values() for label in rows.labels]
-    if spec.kind == "multi_label" or (spec.kind == "auto" and has_sets(everything)):
-        written = {
-            name: replace(rows, labels=tuple(SEPARATOR.join(names_of(label)) for label in rows.labels))
-            for name, rows in raw.splits.items()
-        }
-        notice = Notice(code="labels_are_sets", values={"separator": SEPARATOR})
-        return replace(raw, splits=written), "multi_label", (notice,) if spec.kind == "auto" else ()
-    numbers = [number_of(label) for label in everything]
-    if spec.kind == "regression":
-        _check_numbers(raw)
-        return raw, "regression", ()
-    if all(number is not None for number in numbers) and any(number % 1 for number in numbers if number is not None):
-        return raw, "regression", (Notice(code="labels_are_numbers"),)
-    return raw, "classification", ()
+    notices: tuple[Notice, ...] = ()
+    if spec.kind == AUTO:
+        kind = recognise([label for rows in raw.splits.values() for label in rows.labels])
+        if kind.notice is not None:
+            values: dict[str, NoticeValue] = {} if kind.separator is None else {"separator": kind.separator}
+            notices = (Notice(code=kind.notice, values=values),)
+    else:
+        kind = find_kind(spec.kind)
+    splits = {}
+    for name, rows in raw.splits.items():
+        kind.check(rows.labels, partial(_line_of, name, rows))
+        splits[name] = replace(rows, labels=tuple(map(kind.canonical, rows.labels)))
+    return replace(raw, splits=splits), kind, notices
 
 
-def order_labels(raw: RawData, kind: PlainKind = "classification") -> tuple[str, ...]:
+def order_labels(raw: RawData, kind: LabelKind) -> tuple[str, ...]:
     """Fix a task's labels from its whole train split.
 
     Args:
@@ -82,109 +111,124 @@ def order_labels(raw: RawData, kind: PlainKind = "classification") -> tuple[str,
         DataError: Train has one label only, or another split has a label that train has not.
     """
     train = raw.splits["train"]
-    found = {name for label in train.labels for name in _parts(label, kind)}
+    found = set(_names(train, kind))
     if len(found) < 2:
         has = f"all {len(train)} have {found.pop()!r}" if found else f"all {len(train)} have none"
         raise DataError(f"The training rows must have at least 2 labels; {has}.")
-    if kind == "regression":
-        return ()
-    for name, rows in raw.splits.items():
-        strange = {
-            row: part for row, label in enumerate(rows.labels, start=1) for part in _parts(label, kind)
-            if part not in found
-        }  # fmt: skip
-        if strange:
-            names = sorted(set(strange.values()))
-            raise DataError(
-                f"Every label of {name} must occur in train; got {format_list(map(repr, names))} in row "
-                f"{format_list(strange)} of {name}. Train has: {format_list(map(repr, sorted(found)))}."
-                f"{did_you_mean(names[0], sorted(found))}"
-            )
-    if all(INTEGER.fullmatch(label) for label in found):
-        return tuple(sorted(found, key=lambda label: (int(label), label)))
-    return tuple(sorted(found))
+    if kind.has_labels:
+        for name, rows in raw.splits.items():
+            _check_known(name, rows, kind, found)
+    return kind.order(found)
 
 
-def check_overlap(splits: RawSplits) -> None:
-    """Check that validation and test are not among the training rows.
-
-    Args:
-        splits: The rows by job.
-
-    Raises:
-        DataError: More than a tenth of a split's rows are.
-    """
-    for name, parts in _scored(splits):
-        count, rows = _count_overlap(splits.train, parts)
-        if count > MOST_OVERLAP * rows:
-            raise DataError(
-                f"At most {MOST_OVERLAP:.0%} of the {name} rows may be among the training rows; got {count} of {rows} "
-                f"({count / rows:.1%}). Remove them, or allow it: --allow-overlap, task.allow_overlap in a study file."
-            )
-
-
-def find_notices(splits: RawSplits, target: Target) -> tuple[Notice, ...]:
-    """Find what a user should know about the rows before trusting a score.
+def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tuple[Notice, ...]:
+    """Check the rows by job, and find what a user should know about them before trusting a score.
 
     Args:
         splits: The rows by job.
         target: What is predicted.
+        allow_overlap: Whether any number of validation and test rows may be among the training rows.
 
     Returns:
         One notice for each finding.
+
+    Raises:
+        DataError: More than a tenth of a split's rows are among the training rows, and that is not allowed.
     """
-    notices = [
-        _lost_labels(splits.train, target),
-        _rare_labels(splits.whole_train, target),
-        _possible_typos(splits.whole_train, target),
-        _two_labels(splits.train),
-    ]
-    for name, parts in _scored(splits):
-        count, rows = _count_overlap(splits.train, parts)
-        if count:
-            values: dict[str, NoticeValue] = {"split": name, "count": count, "rows": rows}
-            notices.append(Notice(code="overlap", severity="warning", values=values))
+    known = set(splits.train.plain_texts())
+    overlaps = [_Overlap.of(known, "validation", splits.validation), _Overlap.of(known, "test", (splits.test,))]
+    if not allow_overlap:
+        for overlap in overlaps:
+            overlap.check()
+    notices = [*_label_notices(splits, target), _two_labels(splits.train)]
+    notices += [overlap.notice() for overlap in overlaps]
     notices.append(_few_validation_rows(splits))
     return tuple(notice for notice in notices if notice is not None)
 
 
-def _parts(label: str, kind: PlainKind) -> Iterable[str]:
-    return names_of(label) if kind == "multi_label" else (label,)
+@dataclass(frozen=True)
+class _Overlap:
+    """How many rows of a split have a text, or both texts of a pair, that is among the training rows."""
+
+    split: str
+    count: int
+    rows: int
+
+    @classmethod
+    def of(cls, known: set[tuple[str, ...]], split: str, parts: Sequence[Rows]) -> _Overlap:
+        texts = [row for part in parts for row in part.plain_texts()]
+        return cls(split, sum(row in known for row in texts), len(texts))
+
+    def check(self) -> None:
+        if self.count > MOST_OVERLAP * self.rows:
+            raise DataError(
+                f"At most {MOST_OVERLAP:.0%} of the {self.split} rows may be among the training rows; got {self.count} "
+                f"of {self.rows} ({self.count / self.rows:.1%}). Remove them, or allow it: --allow-overlap, "
+                "task.allow_overlap in a study file."
+            )
+
+    def notice(self) -> Notice | None:
+        if not self.count:
+            return None
+        values: dict[str, NoticeValue] = {"split": self.split, "count": self.count, "rows": self.rows}
+        return Notice(code="overlap", severity="warning", values=values)
 
 
-def _check_numbers(raw: RawData) -> None:
-    for name, rows in raw.splits.items():
-        for index, label in enumerate(rows.labels):
-            if number_of(label) is None:
-                where = rows.source_lines[index] if rows.source_lines else f"row {index + 1} of {name}"
-                raise DataError(
-                    f"Every label must be a finite number with a decimal point for task.kind: regression; got "
-                    f"{label!r} at {where}. Correct it, or choose another kind."
-                )
+def _names(rows: Rows, kind: LabelKind) -> Iterator[str]:
+    """Yield the names of all rows, row by row."""
+    for label in rows.labels:
+        yield from kind.names(label)
 
 
-def _lost_labels(train: Rows, target: Target) -> Notice | None:
-    found = {part for label in train.labels for part in _parts(label, target.kind)}
-    lost = [label for label in target.labels if label not in found]
+def _line_of(name: str, rows: Rows, position: int) -> str:
+    return rows.source_lines[position] if rows.source_lines else f"row {position + 1} of {name}"
+
+
+def _check_known(name: str, rows: Rows, kind: LabelKind, known: set[str]) -> None:
+    """Check that a split has no label that train has not."""
+    strange: dict[int, str] = {}
+    for row, label in enumerate(rows.labels, start=1):
+        # Of several strange names in one row the last one is told.
+        strange.update((row, part) for part in kind.names(label) if part not in known)
+    if strange:
+        names = sorted(set(strange.values()))
+        raise DataError(
+            f"Every label of {name} must occur in train; got {format_list(map(repr, names))} in row "
+            f"{format_list(strange)} of {name}. Train has: {format_list(map(repr, sorted(known)))}."
+            f"{did_you_mean(names[0], sorted(known))}"
+        )
+
+
+def _label_notices(splits: RawSplits, target: Target) -> Iterator[Notice | None]:
+    """Yield what is to be said of the labels of the training rows."""
+    kind = target.label_kind
+    if not kind.has_labels:
+        return
+    found = set(_names(splits.train, kind))
+    # Counted before `train_size` took its rows: what is rare or misspelt is so in the data, not in a sample of it.
+    counts = Counter(_names(splits.train_pool, kind))
+    yield _lost_labels([label for label in target.labels if label not in found], splits.train, target)
+    yield _rare_labels(counts)
+    yield _possible_typos(counts)
+
+
+def _lost_labels(lost: Sequence[str], train: Rows, target: Target) -> Notice | None:
     if not lost:
         return None
     values = {**first_values("labels", lost), "of": len(target.labels), "rows": len(train)}
     return Notice(code="labels_without_rows", severity="warning", values=values)
 
 
-def _rare_labels(train: Rows, target: Target) -> Notice | None:
-    counts = _label_counts(train, target)
+def _rare_labels(counts: Counter[str]) -> Notice | None:
     rare = sorted(label for label, count in counts.items() if count < FEW_ROWS)
     if not rare:
         return None
-    return Notice(
-        code="rare_labels", severity="warning", values={**first_values("labels", rare), "fewer_than": FEW_ROWS}
-    )
+    values = {**first_values("labels", rare), "fewer_than": FEW_ROWS}
+    return Notice(code="rare_labels", severity="warning", values=values)
 
 
-def _possible_typos(train: Rows, target: Target) -> Notice | None:
-    counts = _label_counts(train, target)
-    pairs = list(look_alikes(counts))
+def _possible_typos(counts: Counter[str]) -> Notice | None:
+    pairs = look_alikes(counts)
     if not pairs:
         return None
     first = pairs[:MAX_LISTED]
@@ -198,29 +242,12 @@ def _possible_typos(train: Rows, target: Target) -> Notice | None:
     return Notice(code="possible_typos", severity="warning", values=values)
 
 
-def _label_counts(train: Rows, target: Target) -> Counter[str]:
-    if target.kind == "regression":
-        return Counter()
-    return Counter(part for label in train.labels for part in _parts(label, target.kind))
-
-
 def _two_labels(train: Rows) -> Notice | None:
     seen = defaultdict(set)
     for texts, label in zip(train.plain_texts(), train.labels, strict=True):
         seen[texts].add(label)
     count = sum(len(labels) > 1 for labels in seen.values())
     return Notice(code="texts_with_two_labels", severity="warning", values={"count": count}) if count else None
-
-
-def _scored(splits: RawSplits) -> tuple[tuple[str, tuple[Rows, ...]], ...]:
-    return ("validation", splits.validation), ("test", (splits.test,))
-
-
-def _count_overlap(train: Rows, parts: tuple[Rows, ...]) -> tuple[int, int]:
-    """Count the rows whose text, or both texts of a pair, are among the training rows; and all rows."""
-    known = set(train.plain_texts())
-    texts = [row for part in parts for row in part.plain_texts()]
-    return sum(row in known for row in texts), len(texts)
 
 
 def _few_validation_rows(splits: RawSplits) -> Notice | None:

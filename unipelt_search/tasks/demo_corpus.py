@@ -102,8 +102,9 @@ def demo_task(seed: int, spec: TaskSpec = DEMO_SPEC, *, repeats: int = 0) -> Tas
     pool = _balanced(sentences, fewest, derive_seed(seed, "demo", "pool"))
     splits = {}
     for split, count in (("train", TRAIN_ROWS), ("validation", VALIDATION_ROWS), ("test", TEST_ROWS)):
-        drawn, rest = stratified_take(pool.labels, count, derive_seed(seed, "demo", split))
-        splits[split], pool = pool.take(drawn), pool.take(rest)
+        taken, rest = stratified_take(pool.labels, count, derive_seed(seed, "demo", split))
+        splits[split] = pool.take(taken)
+        pool = pool.take(rest)
     return build_task(RawData(DEMO, splits), spec, seed, repeats=repeats)
 
 
@@ -132,8 +133,8 @@ def _balanced(sentences: dict[str, tuple[str, ...]], each: int, seed: int) -> Ro
     texts: list[tuple[str]] = []
     labels: list[str] = []
     for package, found in sentences.items():
-        drawn, _ = stratified_take([package] * len(found), each, derive_seed(seed, package))
-        texts += [(found[number],) for number in drawn]
+        taken, _ = stratified_take([package] * len(found), each, derive_seed(seed, package))
+        texts += [(found[number],) for number in taken]
         labels += [package] * each
     return Rows(tuple(texts), tuple(labels))
 
@@ -147,9 +148,9 @@ def _package_sentences(package: str) -> Iterator[str]:
     folder = Path(found.origin).parent
     for entry in SOURCES[package]:
         path = folder / entry
-        files = (
-            [path] if path.is_file() else sorted(path.rglob("*.py"), key=lambda file: file.relative_to(folder).parts)
-        )
+        files = [path]
+        if not path.is_file():
+            files = sorted(path.rglob("*.py"), key=lambda file: file.relative_to(folder).parts)
         for file in files:
             for docstring in _docstrings(file):
                 yield from sentences_of(docstring)

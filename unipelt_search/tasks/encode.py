@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unipelt_search.errors import BackboneError
-from unipelt_search.tasks.target import Target
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.tasks.task import Fold, Split, Task
 
 if TYPE_CHECKING:
@@ -37,12 +37,11 @@ class EncodedSplit:
 
     def take(self, numbers: Sequence[int]) -> EncodedSplit:
         """Return the rows with these numbers, counted from 0, in this order."""
-        types = self.token_type_ids
-        return EncodedSplit(
-            tuple(self.input_ids[n] for n in numbers),
-            None if types is None else tuple(types[n] for n in numbers),
-            self.labels[list(numbers)],
-        )
+        types = None
+        if self.token_type_ids is not None:
+            types = tuple(self.token_type_ids[number] for number in numbers)
+        input_ids = tuple(self.input_ids[number] for number in numbers)
+        return EncodedSplit(input_ids, types, self.labels[list(numbers)])
 
     def followed_by(self, others: EncodedSplit) -> EncodedSplit:
         """Return these rows and then others of the same tokenizer."""
@@ -54,7 +53,7 @@ class EncodedSplit:
 
 @dataclass(frozen=True)
 class EncodedResample:
-    """Another draw of training rows."""
+    """Another sample of training rows."""
 
     target: Target
     train: EncodedSplit
@@ -87,9 +86,13 @@ class EncodedTask:
             return self
         if self.folds:
             fold = self.folds[number - 1]
-            train, tune, select = map(self.select.take, (fold.rows.train, fold.rows.tune, fold.rows.select))
             return replace(
-                self, target=fold.target, train=train, tune=tune, select=select, select_rows=fold.rows.select
+                self,
+                target=fold.target,
+                train=self.select.take(fold.rows.train),
+                tune=self.select.take(fold.rows.tune),
+                select=self.select.take(fold.rows.select),
+                select_rows=fold.rows.select,
             )
         resample = self.resamples[number - 1]
         return replace(self, target=resample.target, train=resample.train)
@@ -121,13 +124,21 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
             f"max_length must leave room for one token of every text; got {max_length}, of which {special} are special "
             f"tokens. Allow at least {special + texts}."
         )
-    # With folds the select rows are those of train and validation, which no one needs to tokenize twice.
-    names = ("train", "tune", "test") if task.folds else ("train", "tune", "select", "test")
-    encoded = {name: _encode_split(getattr(task, name), task.target, tokenizer, max_length) for name in names}
-    splits = {name: split for name, (split, _) in encoded.items()}
-    rows = sum(len(split) for split in splits.values())
-    if task.folds:
-        splits["select"] = splits["train"].followed_by(splits["tune"])
+    splits: dict[str, EncodedSplit] = {}
+    rows = 0
+    cut_rows = 0
+    for name, split in {"train": task.train, "tune": task.tune, "select": task.select, "test": task.test}.items():
+        if name == "select" and task.folds:
+            # With folds the select rows are those of train and validation, which no one needs to tokenize twice.
+            splits[name] = splits["train"].followed_by(splits["tune"])
+            continue
+        splits[name], cut = _encode_split(split, task.target, tokenizer, max_length)
+        rows += len(split)
+        cut_rows += cut
+    resamples = []
+    for resample in task.resamples:
+        train, _ = _encode_split(resample.train, resample.target, tokenizer, max_length)
+        resamples.append(EncodedResample(resample.target, train))
     return EncodedTask(
         target=task.target,
         metric=task.metric,
@@ -136,12 +147,9 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
         tune=splits["tune"],
         select=splits["select"],
         test=splits["test"],
-        resamples=tuple(
-            EncodedResample(resample.target, _encode_split(resample.train, resample.target, tokenizer, max_length)[0])
-            for resample in task.resamples
-        ),
+        resamples=tuple(resamples),
         folds=task.folds,
-        truncated_share=sum(cut for _, cut in encoded.values()) / rows,
+        truncated_share=cut_rows / rows,
     )
 
 
@@ -206,7 +214,9 @@ def _encode_rows(
 ) -> tuple[dict[str, list[list[int]]], int]:
     """Tokenize some rows whole, then those again that are too long; also return how many those are."""
     most = CHARACTERS_PER_TOKEN * max_length
-    shortened = [tuple(text[:most] for text in row) for row in rows]
+    shortened = []
+    for row in rows:
+        shortened.append(tuple(text[:most] for text in row))
     encoded = dict(tokenizer(*_columns(shortened), truncation=False, padding=False, verbose=False))
     long = [number for number, tokens in enumerate(encoded["input_ids"]) if len(tokens) > max_length]
     if long:
@@ -215,7 +225,9 @@ def _encode_rows(
         for key, values in again.items():
             for number, value in zip(long, values, strict=True):
                 encoded[key][number] = value
-    return encoded, len({*long, *(number for number, row in enumerate(rows) if row != shortened[number])})
+    cut = set(long)
+    cut.update(number for number, row in enumerate(rows) if row != shortened[number])
+    return encoded, len(cut)
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:

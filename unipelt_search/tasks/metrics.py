@@ -1,28 +1,20 @@
-"""Every metric that a task can be judged by; higher is better in all of them."""
+"""The metric that a task is compared by, and the scores of predictions by every metric that fits."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, r2_score
 
-from unipelt_search.errors import DataError, DivergedError
+from unipelt_search.errors import DataError
+from unipelt_search.kinds.label_kind import AUTO, Target, find_metric
 from unipelt_search.records.notice import Notice
-from unipelt_search.tasks.target import PlainKind, Target
 
-METRICS: dict[PlainKind, tuple[str, ...]] = {
-    "classification": ("accuracy", "macro_f1", "matthews"),
-    "regression": ("spearman", "pearson", "r2"),
-    "multi_label": ("micro_f1", "macro_f1", "subset_accuracy"),
-}
-"""What fits each kind; the first is what `auto` means. Two classes have `f1` too."""
 GLUE = {"cola": "matthews", "mrpc": "f1", "qqp": "f1", "stsb": "spearman", "sts-b": "spearman"}
 """The benchmark's metrics, where `auto` means another one: Wang et al., "GLUE", ICLR 2019."""
 
 
 def metrics_for(target: Target) -> tuple[str, ...]:
-    """Return the metrics that fit a target, the default first."""
-    return METRICS[target.kind] if target.positive is None else (*METRICS[target.kind], "f1")
+    """Return the names of the metrics that fit a target, the default first."""
+    return tuple(metric.name for metric in target.metrics())
 
 
 def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[Notice, ...]]:
@@ -40,25 +32,18 @@ def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[Not
         DataError: The metric does not fit.
     """
     fitting = metrics_for(target)
-    if asked == "f1" and target.positive is None:
-        raise DataError(
-            f"--metric f1 needs exactly 2 labels, of which one is positive; the task has {_describe(target)}. Choose "
-            f"one of {', '.join(fitting)}."
-        )
-    if asked not in (*fitting, "auto"):
-        raise DataError(
-            f"--metric must fit the task; {asked} does not fit {_describe(target)}. Choose one of {', '.join(fitting)}."
-        )
+    if asked not in (*fitting, AUTO):
+        raise DataError(f"{_misfit(asked, target)} Choose one of {', '.join(fitting)}.")
     notices = []
     metric = asked
-    if asked == "auto":
-        last = name.rsplit("/", 1)[-1].casefold()
-        dataset = last.removeprefix("glue:").split(":")[0]
+    if asked == AUTO:
+        dataset = _glue_name(name)
         metric = GLUE.get(dataset, fitting[0])
-        metric = metric if metric in fitting else fitting[0]
+        if metric not in fitting:
+            metric = fitting[0]
         if metric != fitting[0]:
             notices.append(Notice(code="glue_metric", values={"metric": metric, "dataset": dataset}))
-    if metric == "f1" and target.positive is not None:
+    if target.metric(metric).of_positive and target.positive is not None:
         notices.append(Notice(code="positive_label", values={"label": target.labels[target.positive]}))
     return metric, tuple(notices)
 
@@ -68,7 +53,7 @@ def score_all(target: Target, labels: np.ndarray, predicted: np.ndarray) -> dict
 
     Args:
         target: What is predicted.
-        labels: The true labels as `Target.array` gives them, of at least one row.
+        labels: The true labels as `Target.to_array` gives them, of at least one row.
         predicted: The predictions, of the same shape.
 
     Returns:
@@ -80,53 +65,22 @@ def score_all(target: Target, labels: np.ndarray, predicted: np.ndarray) -> dict
     Raises:
         DivergedError: A predicted number is not finite.
     """
-    if target.kind == "regression":
-        if not np.isfinite(predicted).all():
-            raise DivergedError("a predicted number must be finite; got one that is not")
-        return {
-            "spearman": _correlation(rankdata(labels), rankdata(predicted)),
-            "pearson": _correlation(labels, predicted),
-            "r2": _r2(labels, predicted),
-        }
-    if target.kind == "multi_label":
-        return {
-            "micro_f1": float(f1_score(labels, predicted, average="micro", zero_division=0)),
-            "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-            "subset_accuracy": float(accuracy_score(labels, predicted)),
-        }
-    # Asked with one class on either side, scikit-learn's Matthews is 0 too, but it may warn.
-    varied = min(len(np.unique(part)) for part in (labels, predicted)) > 1
-    scores = {
-        "accuracy": float(accuracy_score(labels, predicted)),
-        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        "matthews": float(matthews_corrcoef(labels, predicted)) if varied else 0.0,
-    }
-    if target.positive is not None:
-        own, found = labels == target.positive, predicted == target.positive
-        scores["f1"] = float(f1_score(own, found, zero_division=0))
+    target.label_kind.check_predicted(predicted)
+    scores = {}
+    for metric in target.metrics():
+        scores[metric.name] = metric.score(metric.view(target, labels), metric.view(target, predicted))
     return scores
 
 
-def _r2(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Return R2, 0 where the labels are alike or so nearly that the quotient is no finite number."""
-    if np.ptp(labels) == 0:
-        return 0.0
-    with np.errstate(over="ignore"):
-        value = float(r2_score(labels, predicted))
-    return value if np.isfinite(value) else 0.0
+def _glue_name(name: str) -> str:
+    """Return the part of a dataset's name that GLUE's tasks have: `cola` of `nyu-mll/glue:cola`."""
+    last = name.rsplit("/", 1)[-1].casefold()
+    return last.removeprefix("glue:").split(":")[0]
 
 
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Return Pearson's correlation, 0 where it is undefined."""
-    a, b = first - first.mean(), second - second.mean()
-    size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    alike = np.ptp(first) == 0 or np.ptp(second) == 0 or size == 0
-    return 0.0 if alike else float(np.clip(a @ b / size, -1.0, 1.0))
-
-
-def _describe(target: Target) -> str:
-    return {
-        "classification": f"classification with {len(target.labels)} labels",
-        "regression": "regression",
-        "multi_label": "rows with several labels",
-    }[target.kind]
+def _misfit(asked: str, target: Target) -> str:
+    """Say why a metric does not fit."""
+    described = target.label_kind.describe(target.labels)
+    if find_metric(asked).of_positive:
+        return f"--metric {asked} needs exactly 2 labels, of which one is positive; the task has {described}."
+    return f"--metric must fit the task; {asked} does not fit {described}."

@@ -1,4 +1,4 @@
-"""Reading what stands behind ``--data``: a folder, one file, or a hub dataset."""
+"""Reading what ``--data`` names: a folder, one file, or a hub dataset."""
 
 from __future__ import annotations
 
@@ -75,28 +75,10 @@ def read_texts(path: Path, text: tuple[str, ...]) -> tuple[tuple[str, ...], ...]
 
 
 def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
-    files: dict[str, Path] = {}
-    others = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in READERS:
-            continue
-        split = _split_of(path.stem)
-        if split is None:
-            others.append(path)
-        elif split in files:
-            raise DataError(
-                f"{folder} must have one {split} file; got {files[split].name} and {path.name}. Remove one."
-            )
-        else:
-            files[split] = path
+    files, others = _files_by_split(folder)
     if "train" not in files and is_hub_folder(folder):
         return name_splits(folder.resolve().name, *read_hub_folder(folder, spec))
-    for path in others:
-        # Stricter than did_you_mean: `extra` is meant, `tranin` is not.
-        if meant := get_close_matches(path.stem.lower(), SPLIT_NAMES, n=1, cutoff=0.8):
-            raise DataError(
-                f"A file's name must say which split it is; got {path.name} in {folder}. Did you mean {meant[0]!r}?"
-            )
+    _check_split_names(folder, others)
     if "train" not in files:
         raise DataError(
             f"A folder must have a train file (train with one of {', '.join(READERS)}); {folder} has none. "
@@ -115,6 +97,36 @@ def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
         else:
             splits[split] = rows
     return RawData(folder.resolve().name, splits, tuple(notices))
+
+
+def _files_by_split(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Return a folder's data files by split, and those whose names say none."""
+    files: dict[str, Path] = {}
+    others = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in READERS:
+            continue
+        split = _split_of(path.stem)
+        if split is None:
+            others.append(path)
+        elif split in files:
+            raise DataError(
+                f"{folder} must have one {split} file; got {files[split].name} and {path.name}. Remove one."
+            )
+        else:
+            files[split] = path
+    return files, others
+
+
+def _check_split_names(folder: Path, others: list[Path]) -> None:
+    """Check that no file's name is a misspelt split."""
+    for path in others:
+        # Stricter than did_you_mean: `extra` is meant, `tranin` is not.
+        meant = get_close_matches(path.stem.lower(), SPLIT_NAMES, n=1, cutoff=0.8)
+        if meant:
+            raise DataError(
+                f"A file's name must say which split it is; got {path.name} in {folder}. Did you mean {meant[0]!r}?"
+            )
 
 
 def _read_file(path: Path, spec: TaskSpec) -> Rows:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unipelt_search.errors import DataError, did_you_mean
+from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
 from unipelt_search.records.notice import MAX_LISTED, Notice
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.target import SEPARATOR, has_sets
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,20 @@ class Rows:
         """Return the rows with these numbers, counted from 0, in this order."""
         kept = [int(number) for number in numbers]
         source_lines = tuple(self.source_lines[n] for n in kept) if self.source_lines else ()
-        return Rows(tuple(self.texts[n] for n in kept), tuple(self.labels[n] for n in kept), source_lines)
+        texts = tuple(self.texts[n] for n in kept)
+        labels = tuple(self.labels[n] for n in kept)
+        return Rows(texts, labels, source_lines)
 
     def followed_by(self, others: Rows) -> Rows:
         """Return these rows and then others."""
-        source_lines = self.source_lines + others.source_lines if self.source_lines and others.source_lines else ()
+        source_lines: tuple[str, ...] = ()
+        if self.source_lines and others.source_lines:
+            source_lines = self.source_lines + others.source_lines
         return Rows(self.texts + others.texts, self.labels + others.labels, source_lines)
 
     def plain_texts(self) -> list[tuple[str, ...]]:
         """Return what two rows must share to have the same text: white space counts as one blank."""
-        return [tuple(" ".join(text.split()) for text in texts) for texts in self.texts]
+        return [tuple(map(_plain, texts)) for texts in self.texts]
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,9 @@ def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
     Raises:
         DataError: One is missing, or stands there twice.
     """
-    for option, column in (*(("--text", text) for text in spec.text), ("--label", spec.label)):
+    asked = [("--text", text) for text in spec.text]
+    asked.append(("--label", spec.label))
+    for option, column in asked:
         if column not in found:
             raise DataError(
                 f"{option} must name a column of {source}; got {column!r}, found: {', '.join(found[:50])}."
@@ -109,26 +115,49 @@ def make_rows(
     """
     if not source_lines:
         raise DataError(f"{source} must have rows; it is empty.")
-    if spec.kind in {"auto", "multi_label"}:
-        columns = {**columns, spec.label: [_joined(value) for value in columns[spec.label]]}
+    for kind in _kinds_of_sets(spec):
+        columns = {**columns, spec.label: [_joined(value, kind) for value in columns[spec.label]]}
     cells = {name: _read_column(name, columns[name], source_lines, source) for name in {*spec.text, spec.label}}
     _check_filled(spec, cells, source_lines, source)
-    texts = tuple(zip(*(cells[name] for name in spec.text), strict=True))
-    return Rows(texts, tuple(cells[spec.label]), tuple(f"{source_line} of {source}" for source_line in source_lines))
+    texts = zip(*[cells[name] for name in spec.text], strict=True)
+    named_lines = tuple(f"{source_line} of {source}" for source_line in source_lines)
+    return Rows(tuple(texts), tuple(cells[spec.label]), named_lines)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _kinds_of_sets(spec: TaskSpec) -> list[LabelKind]:
+    """Return the kinds that a task may have and that allow any number of labels in a row."""
+    kinds = label_kinds().values() if spec.kind == AUTO else (find_kind(spec.kind),)
+    return [kind for kind in kinds if kind.separator is not None]
 
 
 def _check_filled(spec: TaskSpec, cells: Mapping[str, list[str]], source_lines: Sequence[str], source: str) -> None:
-    sets = spec.kind == "multi_label" or (spec.kind == "auto" and has_sets(cells[spec.label]))
     for name, column in cells.items():
+        is_label = name == spec.label
+        if is_label and _may_be_empty(spec, column):
+            continue
         missing = [source_line for source_line, text in zip(source_lines, column, strict=True) if not text.strip()]
-        if missing and not (sets and name == spec.label):
-            hint = (
-                " Where rows may have no label or several, write task.kind: multi_label." if name == spec.label else ""
-            )
+        if missing:
+            hint = _hint_at_sets() if is_label else ""
             raise DataError(
                 f"Every row must have a text and a label; in {source}, column {name!r} is empty at "
                 f"{format_list(missing)}. Fill in or remove these rows.{hint}"
             )
+
+
+def _may_be_empty(spec: TaskSpec, labels: list[str]) -> bool:
+    """Tell whether a row may have no label at all."""
+    kind = recognise(labels) if spec.kind == AUTO else find_kind(spec.kind)
+    return kind.separator is not None
+
+
+def _hint_at_sets() -> str:
+    """Say which kinds allow a row without a label."""
+    names = [kind.name for kind in label_kinds().values() if kind.separator is not None]
+    return f" Where rows may have no label or several, write task.kind: {' or '.join(names)}."
 
 
 def _read_column(name: str, values: Sequence[object], source_lines: Sequence[str], source: str) -> list[str]:
@@ -160,13 +189,18 @@ def _text_of(value: object) -> str | None:
     return str(value) if isinstance(value, int | float) else None
 
 
-def _joined(value: object) -> object:
+def _joined(value: object, kind: LabelKind) -> object:
     """Write a list of labels as a cell that holds several; leave anything else as it is."""
-    if not isinstance(value, list):
+    if not isinstance(value, list) or kind.separator is None:
         return value
-    texts = [_text_of(part) for part in value]
-    complete = all(text is not None and text.strip() and SEPARATOR not in text for text in texts)
-    return SEPARATOR.join(text for text in texts if text is not None) if complete else value
+    names = []
+    for part in value:
+        text = _text_of(part)
+        # A name that holds the separator would be read as two: such a list is refused as what it is.
+        if text is None or not text.strip() or kind.separator in text:
+            return value
+        names.append(text)
+    return kind.separator.join(names)
 
 
 def _is_unicode(text: str) -> bool:

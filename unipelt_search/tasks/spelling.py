@@ -1,4 +1,4 @@
-"""Labels that look like one another, of which one may be a slip."""
+"""Labels that look like one another, of which one may be misspelt."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from os.path import commonprefix
 
-from unipelt_search.tasks.target import number_of
+from unipelt_search.kinds.label_texts import number_of
 
 MUCH_RARER = 20
-"""A label with one letter more, less or other than one that is this many times as frequent is taken for a slip."""
+"""A label with one letter more, less or other than one that is this many times as frequent is taken for a typo."""
 SHORTEST = 4
-"""Letters of a label that may be a slip of another one; shorter ones are alike by chance."""
+"""Letters of a label that may be a typo of another one; shorter ones are alike by chance."""
 
 
 def look_alikes(counts: Mapping[str, int]) -> list[tuple[str, str]]:
@@ -32,8 +32,11 @@ def look_alikes(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     by_form: dict[str, list[str]] = defaultdict(list)
     for label in counts:
         by_form[_form(label)].append(label)
-    usual = {form: max(alike, key=lambda label: (counts[label], label)) for form, alike in by_form.items()}
-    found = {label: usual[form] for form, alike in by_form.items() for label in alike if label != usual[form]}
+    usual = {}
+    found: dict[str, str] = {}
+    for form, alike in by_form.items():
+        usual[form] = max(alike, key=lambda label: (counts[label], label))
+        found.update((label, usual[form]) for label in alike if label != usual[form])
     for pair in _one_letter_apart(usual):
         rare, frequent = sorted((usual[form] for form in pair), key=lambda label: counts[label])
         if counts[rare] * MUCH_RARER <= counts[frequent]:
@@ -52,8 +55,9 @@ def _one_letter_apart(words: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield pairs at edit distance 1, each once; time grows with the letters of all words, not with their pairs."""
     by_rest: dict[str, set[str]] = defaultdict(set)
     for word in words:
-        for rest in {word, *(word[:position] + word[position + 1 :] for position in range(len(word)))}:
-            by_rest[rest].add(word)
+        by_rest[word].add(word)
+        for position in range(len(word)):
+            by_rest[word[:position] + word[position + 1 :]].add(word)
     pairs = {pair for alike in by_rest.values() for pair in combinations(sorted(alike), 2)}
     yield from sorted(pair for pair in pairs if _is_one_letter_apart(*pair))
 
@@ -62,6 +66,17 @@ def _is_one_letter_apart(first: str, second: str) -> bool:
     if min(len(first), len(second)) < SHORTEST:
         return False
     start = len(commonprefix([first, second]))
-    a, b = first[start:], second[start:]
-    letters = {a[1:] == b: a[:1], a == b[1:]: b[:1], a[1:] == b[1:]: a[:1] + b[:1]}.get(True, "")
+    letters = _differing_letters(first[start:], second[start:])
+    # Another digit makes another label: `item 1` is no misspelt `item 2`.
     return bool(letters) and not any(letter.isdigit() for letter in letters)
+
+
+def _differing_letters(a: str, b: str) -> str:
+    """Return the letters in which two words differ from their first letter on, empty if more than one does."""
+    if a[1:] == b[1:]:
+        return a[:1] + b[:1]
+    if a == b[1:]:
+        return b[:1]
+    if a[1:] == b:
+        return a[:1]
+    return ""

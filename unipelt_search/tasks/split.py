@@ -1,35 +1,30 @@
-"""Who trains, who chooses, who decides, who is scored once: splits, stratified and seeded, no row lost.
+"""Which rows train, which choose, which decide and which are scored once: splits, stratified and seeded, no row lost.
 
-Order: the validation split may become the test split, missing splits are carved out of train, then ``train_size`` draws
-from what is left of it, then validation is halved into tune and select. Where that would leave too few rows, all of
+Order: the validation split may become the test split, missing splits are split off from train, then ``train_size``
+samples what is left of it, then validation is halved into tune and select. Where that would leave too few rows, all of
 validation tunes, and confirm runs are scored on folds of train and validation together.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 import numpy as np
 
 from unipelt_search.errors import DataError
+from unipelt_search.kinds.label_kind import LabelKind
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.seeds import derive_seed
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
-from unipelt_search.tasks.target import PlainKind, names_of
 
 SPLIT_OFF_SHARE = 0.2
 MOST_VALIDATION = 1000
-"""Rows that are carved for validation at most, beside a given test split."""
+"""Rows that are split off for validation at most, beside a given test split."""
 MOST_TEST = 2000
-"""Rows that are carved for the test at most, beside a given validation split."""
-BINS = 10
-"""Parts of equal size into which numbers are cut, so that splits have alike ones."""
-RARE_SET = 5
-"""A set of labels that fewer rows have is represented by its rarest label."""
+"""Rows that are split off for the test at most, beside a given validation split."""
 FEW_VALIDATION_ROWS = 200
 """Fewer are not halved: folds decide."""
 FOLDS = 5
@@ -54,8 +49,8 @@ class FoldRows:
 class RawSplits:
     """Rows by job."""
 
-    whole_train: Rows
-    """The training rows before `train_size` drew from them."""
+    train_pool: Rows
+    """The training rows before `train_size` sampled them."""
     train: Rows
     tune: Rows
     select: Rows
@@ -63,7 +58,7 @@ class RawSplits:
     test: Rows
     notices: tuple[Notice, ...]
     resamples: tuple[Rows, ...] = ()
-    """Other draws of as many training rows."""
+    """Other samples of as many training rows."""
     folds: tuple[FoldRows, ...] = ()
     """Repeat by repeat."""
 
@@ -71,6 +66,16 @@ class RawSplits:
     def validation(self) -> tuple[Rows, ...]:
         """The rows of the validation split."""
         return (self.tune,) if self.folds else (self.tune, self.select)
+
+
+@dataclass
+class _Parts:
+    """The three splits while missing ones are split off, and what to say about that."""
+
+    train: Rows
+    validation: Rows | None
+    test: Rows | None
+    notices: list[Notice] = field(default_factory=list)
 
 
 def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
@@ -101,86 +106,60 @@ def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
 def stratified_take(
     labels: Sequence[str], count: int, seed: int, *, every_class: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw rows so that each class keeps its share (largest remainders), and return them and the others.
+    """Sample rows so that each class keeps its share (largest remainders), and return them and the others.
 
     Args:
         labels: ``(n,)``, each row's label.
-        count: Rows to draw, at most n.
+        count: Rows to sample, at most n.
         seed: Decides which rows, and which classes get the rows that shares leave over.
-        every_class: Draw at least one row of every class, where ``count`` allows it.
+        every_class: Take at least one row of every class, where ``count`` allows it.
 
     Returns:
-        The drawn row numbers ``(count,)`` and the other ones ``(n - count,)``, both ascending.
+        The row numbers of the sample ``(count,)`` and the other ones ``(n - count,)``, both ascending.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     _, classes, sizes = np.unique(np.asarray(labels, dtype=object), return_inverse=True, return_counts=True)
     quota = _quotas(sizes, count, random, every_class=every_class)
-    drawn = np.zeros(len(labels), dtype=bool)
+    taken = np.zeros(len(labels), dtype=bool)
     by_class = np.split(np.argsort(classes, kind="stable"), np.cumsum(sizes)[:-1])
     for own, size in zip(by_class, quota, strict=True):
-        drawn[random.permutation(own)[:size]] = True
-    return np.flatnonzero(drawn), np.flatnonzero(~drawn)
+        taken[random.permutation(own)[:size]] = True
+    return np.flatnonzero(taken), np.flatnonzero(~taken)
 
 
-def strata_of(labels: Sequence[str], kind: PlainKind, most: int | None = None) -> Sequence[str]:
+def strata_of(labels: Sequence[str], kind: LabelKind, most: int | None = None) -> Sequence[str]:
     """Say which rows are alike, so that every split gets its share of them.
 
     Args:
         labels: ``(n,)``, as they are written.
         kind: What a label is.
-        most: Rows to draw; with more sets of labels than that, all are represented by their rarest label.
+        most: Rows to sample; with more sets of labels than that, all are represented by their rarest label.
 
     Returns:
         ``(n,)``: the class itself; a number's tenth; a set of labels, or the rarest label of a set that is rare.
     """
-    if kind == "classification" or not labels:
-        return labels
-    if kind == "regression":
-        values = np.array([float(label) for label in labels])
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
-        return [str(index) for index in np.searchsorted(edges, values, side="right")]
-    sets = Counter(labels)
-    usual = RARE_SET if most is None or len(sets) <= most else len(labels) + 1
-    counts = Counter(name for label in labels for name in names_of(label))
-    return [
-        label if sets[label] >= usual else min(names_of(label), key=lambda name: (counts[name], name), default="")
-        for label in labels
-    ]
+    return kind.strata(labels, most) if labels else labels
 
 
-def split_rows(
-    raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind = "classification", *, repeats: int = 0
-) -> RawSplits:
-    """Carve the splits that are missing, draw the training rows, and halve the validation rows or make folds.
+def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind, *, repeats: int = 0) -> RawSplits:
+    """Split off the splits that are missing, sample the training rows, and halve the validation rows or make folds.
 
     Args:
         raw: What was read.
-        spec: How many rows to carve and to draw.
+        spec: How many rows to split off and to sample.
         seed: The data seed.
         kind: What a label is.
-        repeats: How often the training rows are drawn anew, with `spec.redraw`; else, with few validation rows, how
-            often train and validation are dealt into folds. With 0 there are neither.
+        repeats: How often the training rows are sampled again, with `spec.redraw`; else, with few validation rows, how
+            often train and validation are assigned to folds. With 0 there are neither.
 
     Returns:
-        The rows by job, with notices on what was carved.
+        The rows by job, with notices on what was split off.
 
     Raises:
         DataError: There are too few rows for that.
     """
     pool, validation, test, notices = _split_off(raw, spec, seed, kind)
-    train = pool
-    resamples: tuple[Rows, ...] = ()
-    if spec.train_size is not None:
-        if spec.train_size > len(pool):
-            raise DataError(
-                f"--train-size must be at most the number of training rows, {len(pool)}; got {spec.train_size}."
-            )
-        strata = strata_of(pool.labels, kind, spec.train_size)
-        redraws = range(1, repeats + 1) if spec.redraw else ()
-        seeds = [derive_seed(seed, "train_size", *path) for path in ((), *((n,) for n in redraws))]
-        samples = [stratified_take(strata, spec.train_size, sample, every_class=True)[0] for sample in seeds]
-        train, *others = map(pool.take, samples)
-        resamples = tuple(others)
+    train, resamples = _sample_train(pool, spec, seed, kind, repeats)
     if spec.redraw:
         if len(train) == len(pool):
             raise DataError(
@@ -194,41 +173,74 @@ def split_rows(
             "Give more rows."
         )
     both = train.followed_by(validation)
-    few = len(validation) < FEW_VALIDATION_ROWS and len(set(both.plain_texts())) >= FEWEST_TEXTS
-    if repeats and few and not spec.redraw:
-        folds = tuple(fold for n in range(1, repeats + 1) for fold in _folds(both, len(train), seed, n, kind))
-        return RawSplits(pool, train, validation, both, test, tuple(notices), folds=folds)
+    if repeats and not spec.redraw and _needs_folds(validation, both):
+        folds: list[FoldRows] = []
+        for repeat in range(1, repeats + 1):
+            folds += _folds(both, len(train), seed, repeat, kind)
+        return RawSplits(pool, train, validation, both, test, tuple(notices), folds=tuple(folds))
     strata = strata_of(validation.labels, kind)
     tune, select = stratified_take(strata, len(validation) // 2, derive_seed(seed, "halve"))
     return RawSplits(pool, train, validation.take(tune), validation.take(select), test, tuple(notices), resamples)
 
 
-def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: PlainKind) -> tuple[Rows, Rows, Rows, list[Notice]]:
-    """Return train, validation and test, and what to say about those that were carved."""
-    train, validation, test = raw.splits["train"], raw.splits.get("validation"), raw.splits.get("test")
-    notices: list[Notice] = []
-    rows = len(train)
+def _sample_train(
+    pool: Rows, spec: TaskSpec, seed: int, kind: LabelKind, repeats: int
+) -> tuple[Rows, tuple[Rows, ...]]:
+    """Return the training rows, and the other samples of as many that confirm runs have of their own."""
+    if spec.train_size is None:
+        return pool, ()
+    if spec.train_size > len(pool):
+        raise DataError(
+            f"--train-size must be at most the number of training rows, {len(pool)}; got {spec.train_size}."
+        )
+    seeds = [derive_seed(seed, "train_size")]
+    if spec.redraw:
+        seeds += [derive_seed(seed, "train_size", number) for number in range(1, repeats + 1)]
+    strata = strata_of(pool.labels, kind, spec.train_size)
+    samples = []
+    for own_seed in seeds:
+        numbers, _ = stratified_take(strata, spec.train_size, own_seed, every_class=True)
+        samples.append(pool.take(numbers))
+    return samples[0], tuple(samples[1:])
+
+
+def _needs_folds(validation: Rows, both: Rows) -> bool:
+    """Tell whether validation is too small to be halved, and there are texts enough for folds."""
+    return len(validation) < FEW_VALIDATION_ROWS and len(set(both.plain_texts())) >= FEWEST_TEXTS
+
+
+def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind) -> tuple[Rows, Rows, Rows, list[Notice]]:
+    """Return train, validation and test, and what to say about those that were split off."""
+    parts = _Parts(raw.splits["train"], raw.splits.get("validation"), raw.splits.get("test"))
+    rows = len(parts.train)
     fifth = max(round(rows * SPLIT_OFF_SHARE), 2)
-    if spec.carve is not None and validation is not None:
-        if test is None:
-            test = validation
-            notices.append(Notice(code="validation_file_is_test"))
-        else:
-            notices.append(Notice(code="validation_file_unused"))
-        validation = None
-    if test is None:
-        count = fifth if validation is None else min(fifth, MOST_TEST)
-        train, test = _take_out(train, count, derive_seed(seed, "test"), kind)
-        notices.append(Notice(code="test_split_off", values={"count": count, "of": rows}))
-    if validation is None:
-        count = spec.carve or (min(fifth, MOST_VALIDATION) if "test" in raw.splits else fifth)
-        train, validation = _take_out(train, count, derive_seed(seed, "validation"), kind)
+    if spec.carve is not None and parts.validation is not None:
+        _replace_validation(parts)
+    if parts.test is None:
+        count = fifth if parts.validation is None else min(fifth, MOST_TEST)
+        parts.train, parts.test = _take_out(parts.train, count, derive_seed(seed, "test"), kind)
+        parts.notices.append(Notice(code="test_split_off", values={"count": count, "of": rows}))
+    if parts.validation is None:
+        # Without a given test split, validation and test are as large as each other.
+        most = min(fifth, MOST_VALIDATION) if "test" in raw.splits else fifth
+        count = spec.carve or most
+        parts.train, parts.validation = _take_out(parts.train, count, derive_seed(seed, "validation"), kind)
         if spec.carve is None:
-            notices.append(Notice(code="validation_split_off", values={"count": count, "of": rows}))
-    return train, validation, test, notices
+            parts.notices.append(Notice(code="validation_split_off", values={"count": count, "of": rows}))
+    return parts.train, parts.validation, parts.test, parts.notices
 
 
-def _take_out(train: Rows, count: int, seed: int, kind: PlainKind) -> tuple[Rows, Rows]:
+def _replace_validation(parts: _Parts) -> None:
+    """Take the validation split away, because further training rows become it; make it the test if there is none."""
+    if parts.test is None:
+        parts.test = parts.validation
+        parts.notices.append(Notice(code="validation_file_is_test"))
+    else:
+        parts.notices.append(Notice(code="validation_file_unused"))
+    parts.validation = None
+
+
+def _take_out(train: Rows, count: int, seed: int, kind: LabelKind) -> tuple[Rows, Rows]:
     """Take rows out of train, which keeps a row of every class while it can; return what stays and what is out."""
     if count >= len(train):
         raise DataError(
@@ -238,28 +250,36 @@ def _take_out(train: Rows, count: int, seed: int, kind: PlainKind) -> tuple[Rows
     return train.take(stay), train.take(out)
 
 
-def _folds(rows: Rows, size: int, seed: int, repeat: int, kind: PlainKind) -> Iterator[FoldRows]:
-    """Deal rows into folds; of those outside of each, `size` are trained on where that leaves enough for stopping."""
+def _folds(rows: Rows, size: int, seed: int, repeat: int, kind: LabelKind) -> Iterator[FoldRows]:
+    """Assign rows to folds; of those outside of each, `size` are trained on where that leaves enough for stopping."""
     fold_of = _assign_folds(rows.plain_texts(), strata_of(rows.labels, kind), derive_seed(seed, "folds", repeat))
     for fold in range(FOLDS):
         others = np.flatnonzero(fold_of != fold)
         count = min(size, len(others) - ceil(STOPPING_SHARE * len(others)))
         strata = strata_of([rows.labels[number] for number in others], kind, count)
-        drawn, rest = stratified_take(strata, count, derive_seed(seed, "folds", repeat, fold), every_class=True)
+        own_seed = derive_seed(seed, "folds", repeat, fold)
+        taken, rest = stratified_take(strata, count, own_seed, every_class=True)
         held_out = np.flatnonzero(fold_of == fold)
-        yield FoldRows(*(tuple(part.tolist()) for part in (others[drawn], others[rest], held_out)))
+        yield FoldRows(
+            train=tuple(others[taken].tolist()),
+            tune=tuple(others[rest].tolist()),
+            select=tuple(held_out.tolist()),
+        )
 
 
 def _assign_folds(texts: Sequence[tuple[str, ...]], strata: Sequence[str], seed: int) -> np.ndarray:
-    """Deal rows into folds, class by class; rows with the same text into the same one: ``(n,)`` of fold numbers."""
+    """Assign rows to folds, class by class; rows with the same text to the same one: ``(n,)`` of fold numbers."""
     first: dict[tuple[str, ...], int] = {}
     for row, text in enumerate(texts):
         first.setdefault(text, row)
     index = {text: number for number, text in enumerate(first)}
-    _, classes = np.unique(np.asarray([strata[row] for row in first.values()], dtype=object), return_inverse=True)
+    stratum_of_text = np.asarray([strata[row] for row in first.values()], dtype=object)
+    _, classes = np.unique(stratum_of_text, return_inverse=True)
     shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(len(first))
+    # Class after class, each in a random order, the texts go to the folds in turn, so that the classes share evenly.
+    by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
     assigned = np.empty(len(first), dtype=np.int64)
-    assigned[shuffled[np.argsort(classes[shuffled], kind="stable")]] = np.arange(len(first)) % FOLDS
+    assigned[by_class] = np.arange(len(first)) % FOLDS
     return assigned[[index[text] for text in texts]]
 
 
@@ -269,12 +289,14 @@ def _quotas(sizes: np.ndarray, count: int, random: np.random.Generator, *, every
     quota = sizes * count // total
     remainder = sizes * count - quota * total
     if every_class and count >= len(sizes):
-        remainder[quota == 0] = 0  # a row above their share: no claim on more
+        # A class that gets its one row this way is above its share, and has no claim on more.
+        remainder[quota == 0] = 0
         quota = np.maximum(quota, 1)
-    seed_variance = random.random(len(sizes))
-    by_claim = np.lexsort((seed_variance, -remainder))
+    ties = random.random(len(sizes))
+    by_claim = np.lexsort((ties, -remainder))
     for number in by_claim[: max(count - int(quota.sum()), 0)]:
         quota[number] += 1
-    while quota.sum() > count:  # single rows of tiny classes were paid by nobody yet: the largest pay
+    # The single rows of tiny classes were paid by nobody yet: the largest classes pay.
+    while quota.sum() > count:
         quota[np.argmax(quota)] -= 1
     return quota

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unipelt_search.kinds.label_kind import PAIR, Label, Target
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import Label
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.tasks.split import FOLDS, FoldRows
-from unipelt_search.tasks.target import Target
-
-DIRECTION = "maximize"
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Resample:
-    """Another draw of training rows."""
+    """Another sample of training rows."""
 
     target: Target
     """With the mean, the sd and the class weights of these rows."""
@@ -82,8 +79,8 @@ class Task:
 
     @property
     def kind(self) -> str:
-        """`classification`, `regression` or `multi_label`, each with `pair_` before it where rows have two texts."""
-        return f"pair_{self.target.kind}" if len(self.train.texts[0]) == 2 else self.target.kind
+        """The kind of its labels, with `pair_` before it where rows have two texts."""
+        return f"{PAIR}{self.target.kind}" if len(self.train.texts[0]) == 2 else self.target.kind
 
     def summary(self, truncated_share: float | None = None) -> TaskSummary:
         """Return what a study keeps of the task: no text.
@@ -112,7 +109,7 @@ class Task:
             labels=self.labels,
             rows=rows,
             metric=self.metric,
-            direction=DIRECTION,
+            direction=self.target.metric(self.metric).direction,
             fingerprint=self.fingerprint,
             majority=majority,
             majority_answer=self.target.from_array(constant[None])[0],

@@ -70,22 +70,31 @@ def read_json_lines(path: Path, spec: TaskSpec) -> Rows:
     Raises:
         DataError: It is not such text, is empty, is not JSON, or lacks a key.
     """
-    text = _read_text(path)
-    if text.lstrip().startswith("["):
-        array = _parse_json(text, path, 1)
-        entries = [(f"row {number}", entry) for number, entry in enumerate(array, start=1)]
-    else:  # not splitlines(): JSON strings may hold U+2028, which that takes for a line's end
-        lines = enumerate(text.split("\n"), start=1)
-        entries = [(f"line {number}", _parse_json(line, path, number)) for number, line in lines if line.strip()]
-    for source_line, entry in entries:
+    source_lines = []
+    columns: dict[str, list[Any]] = {name: [] for name in {*spec.text, spec.label}}
+    found_columns: dict[str, None] = {}
+    for source_line, entry in _json_entries(_read_text(path), path):
         if not isinstance(entry, dict):
             raise DataError(
                 f"Every row of {path.name} must be a JSON object; got {type(entry).__name__} at {source_line}."
             )
-    if entries:
-        check_columns(spec, list(dict.fromkeys(key for _, entry in entries for key in entry)), path.name)
-    columns = {name: [entry.get(name) for _, entry in entries] for name in {*spec.text, spec.label}}
-    return make_rows(spec, columns, [source_line for source_line, _ in entries], path.name)
+        source_lines.append(source_line)
+        found_columns.update(dict.fromkeys(entry))
+        for name, cells in columns.items():
+            cells.append(entry.get(name))
+    if source_lines:
+        check_columns(spec, list(found_columns), path.name)
+    return make_rows(spec, columns, source_lines, path.name)
+
+
+def _json_entries(text: str, path: Path) -> list[tuple[str, Any]]:
+    """Parse every row, and say where each stands."""
+    if text.lstrip().startswith("["):
+        array = _parse_json(text, path, 1)
+        return [(f"row {number}", entry) for number, entry in enumerate(array, start=1)]
+    # Not splitlines(): JSON strings may hold U+2028, which that takes for a line's end.
+    lines = enumerate(text.split("\n"), start=1)
+    return [(f"line {number}", _parse_json(line, path, number)) for number, line in lines if line.strip()]
 
 
 def _read_text(path: Path) -> str:
@@ -108,12 +117,14 @@ def _read_text(path: Path) -> str:
 
 def _find_delimiter(text: str, spec: TaskSpec, path: Path) -> str:
     wanted = {*spec.text, spec.label}
-    best, best_rank = DELIMITERS[0], (False, 0)
+    best = DELIMITERS[0]
+    best_rank = (False, 0)
     for delimiter in DELIMITERS:
         header = {name.strip() for name in _first_line(text, delimiter)}
         rank = (wanted <= header, len(header))
         if rank > best_rank:
-            best, best_rank = delimiter, rank
+            best = delimiter
+            best_rank = rank
     return best
 
 

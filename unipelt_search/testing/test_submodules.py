@@ -50,7 +50,7 @@ def trial_of(method: str, smallest: str | None = None) -> TrialSpec:
         lowest = {p.field: int(p.low or 0) for p in entry.hyperparameters if p.kind == "whole"}
         parts[smallest] = parts[smallest].model_copy(update=lowest)
     training = TrainingSpec(learning_rate=1e-3, steps=4, dropout=0.2)
-    return TrialSpec(method=method, training=training, **parts)
+    return TrialSpec.model_validate({"method": method, "training": training, **parts})
 
 
 def gated_with_another(name: str) -> str:

@@ -8,15 +8,15 @@ from typing import Literal
 import numpy as np
 import torch
 
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.records.results import AblationRow, OutcomeRow
+from unipelt_search.records.results import ABLATION_ROWS, AblationRow, OutcomeRow
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.training.batches import evaluation_batches, lengths_of, make_batch
 from unipelt_search.training.recorder import GateRecorder
 
-ABLATION_ROWS = 500
 _GROUPS, _FEWEST_ROWS = 20, 40
 """Groups of rows for the standard error of a drop, and rows from which it is taken."""
 NOTHING: frozenset[tuple[str, int | None]] = frozenset()
@@ -163,45 +163,21 @@ def prunable_parts(
 
 def outcome_rows(
     split: Literal["select", "test"],
+    target: Target,
     labels: np.ndarray,
     predicted: np.ndarray,
-    names: tuple[str, ...],
 ) -> Iterator[OutcomeRow]:
     """Count true labels against predictions.
 
     Args:
         split: Which rows.
-        labels: ``(n,)``, the true label of each row; ``(n, L)`` of 0 and 1 where a row may have any number of labels.
+        target: What is predicted.
+        labels: The true labels, as `Target.to_array` gives them.
         predicted: The predictions in the same shape.
-        names: The L labels' names; none for a task without labels.
 
     Yields:
-        The counts that are not 0, in the order of the names: pairs of true and predicted label, or, for the matrix,
-        each label's hits, misses and false alarms.
+        The counts that are not 0, in the order of the labels: pairs of true and predicted label, or, where a row may
+        have any number of labels, each label's hits, misses and false alarms; none for a task without labels.
     """
-    if names and labels.ndim == 2:
-        yield from _by_label(split, labels.astype(bool), predicted.astype(bool), names)
-    elif names:
-        size = len(names)
-        pairs = np.bincount(labels * size + predicted, minlength=size * size).reshape(size, size)
-        for true, found in np.argwhere(pairs):
-            count = int(pairs[true, found])
-            yield OutcomeRow(split=split, label=names[true], predicted=names[found], n=count)
-
-
-def _by_label(
-    split: Literal["select", "test"],
-    labels: np.ndarray,
-    predicted: np.ndarray,
-    names: tuple[str, ...],
-) -> Iterator[OutcomeRow]:
-    hits = (labels & predicted).sum(0)  # (L,), as are the others
-    misses = (labels & ~predicted).sum(0)
-    false_alarms = (~labels & predicted).sum(0)
-    for number, name in enumerate(names):
-        if hits[number]:
-            yield OutcomeRow(split=split, label=name, predicted=name, n=int(hits[number]))
-        if misses[number]:
-            yield OutcomeRow(split=split, label=name, predicted=None, n=int(misses[number]))
-        if false_alarms[number]:
-            yield OutcomeRow(split=split, label=None, predicted=name, n=int(false_alarms[number]))
+    for label, found, n in target.label_kind.outcomes(target, labels, predicted):
+        yield OutcomeRow(split=split, label=label, predicted=found, n=n)

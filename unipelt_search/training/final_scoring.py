@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from unipelt_search.backbones.backbone import backbone_hash
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import Costs, OutcomeRow, Predictions, RunResult
 from unipelt_search.remote_paths import StoragePath
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
-from unipelt_search.tasks.target import Target
 from unipelt_search.training.checkpoint import CostSoFar, save_run
 from unipelt_search.training.evaluate import ablate, every_row, outcome_rows, predict, prunable_parts
 from unipelt_search.training.recorder import GateRecorder, gate_rows
@@ -146,7 +146,7 @@ class FinalScoring:
         predicted: Mapping[Scored, np.ndarray],
     ) -> Iterator[OutcomeRow]:
         for name, rows in predicted.items():
-            yield from outcome_rows(name, self._split(name).labels, rows, target.labels)
+            yield from outcome_rows(name, target, self._split(name).labels, rows)
 
     def _predictions(
         self,

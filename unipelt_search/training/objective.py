@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.tasks.encode import EncodedTask
-from unipelt_search.tasks.target import Target
 from unipelt_search.training.batches import make_batch
 
 
@@ -32,21 +32,18 @@ class Objective:
     """The loss of every row of a pack; a slot's loss is the mean over its own real rows."""
 
     def __init__(self, target: Target, device: torch.device) -> None:
-        """Put the weights where the logits will be.
+        """Load the torch half of the target's kind.
 
         Args:
             target: What is predicted.
             device: Where the logits are.
         """
-        self.target = target
-        self.weights = torch.tensor(target.weights, device=device) if target.weights else None
+        # Named as a string, because the kinds themselves are read where there is no torch.
+        module = import_module(target.label_kind.loss)
+        self._loss: Callable[[Tensor, Tensor], Tensor] = module.make_loss(target, device)
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Compute the loss of every row.
-
-        Cross-entropy for classes, times the class's weight; the squared error of the standardised number for
-        regression; for sets of labels the mean over labels of the binary cross-entropy, times the label's weight where
-        it is present.
 
         Args:
             logits: ``(S, B, outputs)``.
@@ -55,21 +52,7 @@ class Objective:
         Returns:
             ``(S, B)``.
         """
-        if self.target.kind == "regression":
-            wanted = ((labels - self.target.mean) / self.target.sd).to(logits.dtype)
-            return functional.mse_loss(logits[..., 0], wanted, reduction="none")
-        if self.target.kind == "multi_label":
-            losses = functional.binary_cross_entropy_with_logits(
-                logits, labels.to(logits.dtype), pos_weight=self.weights, reduction="none"
-            )
-            return losses.mean(-1)
-        losses = functional.cross_entropy(
-            logits.flatten(0, 1),
-            labels.flatten(),
-            weight=self.weights,
-            reduction="none",
-        )
-        return losses.view(labels.shape)
+        return self._loss(logits, labels)
 
     def descend(
         self,
@@ -94,13 +77,16 @@ class Objective:
         """
         height = max(len(numbers) for numbers in rows)
         width = micro_batch or height
-        losses, positions, tokens = np.zeros(len(rows)), 0, 0
+        losses = np.zeros(len(rows))
+        positions = 0
+        tokens = 0
         for start in range(0, height, width):
             part = [numbers[start : start + width] for numbers in rows]
             batch = make_batch(task.train, part, task.pad_token_id, pack.backbone.device)
             logits = pack(batch.inputs, steps=steps, first_row=start)  # (S, B, outputs)
             by_slot = (self(logits, batch.labels) * batch.weights).sum(1)  # (S,)
-            if width < height:  # the mean of a part counts by its share of the rows
+            if width < height:
+                # `batch.weights` made it the mean over the rows of this pass, which counts by its share of the step.
                 shares = [len(own) / max(len(numbers), 1) for own, numbers in zip(part, rows, strict=True)]
                 by_slot = by_slot * torch.tensor(shares, device=by_slot.device)
             by_slot.sum().backward()

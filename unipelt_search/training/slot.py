@@ -9,9 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from unipelt_search.errors import DivergedError
+from unipelt_search.kinds.label_kind import Target
 from unipelt_search.records.results import EvaluationRow, GateRow
 from unipelt_search.specs.trial import RunSpec
-from unipelt_search.tasks.target import Target
 from unipelt_search.training.recorder import GateKey
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.pelt.pack import Pack
+from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedTask
 from unipelt_search.training.evaluate import predict
@@ -14,18 +14,6 @@ from unipelt_search.training.pack_training import PackTraining
 
 TIMED_STEPS, TIMED_ROWS = 3, 64
 """Steps and tune rows from which the time of a run is estimated."""
-
-
-@dataclass(frozen=True)
-class RunTiming:
-    """What a few steps of a run took and what it trains."""
-
-    step_seconds: float
-    """Seconds of one optimizer step."""
-    row_seconds: float
-    """Seconds to score one tune row."""
-    trained_parameters: int
-    stored_parameters: int
 
 
 def time_run(run: RunSpec, backbone: Backbone, task: EncodedTask) -> RunTiming:

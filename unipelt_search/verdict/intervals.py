@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
 from statistics import fmean, stdev
 
+from unipelt_search.kinds.label_kind import find_metric
 from unipelt_search.records.report import Interval
 from unipelt_search.verdict.crossed import Estimate
-
-_RANGES = {"matthews": (-1.0, 1.0), "spearman": (-1.0, 1.0), "pearson": (-1.0, 1.0), "r2": (-inf, 1.0)}
-"""Where a metric has its values; the others between 0 and 1."""
 
 
 def interval_of(values: Sequence[float], metric: str, estimate: Estimate | None) -> Interval:
@@ -27,5 +24,7 @@ def interval_of(values: Sequence[float], metric: str, estimate: Estimate | None)
     mean, sd = fmean(values), stdev(values) if len(values) > 1 else None
     if estimate is None:
         return Interval(mean=mean, sd=sd, low=None, high=None)
-    low, high = _RANGES.get(metric, (0.0, 1.0))
-    return Interval(mean=mean, sd=sd, low=max(estimate.low, low), high=min(estimate.high, high))
+    known = find_metric(metric)
+    low = max(estimate.low, known.low)
+    high = min(estimate.high, known.high)
+    return Interval(mean=mean, sd=sd, low=low, high=high)

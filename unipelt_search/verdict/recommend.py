@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import sqrt
 from typing import Literal
 
+from unipelt_search.kinds.label_kind import find_kind, find_metric
 from unipelt_search.records.history import StudyRecord, TrialState
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.records.report import Verdict
@@ -15,21 +16,6 @@ from unipelt_search.verdict.ranking import Ranking
 _STANDARD_ERRORS = 2.0
 _AS_FAST = 1.1
 """The cheapest tie is the fastest too where it takes at most so many times the least time: less is noise."""
-_METRIC_NAMES = {
-    "f1": "F1",
-    "macro_f1": "macro-F1",
-    "micro_f1": "micro-F1",
-    "subset_accuracy": "subset accuracy",
-    "matthews": "Matthews correlation",
-    "spearman": "Spearman correlation",
-    "pearson": "Pearson correlation",
-    "r2": "R²",
-}
-_MAJORITY = {
-    "classification": "the most frequent label",
-    "regression": "the mean of the training rows",
-    "multi_label": "the most frequent labels",
-}
 
 
 def recommend(ranking: Ranking) -> Verdict:
@@ -89,7 +75,7 @@ def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, Notice]]
     reasons: dict[str, Notice] = {}
     for method, (value, _) in best.items():
         gap = abs(top - value)
-        error = sqrt(sum(_variance(record.task.metric, score) for score in (top, value)) / rows)
+        error = sqrt(sum(find_metric(record.task.metric).row_variance(score) for score in (top, value)) / rows)
         if gap <= _STANDARD_ERRORS * error:
             plausible.add(method)
         elif method != leader:
@@ -108,7 +94,7 @@ def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, Notice]]
 
 def metric_name(metric: str) -> str:
     """Return how a metric is called in a sentence."""
-    return _METRIC_NAMES.get(metric, metric)
+    return find_metric(metric).title or metric
 
 
 def _best_tune(record: StudyRecord) -> dict[str, tuple[float, int]]:
@@ -123,26 +109,6 @@ def _best_tune(record: StudyRecord) -> dict[str, tuple[float, int]]:
         if held is None or (sign * trial.value, stored) < (sign * held[0], held[1]):
             best[trial.method] = (trial.value, stored)
     return best
-
-
-def _variance(metric: str, score: float) -> float:
-    """Return the variance of a score of one row, as it would be divided by the rows.
-
-    Shares of right answers, and what is like one, are binomial. A Matthews correlation of s is treated as an accuracy
-    of (1 + s) / 2, doubled. Correlations have their asymptotic variance; R² is 1 minus a mean of squares whose
-    relative variance is 2 where errors are normal.
-
-    Source:
-        Stuart and Ord, "Kendall's Advanced Theory of Statistics", volume 1, for correlations.
-    """
-    match metric:
-        case "matthews":
-            return 1 - score**2
-        case "spearman" | "pearson":
-            return (1 - score**2) ** 2
-        case "r2":
-            return 2 * (1 - score) ** 2
-    return score * (1 - score)
 
 
 def _fastest(candidates: list[Candidate], cheapest: Candidate) -> Candidate:
@@ -181,7 +147,7 @@ def _sentence(ranking: Ranking, cheapest: Candidate, fastest: Candidate) -> str:
     parts.extend(_slow_methods(ranking))
     majority = record.task.majority["select"][record.task.metric]
     if (best.score <= majority) if record.task.direction == "maximize" else (best.score >= majority):
-        constant = _MAJORITY[record.task.kind.removeprefix("pair_")]
+        constant = find_kind(record.task.kind).constant
         parts.append(f"It does not beat always answering {constant} ({majority:.3f}).")
     if record.task.folds:
         parts.append("The validation rows in these folds had chosen the hyperparameters.")

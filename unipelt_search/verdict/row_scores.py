@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unipelt_search.kinds.label_kind import find_kind
+from unipelt_search.kinds.pseudo_values import pseudo_values
 from unipelt_search.records.history import TaskSummary
-from unipelt_search.records.results import Label, Predictions
-from unipelt_search.tasks.target import positive_label
-from unipelt_search.verdict.pseudo_values import pseudo_values
+from unipelt_search.records.results import Predictions
 
 
 def row_scores(task: TaskSummary, predictions: Sequence[Predictions]) -> np.ndarray:
@@ -22,9 +22,12 @@ def row_scores(task: TaskSummary, predictions: Sequence[Predictions]) -> np.ndar
     Returns:
         ``(S, n)``, pseudo-values where the metric is no mean over rows; the mean of a run's is its metric.
     """
-    return pseudo_values(
-        task.metric, _arrays(task, [predictions[0].labels])[0], _arrays(task, [a.predicted for a in predictions])
-    )
+    # No row is trained on here, so nothing needs to be fitted but the choice of the positive label.
+    target = find_kind(task.kind).of_labels(task.labels)
+    metric = target.metric(task.metric)
+    labels = metric.view(target, target.to_array(predictions[0].labels))
+    predicted = [metric.view(target, target.to_array(run.predicted)) for run in predictions]
+    return pseudo_values(metric.leave_one_out, labels, np.stack(predicted))
 
 
 def joined_folds(folds: Sequence[Predictions]) -> Predictions:
@@ -37,9 +40,12 @@ def joined_folds(folds: Sequence[Predictions]) -> Predictions:
         The answers to all rows in their order, as if one run had given them.
     """
     order = np.argsort(_row_numbers(folds)).tolist()
-    labels, predicted = ([value for part in folds for value in getattr(part, name)] for name in ("labels", "predicted"))
+    labels = [label for fold in folds for label in fold.labels]
+    predicted = [label for fold in folds for label in fold.predicted]
     return Predictions(
-        split="select", labels=tuple(labels[n] for n in order), predicted=tuple(predicted[n] for n in order)
+        split="select",
+        labels=tuple(labels[number] for number in order),
+        predicted=tuple(predicted[number] for number in order),
     )
 
 
@@ -59,16 +65,3 @@ def fold_of_rows(folds: Sequence[Predictions]) -> np.ndarray:
 def _row_numbers(folds: Sequence[Predictions]) -> np.ndarray:
     """Return the rows' numbers, fold after fold."""
     return np.concatenate([np.asarray(part.rows, dtype=np.int64) for part in folds])
-
-
-def _arrays(task: TaskSummary, rows: list[tuple[Label, ...]]) -> np.ndarray:
-    """Turn labels, run by run, into what `pseudo_values` takes: ``(S, n)``, or ``(S, n, L)`` for sets of labels."""
-    if task.kind.endswith("multi_label"):
-        count = len(task.labels)
-        return np.stack([np.isin(np.arange(count), sets).astype(np.int64) for row in rows for sets in row]).reshape(
-            len(rows), -1, count
-        )
-    array = np.array(rows)
-    if task.metric != "f1":
-        return array
-    return (array == positive_label(task.labels)).astype(np.int64)

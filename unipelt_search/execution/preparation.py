@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,14 +11,16 @@ import torch
 from unipelt_search.backbones.backbone import Backbone, load_backbone
 from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.errors import BackboneError, RequestError
+from unipelt_search.execution.local_capacity import local_capacity
+from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
+from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import StudyPlan
-from unipelt_search.search.capacity import Capacity, fit_workers, usable_cores
+from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.forecast import forecast, steps_within
-from unipelt_search.search.measured_sizes import measure_sizes, trained_by
 from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, largest, published, steps_for
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
@@ -26,9 +29,10 @@ from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask, encode_task
 from unipelt_search.tasks.task import Task
 from unipelt_search.training.checkpoint import checkpoint_bytes
-from unipelt_search.training.timing import RunTiming, time_run
+from unipelt_search.training.timing import time_run
 
 _CUT_SHARE_WORTH_A_NOTICE = 0.05
+_MOST_GATES_PER_LAYER = 4
 _FAR_TOO_SLOW = 1.5
 """A few rows are timed roughly: a method is left out when it takes this many times what is allowed."""
 
@@ -55,12 +59,37 @@ class Prepared:
 
         Raises:
             MachineError: A run needs more than this machine has.
+            RequestError: Every method is far slower than `space.max_latency_ms`.
         """
-        capacity, timings = self._measure(backbone)
-        ready = self._with_steps(backbone, capacity, timings)
-        plan = forecast(ready.spec, self.summary, timings, capacity, _layers(backbone), self.dropped)
-        kept = self.checkpoint_bytes(backbone) * capacity.workers
+        measured = self._measure(backbone)
+        ready = self._fast_enough(measured)._within_time(measured)
+        timings = ready._timings_of(measured)
+        plan = forecast(ready.spec, self.summary, timings, measured.capacity, measured.layers, ready.dropped)
+        kept = self.checkpoint_bytes(backbone) * measured.capacity.workers
         return plan.model_copy(update={"notices": (*plan.notices, *ready.notices), "checkpoint_bytes": kept})
+
+    def within_limits(self, backbone: Backbone) -> Prepared:
+        """Keep to the study's limits: leave out methods that are far too slow, and shorten runs that take too long.
+
+        Runs are shortened rather than trials and seeds left out. Methods are timed once, and only where there is a
+        limit; the verdict looks at their latency again.
+
+        Args:
+            backbone: The study's.
+
+        Returns:
+            The same study, without the methods that took much longer than `space.max_latency_ms` to score a few rows,
+            and with fewer steps per run if the study gives none and its time limit allows no more.
+
+        Raises:
+            MachineError: A run needs more than this machine has.
+            RequestError: Every method is far slower than `space.max_latency_ms`.
+        """
+        chooses_steps = self.spec.budget.time_seconds is not None and self.spec.space.steps is None
+        if not chooses_steps and self.spec.space.max_latency_ms is None:
+            return self
+        measured = self._measure(backbone)
+        return self._fast_enough(measured)._within_time(measured)
 
     def checkpoint_bytes(self, backbone: Backbone) -> int:
         """Estimate what the checkpoints of a run take on the disk at a time at most; nothing is trained for it.
@@ -71,45 +100,18 @@ class Prepared:
         Returns:
             Bytes.
         """
-        gates = 4 * _layers(backbone) * (self.summary.rows["tune"] + self.summary.rows["select"])
-        rows, space = self.summary.rows["train"], self.spec.space
-        trials = [largest(method, space, rows) for method in space.methods]
+        gate_rows = self.summary.rows["tune"] + self.summary.rows["select"]
+        gates = _MOST_GATES_PER_LAYER * _layers(backbone) * gate_rows
+        rows = self.summary.rows["train"]
+        trials = [largest(method, self.spec.space, rows) for method in self.spec.space.methods]
         trials += _first_trials(self.spec, rows).values()
         return max(checkpoint_bytes(trained_by(backbone, trial), gates if trial.gate else 0) for trial in trials)
 
-    def within_time(self, backbone: Backbone) -> Prepared:
-        """Shorten the runs where the time limit asks for it, rather than leave out trials and seeds.
-
-        Args:
-            backbone: The study's.
-
-        Returns:
-            The same study, with fewer steps per run if the study gives none and its limit allows no more.
-
-        Raises:
-            MachineError: A run needs more than this machine has.
-        """
-        if self.spec.budget.time_seconds is None or self.spec.space.steps is not None:
-            return self
-        return self._with_steps(backbone, *self._measure(backbone))
-
-    def fast_enough(self, backbone: Backbone) -> Prepared:
-        """Leave out methods that are far too slow for the study's limit; the verdict looks at the others again.
-
-        Args:
-            backbone: The study's.
-
-        Returns:
-            The same study, without the methods that took much longer than `space.max_latency_ms` to score a few rows.
-
-        Raises:
-            MachineError: A run needs more than this machine has.
-            RequestError: All methods are.
-        """
+    def _fast_enough(self, measured: _Measured) -> Prepared:
         limit = self.spec.space.max_latency_ms
         if limit is None:
             return self
-        _, timings = self._measure(backbone)
+        timings = self._timings_of(measured)
         times = {name: 1000 * timings[name].row_seconds for name in self.spec.space.methods if name in timings}
         dropped = [
             DroppedMethod(
@@ -128,9 +130,10 @@ class Prepared:
         notices = map(_left_out, dropped)
         return replace(self, dropped=(*self.dropped, *dropped), notices=(*self.notices, *notices))
 
-    def _with_steps(self, backbone: Backbone, capacity: Capacity, timings: Mapping[str, RunTiming]) -> Prepared:
+    def _within_time(self, measured: _Measured) -> Prepared:
         most = steps_for(self.summary.rows["train"], self.spec.space)
-        steps = steps_within(self.spec, self.summary, timings, capacity, _layers(backbone))
+        timings = self._timings_of(measured)
+        steps = steps_within(self.spec, self.summary, timings, measured.capacity, measured.layers)
         if steps == most:
             return self
         space = self.spec.space.model_copy(update={"steps": steps})
@@ -138,27 +141,46 @@ class Prepared:
         spec = self.spec.model_copy(update={"space": space})
         return replace(self, spec=spec, notices=(*self.notices, shortened))
 
-    def _measure(self, backbone: Backbone) -> tuple[Capacity, dict[str, RunTiming]]:
+    def _timings_of(self, measured: _Measured) -> dict[str, RunTiming]:
+        """Return what was measured of the methods and configurations that are still in the study."""
+        dropped = {drop.method for drop in self.dropped}
+        return {name: timing for name, timing in measured.timings.items() if name not in dropped}
+
+    def _measure(self, backbone: Backbone) -> _Measured:
         """Time a few steps of every method and configuration on this machine."""
-        gpus = torch.cuda.device_count()
-        capacity = fit_workers(self.spec.machine, cores=usable_cores(), gpus=gpus, where="this machine")
-        backbone.model.to(capacity.device)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(capacity.threads)
-        try:
-            seeds = run_seeds(self.spec.seed, SEARCH_SEED_INDEX)
-            return capacity, {
-                name: time_run(
-                    RunSpec(trial=within_limit(trial, self.spec.space, self.summary), seeds=seeds),
-                    backbone,
-                    self.encoded,
-                )
-                for name, trial in _first_trials(self.spec, self.summary.rows["train"]).items()
-                if all(drop.method != name for drop in self.dropped)
-            }
-        finally:
-            torch.set_num_threads(threads)
-            backbone.model.to("cpu")
+        capacity = local_capacity(self.spec.machine)
+        dropped = {drop.method for drop in self.dropped}
+        seeds = run_seeds(self.spec.seed, SEARCH_SEED_INDEX)
+        timings = {}
+        with _as_in_a_worker(backbone, capacity):
+            for name, trial in _first_trials(self.spec, self.summary.rows["train"]).items():
+                if name not in dropped:
+                    run = RunSpec(trial=within_limit(trial, self.spec.space, self.summary), seeds=seeds)
+                    timings[name] = time_run(run, backbone, self.encoded)
+        return _Measured(capacity, _layers(backbone), timings)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What a few steps on this machine have shown."""
+
+    capacity: Capacity
+    layers: int
+    timings: Mapping[str, RunTiming]
+    """By method, and by the name of the user's configuration."""
+
+
+@contextmanager
+def _as_in_a_worker(backbone: Backbone, capacity: Capacity) -> Iterator[None]:
+    """Give this process the device and the threads of a worker for a while, so that its times are a worker's."""
+    threads = torch.get_num_threads()
+    backbone.model.to(capacity.device)
+    torch.set_num_threads(capacity.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        backbone.model.to("cpu")
 
 
 def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
@@ -177,27 +199,10 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
         RequestError: Nothing is small enough for `space.max_parameters`, or a configuration of the user's is not.
     """
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
-    dropped = []
-    own = {given.name for given in spec.space.configurations}
     tokens = min(spec.task.max_length, backbone.max_length)
-    for name, trial in _first_trials(spec, len(task.train)).items():
-        try:
-            check_trial(backbone, trial, tokens)
-        except BackboneError as error:
-            if name in own:
-                raise BackboneError(f"space.configurations: {name!r} cannot be attached. {error}") from error
-            if spec.space.methods != DEFAULT_METHODS:
-                raise
-            dropped.append(
-                DroppedMethod(
-                    method=name, phase="screen", reason=Notice(code="cannot_attach", values={"cause": str(error)})
-                )
-            )
-    if len(dropped) == len(spec.space.methods):
-        raise BackboneError(
-            f"No method can be attached to {spec.backbone.model!r}. {dropped[0].reason.values['cause']}"
-        )
-    sizes, too_large = measure_sizes(spec.space, backbone, len(task.train), {drop.method for drop in dropped})
+    rows = len(task.train)
+    dropped = _drop_unattachable(spec, backbone, rows, tokens)
+    sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped})
     dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
     notices = [_left_out(drop) for drop in dropped]
@@ -205,6 +210,26 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
         notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
     summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes})
     return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
+
+
+def _drop_unattachable(spec: StudySpec, backbone: Backbone, rows: int, tokens: int) -> list[DroppedMethod]:
+    """Try every method on the backbone; only the default methods may fail, since nobody has asked for them by name."""
+    dropped = []
+    own = {given.name for given in spec.space.configurations}
+    for name, trial in _first_trials(spec, rows).items():
+        try:
+            check_trial(backbone, trial, tokens)
+        except BackboneError as error:
+            if name in own:
+                raise BackboneError(f"space.configurations: {name!r} cannot be attached. {error}") from error
+            if spec.space.methods != DEFAULT_METHODS:
+                raise
+            reason = Notice(code="cannot_attach", values={"cause": str(error)})
+            dropped.append(DroppedMethod(method=name, phase="screen", reason=reason))
+    if len(dropped) == len(spec.space.methods):
+        cause = dropped[0].reason.values["cause"]
+        raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {cause}")
+    return dropped
 
 
 def _left_out(drop: DroppedMethod) -> Notice:

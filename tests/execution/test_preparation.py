@@ -7,11 +7,12 @@ import pytest
 
 import tiny
 from unipelt_search.errors import BackboneError, MachineError, RequestError
+from unipelt_search.execution import preparation
+from unipelt_search.execution.preparation import prepare
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
-from unipelt_search.search import preparation
-from unipelt_search.search.preparation import prepare
+from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.search.space import largest, published
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
@@ -19,7 +20,6 @@ from unipelt_search.specs.trial import RunSpec
 from unipelt_search.specs.variants import Variant
 from unipelt_search.tasks.load import load_task
 from unipelt_search.training.checkpoint import RunCheckpoints
-from unipelt_search.training.timing import RunTiming
 from unipelt_search.training.train import train_events
 
 
@@ -86,14 +86,40 @@ def test_a_limit_shortens_the_runs_and_says_so(asked: StudySpec, monkeypatch: py
     monkeypatch.setattr(preparation, "time_run", time_run)
     task = load_task(asked.task, 0)
     ready, backbone = prepare(asked, task)
-    assert ready.within_time(backbone) is ready
+    assert ready.within_limits(backbone) is ready
     assert timed == [], "without a limit nothing is timed"
     ready, _ = prepare(changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60)), task)
-    ready = ready.within_time(backbone)
+    ready = ready.within_limits(backbone)
     assert ready.spec.space.steps == 77
     assert ready.notices == (Notice(code="steps_shortened", values={"steps": 77, "without_limit": 150}),)
     assert timed == ["head", "lora"]
     assert ready.plan(backbone).steps == 77
+
+
+def test_with_both_limits_every_method_is_timed_once(asked: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[str] = []
+
+    def time_run(run: Any, backbone: Any, task: Any) -> RunTiming:
+        timed.append(run.trial.method)
+        return RunTiming(10.0, 0.001 if run.trial.method == "head" else 0.1, 10, 10)
+
+    def steps_within(spec: Any, task: Any, timings: dict[str, RunTiming], *given: Any) -> int:
+        assert set(timings) == {"head"}, "what is too slow needs no time"
+        return 77
+
+    monkeypatch.setattr(preparation, "time_run", time_run)
+    monkeypatch.setattr(preparation, "steps_within", steps_within)
+    space = SpaceSpec(methods=("head", "lora"), max_latency_ms=2.0)
+    budget = BudgetSpec(trials=4, seeds=1, time_seconds=7200)
+    ready, backbone = prepare(changed(asked, space=space, budget=budget), load_task(asked.task, 0))
+    limited = ready.within_limits(backbone)
+    assert timed == ["head", "lora"]
+    assert [drop.method for drop in limited.dropped] == ["lora"]
+    assert limited.spec.space.steps == 77
+    timed.clear()
+    plan = ready.plan(backbone)
+    assert timed == ["head", "lora"]
+    assert ([method.method for method in plan.methods], [drop.method for drop in plan.left_out]) == (["head"], ["lora"])
 
 
 def test_a_plan_that_does_not_fit_the_machine_is_refused(asked: StudySpec) -> None:
@@ -128,7 +154,7 @@ def test_what_is_far_too_slow_is_left_out(asked: StudySpec, monkeypatch: pytest.
     def limited(milliseconds: float) -> preparation.Prepared:
         spec = changed(asked, space=SpaceSpec(methods=("head", "lora"), max_latency_ms=milliseconds))
         ready, backbone = prepare(spec, task)
-        return ready.fast_enough(backbone)
+        return ready.within_limits(backbone)
 
     assert [drop.method for drop in limited(2.0).dropped] == ["lora"]
     (notice,) = limited(2.0).notices

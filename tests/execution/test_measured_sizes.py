@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tiny import tiny_backbone
-from unipelt_search.search.measured_sizes import measure_size, stored_on
+from unipelt_search.execution.measured_sizes import measure_size, stored_on
 from unipelt_search.search.sizes import resized, stored_by, value_of
 from unipelt_search.search.space import published
 from unipelt_search.specs.study import SpaceSpec
@@ -18,7 +18,7 @@ def test_the_measured_sizes_count_as_a_pack_does(method: str, monkeypatch: pytes
     trial = published(method, SpaceSpec(), 100)[0]
     for name, value in small.items():
         trial = resized(trial, name, value) if value_of(trial, name) else trial
-    monkeypatch.setattr("unipelt_search.search.measured_sizes.published", lambda *given: (trial,))
+    monkeypatch.setattr("unipelt_search.execution.measured_sizes.published", lambda *given: (trial,))
     size = measure_size(backbone, method, SpaceSpec(), 100)
     assert stored_by(trial, size) == stored_on(backbone, trial)
     other = trial

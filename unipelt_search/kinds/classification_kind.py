@@ -1,0 +1,190 @@
+"""One of several names: every row has exactly one label, and a model's largest output is the prediction."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from unipelt_search.kinds import pseudo_values, scores
+from unipelt_search.kinds.label_kind import Label, LabelKind, Metric, Prediction, Target
+from unipelt_search.kinds.label_texts import list_names, order_names, positions
+
+NEGATION = re.compile(r"(not|non|no)[ _-]")
+NEGATING = ("un", "in", "im", "non", "dis")
+"""What a class begins with that is another one's opposite."""
+
+
+class ClassificationKind:
+    """Names, of which a row has one."""
+
+    name = "classification"
+    number = 1
+    title = "classification"
+    loss = "unipelt_search.training.classification_loss"
+    problem_type = "single_label_classification"
+    notice = None
+    has_labels = True
+    fewest_labels = 2
+    separator = None
+    constant = "the most frequent label"
+    metrics = (
+        Metric("accuracy", scores.accuracy, pseudo_values.accuracy),
+        Metric("macro_f1", scores.macro_f1, pseudo_values.macro_f1, title="macro-F1"),
+        Metric(
+            "matthews",
+            scores.matthews,
+            pseudo_values.matthews,
+            title="Matthews correlation",
+            low=-1.0,
+            # Treated as an accuracy of (1 + s) / 2, doubled.
+            row_variance=lambda score: 1 - score**2,
+        ),
+        Metric("f1", scores.binary_f1, pseudo_values.binary_f1, title="F1", of_positive=True),
+    )
+
+    def recognises(self, texts: Sequence[str]) -> bool:
+        """Take any labels: this is the kind of what no other kind recognises."""
+        return True
+
+    def check(self, texts: Sequence[str], line_of: Callable[[int], str]) -> None:
+        """Accept every cell: any text is a name."""
+
+    def canonical(self, text: str) -> str:
+        """Return the cell: a name is written as it is."""
+        return text
+
+    def names(self, text: str) -> tuple[str, ...]:
+        """Return the one name in a cell."""
+        return (text,)
+
+    def order(self, names: set[str]) -> tuple[str, ...]:
+        """Put the names into the order of the outputs."""
+        return order_names(names)
+
+    def strata(self, texts: Sequence[str], most: int | None) -> Sequence[str]:
+        """Let every class be a stratum."""
+        return texts
+
+    def of_labels(self, labels: tuple[str, ...]) -> Target:
+        """Make a target that knows which of two classes is the positive one."""
+        return Target(self.name, labels, positive=positive_label(labels))
+
+    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+        """Make a target with the weights of its classes.
+
+        Args:
+            labels: The names in order.
+            train: The training rows' labels as they are written.
+            balanced: Whether rare classes count more in the loss, so that all count the same in sum.
+
+        Returns:
+            The target.
+
+        Source:
+            The weights are those of scikit-learn's ``class_weight="balanced"``, n / (classes x rows of the class).
+        """
+        target = self.of_labels(labels)
+        if not balanced:
+            return target
+        counts = Counter(train)
+        # A class without a training row has no weight to find; its loss is never asked for.
+        weights = [len(train) / (len(counts) * counts[name]) if name in counts else 1.0 for name in labels]
+        return replace(target, weights=tuple(weights))
+
+    def outputs(self, labels: tuple[str, ...]) -> int:
+        """Return one output per class."""
+        return len(labels)
+
+    def encode(self, target: Target, texts: Sequence[str]) -> tuple[Label, ...]:
+        """Return the position of every name."""
+        position = positions(target.labels)
+        return tuple(position[text] for text in texts)
+
+    def decode(self, target: Target, label: Label) -> str:
+        """Return the name at a position."""
+        if not isinstance(label, int):
+            raise TypeError(f"a class must be a position; got {label!r}")
+        return target.labels[label]
+
+    def to_array(self, target: Target, labels: Sequence[Label]) -> np.ndarray:
+        """Return positions as ``(n,)`` of int64."""
+        return np.asarray(labels, dtype=np.int64)
+
+    def from_array(self, array: np.ndarray) -> tuple[Label, ...]:
+        """Return positions ``(n,)`` as numbers of Python."""
+        return tuple(array.tolist())
+
+    def predict(self, target: Target, logits: np.ndarray) -> np.ndarray:
+        """Return the class of the largest output: ``(n,)``."""
+        return logits.argmax(-1)
+
+    def refit(self, target: Target, logits: np.ndarray, labels: np.ndarray) -> Target:
+        """Return the target: the largest output needs no threshold."""
+        return target
+
+    def majority(self, target: Target, labels: np.ndarray) -> np.ndarray:
+        """Return the most frequent class, the first of several: shape ``()``."""
+        return np.asarray(np.bincount(labels, minlength=len(target.labels)).argmax())
+
+    def predictions(self, target: Target, logits: np.ndarray) -> list[Prediction]:
+        """Return the class of every row, with the softmax of its outputs."""
+        outputs = logits.astype(np.float64)
+        powers = np.exp(outputs - outputs.max(-1, keepdims=True))
+        shares = powers / powers.sum(-1, keepdims=True)
+        predictions = []
+        for position, row in zip(self.predict(target, logits), shares, strict=True):
+            probabilities = dict(zip(target.labels, row.tolist(), strict=True))
+            predictions.append(Prediction(target.labels[position], probabilities))
+        return predictions
+
+    def check_predicted(self, predicted: np.ndarray) -> None:
+        """Accept every prediction: a class is always one of the labels."""
+
+    def outcomes(
+        self, target: Target, labels: np.ndarray, predicted: np.ndarray
+    ) -> Iterator[tuple[str | None, str | None, int]]:
+        """Yield the cells of the confusion matrix that are not 0, row by row."""
+        names = target.labels
+        size = len(names)
+        matrix = np.bincount(labels * size + predicted, minlength=size * size).reshape(size, size)
+        for true, found in np.argwhere(matrix):
+            yield names[true], names[found], int(matrix[true, found])
+
+    def describe(self, labels: tuple[str, ...]) -> str:
+        """Say how many classes there are."""
+        return f"classification with {len(labels)} labels"
+
+    def meaning(self, target: Target) -> str:
+        """List the class of every output."""
+        return list_names(target.labels)
+
+    def rule(self, target: Target) -> str | None:
+        """Return nothing: the largest output's label is predicted."""
+        return None
+
+    def output_scale(self, target: Target) -> tuple[float, float] | None:
+        """Return nothing: outputs are logits."""
+        return None
+
+
+def positive_label(labels: tuple[str, ...]) -> int | None:
+    """Choose the positive one of two classes.
+
+    Args:
+        labels: A task's classes in order.
+
+    Returns:
+        The last one's position, or the first one's where the last is its negation, as `not_duplicate` and
+        `unacceptable` are; None unless there are exactly two.
+    """
+    if len(labels) != 2:
+        return None
+    first, last = (label.casefold() for label in labels)
+    return 0 if NEGATION.match(last) or last.removesuffix(first) in NEGATING else 1
+
+
+KIND: LabelKind = ClassificationKind()
