@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from exported_study import save_toy
-from in_process import train_in_process
+from thread_executor import train_in_process
 
 from source_tree import MODULES
 from tiny import tiny_backbone, tiny_inputs, tiny_run, tiny_trial
