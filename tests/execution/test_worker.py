@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import tiny
-from unipelt_search.errors import DivergedError
+from unipelt_search.errors import DivergedError, MachineError
 from unipelt_search.execution import worker
 from unipelt_search.execution.run_messages import Evaluated, Failed, Finished, RunAssignment, RunEvent
 from unipelt_search.execution.worker import Worker, WorkerSetup, is_out_of_memory, one_line
@@ -160,6 +160,13 @@ def test_a_run_out_of_memory_says_so_and_lets_go_of_what_it_had(
     assert isinstance(last, Failed)
     assert last.out_of_memory
     assert hooks(made) == 0
+
+
+def test_a_worker_without_the_drivers_plug_ins_trains_nothing(loads: list[str]) -> None:
+    setup = WorkerSetup(tiny.tiny_task(), BackboneSpec(model="tiny"), "cpu", 500, {"no-such-package": "1.0"})
+    with pytest.raises(MachineError, match="no-such-package"):
+        Worker(setup)
+    assert loads == []
 
 
 def test_foreign_errors_keep_their_type_and_stay_short() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from types import TracebackType
 from typing import Self
@@ -91,13 +92,25 @@ class StudyStore:
         """The URL with its password, to open the database again; print `redacted_url` instead."""
         self.redacted_url = database.redacted
         self.retry_policy = database.retry_policy
-        """How long the store waits for a database that has gone away."""
+        """How long the store waits for a database that is away."""
         self.studies = Studies(database, self._mirror)
         self.runs = Runs(database, self._mirror)
         self.attempts = Attempts(database)
         """Who works on which run, and for how long."""
         self.events = EventTable(database)
         """What the drivers did."""
+
+    def notify_of_waits(self, notify: Callable[[str], object]) -> None:
+        """Tell somebody, in one line, when the store begins to wait for a database that is away, and when it is back.
+
+        Args:
+            notify: Is told in the thread that waits; whoever was told before no longer is.
+        """
+        self.retry_policy.notify = notify
+
+    def stop_waiting(self) -> None:
+        """Wait no longer for a database that is away; may be called by a signal's handler."""
+        self.retry_policy.stop_waiting()
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> StudyStore:
