@@ -31,7 +31,7 @@ from unipelt_search.settings import storage_url
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.study_identity import shrunk_budget, spec_differences
 from unipelt_search.storage.connection import check_writable as check_storage
-from unipelt_search.storage.store import StudyReader, StudyStore, upgrade_database
+from unipelt_search.storage.store import StudyReader, StudyStore, check_new_name, upgrade_database
 from unipelt_search.storage.upgrade import Upgraded
 from unipelt_search.verdict.select_run import select_run
 
@@ -194,6 +194,8 @@ def run_study(
         raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another folder.")
     url = storage_url(storage)
     found = _find_or_upgrade(url, spec, frames)
+    if found is None:
+        check_new_name(url, spec.name)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)

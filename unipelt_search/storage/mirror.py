@@ -20,7 +20,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Connection, column, event, inspect, select, table
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from unipelt_search.errors import StorageError, StudyExistsError, TransientError
@@ -45,6 +45,10 @@ _LOGARITHMIC = {"training.learning_rate"}
 _SMALLEST_FLOAT = 1e-12
 _LARGEST_FLOAT = 1e9
 _LARGEST_INT = 2**31 - 1
+# Of Optuna's own tables, what tells a mirror from somebody's study.
+_STUDIES = table("studies", column("study_id"), column("study_name"))
+_ATTRIBUTES = table("study_user_attributes", column("study_id"), column("key"))
+_TRIALS = table("trials", column("study_id"))
 _OPEN_TRIES = 5
 _REPAIR_TRIES = 10
 _LOOKS = 5
@@ -89,10 +93,7 @@ class Mirror:
                     return
             # Another driver may have marked it between the two answers, or put another one in its place.
             time.sleep(random.uniform(0.01, 0.1))
-        raise StudyExistsError(
-            f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "
-            "Choose another --name or another --storage."
-        )
+        raise _name_taken(name)
 
     def create(self, study_id: str, name: str, direction: str) -> None:
         """Make an empty mirror, in the place of an older one of the same name.
@@ -282,6 +283,34 @@ def _open_storage(url: URL) -> RDBStorage:
             if tries == _OPEN_TRIES:
                 raise StorageError(f"Optuna must be able to open the study database; {_sentence(cause)}.") from error
             time.sleep(0.1 * tries)
+
+
+def check_name_read_only(connection: Connection, name: str) -> None:
+    """Check a name as `Mirror.check_name` does, in a database that must stay as it is: Optuna makes its tables.
+
+    Args:
+        connection: An open transaction.
+        name: The study's name.
+
+    Raises:
+        StudyExistsError: An Optuna study of this name is there and is no mirror.
+    """
+    if not inspect(connection).has_table(_STUDIES.name):
+        return
+    found = connection.scalar(select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == name))
+    if found is None:
+        return
+    marks = select(_ATTRIBUTES.c.key).where(_ATTRIBUTES.c.study_id == found, _ATTRIBUTES.c.key == STUDY_ATTRIBUTE)
+    trials = select(_TRIALS.c.study_id).where(_TRIALS.c.study_id == found).limit(1)
+    if connection.scalar(marks) is None and connection.scalar(trials) is not None:
+        raise _name_taken(name)
+
+
+def _name_taken(name: str) -> StudyExistsError:
+    return StudyExistsError(
+        f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "
+        "Choose another --name or another --storage."
+    )
 
 
 @contextmanager
