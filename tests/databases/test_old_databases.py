@@ -1,4 +1,4 @@
-"""One database per released schema is kept for ever, and every one is upgraded here."""
+"""One database per released schema is kept forever, and every one is upgraded here."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Mirror:
         raise _name_taken(name)
 
     def create(self, study_id: str, name: str, direction: str) -> None:
-        """Make an empty mirror, in the place of an older one of the same name.
+        """Make an empty mirror, which replaces an older one of the same name.
 
         Args:
             study_id: Our id of the study.
@@ -247,16 +247,25 @@ class Mirror:
         if found is None or self._storage.get_study_user_attrs(found).get(STUDY_ATTRIBUTE) != record.id:
             return None
         trials = self._storage.get_all_trials(found)
-        fits = len(trials) <= len(templates) and all(
-            (trial.distributions, trial.params, trial.user_attrs)
-            == (template.distributions, template.params, template.user_attrs)
-            and (trial.state == OptunaState.RUNNING or (trial.state, trial.value) == (template.state, template.value))
-            for trial, template in zip(trials, templates, strict=False)
-        )
-        return trials if fits else None
+        if len(trials) > len(templates):
+            return None
+        # Fewer are no fault: what is missing is added.
+        pairs = zip(trials, templates, strict=False)
+        return trials if all(_fits(trial, template) for trial, template in pairs) else None
 
     def _end(self, optuna_trial_id: int, state: TrialState, value: float | None) -> None:
-        self._storage.set_trial_state_values(optuna_trial_id, _STATES[state], None if value is None else [value])
+        values = None if value is None else [value]
+        self._storage.set_trial_state_values(optuna_trial_id, _STATES[state], values)
+
+
+def _fits(trial: FrozenTrial, template: FrozenTrial) -> bool:
+    """Tell whether a mirrored trial is the one that our tables have; one that still runs there may have ended here."""
+    for name in ("distributions", "params", "user_attrs"):
+        if getattr(trial, name) != getattr(template, name):
+            return False
+    if trial.state == OptunaState.RUNNING:
+        return True
+    return bool((trial.state, trial.value) == (template.state, template.value))
 
 
 def _open_storage(url: URL) -> RDBStorage:
@@ -343,8 +352,9 @@ def _cause(error: Exception) -> Exception:
 
 
 def _sentence(error: Exception) -> str:
-    """Return what the database answered, without the statement and its values."""
-    return f"the database answered: {error.orig if isinstance(error, DBAPIError) else error}"
+    """Return what the database answered, without the statement and its values, which may be secret."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return f"the database answered: {original}"
 
 
 def _template(study_id: str, phase: Phase, spec: TrialSpec, state: TrialState, value: float | None) -> FrozenTrial:
@@ -352,7 +362,10 @@ def _template(study_id: str, phase: Phase, spec: TrialSpec, state: TrialState, v
     config = config_of(spec)
     # None is no number; a parameter that is None is left out, as Optuna's conditional parameters are. So is one of a
     # plug-in that is not installed.
-    params = {name: given for name, given in config.items() if given is not None and name in known}
+    params = {}
+    for name, given in config.items():
+        if given is not None and name in known:
+            params[name] = given
     # The choices of a parameter may never change, so methods of plug-ins and sets stand in the attributes alone.
     if spec.method in TRAINED_METHODS:
         params["method"] = spec.method

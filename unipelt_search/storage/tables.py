@@ -7,7 +7,7 @@ Optuna's own tables may stand beside them.
            │               ├─ gate         gate statistics
            │               ├─ ablation     the score with a submodule removed
            │               ├─ outcome      true labels against predictions, counted
-           │               └─ prediction   what was answered to every row
+           │               └─ prediction   what was predicted for every row
            ├─ event        what its drivers did, in order
            ├─ dropped      methods that got no more trials
            └─ notice       findings for the report
@@ -258,7 +258,7 @@ class GateTableRow(Row):
 
     run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """Its place in the run's result."""
+    """Its index in the run's result."""
     epoch: Mapped[float]
     stack: Mapped[str] = mapped_column(String(16))
     layer: Mapped[int]
@@ -307,7 +307,7 @@ class OutcomeTableRow(Row):
 
 
 class PredictionRow(Row):
-    """What a confirmed run answered to every row of a split."""
+    """What a confirmed run predicted for every row of a split."""
 
     __tablename__ = "ups_prediction"
 
