@@ -11,6 +11,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -382,8 +383,7 @@ def _search(ready: Prepared, start: _Start) -> bool:
 
     spec = ready.spec
     # Ray first: where it does not start, nothing of the study is in the database.
-    with open_ray(spec.machine) as capacity:
-        store = StudyStore.open(start.url)
+    with open_ray(spec.machine) as capacity, closing(StudyStore.open(start.url)) as store:
         plugins = plugin_versions(plugin_packages(spec.space.compared).values())
         _write_study(store, ready, start, plugins)
         settings = DriverSettings(checkpoints=start.checkpoints, machine=spec.machine)

@@ -17,7 +17,7 @@ _PARTS = 5
 
 
 def new_owner() -> str:
-    """Return the name of a new driver: its host, boot and container, process and that one's start, and a random word."""
+    """Return the name of a new driver: its host, boot and container, process, that one's start, and a random word."""
     pid = os.getpid()
     host = socket.gethostname().replace(_SEPARATOR, "-")[:120]
     parts = [host, _host_id(), str(pid), _started(pid) or "", uuid4().hex[:12]]
