@@ -133,6 +133,7 @@ class Driver:
         self._heartbeat = Heartbeat(
             lambda: self._store.attempts.renew(self._owner, seconds), seconds / _BEATS_PER_LEASE
         )
+        self._write_event("A driver began to work on the study", Happening(kind=EventKind.STUDY_BEGAN))
         others = self._store.attempts.owners(self._record.id)
         if others:
             names = ", ".join(sorted(map(format_owner, others)))
@@ -298,6 +299,8 @@ class Driver:
         self._store.attempts.release_all(self._record.id, self._owner)
         self._running.clear()
         self._reload()
+        if self._record.state is StudyState.STOPPED:
+            self._write_event("The study was interrupted", Happening(kind=EventKind.STUDY_ENDED))
 
     def reschedule(self, workers: int, why: Notice) -> None:
         """Let every running run wait again, to be done by other workers.
@@ -474,12 +477,16 @@ class Driver:
         )
 
     def _publish(self, event: str, about: Happening = _MESSAGE) -> None:
-        """Write an event down, and show it to whoever watches."""
+        """Write an event to the database, and show it to whoever watches."""
+        progress = self._write_event(event, about)
+        if self._watch is not None:
+            self._watch(progress)
+
+    def _write_event(self, event: str, about: Happening) -> StudyProgress:
         running = [assignment.label for assignment in self._running.values()]
         progress = snapshot(self._record, self._clock(), running, event)
         self._store.events.append(self._record.id, self._owner, progress, about)
-        if self._watch is not None:
-            self._watch(progress)
+        return progress
 
 
 def _done_again(
