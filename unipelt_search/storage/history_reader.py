@@ -120,7 +120,7 @@ class HistoryReader:
             found = session.scalar(select(StudyRow.spec).where(StudyRow.name == name))
             if found is None:
                 raise _not_found(session, name, self._database.redacted)
-            return StudySpec.model_validate(found)
+            return StudySpec.model_validate(found, context=STORED)
 
         return self._database.read(read)
 
