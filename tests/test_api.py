@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from in_process import train_in_process
+from thread_executor import train_in_process
 
 import tiny
 from unipelt_search import api

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from exported_study import save_toy
-from in_process import train_in_process
+from thread_executor import train_in_process
 
 from unipelt_search import api, suites
 from unipelt_search.errors import NoUsableTrialError, RequestError, StudyNotFoundError

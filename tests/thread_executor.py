@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+import pytest
+
+from unipelt_search.execution import ray_executor, ray_session
 from unipelt_search.execution.run_messages import (
     AttemptKey,
     Evaluated,
@@ -15,7 +19,9 @@ from unipelt_search.execution.run_messages import (
     RunEvent,
     WorkerLost,
 )
-from unipelt_search.execution.worker import one_line
+from unipelt_search.execution.worker import Worker, WorkerSetup, one_line
+from unipelt_search.search.capacity import Capacity
+from unipelt_search.specs.study import MachineSpec
 
 _NO_EVENT_SECONDS = 0.2
 
@@ -100,3 +106,24 @@ class ThreadExecutor:
         self._events.put((event, handled))
         while not self._closed and not handled.wait(0.05):
             pass
+
+
+def train_in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Train in a thread instead of on Ray until the test ends; returns the labels of the runs, as they begin."""
+    begun: list[str] = []
+
+    class Noted(Worker):
+        def events(self, assignment: RunAssignment) -> Iterator[RunEvent]:
+            begun.append(assignment.label)
+            yield from super().events(assignment)
+
+    @contextmanager
+    def open_ray(machine: MachineSpec) -> Iterator[Capacity]:
+        yield Capacity("cpu", 1, 1.0, 0.0)
+
+    def thread_executors(capacity: Capacity, shared: WorkerSetup) -> Callable[[int], ThreadExecutor]:
+        return lambda workers: ThreadExecutor(lambda: Noted(shared), workers)
+
+    monkeypatch.setattr(ray_session, "open_ray", open_ray)
+    monkeypatch.setattr(ray_executor, "ray_executors", thread_executors)
+    return begun
