@@ -167,7 +167,7 @@ def run_study(
     Args:
         spec: What is asked; its budget may be larger than that of a study that exists.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
-        out: Folder for report.html, report.json, and where `spec.machine.checkpoints` names no other place the
+        out: Folder for report.html, report.json, and where `spec.machine.checkpoints` names no other folder the
             finalists' weights and the states of the runs that train, from which they go on; None writes none of them.
         command: The command line that asked, for the report.
         watch: Is shown how far the study is whenever something happens.
@@ -191,7 +191,7 @@ def run_study(
     began = time.monotonic()
     check_budget(spec)
     if out is not None and out.exists() and not out.is_dir():
-        raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
+        raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another folder.")
     url = storage_url(storage)
     found = _find_or_upgrade(url, spec, frames)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
@@ -239,7 +239,7 @@ def export_model(
         to: Folder for the trained tensors, their description and a model card; the backbone is not in it.
         trial: This trial's model; None is the verdict's.
         cheapest: Of the methods that tie the one with the fewest stored parameters, not the best.
-        merged: Folder for a plain Hugging Face model with the same answers, where that is exact.
+        merged: Folder for a plain Hugging Face model with the same predictions, where that is exact.
         peft: Folder in the form of the library PEFT, where that is exact.
         force: Replace models that are there.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
@@ -249,7 +249,7 @@ def export_model(
 
     Raises:
         StudyNotFoundError: There is none of that name.
-        SavedModelError: The weights are gone, a place is not free, or a form cannot hold the model; nothing is written.
+        SavedModelError: The weights are gone, a folder is taken, or a form cannot hold the model; nothing is written.
         MachineError: The package is missing that brings the method.
     """
     study = open_study(name, storage=storage)
@@ -268,15 +268,26 @@ def export_model(
                 "--peft needs the package peft, which is not installed: pip install 'unipelt-search[peft]'."
             ) from error
         form = PeftForm(check_peft, write_peft)
-    row = next((row for row in study.report.leaderboard if row.trial == run.trial), None)
-    gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select" and not row.label]
-    merged, peft = (None if folder is None else Path(folder) for folder in (merged, peft))
-    places = OutputFolders(Path(to), merged=merged, peft=peft, force=force)
-    export_run(study.record, run, places, row=row, gates=gates, peft=form)
-    return places.to
+    leaderboard = study.report.leaderboard
+    row = next((row for row in leaderboard if row.trial == run.trial), None)
+    gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select"]
+    gates = [row for row in gates if not row.label]
+    folders = OutputFolders(
+        Path(to),
+        merged=None if merged is None else Path(merged),
+        peft=None if peft is None else Path(peft),
+        force=force,
+    )
+    export_run(study.record, run, folders, row=row, gates=gates, peft=form)
+    return folders.to
 
 
-def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None = None) -> LoadedModel:
+def load_model(
+    folder: str | Path,
+    *,
+    device: str = "cpu",
+    backbone: str | None = None,
+) -> LoadedModel:
     """Load a model that was exported.
 
     Args:
@@ -285,7 +296,7 @@ def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None 
         backbone: The backbone's folder or hub name, where it is no longer what it was; its weights must be the same.
 
     Returns:
-        The model: `predict(texts)` answers, `gates(texts)` shows which gates opened.
+        The model: `predict(texts)` returns predictions, `gates(texts)` how far each gate opened.
 
     Raises:
         SavedModelError: The folder is damaged or foreign, or the backbone is another one.
@@ -297,7 +308,12 @@ def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None 
     return load_saved(Path(folder), device, backbone)
 
 
-def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | None = None) -> StudyPlan:
+def plan_study(
+    spec: StudySpec,
+    *,
+    storage: str | None = None,
+    frames: Frames | None = None,
+) -> StudyPlan:
     """Check a study whole, build its model once, and say what it would do and about how long that takes.
 
     Nothing is started and nothing is written.
@@ -445,7 +461,7 @@ def existing_study(url: str, name: str) -> StudyRecord | None:
         name: The study's name.
 
     Returns:
-        The record, without evaluations, gates, ablations and answers.
+        The record, without evaluations, gates, ablations and predictions.
     """
     try:
         with StudyReader.open(url) as reader:
@@ -463,7 +479,8 @@ def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyR
         return existing_study(url, spec.name)
     except OldSchemaError:
         # Without the study itself the request is checked as that of a new one.
-        prepare(spec, load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, None)))
+        task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, None))
+        prepare(spec, task)
         upgrade_database(url)
         return existing_study(url, spec.name)
 
@@ -484,7 +501,7 @@ def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
 
 
 def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
-    """Return how often confirm draws rows of its own; a study of an older version goes on without folds."""
+    """Return how often confirm resamples rows; a study that was begun without folds goes on without them."""
     return spec.budget.seeds if found is None or found.task.folds or spec.task.redraw else 0
 
 
@@ -492,7 +509,8 @@ def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> Stu
     """Check that a study may go on as asked; returns what is asked, with the steps that the study chose for itself."""
     check_installed(found.spec.space.compared, found.task.plugins)
     if spec.space.steps is None:
-        spec = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": found.spec.space.steps})})
+        space = spec.space.model_copy(update={"steps": found.spec.space.steps})
+        spec = spec.model_copy(update={"space": space})
     differences = spec_differences(found.spec, spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")

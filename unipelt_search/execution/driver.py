@@ -133,6 +133,7 @@ class Driver:
         self._heartbeat = Heartbeat(
             lambda: self._store.attempts.renew(self._owner, seconds), seconds / _BEATS_PER_LEASE
         )
+        self._write_event("A driver began to work on the study", Happening(kind=EventKind.STUDY_BEGAN))
         others = self._store.attempts.owners(self._record.id)
         if others:
             names = ", ".join(sorted(map(format_owner, others)))
@@ -203,7 +204,13 @@ class Driver:
             return
         self._times.hear(run_id, row.seconds)
         assignment = self._running[run_id]
-        about = self._about(EventKind.EVALUATION, assignment, step=row.step, value=row.value, train_loss=row.train_loss)
+        about = self._about(
+            EventKind.EVALUATION,
+            assignment,
+            step=row.step,
+            value=row.value,
+            train_loss=row.train_loss,
+        )
         self._publish(f"{assignment.label}: {row.value:.3f} at step {row.step}", about)
         if problem is not None and not self._noted_problem:
             self._noted_problem = True
@@ -233,7 +240,13 @@ class Driver:
         self._publish(f"{assignment.label} scored {score:.3f}", about)
 
     def on_error(
-        self, run_id: str, attempt: int, message: str, *, out_of_memory: bool = False, machine_lost: bool = False
+        self,
+        run_id: str,
+        attempt: int,
+        message: str,
+        *,
+        out_of_memory: bool = False,
+        machine_lost: bool = False,
     ) -> None:
         """Keep the failure of a run; the study goes on.
 
@@ -286,6 +299,8 @@ class Driver:
         self._store.attempts.release_all(self._record.id, self._owner)
         self._running.clear()
         self._reload()
+        if self._record.state is StudyState.STOPPED:
+            self._write_event("The study was interrupted", Happening(kind=EventKind.STUDY_ENDED))
 
     def reschedule(self, workers: int, why: Notice) -> None:
         """Let every running run wait again, to be done by other workers.
@@ -406,8 +421,8 @@ class Driver:
             case StartRun(trial, seed_index, fold):
                 return self._start(self._store.runs.add(study, trial, "confirm", seed_index, fold))
             case StartTrial(spec, phase, origin, variant):
-                added = self._store.runs.add_trial(study, spec, phase, origin, variant=variant, number=number)
-                return self._start(added)
+                add = self._store.runs.add_trial
+                return self._start(add(study, spec, phase, origin, variant=variant, number=number))
 
     def _start(self, run: RunRecord) -> RunAssignment:
         attempt = self._store.attempts.start(run.id, self._owner, self._settings.lease_seconds)
@@ -431,7 +446,8 @@ class Driver:
     def _reload(self) -> None:
         now = self._now()
         self._polled = now
-        self._store.studies.add_seconds(self._record.id, (now - self._counted) * self._share)
+        passed = now - self._counted
+        self._store.studies.add_seconds(self._record.id, passed * self._share)
         self._counted = now
         self._record = self._store.studies.load(self._name, details=False)
         self._share = self._share_of_time()
@@ -461,15 +477,25 @@ class Driver:
         )
 
     def _publish(self, event: str, about: Happening = _MESSAGE) -> None:
-        """Write an event down, and show it to whoever watches."""
-        running = [assignment.label for assignment in self._running.values()]
-        progress = snapshot(self._record, self._clock(), running, event)
-        self._store.events.append(self._record.id, self._owner, progress, about)
+        """Write an event to the database, and show it to whoever watches."""
+        progress = self._write_event(event, about)
         if self._watch is not None:
             self._watch(progress)
 
+    def _write_event(self, event: str, about: Happening) -> StudyProgress:
+        running = [assignment.label for assignment in self._running.values()]
+        progress = snapshot(self._record, self._clock(), running, event)
+        self._store.events.append(self._record.id, self._owner, progress, about)
+        return progress
 
-def _done_again(assignment: RunAssignment, message: str, *, out_of_memory: bool, machine_lost: bool) -> Notice | None:
+
+def _done_again(
+    assignment: RunAssignment,
+    message: str,
+    *,
+    out_of_memory: bool,
+    machine_lost: bool,
+) -> Notice | None:
     """Return the notice of a run that is done again; None where it has failed."""
     values = {"run": assignment.label, "cause": message}
     if machine_lost:

@@ -115,7 +115,13 @@ def _evaluated(assignment: RunAssignment, row: EvaluationRow, kept: RunCheckpoin
     newest = None
     if kept is not None and not problem and kept.newest is not None:
         newest = str(kept.newest)
-    return Evaluated(run_id=assignment.run_id, attempt=assignment.attempt, row=row, checkpoint=newest, problem=problem)
+    return Evaluated(
+        run_id=assignment.run_id,
+        attempt=assignment.attempt,
+        row=row,
+        checkpoint=newest,
+        problem=problem,
+    )
 
 
 def one_line(error: BaseException) -> str:

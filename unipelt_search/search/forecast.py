@@ -7,7 +7,7 @@ from statistics import fmean
 
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import DroppedMethod, TaskSummary
-from unipelt_search.records.notice import Notice
+from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.records.results import ABLATION_ROWS
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
@@ -79,7 +79,8 @@ def _plan_method(
 ) -> PlannedMethod:
     """Plan a method with its published settings, tried once per screen round."""
     first = published(method, spec.space, task.rows["train"])[0]
-    return _planned(spec, task, within_limit(first, spec.space, task), None, timing, rounds, layers)
+    trial = within_limit(first, spec.space, task)
+    return _planned(spec, task, trial, None, timing, rounds, layers)
 
 
 def _plan_variant(
@@ -132,7 +133,8 @@ def steps_within(
         return most
 
     def fits(steps: int) -> bool:
-        shorter = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": steps})})
+        space = spec.space.model_copy(update={"steps": steps})
+        shorter = spec.model_copy(update={"space": space})
         plan = forecast(shorter, task, timings, capacity, layers, ())
         search = plan.seconds - _confirm_seconds(plan.methods) / capacity.workers
         return plan.seconds <= _SPARED * limit and search <= _SPARED * (1 - CONFIRM_SHARE) * limit
@@ -147,7 +149,8 @@ def _warnings(spec: StudySpec, seconds: float) -> tuple[Notice, ...]:
     limit = spec.budget.time_seconds
     if limit is None or limit >= seconds:
         return ()
-    return (Notice(code="time_limit_short", severity="warning", values={"limit": limit, "estimate": seconds}),)
+    values: dict[str, NoticeValue] = {"limit": limit, "estimate": seconds}
+    return (Notice(code="time_limit_short", severity="warning", values=values),)
 
 
 def _planned(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from statistics import fmean
 from typing import Literal
 
@@ -218,7 +219,13 @@ def finalists(record: StudyRecord) -> tuple[TrialRecord, ...]:
     return tuple(best.values())
 
 
-def estimate_seconds(record: StudyRecord, clock: Clock, method: str, *, confirm: bool) -> float | None:
+def estimate_seconds(
+    record: StudyRecord,
+    clock: Clock,
+    method: str,
+    *,
+    confirm: bool,
+) -> float | None:
     """Estimate how long a run takes from the runs so far: of its kind, else of its method, else of all.
 
     Args:
@@ -237,8 +244,8 @@ def estimate_seconds(record: StudyRecord, clock: Clock, method: str, *, confirm:
                 took = clock.run_seconds.get(run.id, run.result.costs.train_seconds)
                 seconds.setdefault((trial.method, run.phase == "confirm"), []).append(took)
     alike = seconds.get((method, confirm), [])
-    of_method = alike or [value for (name, _), values in seconds.items() if name == method for value in values]
-    known = of_method or [value for values in seconds.values() for value in values]
+    of_method = [*seconds.get((method, False), []), *seconds.get((method, True), [])]
+    known = alike or of_method or list(chain.from_iterable(seconds.values()))
     return fmean(known) if known else None
 
 
@@ -311,7 +318,10 @@ def _tune(record: StudyRecord, clock: Clock) -> _PhaseStep:
     return _PhaseStep(StartTrial(propose(record, method), "tune", "tpe"), dropped)
 
 
-def _tune_candidates(record: StudyRecord, ranked: list[str]) -> tuple[list[str], tuple[DroppedMethod, ...]]:
+def _tune_candidates(
+    record: StudyRecord,
+    ranked: list[str],
+) -> tuple[list[str], tuple[DroppedMethod, ...]]:
     """Choose the methods to tune.
 
     Args:
@@ -329,8 +339,9 @@ def _tune_candidates(record: StudyRecord, ranked: list[str]) -> tuple[list[str],
     gone = {drop.method for drop in record.dropped}
     undropped = [method for method in active_methods(record) if method not in gone]
     candidates = [method for method in undropped if method in plausible and method in ranked]
+    without_score = Notice(code="no_trial_succeeded")
     dropped = [
-        DroppedMethod(method=method, phase="tune", reason=reasons.get(method, Notice(code="no_trial_succeeded")))
+        DroppedMethod(method=method, phase="tune", reason=reasons.get(method, without_score))
         for method in undropped
         if method not in candidates
     ]
@@ -358,9 +369,13 @@ def _must_stay_even(record: StudyRecord, candidates: list[str], tuned: Counter[s
 def _confirm(record: StudyRecord, clock: Clock) -> _PhaseStep:
     """Run every finalist again over the same seeds, and with little data over the same folds."""
     chosen = finalists(record)
-    pruned = next((step for trial in chosen if (step := _pruned_variant(record, trial)) is not None), None)
-    if pruned is not None and _fits(record, clock, (pruned.spec.method,), confirm=True):
-        return _PhaseStep(pruned)
+    for trial in chosen:
+        pruned = _pruned_variant(record, trial)
+        if pruned is None:
+            continue
+        if _fits(record, clock, (pruned.spec.method,), confirm=True):
+            return _PhaseStep(pruned)
+        break
     for seed in range(1, record.spec.budget.seeds + 1):
         missing = _missing_runs(record, chosen, seed)
         if not missing:
@@ -400,7 +415,8 @@ def _confirm_fits(
         return _is_before_the_end(record, clock)
     if fold > 1:
         return True  # the finalist's repeat has begun
-    return _fits(record, clock, (trial.method,) * len(_folds(record)), confirm=True)
+    repeat = (trial.method,) * len(_folds(record))
+    return _fits(record, clock, repeat, confirm=True)
 
 
 def _methods(runs: Sequence[_ConfirmRun]) -> tuple[str, ...]:
@@ -411,7 +427,12 @@ def _unconfirmed(record: StudyRecord, seed: int, missing: Sequence[_ConfirmRun])
     if seed == 1:
         names = tuple(dict.fromkeys(trial.name for trial, _ in missing))
         return Notice(code="time_limit_unconfirmed", severity="warning", values={**_limit(record), "methods": names})
-    values = {**_limit(record), "done": seed - 1, "of": record.spec.budget.seeds, "folds": record.task.folds}
+    values = {
+        **_limit(record),
+        "done": seed - 1,
+        "of": record.spec.budget.seeds,
+        "folds": record.task.folds,
+    }
     return Notice(code="time_limit_seeds", values=values)
 
 
@@ -426,7 +447,8 @@ def _pruned_variant(record: StudyRecord, trial: TrialRecord) -> StartTrial | Non
     name = pruned_name(trial.name)
     if any(other.name == name for other in record.trials):
         return None
-    results = [run.result for run in trial.runs if run.seed_index == 1 and run.result is not None]
+    first_seed = [run.result for run in trial.runs if run.seed_index == 1]
+    results = [result for result in first_seed if result is not None]
     if not results or not results[0].prunable:
         return None
     without = {*trial.spec.without, *results[0].prunable}
@@ -450,7 +472,14 @@ def _is_before_the_end(record: StudyRecord, clock: Clock) -> bool:
     return limit is None or clock.seconds < limit
 
 
-def _fits(record: StudyRecord, clock: Clock, methods: tuple[str, ...], *, confirm: bool) -> bool:
+def _fits(
+    record: StudyRecord,
+    clock: Clock,
+    methods: tuple[str, ...],
+    *,
+    confirm: bool,
+) -> bool:
+    """Tell whether runs of these methods, begun now, end before their phase must end."""
     limit = record.spec.budget.time_seconds
     if limit is None:
         return True

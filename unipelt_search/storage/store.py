@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from types import TracebackType
 from typing import Self
 
 from unipelt_search.storage.attempts import Attempts
-from unipelt_search.storage.connection import Database, check_exists, make_engine, make_folder, parse_url
+from unipelt_search.storage.connection import Database, make_engine, make_folder, parse_url
 from unipelt_search.storage.event_table import EventReader, EventTable
 from unipelt_search.storage.history_reader import HistoryReader
 from unipelt_search.storage.mirror import Mirror
@@ -133,12 +134,12 @@ class StudyStore:
         if create:
             make_folder(parsed)
         else:
-            check_exists(parsed)
+            # By a reader, because the first connection that may write changes a file already.
+            with closing(open_to_read(url, any_schema=True)) as found:
+                check_schema(found)
         database = Database(parsed, make_engine(parsed))
         if create:
             upgrade(database)
-        else:
-            check_schema(database)
         return cls(database)
 
     def close(self) -> None:
@@ -161,11 +162,8 @@ def upgrade_database(url: str) -> Upgraded:
         StudyNotFoundError: No study database is there.
         StorageError: The database cannot be used, or was written by a newer version.
     """
+    with closing(open_to_read(url, any_schema=True)) as found:
+        existing_schema(found)
     parsed = parse_url(url)
-    check_exists(parsed)
-    database = Database(parsed, make_engine(parsed))
-    try:
-        existing_schema(database)
+    with closing(Database(parsed, make_engine(parsed))) as database:
         return upgrade(database)
-    finally:
-        database.close()
