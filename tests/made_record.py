@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import fmean
 from typing import Any, Literal
@@ -229,16 +229,36 @@ def whole_record(labels: Sequence[str] = LABELS) -> StudyRecord:
     return with_labels(record, labels)
 
 
-def without_answers(record: StudyRecord) -> StudyRecord:
-    """As an older version stored it."""
+def with_predictions(
+    record: StudyRecord, change: Callable[[tuple[Predictions, ...]], tuple[Predictions, ...]]
+) -> StudyRecord:
+    """The study with changed predictions of every finished run."""
     trials = []
     for trial in record.trials:
-        runs = [
-            run.model_copy(update={"result": run.result.model_copy(update={"predictions": ()})}) if run.result else run
-            for run in trial.runs
-        ]
+        runs = []
+        for run in trial.runs:
+            if run.result is not None:
+                changes = {"predictions": change(run.result.predictions)}
+                run = run.model_copy(update={"result": run.result.model_copy(update=changes)})
+            runs.append(run)
         trials.append(trial.model_copy(update={"runs": tuple(runs)}))
     return record.model_copy(update={"trials": tuple(trials)})
+
+
+def without_answers(record: StudyRecord) -> StudyRecord:
+    """As an older version stored it."""
+    return with_predictions(record, lambda predictions: ())
+
+
+def few_rows(record: StudyRecord) -> StudyRecord:
+    """Two rows of every split, which have no spread to speak of."""
+
+    def first_two(predictions: tuple[Predictions, ...]) -> tuple[Predictions, ...]:
+        return tuple(
+            part.model_copy(update={"labels": part.labels[:2], "predicted": part.predicted[:2]}) for part in predictions
+        )
+
+    return with_predictions(record, first_two)
 
 
 def folded(record: StudyRecord, folds: int = 5) -> StudyRecord:

@@ -15,7 +15,7 @@ ENVIRONMENT_ALLOWED = ("settings.py", "execution/ray_session.py", "execution/ray
 
 # Modules that a test of another name covers, by path below tests/.
 COVERED_BY = {
-    "records/history.py": "storage/test_transitions.py",
+    "records/history.py": "storage/test_tables.py",
     "testing/test_submodules.py": "plugins/test_reft.py",
 }
 

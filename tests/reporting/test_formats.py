@@ -73,6 +73,6 @@ def test_every_form_of_a_report_names_the_folds_and_no_select_rows() -> None:
     for text in (render_html(report), render_markdown(report), out.file.getvalue()):  # type: ignore[attr-defined]
         assert "5 folds of train and validation, repeated 3 times" in text
         assert "on the 5 folds of train and validation" in text
-        assert "had chosen the hyperparameters" in text
+        assert "used to choose the hyperparameters" in text
         assert "select rows" not in text
     assert "select rows" in render_markdown(build_report(whole_record()))

@@ -31,7 +31,7 @@ def test_tables_of_a_study_without_results_are_empty_and_have_columns() -> None:
 
 def test_a_notebook_shows_verdict_and_leaderboard() -> None:
     visible = Study(whole_record())._repr_html_()
-    assert "lora is best on the select rows" in visible
+    assert "lora is best; two methods tie with it." in visible
     assert visible.count("<tr") == 1 + len(Study(whole_record()).leaderboard)
     assert "<b>questions</b>" in visible
     assert "unipelt_apl</td>" in visible

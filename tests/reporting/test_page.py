@@ -62,7 +62,7 @@ def test_the_verdict_is_the_heading_and_every_part_is_there() -> None:
     page = render_html(build_report(whole_record()))
     heading = re.search(r"<h1>(.*?)</h1>", page)
     assert heading is not None
-    assert heading[1].startswith("lora is best on the select rows")
+    assert heading[1].startswith("lora is best; two methods tie with it.")
     parts = (
         "Leaderboard", "Score against size", "Score against time", "Labels",
         "F1 by method", "Gates", "Mean gate by true label", "Without a submodule",

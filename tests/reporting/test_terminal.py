@@ -26,7 +26,7 @@ def test_the_verdict_comes_first_then_every_method() -> None:
     out = console()
     render_terminal(REPORT, out)
     text = text_of(out)
-    assert text.strip().startswith("lora is best on the select rows")
+    assert text.strip().startswith("lora is best; two methods tie with it.")
     visible = (
         "lora best",
         "adapter tie",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unipelt_search.verdict.comparisons import compare_with_best, familywise_critical
+from unipelt_search.verdict.comparisons import compare_folded, compare_with_best, familywise_critical
 from unipelt_search.verdict.crossed import difference_estimate, mean_estimate, method_scores, pool_seed_variance
 from unipelt_search.verdict.folds import folded_estimate
 
@@ -53,7 +53,7 @@ def test_with_two_methods_nothing_is_widened() -> None:
 
 def test_folds_are_compared_by_their_own_estimate() -> None:
     folds = np.stack([random.permutation(np.arange(400) % 5) for _ in range(4)])
-    paired = compare_with_best(SCORES, folds=folds)
+    paired = compare_folded(SCORES, folds)
     assert (paired.best, paired.ties) == ("lora", ("adapter",))
     assert paired.comparisons[1].difference == folded_estimate(SCORES["bitfit"] - SCORES["lora"], folds)
     assert paired.means["lora"] == folded_estimate(SCORES["lora"], folds)
@@ -88,7 +88,7 @@ def test_a_repeat_that_a_method_lacks_is_left_out_of_its_comparison_alone() -> N
     folds = np.stack([random.permutation(np.arange(400) % 5) for _ in range(4)])
     scores = {name: rows.copy() for name, rows in SCORES.items()}
     scores["bitfit"][1] = np.nan
-    paired, complete = (compare_with_best(given, folds=folds) for given in (scores, SCORES))
+    paired, complete = (compare_folded(given, folds) for given in (scores, SCORES))
     there = [0, 2, 3]
     assert paired.means["bitfit"] == folded_estimate(SCORES["bitfit"][there], folds[there])
     difference = folded_estimate((SCORES["bitfit"] - SCORES["lora"])[there], folds[there])

@@ -7,10 +7,10 @@ from made_studies import multi_label, regression
 
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.results import Predictions
-from unipelt_search.verdict.comparisons import compare_with_best
+from unipelt_search.verdict.comparisons import compare_folded, compare_with_best
 from unipelt_search.verdict.crossed import mean_estimate, method_scores
 from unipelt_search.verdict.folds import folded_estimate
-from unipelt_search.verdict.power import detectable_difference
+from unipelt_search.verdict.power import RequiredSample, detectable_difference
 from unipelt_search.verdict.ranking import Ranking, rank_methods
 from unipelt_search.verdict.recommend import recommend
 from unipelt_search.verdict.row_scores import joined_folds
@@ -121,12 +121,13 @@ def test_power_names_the_closest_and_what_would_settle_it() -> None:
     assert power is not None
     assert power.closest == "adapter"
     assert 0.01 < power.detectable < 0.2
-    assert power.more_seeds is None or power.more_seeds + (power.more_rows or 0) > 0
+    assert power.tie
+    assert power.needed is None or power.needed.seeds + power.needed.rows > 0
     clear = rank_methods(
         made_record(made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.81}), made_trial(1, "head", 0.3, {1: 0.3, 2: 0.31}))
     ).power
     assert clear is not None
-    assert (clear.closest, clear.more_seeds, clear.more_rows) == ("head", 0, 0)
+    assert (clear.closest, clear.tie, clear.needed) == ("head", False, RequiredSample(seeds=0, rows=0))
     assert rank_methods(made_record(made_trial(0, "lora", 0.8, {1: 0.8, 2: 0.81}))).power is None
 
 
@@ -155,7 +156,7 @@ def test_with_folds_the_intervals_are_nested() -> None:
     assert (found.mean, found.low, found.high) == pytest.approx((own.mean, own.low, own.high))
     assert found.sd == pytest.approx(lora.mean(axis=1).std(ddof=1))
     names = {trial.name: trial.number for trial in record.trials if trial.name in ranking.validation}
-    paired = compare_with_best({name: fold_scores(record, n)[0] for name, n in names.items()}, folds=folds)
+    paired = compare_folded({name: fold_scores(record, n)[0] for name, n in names.items()}, folds)
     for comparison in paired.comparisons:
         difference = ranking.differences[comparison.method]
         expected = (comparison.difference.mean, comparison.low, comparison.high)
@@ -174,8 +175,7 @@ def test_with_folds_the_intervals_are_nested() -> None:
     assert power.detectable == pytest.approx(
         detectable_difference(estimate.error, estimate.degrees_of_freedom, methods=len(names))
     )
-    assert (power.more_seeds, power.more_rows) == (None, None)
-    assert "only more labelled rows, would settle lora against adapter." in power.sentence
+    assert (power.tie, power.needed) == (True, None)
 
 
 def test_with_folds_more_repeats_may_settle_a_tie() -> None:
@@ -187,9 +187,9 @@ def test_with_folds_more_repeats_may_settle_a_tie() -> None:
     )
     power = rank_methods(record).power
     assert power is not None
-    assert power.more_seeds
-    assert power.more_rows == 0
-    assert f"About {power.more_seeds} more repeats of the folds would settle lora against head." in power.sentence
+    assert power.needed is not None
+    assert power.needed.seeds > 0
+    assert power.needed.rows == 0
 
 
 def test_one_repeat_of_the_folds_does_not_know_what_others_would_average_out() -> None:
@@ -197,8 +197,7 @@ def test_one_repeat_of_the_folds_does_not_know_what_others_would_average_out() -
         folded(made_record(made_trial(0, "lora", 0.8, {1: 0.71}), made_trial(1, "head", 0.5, {1: 0.69})))
     ).power
     assert power is not None
-    assert (power.more_seeds, power.more_rows) == (None, None)
-    assert power.sentence.endswith("A second repeat of the folds would tell what settles lora against head.")
+    assert (power.tie, power.needed) == (True, None)
 
 
 def test_with_folds_every_run_is_a_seed_on_the_test_rows() -> None:
@@ -283,11 +282,8 @@ def test_a_method_that_is_too_slow_neither_wins_nor_ties() -> None:
         "low": None,
         "high": None,
     }
-    verdict = recommend(fast)
-    assert (verdict.method, verdict.cheapest_tie) == ("adapter", "adapter")
-    assert "Too slow for 5 ms per example: lora and unipelt_apl." in verdict.sentence
+    found = recommend(fast)
+    assert (found.name, found.cheapest_tie) == ("adapter", "adapter")
     none = limited(1.0)
     assert none.eligible[0].name == "lora"
-    assert (
-        "No confirmed method answers within 1 ms per example, so the limit was left aside." in recommend(none).sentence
-    )
+    assert none.too_slow == tuple(candidate.name for candidate in none.confirmed)

@@ -36,7 +36,7 @@ def test_scores_are_means_over_confirmed_runs(scores: SuiteScores) -> None:
     assert scores.scores(100, "lora", "pairs") is None
     assert (scores.runs_confirmed, scores.runs_asked) == (16 + 3, 2 * 2 * 4 * 2)
     study = scores.studies["films", 20]
-    assert (study.verdict.method, study.majority, study.copy_note) == ("lora", 0.2, "a sample")
+    assert (study.verdict.name, study.majority, study.copy_note) == ("lora", 0.2, "a sample")
     assert scores.studies["pairs", 20].copy_note is None
 
 

@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from unipelt_search.kinds.label_kind import label_kinds
 from unipelt_search.records.notice import LEGACY, Notice
 
 _Values = Mapping[str, Any]
-_OTHER_KIND = "task.kind in the study file says otherwise"
 _NOT_PUBLIC = "its labels are not public"
 _NO_SPLIT = "the name says no split"
 
@@ -27,17 +27,20 @@ def notice_sentence(notice: Notice) -> str:
         The sentence, or two; for an unknown code its name and its values as JSON.
     """
     make = SENTENCES.get(notice.code)
-    if make is None:
-        values = f" with {json.dumps(notice.values, sort_keys=True)}" if notice.values else ""
-        return f"A newer version of unipelt-search noted {notice.code}{values}."
-    return make(notice.values)
+    if make is not None:
+        return make(notice.values)
+    for kind in label_kinds().values():
+        if notice.code == kind.notice:
+            return f"{kind.recognised}; task.kind in the study file says otherwise."
+    values = f" with {json.dumps(notice.values, sort_keys=True)}" if notice.values else ""
+    return f"A newer version of unipelt-search noted {notice.code}{values}."
 
 
 def described(notices: Iterable[Notice]) -> dict[str, str]:
     """Say notices in English, each sentence once.
 
     Args:
-        notices: In the order in which they are told.
+        notices: In the order of the report.
 
     Returns:
         The code of each sentence, in the order of the notices.
@@ -87,8 +90,8 @@ def _few_rows_folds(values: _Values) -> str:
     trained = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     return (
         f"{_few_validation_rows(values)}: confirm runs are scored on {values['folds']} folds of the {values['select']} "
-        f"train and validation rows, each trained on {trained} rows of the other folds. The validation rows had chosen "
-        "the hyperparameters."
+        f"train and validation rows, each trained on {trained} rows of the other folds. The validation rows were also "
+        "used to choose the hyperparameters."
     )
 
 
@@ -142,12 +145,6 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "empty_texts": lambda values: (
         f"Ignored in {values['data']}: split {values['split']}, row {_join(values, 'rows')}; a text is empty."
     ),
-    "labels_are_sets": _template(
-        f"Labels hold {{separator!r}} between names, so a row has a set of labels; {_OTHER_KIND}."
-    ),
-    "labels_are_numbers": _template(
-        f"Every label is a number and some have fractions, so numbers are predicted; {_OTHER_KIND}."
-    ),
     "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
     "positive_label": _template("F1 is that of the label {label!r}, which is taken for the positive one."),
     "validation_is_test": _validation_is_test,
@@ -161,7 +158,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "validation_split_off": _template(
         "No validation split was given: {count} of the {of} training rows are validation rows."
     ),
-    "resampled_training_rows": _template("Every confirm run draws its own {rows} of {of} training rows."),
+    "resampled_training_rows": _template("Every confirm run has its own sample of {rows} of the {of} training rows."),
     "labels_without_rows": lambda values: (
         f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} training rows: "
         f"{_join(values, 'labels')}."
@@ -170,7 +167,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
         f"Fewer than {values['fewer_than']} training rows have the label: {_join(values, 'labels')}."
     ),
     "possible_typos": _possible_typos,
-    "texts_with_two_labels": _template("{count} training texts stand there with two or more labels."),
+    "texts_with_two_labels": _template("{count} training texts occur with two or more labels."),
     "overlap": _overlap,
     "few_validation_rows": _few_rows_halved,
     "few_validation_rows_folds": _few_rows_folds,

@@ -44,7 +44,7 @@ class Study:
 
     @cached_property
     def report(self) -> StudyReport:
-        """The whole answer, as in report.json."""
+        """The complete report, as in report.json."""
         return build_report(self.record)
 
     @property
@@ -86,8 +86,9 @@ class Study:
     def _repr_html_(self) -> str:
         """Show the verdict and the leaderboard in a notebook."""
         table = self.leaderboard.reindex(columns=_SHOWN).to_html(index=False, na_rep="", float_format="{:.4g}".format)
-        verdict = html.escape(self.report.verdict.sentence)
-        return f"<p><b>{html.escape(self.name)}</b> ({self.record.state}): {verdict}</p>{table}"
+        name, verdict = html.escape(self.name), self.report.verdict
+        title = f"<p><b>{name}</b> ({self.record.state}): <b>{html.escape(verdict.title)}</b></p>"
+        return f"{title}<p>{html.escape(verdict.details)}</p>{table}"
 
     def __repr__(self) -> str:
         """Say the name and the verdict."""

@@ -12,7 +12,7 @@ from rich.text import Text
 from unipelt_search.records.report import StudyReport
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import gates_frame
-from unipelt_search.verdict.recommend import metric_name
+from unipelt_search.reporting.verdict_words import metric_name
 
 _SHADES = ("on grey93", "on light_steel_blue1", "on sky_blue2", "on steel_blue1", "on dodger_blue2")
 
@@ -25,7 +25,9 @@ def render_terminal(report: StudyReport, console: Console) -> None:
         console: Where to.
     """
     console.print()
-    console.print(Text(report.verdict.sentence, style="bold"))
+    console.print(Text(report.verdict.title, style="bold"))
+    if report.verdict.details:
+        console.print(Text(report.verdict.details))
     if report.verdict.power:
         console.print(Text(report.verdict.power.sentence))
     console.print()

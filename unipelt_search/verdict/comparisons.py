@@ -63,10 +63,8 @@ class PairedComparisons:
         return tuple(comparison.method for comparison in self.comparisons if comparison.tie)
 
 
-def compare_with_best(
-    scores: Mapping[str, np.ndarray], *, folds: np.ndarray | None = None, maximize: bool = True
-) -> PairedComparisons:
-    """Rank methods by their means and compare each with the best of them.
+def compare_with_best(scores: Mapping[str, np.ndarray], *, maximize: bool = True) -> PairedComparisons:
+    """Rank methods by their means and compare each with the best of them, where examples are crossed with seeds.
 
     With 95 % confidence all familywise intervals are true at once, however the best was picked: the critical value is
     that of the largest of all pairwise differences.
@@ -74,42 +72,59 @@ def compare_with_best(
     Args:
         scores: By method ``(S, n)``, one row per seed, one column per example, the same examples for all; at least one
             method. Of equal means the one named first is better, so name the cheaper one first.
-        folds: With repeated k-fold, ``(R, n)`` as `folded_estimate` takes them; the rows of `scores` are repeats then,
-            those that a method lacks NaN. Every method must share a repeat with the best.
         maximize: False where a lower score is better.
 
     Returns:
         The ranking.
 
     Raises:
-        ValueError: With no method, or scores that `method_scores`, `difference_estimate` or `folded_estimate`
-            refuses.
+        ValueError: With no method, or scores that `method_scores` or `difference_estimate` refuses.
 
     Source:
         Games and Howell, "Pairwise Multiple Comparison Procedures with Unequal N's and/or Variances", Journal of
         Educational Statistics 1976.
     """
+    order = _ranked(scores, maximize=maximize)
+    condensed = {method: method_scores(scores[method]) for method in order}
+    means = {method: mean_estimate(condensed[method]) for method in order}
+    pooled = condensed
+    if len(order) > 1:
+        pooled = dict(zip(order, pool_seed_variance(list(condensed.values())), strict=True))
+    best = order[0]
+    differences = {method: difference_estimate(pooled[method], pooled[best]) for method in order[1:]}
+    return PairedComparisons(best, means, _compared(differences), pooled)
+
+
+def compare_folded(scores: Mapping[str, np.ndarray], folds: np.ndarray, *, maximize: bool = True) -> PairedComparisons:
+    """Rank methods as `compare_with_best` does, where runs are nested in folds.
+
+    Args:
+        scores: By method ``(R, n)``, a row per repeat, those that a method lacks NaN; at least one method. Every method
+            must share a repeat with the best.
+        folds: ``(R, n)``, as `folded_estimate` takes them.
+        maximize: False where a lower score is better.
+
+    Returns:
+        The ranking.
+
+    Raises:
+        ValueError: With no method, or scores that `folded_estimate` refuses.
+    """
+    order = _ranked(scores, maximize=maximize)
+    means = {method: folded_estimate(scores[method], folds) for method in order}
+    best = order[0]
+    differences = {method: folded_estimate(scores[method] - scores[best], folds) for method in order[1:]}
+    return PairedComparisons(best, means, _compared(differences), pooled={})
+
+
+def _ranked(scores: Mapping[str, np.ndarray], *, maximize: bool) -> list[str]:
+    """Sort methods by their means, best first."""
     if not scores:
         raise ValueError("There must be at least one method to rank; got none.")
     sign = -1 if maximize else 1
     # Rounded, since sums of floats differ in the last digits where the means are equal.
-    order = sorted(scores, key=lambda method: sign * round(float(np.nanmean(scores[method])), 12))
-    best, others = order[0], order[1:]
-    pooled: dict[str, MethodScores] = {}
-    if folds is None:
-        condensed = {method: method_scores(scores[method]) for method in order}
-        means = {method: mean_estimate(condensed[method]) for method in order}
-        pooled = (
-            condensed
-            if len(order) == 1
-            else dict(zip(order, pool_seed_variance(list(condensed.values())), strict=True))
-        )
-        differences = {method: difference_estimate(pooled[method], pooled[best]) for method in others}
-    else:
-        means = {method: folded_estimate(scores[method], folds) for method in order}
-        differences = {method: folded_estimate(scores[method] - scores[best], folds) for method in others}
-    compared = tuple(_compared(method, differences[method], len(order)) for method in others)
-    return PairedComparisons(best, means, compared, pooled)
+    means = {method: round(float(np.nanmean(found)), 12) for method, found in scores.items()}
+    return sorted(scores, key=lambda method: sign * means[method])
 
 
 def familywise_critical(methods: int, degrees_of_freedom: float) -> float:
@@ -130,9 +145,11 @@ def familywise_critical(methods: int, degrees_of_freedom: float) -> float:
     if methods == 2:
         return alone
     nodes, weights = _quadrature()
-    points, density = nodes * _EDGE, weights * _EDGE
-    # The standard error's own spread, by its quantiles, so that every freedom needs the same nodes.
-    scales = np.sqrt(stats.chi2.ppf((nodes + 1) / 2, degrees_of_freedom) / degrees_of_freedom)
+    points = nodes * _EDGE
+    density = weights * _EDGE
+    # The standard error's own spread, by its quantiles, so that the same nodes do for all degrees of freedom.
+    quantiles = stats.chi2.ppf((nodes + 1) / 2, degrees_of_freedom)
+    scales = np.sqrt(quantiles / degrees_of_freedom)
     density = density * methods * np.exp(-(points**2) / 2) / sqrt(2 * np.pi)
     below = special.ndtr(points)
 
@@ -152,6 +169,11 @@ def _quadrature() -> tuple[np.ndarray, np.ndarray]:
     return nodes, weights
 
 
-def _compared(method: str, difference: Estimate, methods: int) -> Comparison:
-    half = familywise_critical(methods, difference.degrees_of_freedom) * difference.error
-    return Comparison(method, difference, low=difference.mean - half, high=difference.mean + half)
+def _compared(differences: Mapping[str, Estimate]) -> tuple[Comparison, ...]:
+    """Widen the intervals so that those of all pairs hold at once; with the best there is one method more than here."""
+    compared = []
+    for method, difference in differences.items():
+        critical = familywise_critical(len(differences) + 1, difference.degrees_of_freedom)
+        half = critical * difference.error
+        compared.append(Comparison(method, difference, low=difference.mean - half, high=difference.mean + half))
+    return tuple(compared)

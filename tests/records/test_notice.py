@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from unipelt_search.records.notice import LEGACY, MAX_LISTED, Notice, first_values
+
+
+def test_a_sentence_of_an_older_version_is_a_notice() -> None:
+    notice = Notice.model_validate("The split was halved.")
+    assert (notice.code, notice.severity, notice.values) == (LEGACY, "info", {"sentence": "The split was halved."})
+
+
+def test_a_notice_is_the_same_after_json() -> None:
+    values = {"labels": ("a", "b"), "share": 0.5, "rows": 3, "unused": True, "limit": None}
+    notice = Notice(code="rare_labels", severity="warning", values=values)
+    assert Notice.model_validate_json(notice.model_dump_json()) == notice
+
+
+def test_long_lists_are_kept_by_their_first_values_and_their_length() -> None:
+    assert first_values("rows", (2, 4)) == {"rows": ("2", "4"), "rows_count": 2}
+    many = first_values("labels", range(100))
+    assert len(many["labels"]) == MAX_LISTED
+    assert many["labels_count"] == 100
