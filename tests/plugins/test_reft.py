@@ -72,6 +72,7 @@ def test_it_is_small_and_no_module_of_ours_knows_it() -> None:
     assert [path.name for path in MODULES if "reft" in path.read_text(encoding="utf-8").lower()] == []
 
 
+@pytest.mark.timeout(300)
 def test_its_settings_load_without_torch(search_path: list[str]) -> None:
     code = (
         "import sys; from unipelt_search.methods.catalogue import find_submodule; "
@@ -97,6 +98,7 @@ def test_it_adds_nothing_at_first_and_something_later(search_path: list[str]) ->
         assert not torch.allclose(pack(inputs), expected, atol=1e-3)
 
 
+@pytest.mark.timeout(300)
 def test_it_is_searched_gated_exported_loaded_and_predicted_with(
     search_path: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +111,7 @@ def test_it_is_searched_gated_exported_loaded_and_predicted_with(
         task=TaskSpec(data=str(tmp_path / "rows.csv"), text=("sentence",), label="kind", max_length=16),
         backbone=BackboneSpec(model=str(tmp_path / "model"), pooling="native"),
         space=SpaceSpec(methods=("reft", GATED), steps=4, evaluations=1),
-        budget=BudgetSpec(trials=8, seeds=1),
+        budget=BudgetSpec(trials=7, seeds=1),
         machine=MachineSpec(concurrency=1),
     )
     study = api.run_study(spec, storage=url, out=tmp_path / "study")

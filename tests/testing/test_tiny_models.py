@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from unipelt_search.pelt.pack import Pack
@@ -40,6 +41,7 @@ def test_a_recorder_keeps_gates_by_layer_and_name() -> None:
     assert list(kept.values) == [(1, "lora_query")]
 
 
+@pytest.mark.timeout(300)  # a fresh interpreter imports torch, on a busy machine slowly
 def test_nothing_but_the_suite_needs_pytest() -> None:
     code = "import sys, unipelt_search.testing.tiny_models, unipelt_search.api; assert 'pytest' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

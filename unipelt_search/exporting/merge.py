@@ -90,7 +90,8 @@ def check_plain_projections(backbone: Backbone, trial: TrialSpec, option: str) -
         for target in sorted(targets):
             projection: Projection = getattr(layer, target)
             linear = projection.module
-            if not isinstance(linear, nn.Linear) or linear.weight.shape != (projection.out, projection.inner):
+            shape = (projection.out, projection.inner)
+            if not isinstance(linear, nn.Linear) or linear.weight.shape != shape:
                 raise SavedModelError(
                     f"{option} needs projections that are layers of their own; those of {backbone.name!r} are parts of "
                     f"a larger matrix. Leave {option} out."
@@ -136,7 +137,12 @@ def merged_model(backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Ten
 
 
 def write_merged(
-    folder: Path, backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Tensor], task: SavedTask, sample: Sample
+    folder: Path,
+    backbone: Backbone,
+    trial: TrialSpec,
+    tensors: Mapping[str, Tensor],
+    task: SavedTask,
+    sample: Sample,
 ) -> None:
     """Write a merged model with its tokenizer, load it again, and compare its predictions.
 

@@ -86,7 +86,12 @@ def write_peft(
     sample.check(again, "--peft")
 
 
-def peft_model(backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Tensor], base_name: str) -> Any:
+def peft_model(
+    backbone: Backbone,
+    trial: TrialSpec,
+    tensors: Mapping[str, Tensor],
+    base_name: str,
+) -> Any:
     """Wrap a copy of a backbone with PEFT's form of a run's tensors.
 
     Args:
@@ -99,6 +104,7 @@ def peft_model(backbone: Backbone, trial: TrialSpec, tensors: Mapping[str, Tenso
         PEFT's model.
     """
     model = with_head(backbone, tensors)
+    # PEFT wraps the model that already has the trained head, and keeps it by `modules_to_save`.
     (submodule,) = submodules_of(trial)  # without gates a method is one submodule
     form = submodule.peft_form(backbone, model, trial, tensors_of(tensors, submodule.name))
     config = get_peft_config(
@@ -128,7 +134,9 @@ def _fill(wrapped: Any, form: PeftForm) -> None:
     parameters = dict(wrapped.named_parameters())
     for name, values in form.tensors.items():
         parameter = parameters[name]
-        set_values(parameter, values.expand_as(parameter) if values.dim() == 0 else values.view_as(parameter))
+        # One number stands for a tensor that is filled with it.
+        own = values.expand_as(parameter) if values.dim() == 0 else values.view_as(parameter)
+        set_values(parameter, own)
 
 
 def _base_name(saved: SavedModel) -> str:

@@ -58,7 +58,14 @@ class SlotAdapter(SlotPart):
     slope: Tensor
     """``(S,)``, what the gate is multiplied with in slots with one."""
 
-    def __init__(self, kind: Kind, layer: int, width: int, slots: PackSlots, gate: SlotGate | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        layer: int,
+        width: int,
+        slots: PackSlots,
+        gate: SlotGate | None = None,
+    ) -> None:
         """Make the adapter; its up-projection is zero, so nothing changes at first.
 
         Args:
@@ -102,10 +109,16 @@ class SlotAdapter(SlotPart):
         if self.gate is not None:
             self.gate(args[0], context)
 
-    def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def hook(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> Tensor:
         """Add what the adapter computes to the feed-forward output ``(S·B, T, D)``."""
         context = self.holder.context
         x = output
+        # The gate is computed even where the adapter is removed: an ablation must not lose the gate's statistics.
         if self.kind == "parallel_adapter":
             x = context.kept[self.kind, self.layer]
         elif self.gate is not None:
@@ -125,10 +138,12 @@ class SlotAdapter(SlotPart):
 
     def _activate(self, x: Tensor) -> Tensor:
         kinds = set(self.activations)
+        # The ordinary case, one call for all slots.
         if len(kinds) == 1:
             return ACTIVATIONS[kinds.pop()](x)
         parts = x.view(len(self.activations), -1, *x.shape[1:])
-        return torch.cat([ACTIVATIONS[kind](part) for kind, part in zip(self.activations, parts, strict=True)])
+        pairs = zip(self.activations, parts, strict=True)
+        return torch.cat([ACTIVATIONS[kind](part) for kind, part in pairs])
 
     def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the tensors of one slot without padding, empty where it has none."""

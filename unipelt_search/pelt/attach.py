@@ -23,7 +23,12 @@ class DropoutSite:
         self.key = site_key(f"backbone.{name}")
         self.holder = holder
 
-    def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def hook(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> Tensor:
         """Drop features of ``(S·B, T, D)`` while training."""
         dropout = self.holder.context.dropout
         return output if dropout is None else dropout.drop(output, self.key)
@@ -43,6 +48,7 @@ def attach(backbone: Backbone, model: Any, slots: PackSlots) -> tuple[Attachment
         What hangs on the backbone, and what computes the logits.
     """
     attachment = Attachment(backbone, model, layer_parts(model.base_model, backbone.family), slots)
+    # Whole-model parts first, then layer by layer: release 0.1 made them so, and its checkpoints are still read.
     used = [submodule for submodule in in_order(slots.submodules()) if attachment.uses(submodule.name)]
     for submodule in used:
         submodule.attach_model(attachment)
@@ -56,6 +62,7 @@ def attach(backbone: Backbone, model: Any, slots: PackSlots) -> tuple[Attachment
 
 
 def _attach_dropout(attachment: Attachment) -> None:
+    # Hooks cost time in every pass, so there are none where nothing is dropped.
     if not any(trial.training.dropout > 0 for trial in attachment.slots.trials):
         return
     sites = [(f"layer.{layer.number}.{name}", module) for layer in attachment.layers for name, module in layer.dropouts]
@@ -71,6 +78,7 @@ def _attach_head(attachment: Attachment) -> Head:
     backbone = attachment.backbone
     model = attachment.model
     slots = attachment.slots
+    # The standard deviation that most architectures use where the configuration names none.
     std = getattr(model.config, "initializer_range", None) or 0.02
     if backbone.pooling == "native":
         _replace_new_layers(attachment, std)

@@ -28,15 +28,27 @@ class Handle(Protocol):
 class AttentionReader:
     """A pre-hook on the attention module, which sees the input that most gates read."""
 
-    def __init__(self, layer: int, gates: Sequence[SlotGate], keeps_input: bool, holder: ContextHolder) -> None:
+    def __init__(
+        self,
+        layer: int,
+        gates: Sequence[SlotGate],
+        keeps_input: bool,
+        holder: ContextHolder,
+    ) -> None:
         """Take one layer's gates, whether its input is kept for others, and where the pass under way is found."""
         self.layer = layer
         self.gates = gates
         self.keeps_input = keeps_input
         self.holder = holder
 
-    def hook(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def hook(
+        self,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
         """Compute the layer's gates from the attention module's input ``(S·B, T, D)``."""
+        # Architectures differ in whether they pass the hidden states by position or by name.
         x = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
         if self.keeps_input:
             self.holder.context.attention_inputs[self.layer] = x
@@ -47,7 +59,13 @@ class AttentionReader:
 class Attachment:
     """The trained parts of a pack's runs on one backbone, and what takes them off again."""
 
-    def __init__(self, backbone: Backbone, model: Any, layers: Sequence[LayerParts], slots: PackSlots) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        model: Any,
+        layers: Sequence[LayerParts],
+        slots: PackSlots,
+    ) -> None:
         """Begin with nothing.
 
         Args:
@@ -67,7 +85,7 @@ class Attachment:
         self.drops = any(trial.training.dropout > 0 for trial in slots.trials)
         """Whether anything is dropped while training."""
         self._handles: list[Handle] = []
-        self._attention_gates: dict[int, list[SlotGate]] = {layer.number: [] for layer in layers}
+        self._attention_gates: dict[int, list[SlotGate]] = {}
         self._kept_inputs: set[int] = set()
 
     def uses(self, submodule: str, layer: int | None = None) -> bool:
@@ -83,7 +101,13 @@ class Attachment:
         """Take what removes a hook again."""
         self._handles.append(handle)
 
-    def gate(self, submodule: str, layer: int, width: int, name: str | None = None) -> SlotGate | None:
+    def gate(
+        self,
+        submodule: str,
+        layer: int,
+        width: int,
+        name: str | None = None,
+    ) -> SlotGate | None:
         """Make one gate, if any slot has the submodule gated in that layer; whoever asks for it calls it.
 
         Args:
@@ -96,14 +120,22 @@ class Attachment:
             The gate, or None.
         """
         gated = self.slots.gated(submodule)
+        # `uses` too: the only slots that have it may leave it out of this layer.
         if not any(gated) or not self.uses(submodule, layer):
             return None
         name = name or submodule
-        gate = SlotGate(name, layer, width, self.slots, gated, self._shared_weights(name, width, gated))
+        shared = self._shared_weights(name, width, gated)
+        gate = SlotGate(name, layer, width, self.slots, gated, shared)
         self.add_part(f"gate/{layer}/{name}", gate)
         return gate
 
-    def attention_gate(self, submodule: str, layer: LayerParts, width: int, name: str | None = None) -> bool:
+    def attention_gate(
+        self,
+        submodule: str,
+        layer: LayerParts,
+        width: int,
+        name: str | None = None,
+    ) -> bool:
         """Make one gate that is computed from the attention module's input, before that module runs.
 
         Args:
@@ -118,7 +150,7 @@ class Attachment:
         gate = self.gate(submodule, layer.number, width, name)
         if gate is None:
             return False
-        self._attention_gates[layer.number].append(gate)
+        self._attention_gates.setdefault(layer.number, []).append(gate)
         return True
 
     def keep_attention_input(self, layer: int) -> None:
@@ -127,7 +159,7 @@ class Attachment:
 
     def finish_layer(self, layer: LayerParts) -> None:
         """Hook what was asked of the attention module's input, once every submodule has asked."""
-        gates = self._attention_gates[layer.number]
+        gates = self._attention_gates.get(layer.number, [])
         keeps_input = layer.number in self._kept_inputs
         if gates or keeps_input:
             reader = AttentionReader(layer.number, gates, keeps_input, self.slots.holder)

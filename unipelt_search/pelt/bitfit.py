@@ -61,7 +61,15 @@ class SlotBias(SlotPart):
     slope: Tensor
     """``(S,)``, what the gate is multiplied with in slots with one."""
 
-    def __init__(self, layer: int | None, name: str, width: int, slots: PackSlots, *, projects: bool = False) -> None:
+    def __init__(
+        self,
+        layer: int | None,
+        name: str,
+        width: int,
+        slots: PackSlots,
+        *,
+        projects: bool = False,
+    ) -> None:
         """Make the delta, at zero.
 
         Args:
@@ -86,15 +94,20 @@ class SlotBias(SlotPart):
         self.register_buffer("offset", offset, persistent=False)
         self.register_buffer("slope", slope, persistent=False)
 
-    def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def hook(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> Tensor:
         """Add the delta to the module's output ``(S·B, …, D)``."""
         context = self.holder.context
-        removed = context.removed
-        if ("bitfit", None) in removed or (self.layer is not None and ("bitfit", self.layer) in removed):
+        if context.is_removed("bitfit", self.layer):
             return output
         delta = self.delta * self.factor
         if self.layer is None or not self._acts_by_row(context, args):
             return add_per_slot(output, delta)
+        # A gate is a number per row, so the slot's one delta becomes a delta per row.
         by_row = delta.repeat_interleave(output.shape[0] // len(delta), 0)
         ones_between = [1] * (output.dim() - 2)
         by_row = by_row.view(output.shape[0], *ones_between, -1)
@@ -141,15 +154,18 @@ class BitFit(Submodule):
 
     def attach_model(self, attachment: Attachment) -> None:
         """Hook every module with a bias, wherever it is."""
+        # Names are those below the base model, so that they are the same with every kind of head.
         base = f"{attachment.model.base_model_prefix}."
-        projections = {id(p.module) for layer in attachment.layers for p in (layer.query, layer.key, layer.value)}
+        projections: set[nn.Module] = set()
+        for parts in attachment.layers:
+            projections |= {parts.query.module, parts.key.module, parts.value.module}
         modules = dict(attachment.model.named_modules())
         for full_name, layer, frozen in list(bias_modules(attachment.backbone)):
             name = full_name.removeprefix(base)
             module = modules[full_name]
             frozen_bias: Any = frozen.bias
             width = frozen_bias.shape[0]
-            part = SlotBias(layer, name, width, attachment.slots, projects=id(module) in projections)
+            part = SlotBias(layer, name, width, attachment.slots, projects=module in projections)
             attachment.add_part(f"bitfit/{name.replace('.', '/')}", part)
             attachment.add_handle(module.register_forward_hook(part.hook))
 
@@ -167,7 +183,13 @@ class BitFit(Submodule):
         """Find none: a bias and its delta are a bias."""
         return None
 
-    def merge(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> None:
+    def merge(
+        self,
+        backbone: Backbone,
+        model: Any,
+        trial: TrialSpec,
+        tensors: Mapping[str, Tensor],
+    ) -> None:
         """Add the deltas to the model's biases."""
         modules = dict(model.named_modules())
         for name, delta in tensors.items():
@@ -180,7 +202,13 @@ class BitFit(Submodule):
         """Find none: a LoRA of rank 1 at zero with ``bias="all"`` keeps every bias."""
         return None
 
-    def peft_form(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> PeftForm:
+    def peft_form(
+        self,
+        backbone: Backbone,
+        model: Any,
+        trial: TrialSpec,
+        tensors: Mapping[str, Tensor],
+    ) -> PeftForm:
         """Return a LoRA that adds nothing and keeps the biases of the model, to which the deltas are added."""
         self.merge(backbone, model, trial, tensors)
         query = layer_parts(model.base_model, backbone.family)[0].query

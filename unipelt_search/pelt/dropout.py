@@ -22,7 +22,12 @@ _MIX_1, _MIX_2 = 0x85EBCA6B - 2**32, 0xC2B2AE35 - 2**32
 
 def site_key(name: str) -> int:
     """Return the signed 32-bit key of a dropout site's name."""
-    return derive_seed(0, "dropout site", name) % 2**32 - 2**31
+    return _signed(derive_seed(0, "dropout site", name))
+
+
+def _signed(seed: int) -> int:
+    """Bring a seed into the range of signed 32-bit integers."""
+    return seed % 2**32 - 2**31
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,14 @@ class DropoutKeys:
     """Where in the batch the rows of this pass begin."""
 
     @classmethod
-    def of_step(cls, seeds: Sequence[int], steps: Sequence[int], rates: Tensor, *, first_row: int = 0) -> DropoutKeys:
+    def of_step(
+        cls,
+        seeds: Sequence[int],
+        steps: Sequence[int],
+        rates: Tensor,
+        *,
+        first_row: int = 0,
+    ) -> DropoutKeys:
         """Key one step.
 
         Args:
@@ -49,12 +61,15 @@ class DropoutKeys:
         Returns:
             The keys, on the device of the rates.
         """
-        keys = [derive_seed(seed, step) % 2**32 - 2**31 for seed, step in zip(seeds, steps, strict=True)]
-        return cls(torch.tensor(keys, dtype=torch.int32, device=rates.device), rates, first_row)
+        pairs = zip(seeds, steps, strict=True)
+        keys = [_signed(derive_seed(seed, step)) for seed, step in pairs]
+        by_slot = torch.tensor(keys, dtype=torch.int32, device=rates.device)
+        return cls(by_slot, rates, first_row)
 
     def drop(self, x: Tensor, site: int, rates: Tensor | None = None) -> Tensor:
         """Drop features of ``(S·B, T, D)`` or ``(S·B, D)`` at a site, at its own rates ``(S,)`` or the step's."""
-        return hashed_dropout(x, self.keys, site, self.rates if rates is None else rates, first_row=self.first_row)
+        own_rates = self.rates if rates is None else rates
+        return hashed_dropout(x, self.keys, site, own_rates, first_row=self.first_row)
 
 
 def _mix(x: Tensor) -> Tensor:
@@ -66,7 +81,14 @@ def _mix(x: Tensor) -> Tensor:
     return x
 
 
-def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor, *, first_row: int = 0) -> Tensor:
+def hashed_dropout(
+    x: Tensor,
+    keys: Tensor,
+    site: int,
+    rates: Tensor,
+    *,
+    first_row: int = 0,
+) -> Tensor:
     """Drop features and scale the kept ones by 1 / (1 - rate).
 
     Args:
@@ -82,7 +104,8 @@ def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor, *, first_r
     slots = keys.shape[0]
     rows, features = x.shape[0] // slots, x.shape[-1]
     positions = x.shape[1] if x.dim() == 3 else 1
-    by_row = torch.arange(first_row, first_row + rows, dtype=torch.int32, device=x.device) * _ROW
+    last_row = first_row + rows
+    by_row = torch.arange(first_row, last_row, dtype=torch.int32, device=x.device) * _ROW
     by_position = torch.arange(positions, dtype=torch.int32, device=x.device) * _POSITION
     by_feature = torch.arange(features, dtype=torch.int32, device=x.device) * _FEATURE
     coordinates = by_row[:, None] + by_position[None, :]  # (B, T)
@@ -91,7 +114,8 @@ def hashed_dropout(x: Tensor, keys: Tensor, site: int, rates: Tensor, *, first_r
     # Mixed twice: the features of a token would else be shifted copies of each other.
     bits = _mix(start[..., None] + by_feature)  # (S, B, T, D)
     # A uniform int32 lies below the threshold with probability `rate`.
-    threshold = (rates.double() * 2**32 - 2**31).clamp(max=2**31 - 1).to(torch.int32)
+    level = rates.double() * 2**32 - 2**31
+    threshold = level.clamp(max=2**31 - 1).to(torch.int32)
     scale = (1.0 / (1.0 - rates)).to(x.dtype)
     kept = (bits >= threshold.view(slots, 1, 1, 1)).to(x.dtype)
     scaled = kept * scale.view(slots, 1, 1, 1)

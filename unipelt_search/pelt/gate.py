@@ -30,15 +30,23 @@ def pooled_gate(x: Tensor, weight: Tensor, bias: Tensor, mask: Tensor) -> Tensor
         ``(S·B,)``, in (0, 1).
     """
     slots, width = weight.shape
-    logits = torch.bmm(x.reshape(slots, -1, width), weight[:, :, None]) + bias[:, None, None]  # (S, B·T, 1)
-    values = torch.sigmoid(logits).view(mask.shape)
+    by_slot = x.reshape(slots, -1, width)
+    products = torch.bmm(by_slot, weight[:, :, None])  # (S, B·T, 1)
+    values = torch.sigmoid(products + bias[:, None, None]).view(mask.shape)
+    # A row without tokens pads a shorter slot's batch: its gate is 0 and counts nowhere.
     return (values * mask).sum(1) / mask.sum(1).clamp(min=1)
 
 
 class GateWeights(SlotPart):
     """The weights of a gate, for every slot of a pack that has them; they start near 0, the gate near 0.5."""
 
-    def __init__(self, path: str, width: int, seeds: Sequence[int], present: Sequence[bool]) -> None:
+    def __init__(
+        self,
+        path: str,
+        width: int,
+        seeds: Sequence[int],
+        present: Sequence[bool],
+    ) -> None:
         """Draw the weights.
 
         Args:
@@ -56,7 +64,9 @@ class GateWeights(SlotPart):
 
     def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the weights of one slot, empty where it has none."""
-        return {"weight": self.weight[slot], "bias": self.bias[slot]} if self.present[slot] else {}
+        if not self.present[slot]:
+            return {}
+        return {"weight": self.weight[slot], "bias": self.bias[slot]}
 
 
 class SlotGate(SlotPart):
@@ -117,7 +127,8 @@ class SlotGate(SlotPart):
         """
         mask = state.tokens
         if self.counts_padding:
-            mask = torch.maximum(mask, state.per_row(self.padding).to(mask.dtype)[:, None])
+            counts_all = state.per_row(self.padding).to(mask.dtype)
+            mask = torch.maximum(mask, counts_all[:, None])
         value = pooled_gate(x, *self.weights(), mask)
         state.gates[self.layer, self.name] = value
         if state.recorder is not None:

@@ -55,7 +55,14 @@ def is_inside(name: str, parents: Sequence[str]) -> bool:
 class SlotLinear(SlotPart):
     """A linear layer of the head with dropout on its input, for every slot of a pack."""
 
-    def __init__(self, name: str, shape: tuple[int, int], bias: bool, std: float, slots: PackSlots) -> None:
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, int],
+        bias: bool,
+        std: float,
+        slots: PackSlots,
+    ) -> None:
         """Draw the weights as the architecture does.
 
         Args:
@@ -69,7 +76,8 @@ class SlotLinear(SlotPart):
         self.holder = slots.holder
         self.site = site_key(f"head.{name}")
         seeds = slots.seeds
-        self.weight = slot_parameter(seeds, f"head.{name}.weight", shape, [shape] * len(seeds), normal(std))
+        shapes = [shape] * len(seeds)
+        self.weight = slot_parameter(seeds, f"head.{name}.weight", shape, shapes, normal(std))
         self.bias = None
         if bias:
             width = shape[:1]
@@ -83,7 +91,12 @@ class SlotLinear(SlotPart):
         result = slot_matmul(x, self.weight)
         return result if self.bias is None else add_per_slot(result, self.bias)
 
-    def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def hook(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> Tensor:
         """Compute in place of the architecture's own linear layer."""
         return self(args[0])
 
@@ -96,7 +109,13 @@ class SlotLinear(SlotPart):
 class SlotNorm(SlotPart):
     """Scale and shift of a newly drawn layer norm of the head, for every slot of a pack."""
 
-    def __init__(self, name: str, width: int, bias: bool, seeds: Sequence[int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        width: int,
+        bias: bool,
+        seeds: Sequence[int],
+    ) -> None:
         """Start at scale 1 and shift 0.
 
         Args:
@@ -113,7 +132,8 @@ class SlotNorm(SlotPart):
     def hook(self, module: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Compute in place of the architecture's own norm ``(S·B, D)``."""
         x = functional.layer_norm(args[0], module.normalized_shape, eps=module.eps)
-        scaled = x * self.weight.repeat_interleave(x.shape[0] // self.weight.shape[0], 0)
+        rows = x.shape[0] // self.weight.shape[0]
+        scaled = x * self.weight.repeat_interleave(rows, 0)
         return scaled if self.bias is None else add_per_slot(scaled, self.bias)
 
     def slot_state_dict(self, slot: int) -> dict[str, Tensor]:

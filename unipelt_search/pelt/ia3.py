@@ -61,13 +61,22 @@ class SlotIa3(SlotPart):
         self.register_buffer("offset", offset, persistent=False)
         self.register_buffer("slope", slope, persistent=False)
 
-    def output_hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def output_hook(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> Tensor:
         """Rescale the module's output ``(S·B, T, D)``."""
         content = self.holder.context.attention_inputs.get(self.layer)
         # DeBERTa's projections also run on relative positions; as in PEFT they are rescaled, but belong to no row.
         return self.rescale(output, of_rows=content is None or args[0] is content)
 
-    def input_hook(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def input_hook(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+    ) -> tuple[Tensor, ...]:
         """Rescale the module's input ``(S·B, T, D)``."""
         return (self.rescale(args[0]), *args[1:])
 
@@ -79,6 +88,7 @@ class SlotIa3(SlotPart):
         slots, width = self.deviation.shape
         by_slot = x.view(slots, -1, *x.shape[1:])
         ones_between = [1] * (x.dim() - 1)
+        # `factor` is 0 in slots without IA3, so that they get no gradient either.
         deviation = (self.deviation * self.factor).view(slots, *ones_between, width)
         delta = (by_slot * deviation).view(x.shape)
         if self.gated and of_rows:
@@ -107,16 +117,20 @@ class Ia3(Submodule):
 
     def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
         """Hook the outputs of the key and value projections and the input of the feed-forward down-projection."""
-        widths = {"key": layer.key.out, "value": layer.value.out, "ffn": layer.ffn_out.inner}
-        parts = {site: SlotIa3(layer.number, site, width, attachment.slots) for site, width in widths.items()}
-        for site, part in parts.items():
-            attachment.add_part(f"ia3/{layer.number}/{site}", part)
+        key = self._add_part(attachment, layer, "key", layer.key.out)
+        value = self._add_part(attachment, layer, "value", layer.value.out)
+        ffn = self._add_part(attachment, layer, "ffn", layer.ffn_out.inner)
         attachment.attention_gate(self.name, layer, layer.query.inner)
         if attachment.backbone.family.shares_positions:
             attachment.keep_attention_input(layer.number)
-        attachment.add_handle(layer.key.register_forward_hook(parts["key"].output_hook))
-        attachment.add_handle(layer.value.register_forward_hook(parts["value"].output_hook))
-        attachment.add_handle(layer.ffn_out.module.register_forward_pre_hook(parts["ffn"].input_hook))
+        attachment.add_handle(layer.key.register_forward_hook(key.output_hook))
+        attachment.add_handle(layer.value.register_forward_hook(value.output_hook))
+        attachment.add_handle(layer.ffn_out.module.register_forward_pre_hook(ffn.input_hook))
+
+    def _add_part(self, attachment: Attachment, layer: LayerParts, site: str, width: int) -> SlotIa3:
+        part = SlotIa3(layer.number, site, width, attachment.slots)
+        attachment.add_part(f"ia3/{layer.number}/{site}", part)
+        return part
 
     def decays(self, tensor: str) -> bool:
         """Keep weight decay off, as for layer norms: a scale of one is no better than another."""
@@ -126,9 +140,16 @@ class Ia3(Submodule):
         """Find none: rescaled features are rescaled rows or columns of a weight."""
         return None
 
-    def merge(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> None:
+    def merge(
+        self,
+        backbone: Backbone,
+        model: Any,
+        trial: TrialSpec,
+        tensors: Mapping[str, Tensor],
+    ) -> None:
         """Rescale the columns of the feed-forward down-projection, and the rows of the others with their biases."""
         for target in linear_targets(backbone, model, TARGETS, tensors):
+            # In double precision, so that merging adds no rounding of its own.
             weight = target.module.weight.detach().double().cpu()
             bias = target.module.bias
             scale = 1 + target.tensors["deviation"].double()
@@ -143,7 +164,13 @@ class Ia3(Submodule):
         """Find none: IA3 is PEFT's own."""
         return None
 
-    def peft_form(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> PeftForm:
+    def peft_form(
+        self,
+        backbone: Backbone,
+        model: Any,
+        trial: TrialSpec,
+        tensors: Mapping[str, Tensor],
+    ) -> PeftForm:
         """Return PEFT's IA3, whose scales are one plus our deviations."""
         targets = linear_targets(backbone, model, TARGETS, tensors)
         settings = {

@@ -47,7 +47,13 @@ class SlotLora(SlotPart):
     rates: Tensor
     """``(S,)``, the share of its inputs that is dropped."""
 
-    def __init__(self, layer: int, projection: str, shape: tuple[int, int], slots: PackSlots) -> None:
+    def __init__(
+        self,
+        layer: int,
+        projection: str,
+        shape: tuple[int, int],
+        slots: PackSlots,
+    ) -> None:
         """Make the two factors: A is drawn as torch draws a linear layer, B is zero, so nothing changes at first.
 
         Args:
@@ -67,9 +73,11 @@ class SlotLora(SlotPart):
         rank = max(self.ranks)
         downs = [(own, inner) if own else None for own in self.ranks]
         ups = [(out, own) if own else None for own in self.ranks]
-        self.down = slot_parameter(slots.seeds, f"{name}.down", (rank, inner), downs, uniform(1 / math.sqrt(inner)))
+        bound = 1 / math.sqrt(inner)
+        self.down = slot_parameter(slots.seeds, f"{name}.down", (rank, inner), downs, uniform(bound))
         self.up = slot_parameter(slots.seeds, f"{name}.up", (out, rank), ups, zeros)
-        factors = [_factors(spec, gate) for spec, gate in zip(specs, slots.gates, strict=True)]
+        pairs = zip(specs, slots.gates, strict=True)
+        factors = [_factors(spec, gate) for spec, gate in pairs]
         offsets, slopes = zip(*factors, strict=True)
         self.register_buffer("offset", torch.tensor(offsets), persistent=False)
         self.register_buffer("slope", torch.tensor(slopes), persistent=False)
@@ -78,7 +86,12 @@ class SlotLora(SlotPart):
         self.drops = any(rates)
         self.site = site_key(name)
 
-    def hook(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def hook(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> Tensor:
         """Add the update to the projection's output ``(S·B, T, out)``."""
         context = self.holder.context
         if context.is_removed("lora", self.layer):
@@ -97,14 +110,18 @@ class SlotLora(SlotPart):
         if context.dropout is not None and self.drops:
             x = context.dropout.drop(x, self.site, self.rates)
         hidden = slot_matmul(x, self.down)  # (S·B, T, rank)
-        factor = context.factor(self.offset, self.slope, self.layer, self.gate) if gated else self.offset
+        factor = self.offset
+        if gated:
+            factor = context.factor(self.offset, self.slope, self.layer, self.gate)
         # Scaled in the middle, where a token has rank features, not in the output, where it has many.
         return slot_matmul(scale_rows(hidden, factor), self.up)
 
     def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
         """Return the factors of one slot without padding, empty where it has none."""
         rank = self.ranks[slot]
-        return {"down": self.down[slot, :rank], "up": self.up[slot, :, :rank]} if rank else {}
+        if not rank:
+            return {}
+        return {"down": self.down[slot, :rank], "up": self.up[slot, :, :rank]}
 
 
 def _factors(spec: LoraSpec | None, gate: GateSpec | None) -> tuple[float, float]:
@@ -148,14 +165,15 @@ class Lora(Submodule):
 
     def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
         """Hook both projections; their gates read the attention module's input."""
-        projections: tuple[tuple[str, Projection], ...] = (("query", layer.query), ("value", layer.value))
-        for name, projection in projections:
+        projections: dict[str, Projection] = {"query": layer.query, "value": layer.value}
+        for name, projection in projections.items():
             lora = SlotLora(layer.number, name, (projection.out, projection.inner), attachment.slots)
             attachment.add_part(f"lora/{layer.number}/{name}", lora)
             attachment.add_handle(projection.register_forward_hook(lora.hook))
             attachment.drops |= lora.drops
-        for name, projection in projections:
+        for name, projection in projections.items():
             attachment.attention_gate(self.name, layer, projection.inner, f"lora_{name}")
+        # Tells the rows' vectors from relative positions, which the same projections run on.
         if attachment.backbone.family.shares_positions:
             attachment.keep_attention_input(layer.number)
 
@@ -163,10 +181,17 @@ class Lora(Submodule):
         """Find none: ``W + alpha / rank · B A`` is a weight."""
         return None
 
-    def merge(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> None:
+    def merge(
+        self,
+        backbone: Backbone,
+        model: Any,
+        trial: TrialSpec,
+        tensors: Mapping[str, Tensor],
+    ) -> None:
         """Add ``alpha / rank · B A`` to the projections' weights."""
         spec = _settings(trial)
         for target in linear_targets(backbone, model, TARGETS, tensors):
+            # In double precision, so that merging adds no rounding of its own.
             weight = target.module.weight.detach().double().cpu()
             update = target.tensors["up"].double() @ target.tensors["down"].double()
             set_values(target.module.weight, weight + spec.alpha / spec.rank * update)
@@ -175,7 +200,13 @@ class Lora(Submodule):
         """Find none: LoRA is PEFT's own."""
         return None
 
-    def peft_form(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> PeftForm:
+    def peft_form(
+        self,
+        backbone: Backbone,
+        model: Any,
+        trial: TrialSpec,
+        tensors: Mapping[str, Tensor],
+    ) -> PeftForm:
         """Return PEFT's LoRA of the same rank, alpha and dropout."""
         spec = _settings(trial)
         targets = linear_targets(backbone, model, TARGETS, tensors)

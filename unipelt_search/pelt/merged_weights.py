@@ -39,6 +39,7 @@ def linear_targets(
     Returns:
         One entry per layer that there are tensors for, from the input to the output.
     """
+    # By identity: layers know their modules, not what the model calls them.
     names = {id(module): name for name, module in model.named_modules()}
     targets = []
     for layer in layer_parts(model.base_model, backbone.family):
@@ -53,7 +54,8 @@ def linear_targets(
 def tensors_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     """Return the tensors whose names begin with a part, without it and the dot that follows."""
     begin = f"{part}."
-    return {name.removeprefix(begin): values for name, values in tensors.items() if name.startswith(begin)}
+    found = {name: values for name, values in tensors.items() if name.startswith(begin)}
+    return {name.removeprefix(begin): values for name, values in found.items()}
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ from unipelt_search.pelt.applicability import check_trial, packable
 from unipelt_search.pelt.attach import attach
 from unipelt_search.pelt.dropout import DropoutKeys
 from unipelt_search.pelt.head import is_inside, unused_modules
+from unipelt_search.pelt.merged_weights import tensors_of
 from unipelt_search.pelt.registry import submodules_of, torch_submodule
 from unipelt_search.pelt.slots import ForwardContext, PackSlots, Recorder, SlotPart
 from unipelt_search.specs.trial import RunSpec, TrialSpec
@@ -69,6 +70,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 def _decays(name: str) -> bool:
     """Tell whether weight decay applies to a tensor of a part, by its name ``<kind>/…``."""
     kind = name.split(".")[0].split("/")[0]
+    # Gates and the head belong to no submodule: their rules are the pack's own.
     if kind == "gate":
         return False
     if kind == "head":
@@ -145,12 +147,14 @@ class Pack(nn.Module):
             BackboneError: A row has too many tokens for what a submodule does to its positions.
         """
         dropout = None
+        # Hashing a mask costs time, so none is made where every rate is 0.
         if steps is not None and self._attached.drops:
             dropout = DropoutKeys.of_step(self.dropout_seeds, steps, self.rates, first_row=first_row)
         tokens = inputs["attention_mask"].to(torch.float32)
         context = ForwardContext(self.slots, tokens, dropout, recorder, removed)
         self.holder.set(context)
         try:
+            # Within the pass: what is prepared may read the context, and an error in it must end the pass too.
             for prepare in self._attached.preparations:
                 inputs = prepare(inputs, context)
             logits = self._logits(inputs)
@@ -175,7 +179,8 @@ class Pack(nn.Module):
 
     def snapshot(self, slot: int) -> list[Tensor]:
         """Copy one slot's trained tensors."""
-        return [tensor.by_slot(tensor.parameter.detach())[slot].clone() for tensor in self.trained()]
+        views = [tensor.by_slot(tensor.parameter.detach()) for tensor in self.trained()]
+        return [view[slot].clone() for view in views]
 
     @torch.no_grad()
     def restore(self, slot: int, snapshot: list[Tensor]) -> None:
@@ -220,7 +225,8 @@ class Pack(nn.Module):
         own = _shapes(self.slot_state_dict(slot))
         given = _shapes(tensors)
         if own != given:
-            differing = sorted(name for name in own.keys() | given.keys() if own.get(name) != given.get(name))
+            either = sorted(own.keys() | given.keys())
+            differing = [name for name in either if own.get(name) != given.get(name)]
             raise BackboneError(
                 f"Stored weights must be those of the same configuration on {self.backbone.name!r}; they differ in "
                 f"{', '.join(differing[:3])}. Load them with the backbone and the configuration they were trained with."
@@ -228,6 +234,7 @@ class Pack(nn.Module):
         for part_name, part in self._slot_parts():
             names = part.slot_state_dict(slot)
             part.load_slot_state_dict(slot, {name: tensors[_stored_name(part_name, name)] for name in names})
+        # Views of the copied backbone's own parameters; of any other method there are none.
         for name, parameter in self._backbone_tensors().items():
             parameter.copy_(tensors[name])
 
@@ -242,7 +249,7 @@ class Pack(nn.Module):
         """
         stored = self.slot_state_dict(slot)
         total = sum(tensor.numel() for tensor in stored.values())
-        head = sum(tensor.numel() for name, tensor in stored.items() if name.startswith("head."))
+        head = sum(tensor.numel() for tensor in tensors_of(stored, "head").values())
         trained = sum(part.trained_count(slot) for _, part in self._slot_parts())
         trained += sum(tensor.numel() for tensor in self._backbone_tensors().values())
         return trained, total, head
@@ -270,7 +277,8 @@ class Pack(nn.Module):
 
     def _backbone_tensors(self) -> dict[str, Tensor]:
         """Return a fine-tuned backbone's trained tensors by name; of any other method there are none."""
-        return {tensor.name: tensor.parameter.detach() for tensor in self.trained() if not tensor.slotted}
+        own = [tensor for tensor in self.trained() if not tensor.slotted]
+        return {tensor.name: tensor.parameter.detach() for tensor in own}
 
     def _unfreeze(self) -> None:
         """Train every weight of the copied backbone that takes part, the replaced head aside."""

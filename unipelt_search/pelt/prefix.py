@@ -97,6 +97,7 @@ class PrefixPass:
         Raises:
             BackboneError: A row has too many tokens to stand after a prefix with positions.
         """
+        # Once per pass, not per layer: one MLP computes the keys and values of all layers.
         context.kept["prefix", None] = self.prefix.materialise()
         longest = self.prefix.longest_shift
         if not longest or ("prefix", None) in context.removed:
@@ -129,7 +130,8 @@ class Prefix(Submodule):
 
     def attach_model(self, attachment: Attachment) -> None:
         """Make the keys and values of all layers, which one MLP may compute together."""
-        numbers = [layer.number for layer in attachment.layers if attachment.uses(self.name, layer.number)]
+        every = [layer.number for layer in attachment.layers]
+        numbers = [number for number in every if attachment.uses(self.name, number)]
         if not numbers:
             return
         prefix = SlotPrefix(numbers, attention_shape(attachment.model.config), attachment.slots)
@@ -152,7 +154,8 @@ class Prefix(Submodule):
         spec = trial.part(self.name, PrefixSpec)
         if spec is None or spec.mlp is None:
             return trial
-        return trial.model_copy(update={self.name: spec.model_copy(update={"mlp": None})})
+        plain = spec.model_copy(update={"mlp": None})
+        return trial.model_copy(update={self.name: plain})
 
     def merge_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
         """Say that it cannot be merged: no token has these keys and values."""
@@ -167,7 +170,13 @@ class Prefix(Submodule):
             return Obstacle(UNSHIFTED, "give a study a configuration of prefix with position_shift: true")
         return None
 
-    def peft_form(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> PeftForm:
+    def peft_form(
+        self,
+        backbone: Backbone,
+        model: Any,
+        trial: TrialSpec,
+        tensors: Mapping[str, Tensor],
+    ) -> PeftForm:
         """Return PEFT's prefix, one row of all layers' keys and values per position."""
         shape = attention_shape(backbone.model.config)
         key_value = tensors["key_value"]  # (layers, 2, heads, length, head_width)

@@ -44,7 +44,13 @@ class PrefixSite:
         set_extension(self.layer.attention, None)
 
     def attend(
-        self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **options: Any
+        self,
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        **options: Any,
     ) -> Tensor:
         """Attend over the prefix and the tokens.
 
@@ -64,7 +70,9 @@ class PrefixSite:
             output, _ = sdpa_attention_forward(module, query, key, value, mask, **options)
             return output
         number = self.layer.number
-        keys, values, extended_mask = self.prefix.extend(key, value, mask, context, number, self.layer.causal)
+        causal = self.layer.causal
+        keys, values, extended_mask = self.prefix.extend(key, value, mask, context, number, causal)
+        # sdpa's own causal mask is wrong where there are more keys than queries; ours is in `extended_mask`.
         extended = {**options, "is_causal": False}
         if options.get("position_bias") is not None:  # T5: a prefix has no position, so its bias is 0
             added = keys.shape[2] - key.shape[2]
@@ -85,7 +93,13 @@ class _SoftmaxMode(TorchFunctionMode):
         self.replacement = replacement
         self.calls = 0
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Any = None,
+    ) -> Any:
         if func in _SOFTMAX and args[0].dim() == 4:
             self.calls += 1
             return self.replacement(args[0])
@@ -126,6 +140,7 @@ class Splice:
         if self.layer.attention_out is None:
             raise RuntimeError("a spliced prefix needs the attention's output projection")
         self.handles.append(self.layer.attention_out.register_forward_pre_hook(self._add_context))
+        # On the instance, past nn.Module's registry: the class and other layers keep their own.
         object.__setattr__(self.layer.attention, "forward", self._run)
         return self
 
@@ -146,7 +161,12 @@ class Splice:
             raise RuntimeError(f"the attention must compute one softmax over its scores; it computed {mode.calls}")
         return result
 
-    def _keep_query(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def _keep_query(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Tensor,
+    ) -> Tensor:
         if self.query is None:  # a second call is DeBERTa's projection of relative positions
             self.query = output
         return output
@@ -157,7 +177,8 @@ class Splice:
             raise RuntimeError("the attention must project its queries before its softmax")
         key, value, logits = self.prefix.of_rows(self.holder.context, self.layer.number)
         length = key.shape[2]
-        query = self.query.unflatten(-1, (key.shape[1], -1)).transpose(1, 2)  # (S·B, heads, T, head_width)
+        by_head = self.query.unflatten(-1, (key.shape[1], -1))
+        query = by_head.transpose(1, 2)  # (S·B, heads, T, head_width)
         front = query @ key.to(query.dtype).transpose(-1, -2) * self.scale
         if logits is not None:
             front = front + logits.to(front.dtype)[:, None, None, :]
@@ -166,7 +187,11 @@ class Splice:
         self.context = (self.share @ value.to(query.dtype)).transpose(1, 2)  # (S·B, T, heads, head_width)
         return shares[..., length:]
 
-    def _add_context(self, module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _add_context(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+    ) -> tuple[Tensor, ...]:
         if self.context is None or self.share is None:
             return args
         tokens = args[0]
@@ -174,7 +199,8 @@ class Splice:
         state = self.holder.context
         if state.wants_contributions:
             # The tokens' shares add up to 1 - share: scaled up to 1, they are the attention without the prefix.
-            rest = (1 - self.share.sum(-1)).clamp(min=1e-6).transpose(1, 2)[..., None]  # (S·B, T, heads, 1)
+            rest = (1 - self.share.sum(-1)).clamp(min=1e-6)
+            rest = rest.transpose(1, 2)[..., None]  # (S·B, T, heads, 1)
             by_head = tokens.unflatten(-1, (rest.shape[2], -1))
             without = (by_head / rest).flatten(2)
             state.record_contribution(self.layer.number, "prefix", tokens + context - without, tokens + context)

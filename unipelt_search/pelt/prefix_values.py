@@ -94,7 +94,11 @@ class SlotPrefix(SlotPart):
         out = math.prod(self.shape)
         sizes = self._sizes()
 
-        def initialise(name: str, shape_of: Callable[[int, int], Shape], init: Init) -> Tensor:
+        def initialise(
+            name: str,
+            shape_of: Callable[[int, int], Shape],
+            init: Init,
+        ) -> Tensor:
             envelope = shape_of(max(self.lengths), max(self.middles))
             shapes = [shape_of(length, units) if units else None for length, units in sizes]
             return slot_parameter(seeds, f"prefix.{name}", envelope, shapes, init)
@@ -114,8 +118,11 @@ class SlotPrefix(SlotPart):
     def _set_masks(self) -> None:
         """Mask the positions that a slot's prefix does not have with −inf logits."""
         length = max(self.lengths)
-        hidden = [[0.0] * own + [-math.inf] * (length - own) for own in self.lengths]
-        self.register_buffer("absent", torch.tensor(hidden), persistent=False)  # (S, length)
+        absent = torch.full((len(self.lengths), length), -math.inf)
+        for slot, own in enumerate(self.lengths):
+            absent[slot, :own] = 0.0
+        self.register_buffer("absent", absent, persistent=False)
+        # Without shorter or absent prefixes nothing is masked, and the attention may take its fast path.
         self.uneven = min(self.lengths) < length
 
     def _set_gates(self, slots: PackSlots) -> None:
@@ -151,7 +158,13 @@ class SlotPrefix(SlotPart):
         return by_layer.permute(0, 2, 3, 4, 1, 5)
 
     def extend(
-        self, key: Tensor, value: Tensor, mask: Tensor | None, state: ForwardContext, layer: int, causal: bool
+        self,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        state: ForwardContext,
+        layer: int,
+        causal: bool,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Put the prefix in front of one layer's keys and values, and extend the mask.
 
@@ -172,9 +185,9 @@ class SlotPrefix(SlotPart):
         tokens = key.shape[2]
         # A mask is needed where one was implied (sdpa's own causal mask knows no prefix), or where logits are added.
         if mask is None and causal:
-            mask = torch.ones(tokens, tokens, dtype=torch.bool, device=key.device).tril()[None, None]
+            mask = _all_seen(tokens, key.device).tril()
         if mask is None and logits is not None:
-            mask = torch.ones(1, 1, tokens, tokens, dtype=torch.bool, device=key.device)
+            mask = _all_seen(tokens, key.device)
         if mask is not None:
             mask = _widen(mask, logits, key.shape[0], length, key.dtype)
         keys = torch.cat([prefix_key.to(key.dtype), key], 2)
@@ -196,6 +209,7 @@ class SlotPrefix(SlotPart):
         if prefix is None:
             raise RuntimeError("the prefix of this pass was not materialised")
         own = prefix[:, self.indices[layer]]
+        # Scaled per row: a gate belongs to an example, the keys and values to its run.
         parts = own.repeat_interleave(state.rows, 0)  # (S·B, 2, heads, length, head_width)
         if self.scaled:
             parts = scale_rows(parts, state.factor(self.offset, self.slope, layer, "prefix"))
@@ -217,7 +231,8 @@ class SlotPrefix(SlotPart):
         if not self.lengths[slot]:
             return {}
         with torch.no_grad():
-            return {"key_value": self.materialise()[slot, :, :, :, : self.lengths[slot]]}
+            values = self.materialise()[slot]  # (layers, 2, heads, length, head_width)
+            return {"key_value": values[:, :, :, : self.lengths[slot]]}
 
     @torch.no_grad()
     def load_slot_state_dict(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
@@ -251,14 +266,28 @@ class SlotPrefix(SlotPart):
         return length * width + middle * (width + 1) + out * (middle + 1)
 
 
-def _widen(mask: Tensor, logits: Tensor | None, rows: int, length: int, dtype: torch.dtype) -> Tensor:
+def _all_seen(tokens: int, device: torch.device) -> Tensor:
+    """Make a mask in which every token sees every other, ``(1, 1, T, T)``."""
+    return torch.ones(1, 1, tokens, tokens, dtype=torch.bool, device=device)
+
+
+def _widen(
+    mask: Tensor,
+    logits: Tensor | None,
+    rows: int,
+    length: int,
+    dtype: torch.dtype,
+) -> Tensor:
     """Put columns for the prefix in front of a mask: ``(…, T, T)`` → ``(…, T, length + T)``."""
     if logits is None:  # every token sees the whole prefix: True in a boolean mask, 0 in an additive one
         seen = 1 if mask.dtype == torch.bool else 0
         shape = (*mask.shape[:-1], length)
         return torch.cat([mask.new_full(shape, seen), mask], -1)
     if mask.dtype == torch.bool:
-        mask = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, -math.inf)
-    queries = mask.shape[-2]
-    front = logits.to(mask.dtype)[:, None, None, :].expand(rows, 1, queries, length)
-    return torch.cat([front, mask.expand(rows, 1, queries, mask.shape[-1])], -1)
+        hidden = ~mask
+        mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
+        mask = mask.masked_fill(hidden, -math.inf)
+    queries, keys = mask.shape[-2:]
+    by_row = logits.to(mask.dtype)[:, None, None, :]
+    front = by_row.expand(rows, 1, queries, length)
+    return torch.cat([front, mask.expand(rows, 1, queries, keys)], -1)

@@ -26,6 +26,7 @@ def torch_submodule(name: str) -> Submodule:
         RequestError: No installed package has the submodule.
         MachineError: What its settings name is not there, or is no submodule of that name.
     """
+    # Imported when it is first attached, so that reports and the command line start without torch.
     entry = find_submodule(name)
     module, attribute = entry.torch_module.split(":")
     try:

@@ -73,8 +73,8 @@ class ForwardContext:
         """Repeat per-slot values ``(S,)`` for every row: ``(S·B,)``."""
         return values.repeat_interleave(self.rows)
 
-    def is_removed(self, submodule: str, layer: int) -> bool:
-        """Tell whether a submodule is switched off in a layer."""
+    def is_removed(self, submodule: str, layer: int | None) -> bool:
+        """Tell whether a submodule is switched off in a layer, or outside of the layers with None."""
         return (submodule, None) in self.removed or (submodule, layer) in self.removed
 
     def factor(self, offset: Tensor, slope: Tensor, layer: int, gate: str) -> Tensor:
@@ -90,7 +90,7 @@ class ForwardContext:
             ``(S·B,)``.
         """
         value = self.gates.get((layer, gate))
-        if value is None:
+        if value is None:  # no slot has this gate
             return self.per_row(offset)
         return self.per_row(offset) + self.per_row(slope) * value
 
@@ -102,7 +102,8 @@ class ForwardContext:
     def record(self, kind: str, layer: int, gate: str, values: Tensor) -> None:
         """Keep values ``(S·B,)`` of one gate for the recorder."""
         if self.recorder is not None:
-            self.seen.setdefault((kind, layer, gate), []).append(values.detach())
+            seen = self.seen.setdefault((kind, layer, gate), [])
+            seen.append(values.detach())
 
     def show_recorder(self) -> None:
         """Hand over what was recorded: the mean where a layer ran several times in this pass (ALBERT)."""
@@ -115,9 +116,10 @@ class ForwardContext:
         if not self.wants_contributions:
             return
         # The floor only keeps an output of zeros from dividing by zero.
-        ratio = delta.norm(dim=-1) / output.norm(dim=-1).clamp(min=1e-12)
-        by_token = ratio.view(self.tokens.shape)
-        values = (by_token * self.tokens).sum(1) / self.tokens.sum(1).clamp(min=1)
+        length = output.norm(dim=-1).clamp(min=1e-12)
+        by_token = (delta.norm(dim=-1) / length).view(self.tokens.shape)
+        count = self.tokens.sum(1).clamp(min=1)
+        values = (by_token * self.tokens).sum(1) / count
         self.record("contribution", layer, gate, values)
 
 
@@ -172,7 +174,8 @@ class PackSlots:
 
     def gated(self, submodule: str) -> list[bool]:
         """Tell which slots have a submodule behind a gate."""
-        return [has and gate is not None for has, gate in zip(self.has(submodule), self.gates, strict=True)]
+        pairs = zip(self.has(submodule), self.gates, strict=True)
+        return [has and gate is not None for has, gate in pairs]
 
 
 class SlotPart(nn.Module, ABC):
@@ -222,7 +225,11 @@ def gate_factors(scales: Sequence[float], gated: Sequence[bool]) -> tuple[Tensor
 
 
 def slot_parameter(
-    seeds: Sequence[int], name: str, envelope: Sequence[int], real: Sequence[Sequence[int] | None], init: Init
+    seeds: Sequence[int],
+    name: str,
+    envelope: Sequence[int],
+    real: Sequence[Sequence[int] | None],
+    init: Init,
 ) -> nn.Parameter:
     """Make a trained tensor with one slice per slot, zero-padded to the pack's envelope.
 
@@ -237,6 +244,7 @@ def slot_parameter(
     Returns:
         A parameter ``(S, *envelope)``.
     """
+    # Zero outside of a slot's own shape: padding rows on both sides of a product get no gradient and stay zero.
     values = torch.zeros(len(seeds), *envelope)
     for slot, (seed, shape) in enumerate(zip(seeds, real, strict=True)):
         if shape is None:

@@ -122,7 +122,13 @@ class Submodule(Protocol):
         """Say why a configuration without gates cannot be merged into its backbone's weights; None if it can."""
         return Obstacle(f"nothing says how {self.name} is merged into the weights of a backbone")
 
-    def merge(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> None:
+    def merge(
+        self,
+        backbone: Backbone,
+        model: Any,
+        trial: TrialSpec,
+        tensors: Mapping[str, Tensor],
+    ) -> None:
         """Change a copy of the backbone's weights so that it computes the same without the submodule.
 
         Args:
@@ -137,7 +143,13 @@ class Submodule(Protocol):
         """Say why PEFT cannot hold a configuration without gates exactly; None if it can."""
         return Obstacle(f"PEFT has no {self.name}")
 
-    def peft_form(self, backbone: Backbone, model: Any, trial: TrialSpec, tensors: Mapping[str, Tensor]) -> PeftForm:
+    def peft_form(
+        self,
+        backbone: Backbone,
+        model: Any,
+        trial: TrialSpec,
+        tensors: Mapping[str, Tensor],
+    ) -> PeftForm:
         """Return a configuration as PEFT holds it.
 
         Args:

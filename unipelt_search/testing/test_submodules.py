@@ -6,7 +6,8 @@ pytest --pyargs unipelt_search.testing -k NAME    one of them
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 import pytest
@@ -47,7 +48,8 @@ def trial_of(method: str, smallest: str | None = None) -> TrialSpec:
     parts = {part: part_models()[part]() for part in parts_of(method) if part != "training"}
     if smallest in parts:
         entry = find_submodule(smallest)
-        lowest = {p.field: int(p.low or 0) for p in entry.hyperparameters if p.kind == "whole"}
+        numbers = [parameter for parameter in entry.hyperparameters if parameter.kind == "whole"]
+        lowest = {parameter.field: int(parameter.low or 0) for parameter in numbers}
         parts[smallest] = parts[smallest].model_copy(update=lowest)
     training = TrainingSpec(learning_rate=1e-3, steps=4, dropout=0.2)
     return TrialSpec.model_validate({"method": method, "training": training, **parts})
@@ -69,8 +71,18 @@ def gates_of(pack: Pack, name: str) -> Iterator[torch.nn.Module]:
     for part_name, part in pack.parts.items():
         kind, _, gate = part_name.partition("/")
         gate = gate.partition("/")[2]
-        if kind == "gate" and (gate == name or gate.startswith(f"{name}_")):
+        if kind == "gate" and is_gate_of(gate, name):
             yield part
+
+
+def is_gate_of(gate: str, name: str) -> bool:
+    """Tell whether a gate's name is a submodule's, or that of one of its gates."""
+    return gate == name or gate.startswith(f"{name}_")
+
+
+def copies_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors, so that later changes do not show in them."""
+    return {part: values.clone() for part, values in tensors.items()}
 
 
 @torch.no_grad()
@@ -90,9 +102,10 @@ def test_it_adds_nothing_at_first(name: str, backbone: Backbone) -> None:
 def test_only_its_own_parameters_train_and_all_of_them_do(name: str, backbone: Backbone) -> None:
     with Pack(backbone, [run_of(trial_of(name))]) as pack:
         randomise(pack)
-        pack(tiny_inputs([6, 4]), steps=[0]).square().sum().backward()
+        logits = pack(tiny_inputs([6, 4]), steps=[0])
+        logits.square().sum().backward()
         trained = pack.trained()
-        owners = {tensor.name.split(".")[0].split("/")[0] for tensor in trained}
+        owners = {re.split("[./]", tensor.name)[0] for tensor in trained}
         still = [tensor.name for tensor in trained if tensor.parameter.grad is None]
     assert owners == {name, "head"}
     assert still == []
@@ -117,7 +130,7 @@ def test_every_layer_has_its_gates_between_0_and_1(name: str, backbone: Backbone
     with Pack(backbone, [run_of(trial_of(gated_with_another(name)))]) as pack:
         pack(tiny_inputs([7, 4]), recorder=kept)
         layers = range(len(pack.layers))
-    own = {key: values for key, values in kept.values.items() if key[1] == name or key[1].startswith(f"{name}_")}
+    own = {key: values for key, values in kept.values.items() if is_gate_of(key[1], name)}
     assert {layer for layer, _ in own} == set(layers)
     for values in own.values():
         assert values.shape == (2,)
@@ -155,8 +168,8 @@ def test_padding_changes_nothing(name: str, backbone: Backbone, gated: bool) -> 
         together = pack(inputs)
         assert torch.allclose(pack(padded), together, atol=TOLERANCE)
         for row, length in enumerate(lengths):
-            alone = {part: tensor[row : row + 1, :length] for part, tensor in inputs.items()}
-            assert torch.allclose(pack(alone)[0, 0], together[0, row], atol=TOLERANCE)
+            alone = pack({part: tensor[[row], :length] for part, tensor in inputs.items()})
+            assert torch.allclose(alone[0, 0], together[0, row], atol=TOLERANCE)
 
 
 def test_runs_in_a_pack_are_the_runs_alone(name: str, backbone: Backbone) -> None:
@@ -167,8 +180,9 @@ def test_runs_in_a_pack_are_the_runs_alone(name: str, backbone: Backbone) -> Non
     runs = [run_of(trial, seed) for seed, trial in enumerate(trials)]
     inputs = tiny_inputs([7, 4, 5])
     with Pack(backbone, runs) as pack:
-        repeated = {part: tensor.repeat(len(runs), 1) for part, tensor in inputs.items()}
-        together = _steps(pack, repeated, list(range(len(runs))))
+        slots = pack.slots
+        repeated = {part: tensor.repeat(slots, 1) for part, tensor in inputs.items()}
+        together = _steps(pack, repeated, list(range(slots)))
         weights = [pack.slot_state_dict(slot) for slot in range(len(runs))]
     for slot, run in enumerate(runs):
         with Pack(backbone, [run]) as alone:
@@ -180,7 +194,11 @@ def test_runs_in_a_pack_are_the_runs_alone(name: str, backbone: Backbone) -> Non
             assert torch.allclose(values, weights[slot][part], atol=10 * TOLERANCE), part
 
 
-def _steps(pack: Pack, inputs: dict[str, Tensor], first_steps: list[int]) -> Tensor:
+def _steps(
+    pack: Pack,
+    inputs: dict[str, Tensor],
+    first_steps: list[int],
+) -> Tensor:
     """Take two steps of gradient descent with dropout, then compute the logits."""
     for step in range(2):
         pack.zero_grad()
@@ -203,7 +221,7 @@ def test_stored_weights_load_into_a_fresh_pack(name: str, backbone: Backbone, ga
     with Pack(backbone, [run_of(trial)]) as pack:
         randomise(pack)
         expected = pack(inputs)
-        stored = {part: values.clone() for part, values in pack.slot_state_dict(0).items()}
+        stored = copies_of(pack.slot_state_dict(0))
         trained, numbers, head = pack.counts(0)
     assert numbers == sum(values.numel() for values in stored.values())
     assert trained >= numbers > head > 0
@@ -231,11 +249,12 @@ def test_a_merged_backbone_computes_the_same(name: str, backbone: Backbone) -> N
     with Pack(backbone, [run_of(trial)]) as pack:
         randomise(pack)
         expected = pack(inputs)[0]
-        stored = {part: values.clone() for part, values in pack.slot_state_dict(0).items()}
-    before = {part: values.clone() for part, values in backbone.model.state_dict().items()}
+        stored = copies_of(pack.slot_state_dict(0))
+    before = copies_of(backbone.model.state_dict())
     merged = merged_model(backbone, trial, stored)
     assert torch.allclose(merged(**inputs).logits, expected, atol=10 * TOLERANCE)
-    assert all(torch.equal(values, before[part]) for part, values in backbone.model.state_dict().items())
+    for part, values in backbone.model.state_dict().items():
+        assert torch.equal(values, before[part]), part
 
 
 @torch.no_grad()
@@ -249,7 +268,7 @@ def test_what_peft_holds_computes_the_same(name: str, backbone: Backbone) -> Non
     with Pack(backbone, [run_of(trial)]) as pack:
         randomise(pack)
         expected = pack(inputs)[0]
-        stored = {part: values.clone() for part, values in pack.slot_state_dict(0).items()}
+        stored = copies_of(pack.slot_state_dict(0))
     wrapped = import_module("unipelt_search.exporting.peft_folder").peft_model(backbone, trial, stored, "tiny")
     assert torch.allclose(wrapped.eval()(**inputs).logits, expected, atol=10 * TOLERANCE)
 
@@ -260,7 +279,7 @@ def test_detaching_leaves_the_backbone_as_it_was(name: str, backbone: Backbone, 
     inputs = tiny_inputs([7, 4])
     before = backbone.model(**inputs).logits
     attributes = [set(vars(module)) for module in backbone.model.modules()]
-    tensors = {part: values.clone() for part, values in backbone.model.state_dict().items()}
+    tensors = copies_of(backbone.model.state_dict())
     with Pack(backbone, [run_of(trial_of(gated_with_another(name) if gated else name))]) as pack:
         randomise(pack)
         pack(inputs)

@@ -73,7 +73,12 @@ def tiny_model(model_type: str, classes: int = 3, **settings: Any) -> Any:
     return model
 
 
-def tiny_backbone(model_type: str = "bert", classes: int = 3, pooling: str = "native", **settings: Any) -> Backbone:
+def tiny_backbone(
+    model_type: str = "bert",
+    classes: int = 3,
+    pooling: str = "native",
+    **settings: Any,
+) -> Backbone:
     """Make a backbone of a tiny random model.
 
     Args:
@@ -89,7 +94,11 @@ def tiny_backbone(model_type: str = "bert", classes: int = 3, pooling: str = "na
     return make_backbone(model_type, model, tiny_tokenizer(), pooling, set(), "cpu")
 
 
-def tiny_inputs(lengths: Sequence[int], width: int | None = None, seed: int = 0) -> dict[str, Tensor]:
+def tiny_inputs(
+    lengths: Sequence[int],
+    width: int | None = None,
+    seed: int = 0,
+) -> dict[str, Tensor]:
     """Make padded random inputs.
 
     Args:
