@@ -223,7 +223,7 @@ class LabelKind(Protocol):
 
     @property
     def number(self) -> int:
-        """The place in lists. `auto` asks the kinds whether they recognise the labels from the highest number down."""
+        """What sorts it; `auto` asks the kinds from the highest number down whether they recognise the labels."""
 
     @property
     def title(self) -> str:
