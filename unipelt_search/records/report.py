@@ -1,4 +1,4 @@
-"""A study's answer: the verdict, and the report whose JSON is the published contract (schema 1)."""
+"""What a study found: the verdict, and the report whose JSON is the published contract (schema 1)."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ class Difference(Frozen):
 
 
 class Power(Frozen):
-    """What a study could have seen, and what would settle its closest tie."""
+    """What a study could have detected, and what would settle its closest tie."""
 
     detectable: float
-    """The smallest true difference between the best and the closest that four studies of five like this would see."""
+    """The smallest true difference between the best and the closest that a study like this one detects with a power of
+    80 %."""
     closest: str
     """The method, or the variant by its name, that comes nearest to the best."""
     more_seeds: int | None
-    """Further seeds, with folds repeats, that would probably tell the two apart; 0 where they are, or where rows alone
-    would do. None where nothing affordable would, or one repeat cannot tell."""
+    """More seeds, with folds repeats, that would probably tell the two apart; 0 where they are, or where only more rows
+    would do. None where nothing affordable would, or one repeat is too little to know."""
     more_rows: int | None
-    """Further select rows that it takes as well; 0 with folds, where further rows would also be trained on."""
+    """More select rows that it takes as well; 0 with folds, where more rows would also be trained on."""
     sentence: str
     """What the study could have detected and what would settle its closest tie, in words."""
 
@@ -81,8 +82,8 @@ class Verdict(Frozen):
         return self.sentence.removeprefix(self.title).strip()
 
 
-class Competitor(Frozen):
-    """What competes in a study: a method, or a configuration of one that the user gave and named."""
+class ReportedMethod(Frozen):
+    """A method, or a configuration of one that the user gave and named."""
 
     method: str
     variant: str | None = None
@@ -94,7 +95,7 @@ class Competitor(Frozen):
         return self.variant or self.method
 
 
-class LeaderboardRow(Competitor):
+class LeaderboardRow(ReportedMethod):
     """One method (or named variant) of the leaderboard."""
 
     trial: int | None
@@ -113,7 +114,7 @@ class LeaderboardRow(Competitor):
 
 
 class ParetoFront(Frozen):
-    """The confirmed methods that nobody beats at their price, each list with the one that costs least first."""
+    """The confirmed methods that no other one beats at their cost, each list with the cheapest first."""
 
     stored_parameters: tuple[str, ...]
     predict_ms_per_example: tuple[str, ...]
@@ -128,19 +129,19 @@ class UpperBound(Frozen):
     test: float | None
 
 
-class ReportedGate(GateRow, Competitor):
+class ReportedGate(GateRow, ReportedMethod):
     """A gate row pooled over a trial's confirmed runs."""
 
     trial: int
     runs: int
 
 
-class ReportedAblation(AblationRow, Competitor):
+class ReportedAblation(AblationRow, ReportedMethod):
     """An ablation row of one trial."""
 
     trial: int
     role: Literal["carries", "helps", "idle", "hurts"] | None = None
-    """What the submodule is worth as a whole; None for single layers, and where nobody knows how sure the drop is."""
+    """What the submodule contributes to the score; None for single layers, and where the drop has no known error."""
 
 
 class LabelScore(Frozen):
@@ -170,8 +171,8 @@ class Confusion(Frozen):
     n: int
 
 
-class ReportedOutcomes(Competitor):
-    """What a trial's confirmed runs answered on one split, label by label, all runs pooled."""
+class ReportedOutcomes(ReportedMethod):
+    """What a trial's confirmed runs predicted on one split, label by label, all runs pooled."""
 
     trial: int
     runs: int
@@ -194,7 +195,7 @@ class CurvePoint(Frozen):
 
 
 class ReportedStudy(Frozen):
-    """The study's own facts."""
+    """Facts about the study."""
 
     name: str
     status: Literal["running", "complete", "stopped", "failed"]
@@ -207,7 +208,7 @@ class ReportedStudy(Frozen):
 
 
 class ReportedTask(Frozen):
-    """The task's own facts."""
+    """Facts about the task."""
 
     name: str
     kind: str
@@ -240,7 +241,7 @@ class TrialCounts(Frozen):
 
 
 class StudyCost(Frozen):
-    """What the whole study cost."""
+    """What the study cost in all."""
 
     wall_seconds: float
     train_seconds: float
@@ -248,7 +249,7 @@ class StudyCost(Frozen):
 
 
 class StudyReport(Frozen):
-    """The whole answer; `model_dump_json(by_alias=True)` is report.json."""
+    """The complete report; `model_dump_json(by_alias=True)` is report.json."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema", serialization_alias="schema")
     study: ReportedStudy

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from statistics import fmean
 
 from unipelt_search.methods.catalogue import stored_method
-from unipelt_search.records.history import StudyRecord, TrialRecord, TrialState
+from unipelt_search.records.history import DroppedMethod, StudyRecord, TrialRecord, TrialState
 from unipelt_search.records.report import (
     CurvePoint,
     Interval,
@@ -22,6 +23,7 @@ from unipelt_search.records.report import (
     TrialCounts,
     UpperBound,
 )
+from unipelt_search.records.results import RunResult
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
 from unipelt_search.reporting.pooled_gates import pool_gates
 from unipelt_search.reporting.pooled_outcomes import pool_outcomes
@@ -45,58 +47,83 @@ def build_report(record: StudyRecord) -> StudyReport:
     """
     ranking = rank_methods(record)
     notices = described((*record.task.notices, *record.notices))
-    trials, floor = record.trials, record.task.majority["select"][record.task.metric]
-    runs = [(trial, run) for trial in trials for run in trial.runs if run.result is not None]
     return StudyReport(
-        study=ReportedStudy(
-            name=record.spec.name,
-            status=record.state.value,
-            phase=record.phase,
-            backbone=record.spec.backbone.model,
-            created=record.created.isoformat(),
-            software=record.software,
-            command=record.command,
-            seed=record.spec.seed,
-        ),
+        study=_study(record),
         task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
         verdict=make_verdict(ranking),
         leaderboard=_leaderboard(ranking),
         upper_bound=_upper_bound(ranking.candidates),
         pareto=_pareto(ranking),
         gates=tuple(pool_gates(record)),
-        ablation=tuple(
-            ReportedAblation(
-                trial=trial.number, method=trial.method, variant=trial.variant, role=role_of(row, floor),
-                **row.model_dump(),
-            )
-            for trial, run in runs
-            if run.result is not None
-            for row in run.result.ablation
-        ),
+        ablation=tuple(_ablation(record)),
         curves=tuple(_curves(record)),
         outcomes=tuple(pool_outcomes(record, ranking.candidates)),
-        dropped=tuple(
-            ReportedDrop(method=drop.method, phase=drop.phase, reason=notice_sentence(drop.reason))
-            for drop in record.dropped
-        ),
+        dropped=tuple(map(_dropped, record.dropped)),
         notices=tuple(notices),
         notice_codes=tuple(notices.values()),
-        trials=TrialCounts(
-            complete=sum(trial.state is TrialState.COMPLETE for trial in trials),
-            stopped=sum(trial.state is TrialState.STOPPED for trial in trials),
-            failed=sum(trial.state is TrialState.FAILED for trial in trials),
-        ),
-        cost=StudyCost(
-            wall_seconds=record.wall_seconds,
-            train_seconds=sum(run.result.costs.train_seconds for _, run in runs if run.result),
-            examples_trained=sum(run.result.costs.examples_trained for _, run in runs if run.result),
-        ),
-    )  # fmt: skip
+        trials=_trial_counts(record),
+        cost=_cost(record),
+    )
 
 
 def render_json(report: StudyReport) -> str:
     """Render a report as report.json: schema 1, finite numbers only, one trailing newline."""
     return report.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+def _study(record: StudyRecord) -> ReportedStudy:
+    return ReportedStudy(
+        name=record.spec.name,
+        status=record.state.value,
+        phase=record.phase,
+        backbone=record.spec.backbone.model,
+        created=record.created.isoformat(),
+        software=record.software,
+        command=record.command,
+        seed=record.spec.seed,
+    )
+
+
+def _dropped(drop: DroppedMethod) -> ReportedDrop:
+    return ReportedDrop(method=drop.method, phase=drop.phase, reason=notice_sentence(drop.reason))
+
+
+def _trial_counts(record: StudyRecord) -> TrialCounts:
+    states = Counter(trial.state for trial in record.trials)
+    return TrialCounts(
+        complete=states[TrialState.COMPLETE],
+        stopped=states[TrialState.STOPPED],
+        failed=states[TrialState.FAILED],
+    )
+
+
+def _results(record: StudyRecord) -> Iterator[tuple[TrialRecord, RunResult]]:
+    for trial in record.trials:
+        for run in trial.runs:
+            if run.result is not None:
+                yield trial, run.result
+
+
+def _cost(record: StudyRecord) -> StudyCost:
+    costs = [result.costs for _, result in _results(record)]
+    return StudyCost(
+        wall_seconds=record.wall_seconds,
+        train_seconds=sum(cost.train_seconds for cost in costs),
+        examples_trained=sum(cost.examples_trained for cost in costs),
+    )
+
+
+def _ablation(record: StudyRecord) -> Iterator[ReportedAblation]:
+    majority = record.task.majority["select"][record.task.metric]
+    for trial, result in _results(record):
+        for row in result.ablation:
+            yield ReportedAblation(
+                trial=trial.number,
+                method=trial.method,
+                variant=trial.variant,
+                role=role_of(row, majority),
+                **row.model_dump(),
+            )
 
 
 def _curves(record: StudyRecord) -> Iterator[CurvePoint]:
@@ -105,22 +132,28 @@ def _curves(record: StudyRecord) -> Iterator[CurvePoint]:
             number = run_number(run.seed_index, run.fold, record.task.folds)
             for row in run.result.evaluations if run.result is not None else ():
                 yield CurvePoint(
-                    trial=trial.number, run=number, epoch=row.epoch, train_loss=row.train_loss, validation=row.value
+                    trial=trial.number,
+                    run=number,
+                    epoch=row.epoch,
+                    train_loss=row.train_loss,
+                    validation=row.value,
                 )
 
 
 def _leaderboard(ranking: Ranking) -> tuple[LeaderboardRow, ...]:
     confirmed = [_trained_row(candidate, ranking) for candidate in ranking.confirmed]
     others = [_trained_row(candidate, ranking) for candidate in ranking.candidates if not candidate.confirmed]
-    # The majority answer is scored on the same rows as the confirmed methods, so it stands among them.
+    # The majority prediction is scored on the same rows as the confirmed methods, so it is ranked among them.
     scored = [*confirmed, _majority_row(ranking)]
     sign = 1 if ranking.record.task.direction == "minimize" else -1
     return (*sorted(scored, key=lambda row: sign * row.validation.mean), *others)
 
 
 def _trained_row(candidate: Candidate, ranking: Ranking) -> LeaderboardRow:
-    trial, results, name = candidate.trial, candidate.results, candidate.name
+    trial = candidate.trial
+    results = candidate.results
     costs = [result.costs for result in results]
+    tuned = Interval(mean=candidate.score, sd=None, low=None, high=None)
     return LeaderboardRow(
         method=trial.method,
         variant=trial.variant,
@@ -128,9 +161,9 @@ def _trained_row(candidate: Candidate, ranking: Ranking) -> LeaderboardRow:
         phase="confirm" if candidate.confirmed else _search_phase(trial),
         runs=len(candidate.confirmed) or len(results),
         config={**config_of(trial.spec), "head_parameters": costs[0].head_parameters},
-        validation=ranking.validation.get(name, Interval(mean=candidate.score, sd=None, low=None, high=None)),
-        test=ranking.test.get(name),
-        difference_to_best=ranking.differences.get(name),
+        validation=ranking.validation.get(candidate.name, tuned),
+        test=ranking.test.get(candidate.name),
+        difference_to_best=ranking.differences.get(candidate.name),
         trained_parameters=costs[0].trained_parameters,
         stored_parameters=costs[0].stored_parameters,
         train_seconds=fmean(cost.train_seconds for cost in costs),
@@ -146,7 +179,8 @@ def _search_phase(trial: TrialRecord) -> Phase:
 
 def _majority_row(ranking: Ranking) -> LeaderboardRow:
     task = ranking.record.task
-    select, test = (task.majority[split][task.metric] for split in ("select", "test"))
+    select = task.majority["select"][task.metric]
+    test = task.majority["test"][task.metric]
     return LeaderboardRow(
         method="majority",
         trial=None,
@@ -178,7 +212,7 @@ def _upper_bound(candidates: Sequence[Candidate]) -> UpperBound:
     single = [s for s in candidates if s.confirmed and len(stored_method(s.method).submodules) == 1]
     if not single:
         return UpperBound(of=None, validation=None, test=None)
-    chosen = single[0]  # standings are ordered by validation
+    chosen = single[0]  # candidates are ordered by validation
     return UpperBound(
         of=tuple(candidate.name for candidate in single),
         method=chosen.name,

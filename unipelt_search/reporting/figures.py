@@ -1,10 +1,10 @@
-"""Scores as figures: the leaderboard's intervals, score against size or time. Numbers are in the units of their SVG."""
+"""Scores as figures: the leaderboard's intervals, score against size or time. Lengths are in the units of the SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from math import ceil, floor, inf, log10
 from typing import Literal
 
 from unipelt_search.records.report import Interval, LeaderboardRow, StudyReport
@@ -14,23 +14,28 @@ _REACH = 8.0
 """The leaderboard's axis reaches this many half intervals of the best below it."""
 _TICK_ROOM = 38.0
 """Units between two ticks, where there is that much."""
-_LETTER, _LINE = 7.2, 15.0
-"""Width of a letter and height of a line of a name in a figure."""
-
+_LETTER = 7.2
+"""Width of a letter of a name in a figure."""
+_LINE = 15.0
+"""Height of a line of text."""
+_MARK = 6.0
+"""Half the width that a mark takes, with its margin."""
+_BAR_END = 3.0
+"""What the end of a bar takes beyond its bound."""
 
 Cost = Literal["stored_parameters", "predict_ms_per_example"]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear axis from `low` to `high`, drawn over `width` units."""
+    """A linear axis from `low` to `high` over `width` units."""
 
     low: float
     high: float
     width: float
 
     def position(self, value: float) -> float:
-        """Return where a value stands, kept inside of the axis."""
+        """Return where a value is drawn, kept inside of the axis."""
         share = (value - self.low) / (self.high - self.low)
         return round(min(max(share, 0.0), 1.0) * self.width, 1)
 
@@ -43,7 +48,9 @@ class Axis:
         """Round values with room for their names; two at least, so that the scale can be read."""
         rough = (self.high - self.low) * _TICK_ROOM / self.width
         for step in (_round_step(rough), _round_step(rough / 2.5), _round_step(rough / 5)):
-            first, last = ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9)
+            # The tolerance keeps a tick at an end that division has moved by the last digit.
+            first = ceil(self.low / step - 1e-9)
+            last = floor(self.high / step + 1e-9)
             ticks = tuple(round(i * step, 10) for i in range(first, last + 1))
             if len(ticks) > 1:
                 break
@@ -72,6 +79,8 @@ class Point:
     method: str
     mark: str
     """`best`, `tie` or empty."""
+    label: str
+    """The method's name; a long one, of a set of submodules, is shortened."""
     label_x: float
     label_y: float
     anchor: str
@@ -90,7 +99,42 @@ class Scatter:
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
     front: str
-    """Corners of the stairs through the methods that nobody beats at their price; empty with fewer than two."""
+    """Corners of the stairs through the methods that no other one beats at their cost; empty with fewer than two."""
+
+
+@dataclass(frozen=True)
+class _CostScale:
+    """The axis of a cost, and every method's position on it."""
+
+    title: str
+    name: str
+    width: float
+    positions: tuple[float, ...]
+    """By row."""
+    prices: tuple[str, ...]
+    """By row, with the unit."""
+    ticks: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A rectangle of the figure; `top` is less than `bottom`."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class _Label:
+    """Where a point's name may stand."""
+
+    box: _Box
+    """What it covers."""
+    x: float
+    y: float
+    anchor: str
 
 
 def compared_rows(report: StudyReport) -> list[LeaderboardRow]:
@@ -100,7 +144,7 @@ def compared_rows(report: StudyReport) -> list[LeaderboardRow]:
         report: The report.
 
     Returns:
-        The confirmed methods and the majority answer; with none confirmed, the methods that have tune scores.
+        The confirmed methods and the majority prediction; with none confirmed, the methods that have tune scores.
     """
     confirmed = [row for row in report.leaderboard if row.phase in {"confirm", None}]
     if any(row.trial is not None for row in confirmed):
@@ -123,8 +167,12 @@ def leaderboard_axis(report: StudyReport, width: float) -> Axis | None:
     if not rows:
         return None
     best = rows[0].validation
-    reach = _REACH * max(best.mean - best.low, 0.01) if best.low is not None else float("inf")
-    return _axis([row for row in rows if abs(row.validation.mean - best.mean) <= reach], width)
+    reach = inf
+    if best.low is not None:
+        # An interval of no width would leave every other method outside.
+        reach = _REACH * max(best.mean - best.low, 0.01)
+    near = [row for row in rows if abs(row.validation.mean - best.mean) <= reach]
+    return _axis(near, width)
 
 
 def bar(interval: Interval, axis: Axis) -> Bar:
@@ -135,11 +183,18 @@ def bar(interval: Interval, axis: Axis) -> Bar:
         axis: The leaderboard's axis.
 
     Returns:
-        Where mean and bounds stand; the bounds fall on the mean where there are none.
+        Where mean and bounds are drawn; the bounds fall on the mean where there are none.
     """
     low, high = _bounds(interval)
-    outside = "" if axis.holds(interval.mean) else "left" if interval.mean < axis.low else "right"
-    return Bar(axis.position(interval.mean), axis.position(low), axis.position(high), outside)
+    outside = ""
+    if not axis.holds(interval.mean):
+        outside = "left" if interval.mean < axis.low else "right"
+    return Bar(
+        mean=axis.position(interval.mean),
+        low=axis.position(low),
+        high=axis.position(high),
+        outside=outside,
+    )
 
 
 def scatter(
@@ -149,7 +204,7 @@ def scatter(
 
     Args:
         report: The report.
-        cost: Parameters are drawn on a logarithmic axis, milliseconds on a linear one.
+        cost: Parameters get a logarithmic axis, milliseconds a linear one.
         width: Units between the axis' ends.
         height: Units between the axis' ends.
 
@@ -159,23 +214,49 @@ def scatter(
     rows = [row for row in report.leaderboard if row.phase == "confirm" and getattr(row, cost)]
     if len(rows) < 2:
         return None
-    in_parameters = cost == "stored_parameters"
     costs = [getattr(row, cost) for row in rows]
-    positions = [log10(value) for value in costs] if in_parameters else costs
-    margin = 0.3 if in_parameters else max(0.15 * (max(costs) - min(costs)), 0.05 * max(costs))
-    x_axis, y_axis = Axis(min(positions) - margin, max(positions) + margin, width), _axis(rows, height)
-    points = _points(report, rows, [x_axis.position(position) for position in positions], y_axis, width, cost)
-    if in_parameters:
-        title, x_name = "Score against size", "stored parameters (logarithmic)"
-        x_ticks = [
-            (x_axis.position(at), formats.short_count(10.0**at)) for at in range(ceil(x_axis.low), ceil(x_axis.high))
-        ]
-    else:
-        title, x_name = "Score against time", "milliseconds per example"
-        x_ticks = [(x_axis.position(tick), formats.tick(tick)) for tick in x_axis.ticks]
-    y_ticks = tuple((height - y_axis.position(tick), formats.tick(tick)) for tick in y_axis.ticks)
+    scale = _parameter_scale(costs, width) if cost == "stored_parameters" else _time_scale(costs, width)
+    y_axis = _axis(rows, height)
+    points = _points(report, rows, scale, y_axis)
     front = getattr(report.pareto, cost) if report.pareto else ()
-    return Scatter(title, width, height, tuple(points), x_name, tuple(x_ticks), y_ticks, _stairs(points, front))
+    return Scatter(
+        title=scale.title,
+        width=width,
+        height=height,
+        points=tuple(points),
+        x_name=scale.name,
+        x_ticks=scale.ticks,
+        y_ticks=tuple((height - y_axis.position(tick), formats.tick(tick)) for tick in y_axis.ticks),
+        front=_stairs(points, front),
+    )
+
+
+def _parameter_scale(counts: Sequence[int], width: float) -> _CostScale:
+    """Lay out stored parameters on a logarithmic axis, with a tick at every power of ten."""
+    exponents = [log10(count) for count in counts]
+    axis = Axis(min(exponents) - 0.3, max(exponents) + 0.3, width)
+    powers = range(ceil(axis.low), ceil(axis.high))
+    return _CostScale(
+        title="Score against size",
+        name="stored parameters (logarithmic)",
+        width=width,
+        positions=tuple(axis.position(exponent) for exponent in exponents),
+        prices=tuple(f"{formats.count(count)} parameters" for count in counts),
+        ticks=tuple((axis.position(power), formats.short_count(10.0**power)) for power in powers),
+    )
+
+
+def _time_scale(times: Sequence[float], width: float) -> _CostScale:
+    margin = max(0.15 * (max(times) - min(times)), 0.05 * max(times))
+    axis = Axis(min(times) - margin, max(times) + margin, width)
+    return _CostScale(
+        title="Score against time",
+        name="milliseconds per example",
+        width=width,
+        positions=tuple(axis.position(time) for time in times),
+        prices=tuple(f"{formats.number(time, 2)} ms per example" for time in times),
+        ticks=tuple((axis.position(tick), formats.tick(tick)) for tick in axis.ticks),
+    )
 
 
 def _stairs(points: Sequence[Point], names: Sequence[str]) -> str:
@@ -189,65 +270,83 @@ def _stairs(points: Sequence[Point], names: Sequence[str]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
 
 
-def _points(
-    report: StudyReport,
-    rows: Sequence[LeaderboardRow],
-    positions: Sequence[float],
-    y_axis: Axis,
-    width: float,
-    cost: Cost,
-) -> list[Point]:
+def _points(report: StudyReport, rows: Sequence[LeaderboardRow], scale: _CostScale, y_axis: Axis) -> list[Point]:
     """Place every method's mark first, then its name where no mark and no other name is."""
-    height, boxes = y_axis.width, []
-    for row, x in zip(rows, positions, strict=True):
+    height = y_axis.width
+    marks = []
+    for row, x in zip(rows, scale.positions, strict=True):
         low, high = _bounds(row.validation)
-        boxes.append((x - 6, height - y_axis.position(high) - 3, x + 6, height - y_axis.position(low) + 3))
+        top = height - y_axis.position(high) - _BAR_END
+        bottom = height - y_axis.position(low) + _BAR_END
+        marks.append(_Box(x - _MARK, top, x + _MARK, bottom))
+    taken = list(marks)
     points = []
-    for row, own, x in zip(rows, list(boxes), positions, strict=True):
+    for row, own, x, price in zip(rows, marks, scale.positions, scale.prices, strict=True):
         y = height - y_axis.position(row.validation.mean)
-        label_x, label_y, anchor = _label_position(row.name, x, y, own, boxes, width)
-        mark = "best" if row.name == report.verdict.name else "tie" if row.name in report.verdict.ties else ""
-        price = (
-            f"{formats.count(row.stored_parameters)} parameters"
-            if cost == "stored_parameters"
-            else f"{formats.number(row.predict_ms_per_example, 2)} ms per example"
+        name = _shortened(row.name, scale.width)
+        label = _label_of(name, x, y, own, taken, scale.width)
+        taken.append(label.box)
+        point = Point(
+            x=x,
+            y=y,
+            low=own.top + _BAR_END,
+            high=own.bottom - _BAR_END,
+            method=row.name,
+            mark=_mark_of(row, report),
+            label=name,
+            label_x=label.x,
+            label_y=label.y,
+            anchor=label.anchor,
+            title=f"{row.name}: {formats.interval(row.validation)}, {price}",
         )
-        title = f"{row.name}: {formats.interval(row.validation)}, {price}"
-        points.append(Point(x, y, own[1] + 3, own[3] - 3, row.name, mark, label_x, label_y, anchor, title))
+        points.append(point)
     return points
 
 
-_Box = tuple[float, float, float, float]
-"""Left, top, right, bottom."""
+def _mark_of(row: LeaderboardRow, report: StudyReport) -> str:
+    if row.name == report.verdict.name:
+        return "best"
+    return "tie" if row.name in report.verdict.ties else ""
 
 
-def _label_position(
-    name: str, x: float, y: float, own: _Box, boxes: list[_Box], width: float
-) -> tuple[float, float, str]:
-    """Find the first place for a point's name that shares least with marks and other names, and take it."""
-    long = len(name) * _LETTER
-    candidates = []
-    # Beside the mark first, then beside its bar further up and down, then above and below it.
+def _shortened(name: str, width: float) -> str:
+    """Shorten a name to half the figure's width, so that it fits on one side of every mark."""
+    most = int(width / 2 / _LETTER)
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _label_of(name: str, x: float, y: float, own: _Box, taken: Sequence[_Box], width: float) -> _Label:
+    """Choose for a point's name the first position that overlaps least with marks and other names."""
+    positions = list(_label_positions(len(name) * _LETTER, x, y, own))
+    inside = [label for label in positions if label.box.left >= -4 and label.box.right <= width + 24]
+
+    def shared_area(label: _Label) -> float:
+        return sum(_overlap(label.box, other) for other in taken)
+
+    return min(inside or positions, key=shared_area)
+
+
+def _label_positions(length: float, x: float, y: float, own: _Box) -> Iterator[_Label]:
+    """Yield where a name may stand: next to the mark, below and above its bar, next to the bar further up and down."""
     for shift in (0.0, -_LINE, _LINE, -2 * _LINE, 2 * _LINE):
-        top, middle = y + shift - _LINE / 2, y + shift + _LINE / 3
-        candidates += [
-            ((x + 9, top, x + 9 + long, top + _LINE), (x + 9, middle, "start")),
-            ((x - 9 - long, top, x - 9, top + _LINE), (x - 9, middle, "end")),
-        ]
+        top = y + shift - _LINE / 2
+        middle = y + shift + _LINE / 3
+        right = _Box(x + 9, top, x + 9 + length, top + _LINE)
+        left = _Box(x - 9 - length, top, x - 9, top + _LINE)
+        yield _Label(right, x + 9, middle, "start")
+        yield _Label(left, x - 9, middle, "end")
         if not shift:
-            candidates += [
-                ((x - long / 2, own[3], x + long / 2, own[3] + _LINE), (x, own[3] + _LINE - 3, "middle")),
-                ((x - long / 2, own[1] - _LINE, x + long / 2, own[1]), (x, own[1] - 4, "middle")),
-            ]
-    inside = [(box, position) for box, position in candidates if box[0] >= -4 and box[2] <= width + 24] or candidates
-    box, position = min(inside, key=lambda candidate: sum(_overlap(candidate[0], other) for other in boxes))
-    boxes.append(box)
-    return position
+            below = _Box(x - length / 2, own.bottom, x + length / 2, own.bottom + _LINE)
+            above = _Box(x - length / 2, own.top - _LINE, x + length / 2, own.top)
+            yield _Label(below, x, own.bottom + _LINE - 3, "middle")
+            yield _Label(above, x, own.top - 4, "middle")
 
 
 def _overlap(a: _Box, b: _Box) -> float:
     """Return the area that two boxes share."""
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    width = min(a.right, b.right) - max(a.left, b.left)
+    height = min(a.bottom, b.bottom) - max(a.top, b.top)
+    return max(0.0, width) * max(0.0, height)
 
 
 def _bounds(interval: Interval) -> tuple[float, float]:
@@ -257,12 +356,18 @@ def _bounds(interval: Interval) -> tuple[float, float]:
 
 
 def _axis(rows: Sequence[LeaderboardRow], width: float) -> Axis:
-    values = [value for row in rows for value in (*_bounds(row.validation), row.validation.mean)]
-    low, high = min(values), max(values)
+    bounds = [_bounds(row.validation) for row in rows]
+    means = [row.validation.mean for row in rows]
+    low = min(*means, *(low for low, _ in bounds))
+    high = max(*means, *(high for _, high in bounds))
+    # Equal scores still get an axis of some width, on which a difference of 0.01 can be seen.
     margin = max((high - low) * 0.06, 0.02 - (high - low) / 2)
     return Axis(low - margin, high + margin, width)
 
 
 def _round_step(rough: float) -> float:
     size = 10.0 ** floor(log10(rough))
-    return next(step * size for step in (1, 2, 5, 10) if step * size >= rough * (1 - 1e-9))
+    for step in (1, 2, 5):
+        if step * size >= rough * (1 - 1e-9):
+            return step * size
+    return 10 * size

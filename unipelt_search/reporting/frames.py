@@ -43,7 +43,9 @@ def leaderboard_frame(report: StudyReport) -> pd.DataFrame:
             flat[name] = interval.mean if interval else None
             flat[f"{name}_low"] = interval.low if interval else None
             flat[f"{name}_high"] = interval.high if interval else None
-        rows.append(flat | {f"config.{name}": value for name, value in row.config.items()})
+        for name, value in row.config.items():
+            flat[f"config.{name}"] = value
+        rows.append(flat)
     return pd.DataFrame(rows)
 
 
@@ -62,10 +64,7 @@ def gates_frame(report: StudyReport, by: By = "layer", trial: int | None = None)
     Raises:
         RequestError: The trial has no gate statistics.
     """
-    rows = [row for row in report.gates if trial is None or row.trial == trial]
-    if trial is not None and not rows:
-        known = ", ".join(str(number) for number in sorted({row.trial for row in report.gates})) or "none"
-        raise RequestError(f"--trial must be a gated trial with statistics; got {trial}, there are: {known}.")
+    rows = list(report.gates) if trial is None else _gates_of_trial(report, trial)
     if by == "epoch":
         chosen = [row for row in rows if row.split == "tune"]
     elif by == "label":
@@ -73,6 +72,15 @@ def gates_frame(report: StudyReport, by: By = "layer", trial: int | None = None)
     else:
         chosen = final_gates(rows)
     return pd.DataFrame([row.model_dump() for row in chosen], columns=_GATE_COLUMNS)
+
+
+def _gates_of_trial(report: StudyReport, trial: int) -> list[ReportedGate]:
+    rows = [row for row in report.gates if row.trial == trial]
+    if not rows:
+        numbers = sorted({row.trial for row in report.gates})
+        known = ", ".join(map(str, numbers)) or "none"
+        raise RequestError(f"--trial must be a gated trial with statistics; got {trial}, there are: {known}.")
+    return rows
 
 
 def outcomes_frame(report: StudyReport) -> pd.DataFrame:
@@ -83,15 +91,14 @@ def outcomes_frame(report: StudyReport) -> pd.DataFrame:
 
     Returns:
         One row per confirmed method × split × label, with support, precision, recall and F1; empty where no confirmed
-        run has counted its answers.
+        run has counted its predictions.
     """
-    rows = [
-        entry.model_dump(exclude={"labels", "confusion"}) | score.model_dump()
-        for entry in report.outcomes
-        for score in entry.labels
-    ]
-    whose = [name for name in ReportedOutcomes.model_fields if name not in {"labels", "confusion"}]
-    return pd.DataFrame(rows, columns=[*whose, *LabelScore.model_fields])
+    rows = []
+    for entry in report.outcomes:
+        of_entry = entry.model_dump(exclude={"labels", "confusion"})
+        rows += [of_entry | score.model_dump() for score in entry.labels]
+    entry_columns = [name for name in ReportedOutcomes.model_fields if name not in {"labels", "confusion"}]
+    return pd.DataFrame(rows, columns=[*entry_columns, *LabelScore.model_fields])
 
 
 def curves_frame(report: StudyReport) -> pd.DataFrame:
@@ -119,7 +126,7 @@ def ablation_frame(report: StudyReport) -> pd.DataFrame:
 
 
 def predictions_frame(record: StudyRecord) -> pd.DataFrame:
-    """Lay out what every confirmed run answered, row by row.
+    """Lay out the predictions of every confirmed run, row by row.
 
     Args:
         record: The study with its details.
@@ -129,34 +136,29 @@ def predictions_frame(record: StudyRecord) -> pd.DataFrame:
         and then validation; ``label`` and ``predicted`` are names, numbers for regression, and tuples of names for sets
         of labels.
     """
-    tables = [
-        pd.DataFrame(
-            {
-                "method": trial.method,
-                "variant": trial.variant,
-                "trial": trial.number,
-                "run": run_number(run.seed_index, run.fold, record.task.folds),
-                "split": predictions.split,
-                "row": range(len(predictions.labels)) if predictions.rows is None else predictions.rows,
-                "label": _named(predictions.labels, record.task.labels),
-                "predicted": _named(predictions.predicted, record.task.labels),
-            }
-        )
-        for trial in record.trials
-        for run in trial.runs
-        if run.result is not None
-        for predictions in run.result.predictions
-    ]
+    tables = []
+    for trial in record.trials:
+        for run in trial.runs:
+            for predictions in run.result.predictions if run.result is not None else ():
+                columns = {
+                    "method": trial.method,
+                    "variant": trial.variant,
+                    "trial": trial.number,
+                    "run": run_number(run.seed_index, run.fold, record.task.folds),
+                    "split": predictions.split,
+                    "row": range(len(predictions.labels)) if predictions.rows is None else predictions.rows,
+                    "label": [_named(label, record.task.labels) for label in predictions.labels],
+                    "predicted": [_named(label, record.task.labels) for label in predictions.predicted],
+                }
+                tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_PREDICTION_COLUMNS)
 
 
-def _named(labels: Sequence[Label], names: Sequence[str]) -> list[str | float | tuple[str, ...]]:
-    return [
-        tuple(names[position] for position in label) if isinstance(label, tuple)
-        else names[label] if isinstance(label, int)
-        else label
-        for label in labels
-    ]  # fmt: skip
+def _named(label: Label, names: Sequence[str]) -> str | float | tuple[str, ...]:
+    """Return a label by its name, a set of labels by their names, and a number as it is."""
+    if isinstance(label, tuple):
+        return tuple(names[position] for position in label)
+    return names[label] if isinstance(label, int) else label
 
 
 def final_gates(rows: Sequence[ReportedGate]) -> list[ReportedGate]:

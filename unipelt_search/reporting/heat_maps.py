@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -13,7 +13,7 @@ from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import final_gates
 
 MOST_LABELS = 20
-"""Labels that a table shows at once."""
+"""Labels that a table has at most before the rest is folded away."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class GatedTrial:
     runs: int
     epoch: float
     split: str
-    """The rows that the gates were taken on."""
+    """The rows on which the gates were recorded."""
     maps: tuple[HeatMap, ...]
 
 
@@ -64,25 +64,26 @@ def gated_trials(report: StudyReport) -> list[GatedTrial]:
     Returns:
         One entry per gated method, those with more submodules first.
     """
-    visible = {row.trial for row in report.leaderboard}
+    on_leaderboard = {row.trial for row in report.leaderboard}
     by_trial: dict[int, list[ReportedGate]] = {}
     for row in report.gates:
-        if row.trial in visible:
+        if row.trial in on_leaderboard:
             by_trial.setdefault(row.trial, []).append(row)
-    found = []
-    for rows in sorted(by_trial.values(), key=_most_submodules_first):
-        final = final_gates(rows)
-        maps = [_gates_by_layer(final)]
-        if any(row.null_mean is not None for row in final):
-            maps.append(_beyond_null(final))
-        if any(row.contribution is not None for row in final):
-            maps.append(_contributions(final))
-        labelled = [row for row in rows if row.label is not None]
-        if labelled:
-            maps.append(_gates_by_label(labelled))
-        first = final[0]
-        found.append(GatedTrial(first.name, first.trial, first.runs, first.epoch, first.split, tuple(maps)))
-    return found
+    return [_gated_trial(rows) for rows in sorted(by_trial.values(), key=_most_submodules_first)]
+
+
+def _gated_trial(rows: Sequence[ReportedGate]) -> GatedTrial:
+    final = final_gates(rows)
+    maps = [_gates_by_layer(final)]
+    if any(row.null_mean is not None for row in final):
+        maps.append(_beyond_null(final))
+    if any(row.contribution is not None for row in final):
+        maps.append(_contributions(final))
+    labelled = [row for row in rows if row.label is not None]
+    if labelled:
+        maps.append(_gates_by_label(labelled))
+    first = final[0]
+    return GatedTrial(first.name, first.trial, first.runs, first.epoch, first.split, tuple(maps))
 
 
 def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
@@ -94,21 +95,16 @@ def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
     Returns:
         One map per method, all on one scale; a gain counts as no drop.
     """
-    layered = [row for row in rows if row.layer is not None and len(stored_method(row.method).submodules) > 1]
-    largest = max((row.drop for row in layered), default=0.0)
-    found = []
-    for name in dict.fromkeys(row.name for row in layered):
-        cells = {
-            (row.layer or 0, row.submodule): Cell(
-                formats.signed(-row.drop),
-                max(row.drop, 0.0) / largest if largest > 0 else 0.0,
-                f"{row.value:.3f} without {row.submodule} in layer {row.layer}",
-            )
-            for row in layered
-            if row.name == name
-        }
-        found.append(_layer_map(name, cells, ("no loss", formats.signed(-largest))))
-    return found
+    several = [row for row in rows if len(stored_method(row.method).submodules) > 1]
+    layered = [(row.layer, row) for row in several if row.layer is not None]
+    largest = max((row.drop for _, row in layered), default=0.0)
+    cells: dict[str, dict[tuple[int, str], Cell]] = defaultdict(dict)
+    for layer, row in layered:
+        title = f"{row.value:.3f} without {row.submodule} in layer {layer}"
+        shade = max(row.drop, 0.0) / largest if largest > 0 else 0.0
+        cells[row.name][layer, row.submodule] = Cell(formats.signed(-row.drop), shade, title)
+    scale = ("no loss", formats.signed(-largest))
+    return [_layer_map(name, of_method, scale) for name, of_method in cells.items()]
 
 
 def _most_submodules_first(rows: Sequence[ReportedGate]) -> tuple[int, int]:
@@ -117,7 +113,9 @@ def _most_submodules_first(rows: Sequence[ReportedGate]) -> tuple[int, int]:
 
 
 def _gates_by_layer(rows: Sequence[ReportedGate]) -> HeatMap:
-    cells = {(row.layer, row.gate): Cell(f"{row.mean:.2f}", row.mean, _described(row)) for row in rows}
+    cells = {}
+    for row in rows:
+        cells[row.layer, row.gate] = Cell(f"{row.mean:.2f}", row.mean, _described(row))
     return _layer_map("Mean gate by layer", cells, ("0 closed", "1 open"))
 
 
@@ -125,65 +123,75 @@ def _beyond_null(rows: Sequence[ReportedGate]) -> HeatMap:
     """Show how far gates are from where training on shuffled labels leaves them."""
     moved = {(row.layer, row.gate): row.mean - row.null_mean for row in rows if row.null_mean is not None}
     largest = max(map(abs, moved.values())) or 1.0
-    cells = {
-        key: Cell(
-            formats.signed(value), abs(value) / largest, f"{key[1]}, layer {key[0]}: {value:+.3f} beyond the null"
-        )
-        for key, value in moved.items()
-    }
+    cells = {}
+    for (layer, gate), value in moved.items():
+        title = f"{gate}, layer {layer}: {value:+.3f} beyond the value after training on shuffled labels"
+        cells[layer, gate] = Cell(formats.signed(value), abs(value) / largest, title)
     return _layer_map("Mean gate minus its value after training on shuffled labels", cells, ("0", f"±{largest:.2f}"))
 
 
 def _contributions(rows: Sequence[ReportedGate]) -> HeatMap:
     values = {(row.layer, row.gate): row.contribution for row in rows if row.contribution is not None}
     largest = max(values.values()) or 1.0
-    cells = {
-        key: Cell(f"{value:.2f}", value / largest, f"{key[1]}, layer {key[0]}: changes the output by {value:.1%}")
-        for key, value in values.items()
-    }
+    cells = {}
+    for (layer, gate), value in values.items():
+        title = f"{gate}, layer {layer}: changes the output by {value:.1%}"
+        cells[layer, gate] = Cell(f"{value:.2f}", value / largest, title)
     return _layer_map("Contribution ‖with − without‖ / ‖with‖", cells, ("0", f"{largest:.2f}"))
 
 
 def _gates_by_label(rows: Sequence[ReportedGate]) -> HeatMap:
     gates = tuple(dict.fromkeys(row.gate for row in rows))
     labels = list(dict.fromkeys(row.label for row in rows if row.label is not None))
-    own: dict[tuple[str, str], list[float]] = defaultdict(list)
+    over_layers: dict[tuple[str | None, str], list[float]] = defaultdict(list)
     for row in rows:
-        own[row.label or "", row.gate].append(row.mean)
-    means = {key: fmean(values) for key, values in own.items()}
-    middle = {gate: fmean(means[label, gate] for label in labels if (label, gate) in means) for gate in gates}
-
-    def oddness(label: str) -> float:
-        return max(abs(means[label, gate] - middle[gate]) for gate in gates if (label, gate) in means)
-
-    def cell(label: str, gate: str) -> Cell | None:
-        mean = means.get((label, gate))
-        if mean is None:
-            return None
-        title = f"{gate} on {label}: {mean:.3f}, mean of {len(own[label, gate])} layers"
-        return Cell(f"{mean:.2f}", mean, title)
-
-    visible = set(sorted(labels, key=oddness, reverse=True)[:MOST_LABELS])
-    body = tuple((label, tuple(cell(label, gate) for gate in gates)) for label in labels if label in visible)
+        over_layers[row.label, row.gate].append(row.mean)
+    cells: dict[tuple[str | None, str], Cell] = {}
+    for (label, gate), values in over_layers.items():
+        mean = fmean(values)
+        title = f"{gate} on {label}: {mean:.3f}, mean of {len(values)} layers"
+        cells[label, gate] = Cell(f"{mean:.2f}", mean, title)
+    chosen = _farthest_labels(labels, cells, gates)
+    body = []
+    for label in labels:
+        if label in chosen:
+            body.append((label, tuple(cells.get((label, gate)) for gate in gates)))
     title = "Mean gate by true label"
-    if len(visible) < len(labels):
-        title += f": the {len(visible)} of {len(labels)} farthest from the mean"
-    return HeatMap(title, "label", gates, body, ("0 closed", "1 open"))
+    if len(chosen) < len(labels):
+        title += f": the {len(chosen)} of {len(labels)} farthest from the mean"
+    return HeatMap(title, "label", gates, tuple(body), ("0 closed", "1 open"))
+
+
+def _farthest_labels(
+    labels: Sequence[str], cells: Mapping[tuple[str | None, str], Cell], gates: Sequence[str]
+) -> set[str]:
+    """Choose the labels with a gate that is farthest from the mean of all labels; the shade of a cell is its gate."""
+    farthest = dict.fromkeys(labels, 0.0)
+    for gate in gates:
+        found = {label: cells[label, gate].shade for label in labels if (label, gate) in cells}
+        middle = fmean(found.values())
+        for label, shade in found.items():
+            farthest[label] = max(farthest[label], abs(shade - middle))
+    return set(sorted(labels, key=lambda label: -farthest[label])[:MOST_LABELS])
 
 
 def _layer_map(title: str, cells: dict[tuple[int, str], Cell], scale: tuple[str, str]) -> HeatMap:
     """Put the layer nearest to the output on top."""
     columns = tuple(dict.fromkeys(column for _, column in cells))
-    body = tuple(
-        (str(layer), tuple(cells.get((layer, column)) for column in columns))
-        for layer in sorted({layer for layer, _ in cells}, reverse=True)
-    )
-    return HeatMap(title, "layer", columns, body, scale)
+    body = []
+    for layer in sorted({layer for layer, _ in cells}, reverse=True):
+        row = tuple(cells.get((layer, column)) for column in columns)
+        body.append((str(layer), row))
+    return HeatMap(title, "layer", columns, tuple(body), scale)
 
 
 def _described(row: ReportedGate) -> str:
-    return (
+    parts = [
         f"{row.gate}, layer {row.layer}: mean {row.mean:.3f}, sd {row.sd:.3f}, 5 % to 95 %: {row.q05:.2f} to "
-        f"{row.q95:.2f}; above 0.5 in {row.share_active:.0%} of {row.n:,} examples; began at {row.initial_mean:.3f}"
-        + ("" if row.null_mean is None else f"; {row.null_mean:.3f} when trained on shuffled labels")
-    )
+        f"{row.q95:.2f}",
+        f"above 0.5 in {row.share_active:.0%} of {row.n:,} examples",
+        f"began at {row.initial_mean:.3f}",
+    ]
+    if row.null_mean is not None:
+        parts.append(f"{row.null_mean:.3f} when trained on shuffled labels")
+    return "; ".join(parts)

@@ -26,7 +26,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class LabelTables:
-    """The labels of a task as the best method answers them on the test rows."""
+    """How well the best method predicts each label on the test rows."""
 
     method: str
     runs: int
@@ -52,7 +52,7 @@ def label_tables(report: StudyReport) -> LabelTables | None:
         report: The report.
 
     Returns:
-        The tables; None where no confirmed run has counted its answers.
+        The tables; None where no confirmed run has counted its predictions.
     """
     entries = {entry.name: entry for entry in report.outcomes if entry.split == "test"}
     best = entries.get(report.verdict.name or "")
@@ -77,11 +77,11 @@ def label_tables(report: StudyReport) -> LabelTables | None:
 
 def _confused(entry: ReportedOutcomes) -> list[ConfusedPair]:
     support = {score.label: score.support for score in entry.labels}
-    pairs = [
-        ConfusedPair(cell.label, cell.predicted, cell.n, cell.n / support[cell.label])
-        for cell in entry.confusion
-        if cell.label is not None and cell.predicted is not None and cell.label != cell.predicted
-    ]
+    pairs = []
+    for cell in entry.confusion:
+        if cell.label is not None and cell.predicted is not None and cell.label != cell.predicted:
+            share = cell.n / support[cell.label]
+            pairs.append(ConfusedPair(cell.label, cell.predicted, cell.n, share))
     return sorted(pairs, key=lambda pair: (-pair.n, -pair.share))
 
 
@@ -97,9 +97,12 @@ def _confusion(entry: ReportedOutcomes) -> HeatMap:
         title = f"{score.label} {taken}: {n:,} of {score.support:,} rows, {formats.share(n / score.support)}"
         return Cell(f"{100 * n / score.support:.0f}", n / score.support, title)
 
-    body = tuple((score.label, tuple(cell(score, predicted) for predicted in names)) for score in entry.labels)
+    body = []
+    for score in entry.labels:
+        row = tuple(cell(score, predicted) for predicted in names)
+        body.append((score.label, row))
     title = "Where the rows of a label go, in %"
-    return HeatMap(title, "true ↓ predicted →", names, body, ("0 %", "100 %"), empty="·", tall=_is_tall(names))
+    return HeatMap(title, "true ↓ predicted →", names, tuple(body), ("0 %", "100 %"), empty="·", tall=_is_tall(names))
 
 
 def _by_method(entries: Sequence[ReportedOutcomes]) -> HeatMap:
@@ -111,7 +114,7 @@ def _by_method(entries: Sequence[ReportedOutcomes]) -> HeatMap:
         values = [found[method, label].f1 or 0.0 for method in methods]
         return max(values) - min(values)
 
-    visible = sorted(labels, key=lambda label: -spread(label))[:MOST_LABELS]
+    chosen = set(sorted(labels, key=lambda label: -spread(label))[:MOST_LABELS])
 
     def cell(method: str, label: str) -> Cell | None:
         score = found[method, label]
@@ -120,10 +123,15 @@ def _by_method(entries: Sequence[ReportedOutcomes]) -> HeatMap:
         parts = f"precision {formats.score(score.precision)}, recall {formats.score(score.recall)}"
         return Cell(f"{score.f1:.2f}", score.f1, f"{method} on {label}: F1 {score.f1:.3f}, {parts}")
 
-    body = tuple((label, tuple(cell(method, label) for method in methods)) for label in labels if label in set(visible))
-    every = len(visible) == len(labels)
-    title = "F1 by method" if every else f"F1 by method: the {len(visible)} labels of {len(labels)} that differ most"
-    return HeatMap(title, "label", methods, body, ("0", "1"), tall=_is_tall(methods))
+    body = []
+    for label in labels:
+        if label in chosen:
+            row = tuple(cell(method, label) for method in methods)
+            body.append((label, row))
+    title = "F1 by method"
+    if len(chosen) < len(labels):
+        title += f": the {len(chosen)} labels of {len(labels)} that differ most"
+    return HeatMap(title, "label", methods, tuple(body), ("0", "1"), tall=_is_tall(methods))
 
 
 def _is_tall(columns: Sequence[str]) -> bool:

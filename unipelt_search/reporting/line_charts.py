@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from unipelt_search.records.report import ReportedGate, StudyReport
+from unipelt_search.records.report import CurvePoint, ReportedGate, ReportedTask, StudyReport
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.figures import Axis
 
 _LABEL_GAP = 14.0
+"""Units between the names of two lines."""
+
+_Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -50,27 +53,34 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
     Returns:
         One chart per method, in the leaderboard's order.
     """
-    runs: dict[int, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    visible = {row.trial: row.name for row in report.leaderboard if row.trial is not None}
-    counted = "run" if report.task.folds else "seed"
-    for point in report.curves:
-        if point.trial in visible:
-            runs[point.trial][f"{counted} {point.run}"].append((point.epoch, point.validation))
-    values = [value for lines in runs.values() for line in lines.values() for _, value in line]
-    if not values:
+    names = {row.trial: row.name for row in report.leaderboard if row.trial is not None}
+    points = [point for point in report.curves if point.trial in names]
+    if not points:
         return []
-    last = max(epoch for lines in runs.values() for line in lines.values() for epoch, _ in line)
-    x_axis, y_axis = Axis(0.0, last or 1.0, width), _padded(values, height)
+    last = max(point.epoch for point in points)
+    x_axis = Axis(0.0, last or 1.0, width)
+    y_axis = _padded([point.validation for point in points], height)
     best = min if report.task.direction == "minimize" else max
+    by_trial: dict[int, list[CurvePoint]] = defaultdict(list)
+    for point in points:
+        by_trial[point.trial].append(point)
     charts = []
-    for trial, method in visible.items():
-        if trial in runs:
-            reached = best(value for line in runs[trial].values() for _, value in line)
-            described = (
-                f"{method}: tune score over {last:g} epochs, {len(runs[trial])} runs, best {formats.score(reached)}"
-            )
-            charts.append(_chart(method, runs[trial], x_axis, y_axis, described))
+    for trial, name in names.items():
+        if trial in by_trial:
+            lines = _run_lines(by_trial[trial], report.task)
+            reached = formats.score(best(point.validation for point in by_trial[trial]))
+            described = f"{name}: tune score over {last:g} epochs, {len(lines)} runs, best {reached}"
+            charts.append(_chart(name, lines, x_axis, y_axis, described))
     return charts
+
+
+def _run_lines(points: Sequence[CurvePoint], task: ReportedTask) -> dict[str, list[_Point]]:
+    """Split the evaluations of a trial by run; with folds a run is not a seed."""
+    counted = "run" if task.folds else "seed"
+    lines: dict[str, list[_Point]] = defaultdict(list)
+    for point in points:
+        lines[f"{counted} {point.run}"].append((point.epoch, point.validation))
+    return lines
 
 
 def gate_trajectory(
@@ -87,37 +97,47 @@ def gate_trajectory(
     Returns:
         One line per gate; None with fewer than two epochs.
     """
-    means: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    over_layers: dict[tuple[str, float], list[float]] = defaultdict(list)
     for row in rows:
         if row.trial == trial and row.split == "tune":
-            means[row.gate][row.epoch].append(row.mean)
-    lines = {gate: [(epoch, fmean(means[gate][epoch])) for epoch in sorted(means[gate])] for gate in means}
-    epochs = [epoch for line in lines.values() for epoch, _ in line]
-    if len(set(epochs)) < 2:
+            over_layers[row.gate, row.epoch].append(row.mean)
+    epochs = sorted({epoch for _, epoch in over_layers})
+    if len(epochs) < 2:
         return None
-    x_axis, y_axis = Axis(0.0, max(epochs), width), Axis(0.0, 1.0, height)
-    described = "; ".join(f"{gate} went from {line[0][1]:.2f} to {line[-1][1]:.2f}" for gate, line in lines.items())
+    lines: dict[str, list[_Point]] = {gate: [] for gate, _ in over_layers}
+    for epoch in epochs:
+        for gate, line in lines.items():
+            if (gate, epoch) in over_layers:
+                line.append((epoch, fmean(over_layers[gate, epoch])))
+    x_axis = Axis(0.0, epochs[-1], width)
+    y_axis = Axis(0.0, 1.0, height)
+    moves = [f"{gate} went from {line[0][1]:.2f} to {line[-1][1]:.2f}" for gate, line in lines.items()]
+    described = "; ".join(moves)
     return _chart("Mean gate while training", lines, x_axis, y_axis, described)
 
 
-def _chart(
-    title: str, lines: Mapping[str, Sequence[tuple[float, float]]], x_axis: Axis, y_axis: Axis, described: str
-) -> LineChart:
+def _chart(title: str, lines: Mapping[str, Sequence[_Point]], x_axis: Axis, y_axis: Axis, described: str) -> LineChart:
     height = y_axis.width
-    placed = {
-        name: [(x_axis.position(epoch), round(height - y_axis.position(value), 1)) for epoch, value in line]
-        for name, line in lines.items()
-    }
+
+    def in_chart(point: _Point) -> _Point:
+        epoch, value = point
+        return x_axis.position(epoch), round(height - y_axis.position(value), 1)
+
+    placed = {name: list(map(in_chart, line)) for name, line in lines.items()}
     labels = _spread({name: line[-1][1] for name, line in placed.items()})
-    drawn = tuple(
-        Line(name, " ".join(f"{x:g},{y:g}" for x, y in line), line[-1], labels[name]) for name, line in placed.items()
-    )
     return LineChart(
-        title, x_axis.width, height, drawn,
-        ((0.0, "0"), (x_axis.width, f"{x_axis.high:.3g}")),
-        tuple((height - y_axis.position(tick), formats.tick(tick)) for tick in y_axis.ticks),
-        described,
-    )  # fmt: skip
+        title=title,
+        width=x_axis.width,
+        height=height,
+        lines=tuple(Line(name, _polyline(line), line[-1], labels[name]) for name, line in placed.items()),
+        x_ticks=((0.0, "0"), (x_axis.width, f"{x_axis.high:.3g}")),
+        y_ticks=tuple((height - y_axis.position(tick), formats.tick(tick)) for tick in y_axis.ticks),
+        described=described,
+    )
+
+
+def _polyline(points: Sequence[_Point]) -> str:
+    return " ".join(f"{x:g},{y:g}" for x, y in points)
 
 
 def _spread(wanted: Mapping[str, float]) -> dict[str, float]:
@@ -125,11 +145,13 @@ def _spread(wanted: Mapping[str, float]) -> dict[str, float]:
     positions: dict[str, float] = {}
     lowest = float("-inf")
     for name in sorted(wanted, key=lambda name: wanted[name]):
-        lowest = positions[name] = max(wanted[name], lowest + _LABEL_GAP)
+        lowest = max(wanted[name], lowest + _LABEL_GAP)
+        positions[name] = lowest
     return positions
 
 
 def _padded(values: Sequence[float], height: float) -> Axis:
-    low, high = min(values), max(values)
+    low = min(values)
+    high = max(values)
     margin = max((high - low) * 0.06, 0.005)
     return Axis(low - margin, high + margin, height)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from unipelt_search.records.report import StudyReport, Verdict
+from unipelt_search.records.report import LabelScore, LeaderboardRow, StudyReport, Verdict
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import gates_frame
 from unipelt_search.reporting.label_tables import label_tables
@@ -14,6 +14,9 @@ from unipelt_search.reporting.verdict_words import metric_name
 
 # An underscore between letters or digits is no emphasis, and names of methods are full of them.
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&#]|(?<![^\W_])_|_(?![^\W_])")
+
+
+_BEST = " (best)"
 
 
 def render_markdown(report: StudyReport) -> str:
@@ -52,33 +55,33 @@ def _verdict(verdict: Verdict) -> Iterator[str]:
 
 
 def _leaderboard(report: StudyReport, metric: str) -> Iterator[str]:
-    marks: dict[str | None, str] = {report.verdict.name: " (best)"}
+    marks: dict[str | None, str] = {report.verdict.name: _BEST}
     marks.update(dict.fromkeys(report.verdict.ties, " (tie)"))
     yield "## Leaderboard"
-    yield markdown_table(
-        ("method", metric, "test", "difference to the best", "runs", "stored parameters", "ms per example"),
-        (
-            (
-                row.name + marks.get(row.name, ""),
-                formats.interval(row.validation) + formats.rows_used(row),
-                formats.interval(row.test),
-                formats.NONE if row.name == report.verdict.name else formats.difference(row.difference_to_best),
-                formats.runs(row),
-                formats.count(row.stored_parameters),
-                formats.number(row.predict_ms_per_example, 2),
-            )
-            for row in report.leaderboard
-        ),
-        numbers=range(1, 7),
-    )
+    header = ("method", metric, "test", "difference to the best", "runs", "stored parameters", "ms per example")
+    body = [_leaderboard_cells(row, marks.get(row.name, "")) for row in report.leaderboard]
+    yield markdown_table(header, body, numbers=range(1, len(header)))
     yield (
-        f"Scores are on {formats.deciding_rows(report.task)} unless a row says tune; ± is half of the 95 % interval "
-        "over seeds and rows; those of the differences hold all at once."
+        f"Scores are on {formats.deciding_rows(report.task)} unless a row says tune. ± is half of the 95 % interval "
+        "over seeds and rows. The intervals of the differences hold all at once."
     )
     if report.upper_bound.of:
         yield formats.upper_bound(report.upper_bound, report.task)
     if report.pareto:
         yield formats.pareto(report.pareto)
+
+
+def _leaderboard_cells(row: LeaderboardRow, mark: str) -> tuple[str, ...]:
+    is_best = mark == _BEST
+    return (
+        row.name + mark,
+        formats.interval(row.validation) + formats.rows_used(row),
+        formats.interval(row.test),
+        formats.NONE if is_best else formats.difference(row.difference_to_best),
+        formats.runs(row),
+        formats.count(row.stored_parameters),
+        formats.number(row.predict_ms_per_example, 2),
+    )
 
 
 def _labels(report: StudyReport) -> Iterator[str]:
@@ -87,46 +90,49 @@ def _labels(report: StudyReport) -> Iterator[str]:
         return
     yield f"## Labels of {tables.method}"
     yield f"On the test rows, {tables.runs} confirmed runs together; the lowest F1 first."
-    yield markdown_table(
-        ("label", "F1", "precision", "recall", "rows"),
-        (
-            (
-                score.label,
-                formats.score(score.f1),
-                formats.score(score.precision),
-                formats.score(score.recall),
-                formats.count(score.support),
-            )
-            for score in (*tables.visible, *tables.rest)
-        ),
-        numbers=range(1, 5),
+    body = [_label_cells(score) for score in (*tables.visible, *tables.rest)]
+    yield markdown_table(("label", "F1", "precision", "recall", "rows"), body, numbers=range(1, 5))
+
+
+def _label_cells(score: LabelScore) -> tuple[str, ...]:
+    return (
+        score.label,
+        formats.score(score.f1),
+        formats.score(score.precision),
+        formats.score(score.recall),
+        formats.count(score.support),
     )
 
 
 def _gates(report: StudyReport) -> Iterator[str]:
     for (trial, method), rows in gates_frame(report).groupby(["trial", "method"], sort=False):
         pivot = rows.pivot_table(index="layer", columns="gate", values="mean", sort=False).sort_index()
-        body = ([str(layer), *(f"{value:.3f}" for value in values)] for layer, values in pivot.iterrows())
+        body = []
+        for layer, values in pivot.iterrows():
+            cells = [f"{value:.3f}" for value in values]
+            body.append([str(layer), *cells])
+        header = ("layer", *map(str, pivot.columns))
         yield f"## Gates of {plain_text(str(method))}, trial {trial}"
-        yield markdown_table(("layer", *map(str, pivot.columns)), body, numbers=range(1, len(pivot.columns) + 1))
+        yield markdown_table(header, body, numbers=range(1, len(header)))
 
 
 def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
     complete = [row for row in report.ablation if row.layer is None]
     if complete:
         yield "## Without a submodule"
-        body = (
-            (plain_text(row.name), row.submodule, formats.score(row.value), formats.drop(row), formats.role(row))
-            for row in complete
-        )
+        body = []
+        for row in complete:
+            score, change = formats.score(row.value), formats.drop(row)
+            body.append((plain_text(row.name), row.submodule, score, change, formats.role(row)))
         yield markdown_table(("method", "without", metric, "change", "the submodule"), body, numbers=(2, 3))
 
 
 def _notices(report: StudyReport) -> Iterator[str]:
-    lines = [
-        f"- {drop.method} was dropped in the {drop.phase} phase. {plain_text(drop.reason)}" for drop in report.dropped
-    ]
-    lines += [f"- {plain_text(notice)}" for notice in report.notices]
+    lines = []
+    for drop in report.dropped:
+        lines.append(f"- {drop.method} was dropped in the {drop.phase} phase. {plain_text(drop.reason)}")
+    for notice in report.notices:
+        lines.append(f"- {plain_text(notice)}")
     if lines:
         yield "## What to know"
         yield "\n".join(lines)
@@ -136,8 +142,9 @@ def _settings(report: StudyReport) -> Iterator[str]:
     rows, settings = settings_table(report)
     if rows:
         yield "## Settings"
-        header = ("setting", *(f"{row.name}, trial {row.trial}" for row in rows))
-        yield markdown_table(header, ((name, *values) for name, values in settings), numbers=range(1, len(header)))
+        header = ["setting"] + [f"{row.name}, trial {row.trial}" for row in rows]
+        body = [(name, *values) for name, values in settings]
+        yield markdown_table(header, body, numbers=range(1, len(header)))
 
 
 def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
@@ -151,10 +158,15 @@ def markdown_table(header: Sequence[str], body: Iterable[Sequence[str]], numbers
     Returns:
         The table, without a line break at its end.
     """
-    lines = ["| " + " | ".join(map(plain_text, cells)) + " |" for cells in (header, *body)]
     right = set(numbers)
-    lines.insert(1, "|" + "|".join("---:" if column in right else "---" for column in range(len(header))) + "|")
+    rules = ["---:" if column in right else "---" for column in range(len(header))]
+    lines = [_table_line(header), f"|{'|'.join(rules)}|"]
+    lines += [_table_line(cells) for cells in body]
     return "\n".join(lines)
+
+
+def _table_line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(plain_text, cells))} |"
 
 
 def _code(text: str) -> str:

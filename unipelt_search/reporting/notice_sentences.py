@@ -40,7 +40,7 @@ def described(notices: Iterable[Notice]) -> dict[str, str]:
     """Say notices in English, each sentence once.
 
     Args:
-        notices: In the order in which they are told.
+        notices: In the order of the report.
 
     Returns:
         The code of each sentence, in the order of the notices.
@@ -90,8 +90,8 @@ def _few_rows_folds(values: _Values) -> str:
     trained = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     return (
         f"{_few_validation_rows(values)}: confirm runs are scored on {values['folds']} folds of the {values['select']} "
-        f"train and validation rows, each trained on {trained} rows of the other folds. The validation rows had chosen "
-        "the hyperparameters."
+        f"train and validation rows, each trained on {trained} rows of the other folds. The validation rows were also "
+        "used to choose the hyperparameters."
     )
 
 
@@ -158,7 +158,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "validation_split_off": _template(
         "No validation split was given: {count} of the {of} training rows are validation rows."
     ),
-    "resampled_training_rows": _template("Every confirm run draws its own {rows} of {of} training rows."),
+    "resampled_training_rows": _template("Every confirm run has its own sample of {rows} of the {of} training rows."),
     "labels_without_rows": lambda values: (
         f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} training rows: "
         f"{_join(values, 'labels')}."
@@ -167,7 +167,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
         f"Fewer than {values['fewer_than']} training rows have the label: {_join(values, 'labels')}."
     ),
     "possible_typos": _possible_typos,
-    "texts_with_two_labels": _template("{count} training texts stand there with two or more labels."),
+    "texts_with_two_labels": _template("{count} training texts occur with two or more labels."),
     "overlap": _overlap,
     "few_validation_rows": _few_rows_halved,
     "few_validation_rows_folds": _few_rows_folds,

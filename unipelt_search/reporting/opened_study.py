@@ -44,7 +44,7 @@ class Study:
 
     @cached_property
     def report(self) -> StudyReport:
-        """The whole answer, as in report.json."""
+        """The complete report, as in report.json."""
         return build_report(self.record)
 
     @property

@@ -33,7 +33,9 @@ def render_html(report: StudyReport) -> str:
     drops = [row.drop for row in complete]
     gated = gated_trials(report)
     axis = leaderboard_axis(report, _BAR_WIDTH)
-    return _environment().get_template("page.html.j2").render(
+    scatters = [scatter(report, cost) for cost in get_args(Cost)]
+    template = _environment().get_template("page.html.j2")
+    return template.render(
         report=report,
         formats=formats,
         metric=metric_name(report.task.metric),
@@ -41,17 +43,21 @@ def render_html(report: StudyReport) -> str:
         groups=_groups(report),
         axis=axis,
         bar=bar,
-        arrows=axis is not None and any(bar(row.validation, axis).outside for row in compared_rows(report)),
-        scatters=[chart for cost in get_args(Cost) if (chart := scatter(report, cost))],
+        arrows=axis is not None and _any_outside(report, axis),
+        scatters=[chart for chart in scatters if chart],
         labels=label_tables(report),
         gated=gated,
         trajectories={entry.trial: gate_trajectory(report.gates, entry.trial) for entry in gated},
         ablation=complete,
-        drop_axis=Axis(min([*drops, 0.0]), max([*drops, 0.01]), _DROP_WIDTH),
+        drop_axis=Axis(min(0.0, *drops), max(0.01, *drops), _DROP_WIDTH) if drops else None,
         ablation_maps=ablation_maps(report.ablation),
         curves=learning_curves(report),
         settings=settings_table(report),
-    )  # fmt: skip
+    )
+
+
+def _any_outside(report: StudyReport, axis: Axis) -> bool:
+    return any(bar(row.validation, axis).outside for row in compared_rows(report))
 
 
 @cache
@@ -66,12 +72,12 @@ def _environment() -> Environment:
 
 
 def _groups(report: StudyReport) -> list[tuple[str, bool, list[LeaderboardRow]]]:
-    """Split the leaderboard by the rows that were scored: (heading, whether it is drawn on the axis, rows)."""
-    drawn = compared_rows(report)
+    """Split the leaderboard by the rows that were scored: (heading, whether it is on the axis, rows)."""
+    on_axis = compared_rows(report)
     on_select = [row for row in report.leaderboard if row.phase in {"confirm", None}]
     on_tune = [row for row in report.leaderboard if row.phase not in {"confirm", None}]
-    groups = [("", on_select[0] in drawn, on_select)]
+    groups = [("", on_select[0] in on_axis, on_select)]
     if on_tune:
         heading = "Not confirmed: scores on the tune rows that chose the settings, not to be compared with those above"
-        groups.append((heading, on_tune[0] in drawn, on_tune))
+        groups.append((heading, on_tune[0] in on_axis, on_tune))
     return groups

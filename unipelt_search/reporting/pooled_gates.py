@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import sqrt
 from statistics import fmean
+from typing import Any
 
 from unipelt_search.records.history import StudyRecord, TrialRecord
 from unipelt_search.records.report import ReportedGate
@@ -23,7 +24,8 @@ def pool_gates(record: StudyRecord) -> Iterator[ReportedGate]:
     Yields:
         Rows by trial, in the order in which the runs recorded them.
     """
-    confirmed = any(run.phase == "confirm" and run.result for trial in record.trials for run in trial.runs)
+    runs = [run for trial in record.trials for run in trial.runs]
+    confirmed = any(run.phase == "confirm" and run.result for run in runs)
     for trial in record.trials:
         groups: dict[tuple[object, ...], list[GateRow]] = {}
         for run in trial.runs:
@@ -48,28 +50,47 @@ def pool_rows(trial: TrialRecord, rows: Sequence[GateRow]) -> ReportedGate:
         The pooled row.
     """
     n = sum(row.n for row in rows)
-    mean = sum(row.n * row.mean for row in rows) / n
-    within = sum((row.n - 1) * row.sd**2 for row in rows)
-    between = sum(row.n * (row.mean - mean) ** 2 for row in rows)
-    contributions = [row.n * row.contribution for row in rows if row.contribution is not None]
-    epochs = {row.epoch for row in rows}
-    # The null is trained for one run only.
+    shared = {name: getattr(rows[0], name) for name in _SAME}
+    averaged: dict[str, Any] = {name: _weighted_mean(rows, name) for name in _AVERAGED}
+    # The label-shuffled control is trained for one run only.
     nulls = [row.null_mean for row in rows if row.null_mean is not None]
-    averaged = {name: sum(row.n * getattr(row, name) for row in rows) / n for name in _AVERAGED}
+    recorded = all(row.contribution is not None for row in rows)
     return ReportedGate(
         trial=trial.number,
         method=trial.method,
         variant=trial.variant,
         runs=len(rows),
-        epoch=epochs.pop() if len(epochs) == 1 else sum(row.n * row.epoch for row in rows) / n,
-        **{name: getattr(rows[0], name) for name in _SAME},
+        epoch=_epoch(rows),
         n=n,
-        mean=mean,
-        sd=sqrt((within + between) / (n - 1)) if n > 1 else 0.0,
-        contribution=sum(contributions) / n if len(contributions) == len(rows) else None,
+        mean=_weighted_mean(rows, "mean"),
+        sd=_pooled_sd(rows),
+        contribution=_weighted_mean(rows, "contribution") if recorded else None,
         null_mean=fmean(nulls) if nulls else None,
+        **shared,
         **averaged,
     )
+
+
+def _weighted_mean(rows: Sequence[GateRow], name: str) -> float:
+    """Average a statistic over the runs, each weighted by its examples."""
+    total = sum(row.n * getattr(row, name) for row in rows)
+    return float(total / sum(row.n for row in rows))
+
+
+def _pooled_sd(rows: Sequence[GateRow]) -> float:
+    n = sum(row.n for row in rows)
+    if n < 2:
+        return 0.0
+    mean = _weighted_mean(rows, "mean")
+    within = sum((row.n - 1) * row.sd**2 for row in rows)
+    between = sum(row.n * (row.mean - mean) ** 2 for row in rows)
+    return sqrt((within + between) / (n - 1))
+
+
+def _epoch(rows: Sequence[GateRow]) -> float:
+    """Return the epoch that all rows share; an average could differ from it in the last digit."""
+    epochs = {row.epoch for row in rows}
+    return epochs.pop() if len(epochs) == 1 else _weighted_mean(rows, "epoch")
 
 
 def _key(row: GateRow) -> tuple[object, ...]:

@@ -22,15 +22,11 @@ def pool_outcomes(record: StudyRecord, candidates: Sequence[Candidate]) -> Itera
         candidates: The trials that stand for its methods.
 
     Yields:
-        One entry per confirmed trial and split, in the order of the standings; none for runs that counted nothing.
+        One entry per confirmed trial and split, in the order of the candidates; none for runs that counted nothing.
     """
     for candidate in candidates:
         for split in get_args(_Split):
-            counts: Counter[_Pair] = Counter()
-            for result in candidate.results:
-                for row in result.outcomes:
-                    if row.split == split:
-                        counts[row.label, row.predicted] += row.n
+            counts = _counts(candidate, split)
             if counts:
                 yield ReportedOutcomes(
                     trial=candidate.trial.number,
@@ -41,6 +37,15 @@ def pool_outcomes(record: StudyRecord, candidates: Sequence[Candidate]) -> Itera
                     labels=tuple(label_scores(counts, record.task.labels)),
                     confusion=tuple(_confusion(counts, record.task.labels)),
                 )
+
+
+def _counts(candidate: Candidate, split: _Split) -> Counter[_Pair]:
+    counts: Counter[_Pair] = Counter()
+    for result in candidate.results:
+        for row in result.outcomes:
+            if row.split == split:
+                counts[row.label, row.predicted] += row.n
+    return counts
 
 
 def label_scores(counts: Counter[_Pair], labels: Sequence[str]) -> Iterator[LabelScore]:
@@ -72,6 +77,12 @@ def label_scores(counts: Counter[_Pair], labels: Sequence[str]) -> Iterator[Labe
 
 def _confusion(counts: Counter[_Pair], labels: Sequence[str]) -> Iterator[Confusion]:
     """List the counts in the task's order of labels, None last."""
-    position: dict[str | None, int] = {label: number for number, label in enumerate(labels)} | {None: len(labels)}
-    for true, predicted in sorted(counts, key=lambda pair: (position[pair[0]], position[pair[1]])):
+    order: tuple[str | None, ...] = (*labels, None)
+    position = {label: number for number, label in enumerate(order)}
+
+    def in_order(pair: _Pair) -> tuple[int, int]:
+        true, predicted = pair
+        return position[true], position[predicted]
+
+    for true, predicted in sorted(counts, key=in_order):
         yield Confusion(label=true, predicted=predicted, n=counts[true, predicted])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from unipelt_search.records.report import LeaderboardRow, StudyReport
 
+Settings = list[tuple[str, list[str]]]
+"""The name of each setting, with its value in each column."""
 
-def settings_table(report: StudyReport) -> tuple[list[LeaderboardRow], list[tuple[str, list[str]]]]:
+
+def settings_table(report: StudyReport) -> tuple[list[LeaderboardRow], Settings]:
     """Lay out the configurations as a table.
 
     Args:
@@ -17,7 +20,11 @@ def settings_table(report: StudyReport) -> tuple[list[LeaderboardRow], list[tupl
     """
     rows = [row for row in report.leaderboard if row.config]
     names = dict.fromkeys(name for row in rows for name in row.config)
-    return rows, [(name, [_value(row, name) for row in rows]) for name in names]
+    settings = []
+    for name in names:
+        values = [_value(row, name) for row in rows]
+        settings.append((name, values))
+    return rows, settings
 
 
 def _value(row: LeaderboardRow, name: str) -> str:
@@ -28,4 +35,6 @@ def _value(row: LeaderboardRow, name: str) -> str:
         return "none"
     if isinstance(found, bool):
         return "on" if found else "off"
-    return f"{found:.3g}" if isinstance(found, float) else f"{found:,}" if isinstance(found, int) else found
+    if isinstance(found, float):
+        return f"{found:.3g}"
+    return f"{found:,}" if isinstance(found, int) else found

@@ -1,11 +1,11 @@
-"""A suite's results as Markdown: the published tables with our figures beside them, and what held.
+"""A suite's results as Markdown: the published tables with our figures next to them, and what was reproduced.
 
 Every score is a test score times 100. Source of the layout: Mao et al. (2022), Tables 1 and 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from unipelt_search.errors import RequestError
 from unipelt_search.reporting import formats as formats
@@ -13,10 +13,11 @@ from unipelt_search.reporting.markdown import markdown_table, plain_text
 from unipelt_search.reporting.verdict_words import metric_name
 from unipelt_search.verdict.suite_scores import Scores, StudyScores, SuiteScores, gated_methods
 
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
-"""Lines of a page between which the results stand."""
+BEGIN = "<!-- results -->"
+END = "<!-- end of results -->"
+"""The lines of a page that enclose the results."""
 _COPY = "†"
-"""Behind a task whose rows are from a local copy."""
+"""After the name of a task whose rows are from a local copy."""
 
 
 def render_suite(scores: SuiteScores) -> str:
@@ -47,7 +48,8 @@ def replace_results(page: str, results: str, name: str) -> str:
     """
     before, begun, rest = page.partition(BEGIN)
     old, ended, after = rest.partition(END)
-    if not (begun and ended) or BEGIN in old + after or END in before + after:
+    repeated = BEGIN in old + after or END in before + after
+    if not (begun and ended) or repeated:
         raise RequestError(
             f"--report must name a page with the lines {BEGIN} and {END}, each once, between which the results go; "
             f"{name!r} is none. Add them."
@@ -67,38 +69,52 @@ def _parts(scores: SuiteScores) -> Iterator[str]:
     if bounds:
         yield "### The upper bound"
         yield (
-            "Of the single methods that a gated method unites, ours takes on each task the one that is best on the "
-            "select rows, and says which. The published bound is the best one on the test rows, which favours it."
+            "Our bound on a task is the test score of the single method that is best on the select rows, of those that "
+            "the gated method unites; it is named. The published bound is the best one on the test rows, which favours "
+            "it."
         )
         yield _bounds_table(scores)
     yield "### Verdicts"
     yield "Which method is best on the select rows, and what ties with it."
     yield _verdicts_table(scores)
     yield "### What held and what did not"
-    held = [sentence for size in sorted(suite.sizes) if (sentence := _what_held(scores, size))]
-    yield "\n".join(f"- {sentence}" for sentence in held) or "Nothing can be said yet: no task has all methods."
-    for title, lines in (("Missing", [*_missing(scores)]), (f"{_COPY} Local copies", [*_local_copies(scores)])):
-        if lines:
-            yield f"### {title}"
-            yield "\n".join(f"- {plain_text(line)}" for line in lines)
+    held = [_what_held(scores, size) for size in sorted(suite.sizes)]
+    yield _bullets(filter(None, held)) or "Nothing can be said yet: no task has all methods."
+    yield from _section("Missing", _missing(scores))
+    yield from _section(f"{_COPY} Local copies", _local_copies(scores))
+
+
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """Yield a heading and a list; nothing where there are no lines."""
+    text = _bullets(map(plain_text, lines))
+    if text:
+        yield f"### {title}"
+        yield text
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _introduction(scores: SuiteScores) -> str:
     suite = scores.suite
-    backbones = ", ".join(dict.fromkeys(study.backbone for study in scores.studies.values())) or suite.backbone.model
+    used = dict.fromkeys(study.backbone for study in scores.studies.values())
+    backbones = ", ".join(used) or suite.backbone.model
     parts = [f"**{scores.runs_confirmed} of {scores.runs_asked} runs are confirmed.**"]
     if not scores.studies:
         return f"{parts[0]} There are no results yet."
+    rows = ", each with training rows of its own" if suite.redraw else ""
     parts.append(
-        f"Backbone {plain_text(backbones)}: test scores × 100, mean ± standard deviation over "
-        f"{suite.budget.seeds} runs{', each with training rows of its own' if suite.redraw else ''}."
+        f"Backbone {plain_text(backbones)}: test scores × 100, mean ± standard deviation over {suite.budget.seeds} "
+        f"runs{rows}."
     )
     if suite.published:
         parts.append(
             f"In brackets, backbone {plain_text(suite.published.backbone)}: {plain_text(suite.published.source)}."
         )
-    metrics = dict.fromkeys(f"{task} {metric_name(study.metric)}" for (task, _), study in scores.studies.items())
-    parts.append(f"Metrics: {plain_text(', '.join(metrics))}. `majority` always gives the answer that needs no text.")
+    metrics = {f"{task} {metric_name(study.metric)}": None for (task, _), study in scores.studies.items()}
+    parts.append(f"Metrics: {plain_text(', '.join(metrics))}.")
+    parts.append("`majority` makes the same prediction for every row.")
     return " ".join(parts)
 
 
@@ -106,22 +122,24 @@ def _scores_table(scores: SuiteScores, size: int) -> str:
     suite = scores.suite
     studies = [scores.studies.get((task.name, size)) for task in suite.tasks]
     rows = [(method, *_method_cells(scores, size, method)) for method in suite.eligible]
-    rows.append(("majority", *(_hundredths(study.majority if study else None) for study in studies), ""))
-    names = (
-        task.name + (_COPY if study and study.copy_note is not None else "")
-        for task, study in zip(suite.tasks, studies, strict=True)
-    )
-    header = ("method", *names, f"average of {len(scores.shared_tasks(size)) or len(suite.tasks)}")
+    majority = [_hundredths(study.majority if study else None) for study in studies]
+    rows.append(("majority", *majority, ""))
+    header = ["method"]
+    for task, study in zip(suite.tasks, studies, strict=True):
+        copied = study is not None and study.copy_note is not None
+        header.append(task.name + _COPY if copied else task.name)
+    header.append(f"average of {len(scores.shared_tasks(size)) or len(suite.tasks)}")
     return markdown_table(header, rows, numbers=range(1, len(header)))
 
 
 def _method_cells(scores: SuiteScores, size: int, method: str) -> list[str]:
     """Write a method's scores on every task, and their average."""
-    cells = [
-        _cell(scores.scores(size, method, task.name), scores.suite.published_score(size, method, task.name))
-        for task in scores.suite.tasks
-    ]
-    return [*cells, _cell(scores.average(size, method), scores.published_average(size, method))]
+    cells = []
+    for task in scores.suite.tasks:
+        published = scores.suite.published_score(size, method, task.name)
+        cells.append(_cell(scores.scores(size, method, task.name), published))
+    cells.append(_cell(scores.average(size, method), scores.published_average(size, method)))
+    return cells
 
 
 def _bounds_table(scores: SuiteScores) -> str:
@@ -129,31 +147,40 @@ def _bounds_table(scores: SuiteScores) -> str:
     rows = []
     for size in sorted(suite.sizes):
         for method, singles in gated_methods(suite).items():
-            cells = []
-            for task in suite.tasks:
-                bound = scores.bound(size, singles, task.name)
-                cell = _cell(bound.test if bound else None, scores.published_bound(size, singles, task.name))
-                cells.append(f"{bound.method} {cell}" if bound else cell)
-            average = _cell(scores.average_bound(size, singles), scores.published_average_bound(size, singles))
-            rows.append((f"{size:,}", f"best of {', '.join(singles)}", *cells, average))
+            rows.append((f"{size:,}", f"best of {', '.join(singles)}", *_bound_cells(scores, size, singles)))
             rows.append((f"{size:,}", method, *_method_cells(scores, size, method)))
-    header = ("rows", "method", *(task.name for task in suite.tasks), "average")
+    names = [task.name for task in suite.tasks]
+    header = ("rows", "method", *names, "average")
     return markdown_table(header, rows, numbers=(0, *range(2, len(header))))
+
+
+def _bound_cells(scores: SuiteScores, size: int, singles: tuple[str, ...]) -> list[str]:
+    """Write the best of some methods on every task, and the average of these."""
+    cells = []
+    for task in scores.suite.tasks:
+        bound = scores.bound(size, singles, task.name)
+        published = scores.published_bound(size, singles, task.name)
+        cell = _cell(bound.test if bound else None, published)
+        cells.append(f"{bound.method} {cell}" if bound else cell)
+    cells.append(_cell(scores.average_bound(size, singles), scores.published_average_bound(size, singles)))
+    return cells
 
 
 def _verdicts_table(scores: SuiteScores) -> str:
     sizes = sorted(scores.suite.sizes)
-    rows = [
-        (task.name, *(_verdict(scores.studies.get((task.name, size))) for size in sizes)) for task in scores.suite.tasks
-    ]
-    return markdown_table(("task", *(f"{size:,} rows" for size in sizes)), rows, numbers=())
+    rows = []
+    for task in scores.suite.tasks:
+        verdicts = [_verdict(scores.studies.get((task.name, size))) for size in sizes]
+        rows.append((task.name, *verdicts))
+    columns = [f"{size:,} rows" for size in sizes]
+    return markdown_table(("task", *columns), rows, numbers=())
 
 
 def _verdict(study: StudyScores | None) -> str:
     if study is None or study.verdict.name is None:
         return formats.NONE
-    ties = f" (ties: {', '.join(study.verdict.ties)})" if study.verdict.ties else " (alone)"
-    return study.verdict.name + ties
+    ties = ", ".join(study.verdict.ties)
+    return f"{study.verdict.name} (ties: {ties})" if ties else f"{study.verdict.name} (alone)"
 
 
 def _what_held(scores: SuiteScores, size: int) -> str:
@@ -163,8 +190,11 @@ def _what_held(scores: SuiteScores, size: int) -> str:
         return ""
     sentences = []
     for method, singles in gated_methods(scores.suite).items():
-        verdicts = {task: scores.studies[task, size].verdict for task in shared}
-        first = [task for task, verdict in verdicts.items() if method in (verdict.name, *verdict.ties)]
+        first = []
+        for task in shared:
+            verdict = scores.studies[task, size].verdict
+            if method in (verdict.name, *verdict.ties):
+                first.append(task)
         where = f": {', '.join(first)}" if first else ""
         sentences.append(f"{method} is best or ties with the best on {len(first)} of {len(shared)} tasks{where}.")
         sentences.append(_against_bound(scores, size, method, singles))
@@ -186,7 +216,8 @@ def _against_bound(scores: SuiteScores, size: int, method: str, singles: tuple[s
         return ""
     gap = 100 * (ours.mean - bound.mean)
     sentence = f"Its average lies {_distance(gap)} that of the best of {', '.join(singles)}"
-    published, published_bound = scores.published_average(size, method), scores.published_average_bound(size, singles)
+    published = scores.published_average(size, method)
+    published_bound = scores.published_average_bound(size, singles)
     if published is None or published_bound is None:
         return f"{sentence}."
     published_gap = published - published_bound
@@ -194,13 +225,19 @@ def _against_bound(scores: SuiteScores, size: int, method: str, singles: tuple[s
 
 
 def _highest(scores: SuiteScores, size: int) -> str:
-    methods = scores.suite.eligible
-    ours = {method: 100 * average.mean for method in methods if (average := scores.average(size, method))}
+    ours = {}
+    published = {}
+    for method in scores.suite.eligible:
+        average = scores.average(size, method)
+        if average:
+            ours[method] = 100 * average.mean
+        published_average = scores.published_average(size, method)
+        if published_average is not None:
+            published[method] = published_average
     if not ours:
         return ""
     best = max(ours, key=ours.__getitem__)
     sentence = f"The highest average is that of {best} ({_number(ours[best])})"
-    published = {method: mean for method in methods if (mean := scores.published_average(size, method)) is not None}
     if not published:
         return f"{sentence}."
     first = max(published, key=published.__getitem__)
@@ -212,18 +249,17 @@ def _highest(scores: SuiteScores, size: int) -> str:
 def _missing(scores: SuiteScores) -> Iterator[str]:
     """Name what has not been run whole, study by study."""
     suite = scores.suite
+    seeds = suite.budget.seeds
     absent = []
     for size in sorted(suite.sizes):
         for task in suite.tasks:
-            name, study = suite.study_name(task.name, size), scores.studies.get((task.name, size))
+            name = suite.study_name(task.name, size)
+            study = scores.studies.get((task.name, size))
             if study is None:
                 absent.append(name)
                 continue
-            short = [
-                f"{method} {done} of {suite.budget.seeds} runs"
-                for method in suite.eligible
-                if (done := study.confirmed_runs(method)) < suite.budget.seeds
-            ]
+            done = {method: study.confirmed_runs(method) for method in suite.eligible}
+            short = [f"{method} {runs} of {seeds} runs" for method, runs in done.items() if runs < seeds]
             if short:
                 yield f"{name}, {study.state}: {', '.join(short)}."
     if absent:
@@ -233,16 +269,17 @@ def _missing(scores: SuiteScores) -> Iterator[str]:
 def _local_copies(scores: SuiteScores) -> Iterator[str]:
     """Say of the tasks whose rows are from a local copy how these differ from the original ones."""
     for task in scores.suite.tasks:
-        studies = (scores.studies.get((task.name, size)) for size in scores.suite.sizes)
-        for note in dict.fromkeys(study.copy_note for study in studies if study and study.copy_note is not None):
+        studies = [scores.studies.get((task.name, size)) for size in scores.suite.sizes]
+        notes = [study.copy_note for study in studies if study is not None]
+        for note in dict.fromkeys(note for note in notes if note is not None):
             yield f"{task.name}{_COPY}: {note or 'the original rows'}."
 
 
 def _cell(ours: Scores | None, published: float | None) -> str:
     """Write our score with its spread, and the published one in brackets."""
-    mine = formats.NONE
-    if ours is not None:
-        mine = _hundredths(ours.mean) + (f" ± {100 * ours.sd:.2f}" if ours.sd is not None else "")
+    mine = _hundredths(ours.mean if ours else None)
+    if ours is not None and ours.sd is not None:
+        mine += f" ± {100 * ours.sd:.2f}"
     return mine if published is None else f"{mine} ({_number(published)})"
 
 

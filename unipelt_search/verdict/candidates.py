@@ -1,4 +1,4 @@
-"""Every method's standing in a study: its trial, its confirmed scores by seed, and what it costs."""
+"""The candidates of a study: every method's trial, its confirmed scores by seed, and what it costs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ConfirmedRun:
     result: RunResult
 
     def predictions(self, split: Literal["select", "test"]) -> Predictions | None:
-        """Return what the run answered; None where that was not kept."""
+        """Return the run's predictions on a split; None where they were not kept."""
         return next((predictions for predictions in self.result.predictions if predictions.split == split), None)
 
 
@@ -39,16 +39,16 @@ class SeedScores:
 
     seed_index: int
     mean: float
-    """The study's metric on all deciding rows; the mean over the folds where answers were not kept."""
+    """The study's metric on all deciding rows; the mean over the folds where predictions were not kept."""
     predictions: Predictions | None
-    """To all deciding rows."""
+    """For all deciding rows."""
     folds: np.ndarray | None
     """``(n,)``, which fold held out which row, from 0."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One method or variant, by the trial that stands for it."""
+    """One method or variant, by the trial that represents it."""
 
     trial: TrialRecord
     tune: float
@@ -87,7 +87,7 @@ class Candidate:
 
     @property
     def milliseconds(self) -> float:
-        """Median time per select row over the runs, which one that was held up does not move; infinite without any."""
+        """Median time per select row over the runs, which a single slow run does not move; infinite without any."""
         measured = [result.costs.predict_ms_per_example for result in self.results]
         times = [time for time in measured if time is not None]
         return median(times) if times else inf
@@ -103,16 +103,18 @@ def confirmed_runs(trial: TrialRecord, task: TaskSummary) -> tuple[ConfirmedRun,
     Returns:
         The runs that have select and test scores; with folds, those of repeats of which all runs have.
     """
-
-    def read(run: RunRecord) -> ConfirmedRun | None:
-        if run.phase != "confirm" or run.result is None or run.result.select is None or run.result.test is None:
-            return None
-        return ConfirmedRun(run.seed_index, run.result.select[task.metric], run.result.test[task.metric], run.result)
-
     in_order = sorted(trial.runs, key=lambda run: (run.seed_index, run.fold))
-    found = [confirmed for confirmed in map(read, in_order) if confirmed is not None]
+    found = [confirmed for run in in_order if (confirmed := _confirmed_run(run, task.metric)) is not None]
     finished = Counter(run.seed_index for run in found)
+    # A repeat of the folds predicts every row only where all its runs have finished.
     return tuple(run for run in found if finished[run.seed_index] >= task.folds)
+
+
+def _confirmed_run(run: RunRecord, metric: str) -> ConfirmedRun | None:
+    result = run.result
+    if run.phase != "confirm" or result is None or result.select is None or result.test is None:
+        return None
+    return ConfirmedRun(run.seed_index, result.select[metric], result.test[metric], result)
 
 
 def seed_scores(runs: Sequence[ConfirmedRun], task: TaskSummary) -> tuple[SeedScores, ...]:
@@ -125,20 +127,27 @@ def seed_scores(runs: Sequence[ConfirmedRun], task: TaskSummary) -> tuple[SeedSc
     Returns:
         One entry per seed, by seed index.
     """
-    return tuple(_of_seed(index, list(of_seed), task) for index, of_seed in groupby(runs, lambda run: run.seed_index))
+    found = []
+    for seed_index, of_seed in groupby(runs, lambda run: run.seed_index):
+        found.append(_seed_scores(seed_index, list(of_seed), task))
+    return tuple(found)
 
 
-def _of_seed(index: int, runs: list[ConfirmedRun], task: TaskSummary) -> SeedScores:
-    predictions = [predictions for run in runs if (predictions := run.predictions("select")) is not None]
+def _seed_scores(seed_index: int, runs: list[ConfirmedRun], task: TaskSummary) -> SeedScores:
     mean = fmean(run.select for run in runs)
-    if not task.folds or len(predictions) < len(runs):
-        return SeedScores(index, mean, predictions[0] if not task.folds and predictions else None, None)
+    if not task.folds:
+        return SeedScores(seed_index, mean, predictions=runs[0].predictions("select"), folds=None)
+    predictions = [found for run in runs if (found := run.predictions("select")) is not None]
+    if len(predictions) < len(runs):
+        return SeedScores(seed_index, mean, predictions=None, folds=None)
     complete = joined_folds(predictions)
-    return SeedScores(index, float(row_scores(task, [complete]).mean()), complete, fold_of_rows(predictions))
+    # Not the mean over the folds: they differ in size, and a metric need not be a mean over rows.
+    score = float(row_scores(task, [complete]).mean())
+    return SeedScores(seed_index, score, predictions=complete, folds=fold_of_rows(predictions))
 
 
 def find_candidates(record: StudyRecord) -> tuple[Candidate, ...]:
-    """Choose the trial that stands for each method and for each variant, and order them.
+    """Choose the trial that represents each method and each variant, and order them.
 
     A method is represented by its trial with the most confirmed runs, then the best score. Confirmed methods come
     first, best mean on the deciding rows first; the others follow by tune score. Fewer stored parameters, then the
@@ -148,7 +157,7 @@ def find_candidates(record: StudyRecord) -> tuple[Candidate, ...]:
         record: The study.
 
     Returns:
-        One standing per method, and per variant, that has a complete trial.
+        One candidate per method, and per variant, that has a complete trial.
     """
     sign = 1 if record.task.direction == "minimize" else -1
     chosen: dict[str, Candidate] = {}
@@ -160,13 +169,13 @@ def find_candidates(record: StudyRecord) -> tuple[Candidate, ...]:
         held = chosen.get(trial.name)
         if held is None or _sort_key(candidate, sign) < _sort_key(held, sign):
             chosen[trial.name] = candidate
-    return tuple(
-        sorted(
-            chosen.values(),
-            key=lambda s: (not s.confirmed, sign * s.score, s.stored_parameters, s.name),
-        )
-    )
+
+    def rank(candidate: Candidate) -> tuple[bool, float, int, str]:
+        return not candidate.confirmed, sign * candidate.score, candidate.stored_parameters, candidate.name
+
+    return tuple(sorted(chosen.values(), key=rank))
 
 
 def _sort_key(candidate: Candidate, sign: int) -> tuple[float, ...]:
-    return (-len(candidate.confirmed), sign * candidate.score, candidate.stored_parameters, candidate.trial.number)
+    runs = len(candidate.confirmed)
+    return -runs, sign * candidate.score, candidate.stored_parameters, candidate.trial.number

@@ -145,9 +145,11 @@ def familywise_critical(methods: int, degrees_of_freedom: float) -> float:
     if methods == 2:
         return alone
     nodes, weights = _quadrature()
-    points, density = nodes * _EDGE, weights * _EDGE
-    # The standard error's own spread, by its quantiles, so that every freedom needs the same nodes.
-    scales = np.sqrt(stats.chi2.ppf((nodes + 1) / 2, degrees_of_freedom) / degrees_of_freedom)
+    points = nodes * _EDGE
+    density = weights * _EDGE
+    # The standard error's own spread, by its quantiles, so that the same nodes do for all degrees of freedom.
+    quantiles = stats.chi2.ppf((nodes + 1) / 2, degrees_of_freedom)
+    scales = np.sqrt(quantiles / degrees_of_freedom)
     density = density * methods * np.exp(-(points**2) / 2) / sqrt(2 * np.pi)
     below = special.ndtr(points)
 
@@ -168,7 +170,7 @@ def _quadrature() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _compared(differences: Mapping[str, Estimate]) -> tuple[Comparison, ...]:
-    """Widen the intervals so that those of all pairs hold at once; the best is one method more than there are here."""
+    """Widen the intervals so that those of all pairs hold at once; with the best there is one method more than here."""
     compared = []
     for method, difference in differences.items():
         critical = familywise_critical(len(differences) + 1, difference.degrees_of_freedom)

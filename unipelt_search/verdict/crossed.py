@@ -2,9 +2,10 @@
 
 A score is ``x[s, i] = mean + example_i + seed_s + residual_si``, all three effects random: the claim is about the
 training procedure on the population of examples, not about these seeds on these rows. Two methods are paired over the
-examples. They are not paired over the seeds: what a seed does to one method says next to nothing about what it does to
-another, and two separate spreads have twice the degrees of freedom of their difference's. Where two methods do share
-their luck, the interval is too wide, never too narrow. docs/decisions/0006-crossed-effects.md has the alternatives.
+examples. They are not paired over the seeds: the effect of a seed on one method says next to nothing about its effect
+on another, and two separate variances have twice the degrees of freedom of their difference's. Where the seed effects
+of two methods do correlate, the interval is too wide, never too narrow. docs/decisions/0006-crossed-effects.md has the
+alternatives.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
-# Estimated squares are too large, by 2 / freedom each. Welch takes all of it off, which is too much where the luck is
-# large, Satterthwaite nothing, which loses power where it is small.
+# The square of an estimated variance is too large, by a factor of 1 + 2 / (degrees of freedom). Welch corrects all of
+# it, which is too much where the seed variance is large; Satterthwaite nothing, which loses power where it is small.
 CORRECTION = 1
 
 
@@ -77,8 +78,9 @@ def method_scores(scores: np.ndarray) -> MethodScores:
     if not np.isfinite(scores).all():
         raise ValueError("Scores must be finite numbers; got NaN or infinity. Leave out the runs that failed.")
     seeds, examples = scores.shape
-    by_example, by_seed = scores.mean(axis=0), scores.mean(axis=1)
-    residuals = scores - by_example - by_seed[:, None] + by_example.mean()
+    by_example = scores.mean(axis=0)  # (n,)
+    by_seed = scores.mean(axis=1)  # (S,)
+    residuals = scores - by_example - by_seed[:, None] + by_example.mean()  # (S, n)
     residual_square = float(np.square(residuals).sum()) / ((seeds - 1) * (examples - 1))
     residual_variance = residual_square / (seeds * examples)
     return MethodScores(
@@ -91,34 +93,35 @@ def method_scores(scores: np.ndarray) -> MethodScores:
 
 
 def pool_seed_variance(methods: Sequence[MethodScores]) -> tuple[MethodScores, ...]:
-    """Raise what too few seeds made look too steady: a luck below the methods' average moves towards it.
+    """Raise a seed variance below the methods' average towards that average.
 
-    With three seeds a spread is often far too small by chance, and the largest of many differences finds just these. No
-    luck is lowered, so that an unsteady method is not judged by the steady ones. Two methods stay as they are: the
-    variance of their difference has both lucks in it. With many, a luck moves almost half of the way.
+    With three seeds a variance is often far too small by chance, and the largest of many differences finds just these.
+    No seed variance is lowered, so that an unsteady method does not get the narrow interval of steady ones. Two methods
+    stay as they are: the variance of their difference contains both seed variances. With many, it moves almost half of
+    the way.
 
     Args:
         methods: All methods that are compared, at least two.
 
     Returns:
-        The same methods with the moved luck and its degrees of freedom, which are those of such a mean of two values
-        where all methods are equally steady.
+        The same methods with the raised seed variance and its degrees of freedom, which are those of such a mean of two
+        values where all methods have the same seed variance.
     """
     count = len(methods)
+    # Of one seed each, since methods may have different numbers of seeds.
     average = sum(method.seed_variance * method.seeds for method in methods) / count
-    way = (count - 2) / (2 * (count - 1))
-    return tuple(
-        replace(
-            method,
-            seed_variance=max(method.seed_variance, (1 - way) * method.seed_variance + way * average / method.seeds),
-            degrees_of_freedom=pooled_degrees_of_freedom(method.seeds, count),
-        )
-        for method in methods
-    )
+    weight = (count - 2) / (2 * (count - 1))
+    pooled = []
+    for method in methods:
+        moved = (1 - weight) * method.seed_variance + weight * average / method.seeds
+        degrees_of_freedom = pooled_degrees_of_freedom(method.seeds, count)
+        seed_variance = max(method.seed_variance, moved)
+        pooled.append(replace(method, seed_variance=seed_variance, degrees_of_freedom=degrees_of_freedom))
+    return tuple(pooled)
 
 
 def pooled_degrees_of_freedom(seeds: int, methods: int) -> float:
-    """Return the degrees of freedom of a luck after `pool_seed_variance`.
+    """Return the degrees of freedom of a seed variance after `pool_seed_variance`.
 
     Args:
         seeds: Of the method, at least 2.
@@ -202,8 +205,8 @@ def satterthwaite_degrees(total: float, parts: list[tuple[float, float]], *, cor
     fewest = min(degrees_of_freedom for _, degrees_of_freedom in parts)
     if total == 0:
         return fewest
-    squares = sum((part / total) ** 2 / (degrees_of_freedom + correction) for part, degrees_of_freedom in parts)
-    return max(fewest, 1 / squares - correction)
+    squares = [(part / total) ** 2 / (degrees_of_freedom + correction) for part, degrees_of_freedom in parts]
+    return max(fewest, 1 / sum(squares) - correction)
 
 
 def _error(by_example: np.ndarray, methods: tuple[MethodScores, ...], *, correction: float) -> tuple[float, float]:
@@ -215,6 +218,7 @@ def _error(by_example: np.ndarray, methods: tuple[MethodScores, ...], *, correct
     parts = [(examples, rows - 1.0)]
     # Without seed effects the estimate rests on the examples alone, and so do its degrees of freedom.
     if seed_variance > 0:
-        parts += [(method.seed_variance + method.residual_variance, method.degrees_of_freedom) for method in methods]
+        for method in methods:
+            parts.append((method.seed_variance + method.residual_variance, method.degrees_of_freedom))
     total = examples + max(0.0, seed_variance)
     return sqrt(total), satterthwaite_degrees(total, parts, correction=correction)

@@ -1,7 +1,7 @@
 """Means and differences where repeated k-fold gave every example to one run per repeat: runs nested in folds.
 
 The examples' spread is taken over their means over the repeats, so an example that was predicted five times is still
-one example. Folds whose means differ by more than their examples explain show the luck of single runs, which is added.
+one example. Folds whose means differ by more than their examples explain show the variance of runs, which is added.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from unipelt_search.verdict.crossed import Estimate, satterthwaite_degrees, with
 
 @dataclass(frozen=True)
 class FoldedSources:
-    """Where the variance of a mean over repeated k-fold comes from, as variances of one draw."""
+    """Where the variance of a mean over repeated k-fold comes from, each as the variance of a single value."""
 
     mean: float
     rows: int
@@ -45,7 +45,8 @@ class FoldedSources:
         examples = max(0.0, self.examples + self.residuals / repeats) / self.rows
         parts = [(examples, self.rows - 1.0)]
         if self.seed_variance > 0:
-            parts.append(((self.seed_variance + self.residual_variance) / runs, repeats * (self.folds - 1.0)))
+            of_runs = (self.seed_variance + self.residual_variance) / runs
+            parts.append((of_runs, repeats * (self.folds - 1.0)))
         total = examples + max(0.0, self.seed_variance) / runs
         return sqrt(total), satterthwaite_degrees(total, parts, correction=0)
 
@@ -69,12 +70,14 @@ def folded_sources(scores: np.ndarray, folds: np.ndarray) -> FoldedSources:
     if scores.ndim == 2 and scores.shape == folds.shape:
         there = ~np.isnan(scores).all(axis=1)
         scores, folds = scores[there], folds[there]
-    if scores.ndim != 2 or not scores.size or scores.shape != folds.shape or not np.isfinite(scores).all():
+    alike = scores.ndim == 2 and scores.shape == folds.shape
+    if not alike or not scores.size or not np.isfinite(scores).all():
         raise ValueError(
             f"Scores and folds must both be (repeats, examples), the scores finite; got {scores.shape} and "
             f"{folds.shape}."
         )
-    means, within, sizes = (np.array(part) for part in zip(*map(_by_fold, scores, folds), strict=True))  # (R, K)
+    by_repeat = [_by_fold(*repeat) for repeat in zip(scores, folds, strict=True)]
+    means, within, sizes = (np.array(part) for part in zip(*by_repeat, strict=True))  # (R, K) each
     repeats, count = means.shape
     residuals = float(scores.var(axis=0, ddof=1).mean()) if repeats > 1 else 0.0
     residual_variance = float((within / sizes).mean())
@@ -117,4 +120,6 @@ def _by_fold(scores: np.ndarray, folds: np.ndarray) -> tuple[np.ndarray, np.ndar
     if sizes.size < 2 or sizes.min() < 2:
         raise ValueError(f"There must be at least 2 folds of at least 2 examples each; got the sizes {sizes.tolist()}.")
     groups = [scores[folds == fold] for fold in range(sizes.size)]
-    return np.array([g.mean() for g in groups]), np.array([g.var(ddof=1) for g in groups]), sizes
+    means = np.array([group.mean() for group in groups])
+    variances = np.array([group.var(ddof=1) for group in groups])
+    return means, variances, sizes

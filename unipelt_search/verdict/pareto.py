@@ -1,4 +1,4 @@
-"""Which methods nobody beats at their price."""
+"""Which methods no other one beats at their cost."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ def pareto_front(
         Their names, the one that costs least first; of equal costs and scores the first by name.
     """
     sign = -1 if maximize else 1
+
+    def cheapest_first(candidate: Candidate) -> tuple[float, float, str]:
+        return cost(candidate), sign * candidate.score, candidate.name
+
     front: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda s: (cost(s), sign * s.score, s.name)):
-        if isfinite(cost(candidate)) and (not front or sign * candidate.score < sign * front[-1].score):
+    known = [candidate for candidate in candidates if isfinite(cost(candidate))]
+    for candidate in sorted(known, key=cheapest_first):
+        if not front or sign * candidate.score < sign * front[-1].score:
             front.append(candidate)
     return tuple(candidate.name for candidate in front)

@@ -1,4 +1,4 @@
-"""What a study could have seen, and what it would take to settle a tie: more seeds, more rows, or both."""
+"""What a study could have detected, and what would settle a tie: more seeds, more rows, or both."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from unipelt_search.verdict.folds import FoldedSources
 
 POWER = 0.8
 MOST_SEEDS = 50
-"""More seeds than this in all are no advice that anyone follows."""
+"""A study of more seeds than this is not recommended to anyone."""
 
 
 @dataclass(frozen=True)
 class DifferenceSources:
-    """Where the variance of a difference comes from, as variances of one draw."""
+    """Where the variance of a difference comes from, each as the variance of a single value."""
 
     examples: float
     """Of the difference on one example, over all seeds; shrinks with more rows only."""
@@ -33,7 +33,7 @@ class DifferenceSources:
 
 @dataclass(frozen=True)
 class RequiredSample:
-    """What to add to a study so that a difference of the size that it found would be seen with 80 % power."""
+    """What to add to a study so that it detects a difference of the size that it found with a power of 80 %."""
 
     seeds: int
     """More seeds of both methods; 0 where more rows alone are enough."""
@@ -66,14 +66,18 @@ def difference_sources(scores: MethodScores, other: MethodScores) -> DifferenceS
         other: The other's, on the same examples.
 
     Returns:
-        The components; a negative estimate counts as 0, as does a negative sum of both lucks.
+        The components; a negative estimate counts as 0, as does a negative sum of both seed variances.
     """
-    rows, pair = scores.by_example.size, (scores, other)
+    rows = scores.by_example.size
     spread = float((scores.by_example - other.by_example).var(ddof=1))
-    seen = scores.seed_variance + other.seed_variance > 0
+    residual_variance = scores.residual_variance + other.residual_variance
+    seed_variance = (0.0, 0.0)
+    if scores.seed_variance + other.seed_variance > 0:
+        seed_variance = (scores.seed_variance * scores.seeds, other.seed_variance * other.seeds)
     return DifferenceSources(
-        examples=max(0.0, spread - rows * sum(method.residual_variance for method in pair)),
-        seed_variance=(scores.seed_variance * scores.seeds, other.seed_variance * other.seeds) if seen else (0.0, 0.0),
+        # The spread of means over the seeds contains the residuals already.
+        examples=max(0.0, spread - rows * residual_variance),
+        seed_variance=seed_variance,
         residuals=(scores.residual_variance * scores.seeds * rows, other.residual_variance * other.seeds * rows),
     )
 
@@ -94,10 +98,9 @@ def planned_error(sources: DifferenceSources, seeds: int, rows: int, *, methods:
     total = examples + max(0.0, sum(sources.seed_variance)) / seeds
     parts = [(examples, rows - 1.0)]
     if sum(sources.seed_variance) > 0:
-        parts += [
-            (max(0.0, seed_variance + residual / rows) / seeds, pooled_degrees_of_freedom(seeds, methods))
-            for seed_variance, residual in zip(sources.seed_variance, sources.residuals, strict=True)
-        ]
+        degrees_of_freedom = pooled_degrees_of_freedom(seeds, methods)
+        for seed_variance, residual in zip(sources.seed_variance, sources.residuals, strict=True):
+            parts.append((max(0.0, seed_variance + residual / rows) / seeds, degrees_of_freedom))
     return sqrt(total), satterthwaite_degrees(total, parts, correction=CORRECTION)
 
 
@@ -152,8 +155,8 @@ def required_sample(
     most = max(0, MOST_SEEDS - seeds)
     if seen(most, 0):
         return RequiredSample(_first(partial(seen, more_rows=0), most), 0)
-    doubled = [seeds * 2**times - seeds for times in range(MOST_SEEDS) if seeds * 2**times < MOST_SEEDS]
-    for more_seeds in doubled:
+    totals = [seeds * 2**times for times in range(MOST_SEEDS)]
+    for more_seeds in [total - seeds for total in totals if total < MOST_SEEDS]:
         if seen(more_seeds, 9 * rows):
             return RequiredSample(more_seeds, _first(partial(seen, more_seeds), 9 * rows))
     return None

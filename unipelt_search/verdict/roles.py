@@ -12,11 +12,11 @@ _MOST_OF_IT = 0.5
 
 
 def role_of(row: AblationRow, floor: float) -> Role | None:
-    """Judge a submodule.
+    """Say what a submodule contributes to the score.
 
     Args:
         row: What the score loses when it is removed from all layers.
-        floor: The score of the answer that needs no text.
+        floor: The score of the majority prediction.
 
     Returns:
         `idle` where the loss is within two standard errors of none; `hurts` where the score is better without it;

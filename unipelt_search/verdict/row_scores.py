@@ -1,4 +1,4 @@
-"""Scores row by row from what confirmed runs answered, and how the folds of a repeat become the answers of one run."""
+"""Scores row by row from the predictions of confirmed runs, and the predictions of a repeat's folds put together."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def row_scores(task: TaskSummary, predictions: Sequence[Predictions]) -> np.ndar
 
 
 def joined_folds(folds: Sequence[Predictions]) -> Predictions:
-    """Put the answers of a repeat's folds together.
+    """Put the predictions of a repeat's folds together.
 
     Args:
-        folds: Every fold's answers, no row twice.
+        folds: Every fold's predictions, no row twice.
 
     Returns:
-        The answers to all rows in their order, as if one run had given them.
+        The predictions for all rows in their order, as if one run had made them.
     """
     order = np.argsort(_row_numbers(folds)).tolist()
     labels = [label for fold in folds for label in fold.labels]
@@ -53,12 +53,13 @@ def fold_of_rows(folds: Sequence[Predictions]) -> np.ndarray:
     """Tell which fold held out which row.
 
     Args:
-        folds: Every fold's answers, no row twice.
+        folds: Every fold's predictions, no row twice.
 
     Returns:
         ``(n,)``, the position in `folds`, from 0, for every row in order.
     """
-    positions = np.repeat(np.arange(len(folds)), [len(part.labels) for part in folds])
+    sizes = [len(part.labels) for part in folds]
+    positions = np.repeat(np.arange(len(folds)), sizes)
     return np.asarray(positions[np.argsort(_row_numbers(folds))])
 
 

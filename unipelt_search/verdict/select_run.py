@@ -1,4 +1,4 @@
-"""Which run's weights stand for a study's answer."""
+"""Which run's weights are exported."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ def select_run(record: StudyRecord, *, trial: int | None = None, cheapest: bool 
     """
     if trial is not None and cheapest:
         raise SavedModelError("--trial and --cheapest name two trials; give one of them.")
-    kept = {run.trial: run for run in sorted(_kept_runs(record), key=lambda run: (-run.seed_index, -run.fold))}
+    # The later entry of a trial replaces the earlier one, so the first confirmed run is left.
+    last_first = sorted(_kept_runs(record), key=lambda run: (-run.seed_index, -run.fold))
+    kept = {run.trial: run for run in last_first}
     known = ", ".join(f"{number} ({record.trials[number].method})" for number in sorted(kept)) or "none"
     if trial is None:
         verdict = recommend(rank_methods(record))
         wanted = verdict.cheapest_tie if cheapest else verdict.name
-        numbers = [candidate.trial.number for candidate in find_candidates(record) if candidate.name == wanted]
+        candidates = find_candidates(record)
+        numbers = [candidate.trial.number for candidate in candidates if candidate.name == wanted]
         if not numbers:
             raise SavedModelError(
                 f"Export needs a study with a verdict; {record.spec.name!r} has none yet. Go on with it: "

@@ -57,7 +57,7 @@ class StudyScores:
     select: Mapping[str, float]
     """Mean on the select rows, of the same ones."""
     majority: float
-    """Test score of the answer that needs no text."""
+    """Test score of the majority prediction."""
     verdict: Recommendation
 
     def confirmed_runs(self, method: str) -> int:
@@ -85,12 +85,16 @@ class SuiteScores:
     def runs_asked(self) -> int:
         """Confirm runs of the whole suite."""
         suite = self.suite
-        return len(suite.tasks) * len(suite.sizes) * len(suite.eligible) * suite.budget.seeds
+        studies = len(suite.tasks) * len(suite.sizes)
+        return studies * len(suite.eligible) * suite.budget.seeds
 
     @cached_property
     def runs_confirmed(self) -> int:
         """Confirm runs that have finished, of those."""
-        return sum(study.confirmed_runs(method) for study in self.studies.values() for method in self.suite.eligible)
+        confirmed = 0
+        for study in self.studies.values():
+            confirmed += sum(study.confirmed_runs(method) for method in self.suite.eligible)
+        return confirmed
 
     def scores(self, size: int, method: str, task: str) -> Scores | None:
         """Return the test scores of a method on a task; None while it is not confirmed."""
@@ -99,11 +103,10 @@ class SuiteScores:
 
     def shared_tasks(self, size: int) -> tuple[str, ...]:
         """Return the tasks on which every method is confirmed, over which averages are taken."""
-        return tuple(
-            task.name
-            for task in self.suite.tasks
-            if all(self.scores(size, method, task.name) for method in self.suite.eligible)
-        )
+        return tuple(task.name for task in self.suite.tasks if self._is_complete(size, task.name))
+
+    def _is_complete(self, size: int, task: str) -> bool:
+        return all(self.scores(size, method, task) for method in self.suite.eligible)
 
     def average(self, size: int, method: str) -> Scores | None:
         """Average a method's test scores over the shared tasks, run by run; None without such tasks."""
@@ -117,8 +120,10 @@ class SuiteScores:
     def bound(self, size: int, methods: Iterable[str], task: str) -> Bound | None:
         """Choose the best of some methods on the select rows; None while none of them is confirmed."""
         study = self.studies.get((task, size))
-        known = [method for method in methods if study and method in study.select]
-        if study is None or not known:
+        if study is None:
+            return None
+        known = [method for method in methods if method in study.select]
+        if not known:
             return None
         best = max(known, key=lambda method: study.select[method])  # the first of equal ones
         return Bound(best, study.test[best])
@@ -150,15 +155,18 @@ class SuiteScores:
             Spearman's rank correlation, and the number of methods that both have; None with fewer than three of them,
             or where all averages of one side are equal.
         """
-        pairs = [
-            (round(ours.mean, 9), published)  # equal ones stay equal
-            for method in self.suite.eligible
-            if (ours := self.average(size, method)) and (published := self.published_average(size, method)) is not None
-        ]
-        if len(pairs) < 3 or any(len(set(side)) == 1 for side in zip(*pairs, strict=True)):
+        ours, published = [], []
+        for method in self.suite.eligible:
+            average = self.average(size, method)
+            published_average = self.published_average(size, method)
+            if average is not None and published_average is not None:
+                # Rounded, since sums of floats differ in the last digits where the averages are equal.
+                ours.append(round(average.mean, 9))
+                published.append(published_average)
+        if len(ours) < 3 or len(set(ours)) == 1 or len(set(published)) == 1:
             return None
-        ranks = np.array([rankdata(side) for side in zip(*pairs, strict=True)])
-        return float(np.corrcoef(ranks)[0, 1]), len(pairs)
+        ranks = np.array([rankdata(ours), rankdata(published)])
+        return float(np.corrcoef(ranks)[0, 1]), len(ours)
 
 
 def suite_scores(suite: SuiteSpec, records: Iterable[StudyRecord]) -> SuiteScores:
@@ -174,10 +182,13 @@ def suite_scores(suite: SuiteSpec, records: Iterable[StudyRecord]) -> SuiteScore
     Raises:
         StudyExistsError: A study of that name asks something else than the suite.
     """
-    positions = {suite.study_name(task.name, size): (task, size) for task in suite.tasks for size in suite.sizes}
+    asked = {}
+    for task in suite.tasks:
+        for size in suite.sizes:
+            asked[suite.study_name(task.name, size)] = (task, size)
     found = {}
     for record in records:
-        task, size = positions[record.spec.name]
+        task, size = asked[record.spec.name]
         _check_same_identity(suite, task, size, record)
         found[task.name, size] = _study_scores(record, task)
     return SuiteScores(suite, found)
@@ -185,12 +196,13 @@ def suite_scores(suite: SuiteSpec, records: Iterable[StudyRecord]) -> SuiteScore
 
 def gated_methods(suite: SuiteSpec) -> dict[str, tuple[str, ...]]:
     """List the suite's gated methods, each with those single methods of the suite that it unites."""
-    united = {
-        method: tuple(name for name in stored_method(method).submodules if name in suite.space.methods)
-        for method in suite.space.methods
-        if stored_method(method).gated
-    }
-    return {method: singles for method, singles in united.items() if singles}
+    united = {}
+    for method in suite.space.methods:
+        known = stored_method(method)
+        singles = tuple(name for name in known.submodules if name in suite.space.methods)
+        if known.gated and singles:
+            united[method] = singles
+    return united
 
 
 def mean_scores(parts: Iterable[Scores | None]) -> Scores | None:
@@ -200,7 +212,12 @@ def mean_scores(parts: Iterable[Scores | None]) -> Scores | None:
     if not known or len(complete) < len(known):
         return None
     shared = set.intersection(*(set(part.by_seed) for part in complete))
-    return Scores({seed: fmean(part.by_seed[seed] for part in complete) for seed in sorted(shared)}) if shared else None
+    if not shared:
+        return None
+    means = {}
+    for seed in sorted(shared):
+        means[seed] = fmean(part.by_seed[seed] for part in complete)
+    return Scores(means)
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -211,7 +228,8 @@ def _mean(values: list[float | None]) -> float | None:
 def _check_same_identity(suite: SuiteSpec, task: SuiteTask, size: int, record: StudyRecord) -> None:
     asked = suite.study(task, size, record.spec.task.data)
     if asked.space.steps is None:  # where a time limit was given, the study chose them for itself
-        asked = asked.model_copy(update={"space": asked.space.model_copy(update={"steps": record.spec.space.steps})})
+        space = asked.space.model_copy(update={"steps": record.spec.space.steps})
+        asked = asked.model_copy(update={"space": space})
     differences = spec_differences(record.spec, asked)
     if differences:
         name = record.spec.name
