@@ -58,7 +58,7 @@ class RawData:
 
 
 def are_withheld(labels: Iterable[object]) -> bool:
-    """Tell whether labels are what benchmarks publish in their place: -1, or nothing, in every row."""
+    """Tell whether labels are what benchmarks publish instead: -1, or nothing, in every row."""
     return all(label in (-1, None, "-1", "-1.0") for label in labels)
 
 
@@ -115,9 +115,14 @@ def make_rows(
     """
     if not source_lines:
         raise DataError(f"{source} must have rows; it is empty.")
+    labels = columns[spec.label]
     for kind in _kinds_of_sets(spec):
-        columns = {**columns, spec.label: [_joined(value, kind) for value in columns[spec.label]]}
-    cells = {name: _read_column(name, columns[name], source_lines, source) for name in {*spec.text, spec.label}}
+        labels = [_joined(value, kind) for value in labels]
+    cells = {spec.label: _read_column(spec.label, labels, source_lines, source)}
+    for name in spec.text:
+        # The texts to predict are read with a text column as the label column too, which is read once.
+        if name != spec.label:
+            cells[name] = _read_column(name, columns[name], source_lines, source)
     _check_filled(spec, cells, source_lines, source)
     texts = zip(*[cells[name] for name in spec.text], strict=True)
     named_lines = tuple(f"{source_line} of {source}" for source_line in source_lines)
