@@ -123,6 +123,10 @@ class _Box:
     right: float
     bottom: float
 
+    def lies_within(self, left: float, right: float) -> bool:
+        """Tell whether the box reaches beyond neither of two vertical lines."""
+        return self.left >= left and self.right <= right
+
 
 @dataclass(frozen=True)
 class _Label:
@@ -133,6 +137,21 @@ class _Label:
     x: float
     y: float
     anchor: str
+
+
+def upward_ticks(axis: Axis) -> tuple[tuple[float, str], ...]:
+    """Lay out the ticks of a vertical axis.
+
+    Args:
+        axis: The axis; its width is the height of the figure.
+
+    Returns:
+        For each tick its distance from the upper edge, from which an SVG counts, and its text.
+    """
+    ticks = []
+    for tick in axis.ticks:
+        ticks.append((axis.width - axis.position(tick), formats.tick(tick)))
+    return tuple(ticks)
 
 
 def compared_rows(report: StudyReport) -> list[LeaderboardRow]:
@@ -224,7 +243,7 @@ def scatter(
         points=tuple(points),
         x_name=scale.name,
         x_ticks=scale.ticks,
-        y_ticks=tuple((height - y_axis.position(tick), formats.tick(tick)) for tick in y_axis.ticks),
+        y_ticks=upward_ticks(y_axis),
         front=_stairs(points, front),
     )
 
@@ -264,7 +283,9 @@ def _stairs(points: Sequence[Point], names: Sequence[str]) -> str:
         return ""
     corners = [(front[0].x, front[0].y)]
     for point in front[1:]:
-        corners += [(point.x, corners[-1][1]), (point.x, point.y)]
+        _, level = corners[-1]
+        corners.append((point.x, level))
+        corners.append((point.x, point.y))
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
 
 
@@ -308,7 +329,7 @@ def _mark_of(row: LeaderboardRow, report: StudyReport) -> str:
 def _label_of(name: str, x: float, y: float, own: _Box, taken: Sequence[_Box], width: float) -> _Label:
     """Choose for a point's name the first position that overlaps least with marks and other names."""
     positions = list(_label_positions(len(name) * _LETTER, x, y, own))
-    inside = [label for label in positions if label.box.left >= -4 and label.box.right <= width + 24]
+    inside = [label for label in positions if label.box.lies_within(-4, width + 24)]
 
     def shared_area(label: _Label) -> float:
         return sum(_overlap(label.box, other) for other in taken)
@@ -326,8 +347,9 @@ def _label_positions(length: float, x: float, y: float, own: _Box) -> Iterator[_
         yield _Label(right, x + 9, middle, "start")
         yield _Label(left, x - 9, middle, "end")
         if not shift:
-            below = _Box(x - length / 2, own.bottom, x + length / 2, own.bottom + _LINE)
-            above = _Box(x - length / 2, own.top - _LINE, x + length / 2, own.top)
+            left_end = x - length / 2
+            below = _Box(left_end, own.bottom, left_end + length, own.bottom + _LINE)
+            above = _Box(left_end, own.top - _LINE, left_end + length, own.top)
             yield _Label(below, x, own.bottom + _LINE - 3, "middle")
             yield _Label(above, x, own.top - 4, "middle")
 

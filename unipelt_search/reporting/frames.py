@@ -110,7 +110,8 @@ def curves_frame(report: StudyReport) -> pd.DataFrame:
     Returns:
         One row per evaluation of every run, scored on the tune rows.
     """
-    return pd.DataFrame([point.model_dump() for point in report.curves], columns=list(CurvePoint.model_fields))
+    rows = [point.model_dump() for point in report.curves]
+    return pd.DataFrame(rows, columns=list(CurvePoint.model_fields))
 
 
 def ablation_frame(report: StudyReport) -> pd.DataFrame:
@@ -122,7 +123,8 @@ def ablation_frame(report: StudyReport) -> pd.DataFrame:
     Returns:
         One row per method × submodule, with ``layer`` missing where it was removed in all layers.
     """
-    return pd.DataFrame([row.model_dump() for row in report.ablation], columns=list(ReportedAblation.model_fields))
+    rows = [row.model_dump() for row in report.ablation]
+    return pd.DataFrame(rows, columns=list(ReportedAblation.model_fields))
 
 
 def predictions_frame(record: StudyRecord) -> pd.DataFrame:

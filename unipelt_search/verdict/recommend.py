@@ -94,8 +94,13 @@ def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, Notice]]
     if not best:
         return set(record.spec.space.methods), {}
     sign = 1 if record.task.direction == "minimize" else -1
-    leader = min(best, key=lambda method: (sign * best[method][0], best[method][1], method))
-    top = best[leader][0]
+
+    def rank(method: str) -> tuple[float, int, str]:
+        score, stored = best[method]
+        return sign * score, stored, method
+
+    leader = min(best, key=rank)
+    top, _ = best[leader]
     rows = min(record.task.rows["tune"], record.spec.space.tune_rows)
     plausible = {leader, *(method for method in record.spec.space.methods if method not in best)}
     metric = find_metric(record.task.metric)
