@@ -46,6 +46,7 @@ class Axis:
     @property
     def ticks(self) -> tuple[float, ...]:
         """Round values with room for their names; two at least, so that the scale can be read."""
+        # Three attempts with finer steps: a narrow axis may have no round value at the first.
         rough = (self.high - self.low) * _TICK_ROOM / self.width
         for step in (_round_step(rough), _round_step(rough / 2.5), _round_step(rough / 5)):
             # The tolerance keeps a tick at an end that division has moved by the last digit.
@@ -250,6 +251,7 @@ def scatter(
 
 def _parameter_scale(counts: Sequence[int], width: float) -> _CostScale:
     """Lay out stored parameters on a logarithmic axis, with a tick at every power of ten."""
+    # Methods differ by factors of a thousand, so equal distances are equal factors.
     exponents = [log10(count) for count in counts]
     axis = Axis(min(exponents) - 0.3, max(exponents) + 0.3, width)
     powers = range(ceil(axis.low), ceil(axis.high))
@@ -264,6 +266,7 @@ def _parameter_scale(counts: Sequence[int], width: float) -> _CostScale:
 
 
 def _time_scale(times: Sequence[float], width: float) -> _CostScale:
+    # Equal times would leave an axis of no width.
     margin = max(0.15 * (max(times) - min(times)), 0.05 * max(times))
     axis = Axis(min(times) - margin, max(times) + margin, width)
     return _CostScale(
@@ -281,6 +284,7 @@ def _stairs(points: Sequence[Point], names: Sequence[str]) -> str:
     front = [by_name[name] for name in names if name in by_name]
     if len(front) < 2:
         return ""
+    # A method is beaten only by one that costs as much or less, so the line goes right before it goes up.
     corners = [(front[0].x, front[0].y)]
     for point in front[1:]:
         _, level = corners[-1]
@@ -298,6 +302,7 @@ def _points(report: StudyReport, rows: Sequence[LeaderboardRow], scale: _CostSca
         top = height - y_axis.position(high) - _BAR_END
         bottom = height - y_axis.position(low) + _BAR_END
         marks.append(_Box(x - _MARK, top, x + _MARK, bottom))
+    # Names must avoid all marks, also those of methods that come later.
     taken = list(marks)
     points = []
     for row, own, x, price in zip(rows, marks, scale.positions, scale.prices, strict=True):
@@ -339,6 +344,7 @@ def _label_of(name: str, x: float, y: float, own: _Box, taken: Sequence[_Box], w
 
 def _label_positions(length: float, x: float, y: float, own: _Box) -> Iterator[_Label]:
     """Yield where a name may stand: next to the mark, below and above its bar, next to the bar further up and down."""
+    # The first position is the usual one; the later ones only count where it overlaps more.
     for shift in (0.0, -_LINE, _LINE, -2 * _LINE, 2 * _LINE):
         top = y + shift - _LINE / 2
         middle = y + shift + _LINE / 3

@@ -141,6 +141,7 @@ def predictions_frame(record: StudyRecord) -> pd.DataFrame:
     tables = []
     for trial in record.trials:
         for run in trial.runs:
+            # Runs of older versions kept no predictions and add no rows.
             for predictions in run.result.predictions if run.result is not None else ():
                 columns = {
                     "method": trial.method,
@@ -172,6 +173,7 @@ def final_gates(rows: Sequence[ReportedGate]) -> list[ReportedGate]:
     Returns:
         One row per trial × layer × gate.
     """
+    # Gates on the deciding rows are those of the weights that were kept.
     select = [row for row in rows if row.split == "select" and row.label is None]
     if select:
         return select

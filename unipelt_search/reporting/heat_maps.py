@@ -104,6 +104,7 @@ def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
     """
     several = [row for row in rows if len(stored_method(row.method).submodules) > 1]
     layered = [(row.layer, row) for row in several if row.layer is not None]
+    # One scale for all methods, so that their losses can be compared by colour.
     largest = max((row.drop for _, row in layered), default=0.0)
     cells: dict[str, dict[tuple[int, str], Cell]] = defaultdict(dict)
     for layer, row in layered:
@@ -133,6 +134,7 @@ def _beyond_null(rows: Sequence[ReportedGate]) -> HeatMap:
     for row in rows:
         if row.null_mean is not None:
             moved[row.layer, row.gate] = row.mean - row.null_mean
+    # The colours show what stands out within this method, so the largest value has the deepest one.
     largest = max(map(abs, moved.values())) or 1.0
     cells = {}
     for (layer, gate), value in moved.items():
@@ -182,6 +184,7 @@ def _farthest_labels(
 ) -> set[str]:
     """Choose the labels with a gate that is farthest from the mean of all labels; the shade of a cell is its gate."""
     farthest = dict.fromkeys(labels, 0.0)
+    # A label that lacks a gate is compared by the gates that it has.
     for gate in gates:
         found = {label: cells[label, gate].shade for label in labels if (label, gate) in cells}
         middle = fmean(found.values())

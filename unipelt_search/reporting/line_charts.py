@@ -61,6 +61,7 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
     for point in points:
         by_trial[point.trial].append(point)
     last = max(point.epoch for point in points)
+    # A run that was evaluated before its first step only has no width of its own.
     x_axis = Axis(0.0, last or 1.0, width)
     y_axis = _padded([point.validation for point in points], height)
     charts = []
@@ -150,6 +151,7 @@ def _spread(wanted: Mapping[str, float]) -> dict[str, float]:
     """Move names down until none lies on another."""
     positions: dict[str, float] = {}
     lowest = float("-inf")
+    # From top to bottom, so that every name is moved past those above it once.
     for name in sorted(wanted, key=lambda name: wanted[name]):
         lowest = max(wanted[name], lowest + _LABEL_GAP)
         positions[name] = lowest

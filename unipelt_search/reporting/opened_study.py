@@ -93,6 +93,7 @@ class Study:
 
     def _repr_html_(self) -> str:
         """Show the verdict and the leaderboard in a notebook."""
+        # Columns that a study lacks are empty, not an error.
         table = self.leaderboard.reindex(columns=_NOTEBOOK_COLUMNS).to_html(
             index=False, na_rep="", float_format="{:.4g}".format
         )

@@ -105,6 +105,7 @@ def _layers(rows: pd.DataFrame, title: str) -> Table:
 
 
 def _cell(row: pd.Series) -> Text:
+    # A gate of exactly 1 would be one shade too far.
     position = int(row["mean"] * len(_SHADES))
     shade = _SHADES[min(position, len(_SHADES) - 1)]
     text = Text(f" {row['mean']:.2f} ", style=f"black {shade}")

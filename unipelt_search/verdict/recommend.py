@@ -66,6 +66,7 @@ def recommend(ranking: Ranking) -> Recommendation:
         return Recommendation(best=None)
     best = eligible[0]
     choice = [best, *(candidate for candidate in eligible if candidate.name in ranking.ties)]
+    # The name decides between equal sizes, so that the recommendation never depends on the order of trials.
     cheapest = min(choice, key=lambda candidate: (candidate.stored_parameters, candidate.name))
     return Recommendation(
         best=best,
