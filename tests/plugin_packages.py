@@ -15,7 +15,7 @@ SETTINGS = '''
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import choice, whole
+from unipelt_search.methods.hyperparameter import choice, integer
 from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
@@ -34,7 +34,7 @@ ENTRY = SubmoduleEntry(
     torch_module="{module}.torch_half:MODULE",
     settings=Settings,
     learning_rates=(1e-3, 3e-4, 3e-3),
-    hyperparameters=(whole("{name}.rank", 1, 16), choice("{name}.where", "all", "first")),
+    hyperparameters=(integer("{name}.rank", 1, 16), choice("{name}.where", "all", "first")),
 )
 '''
 

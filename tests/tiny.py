@@ -21,8 +21,8 @@ from unipelt_search.testing import tiny_models
 from unipelt_search.testing.tiny_models import WORDS, KeptGates, randomise, tiny_inputs, tiny_tokenizer
 
 __all__ = [
-    "FAMILIES", "PARTS", "SHIFTED", "SIZES", "WITHOUT_BIASES", "WORDS", "KeptGates", "randomise", "tiny_backbone",
-    "tiny_inputs", "tiny_model", "tiny_run", "tiny_task", "tiny_tokenizer", "tiny_trial",
+    "EVERYTHING", "FAMILIES", "PARTS", "SETS", "SHIFTED", "SIZES", "WITHOUT_BIASES", "WORDS", "KeptGates", "randomise",
+    "tiny_backbone", "tiny_inputs", "tiny_model", "tiny_run", "tiny_task", "tiny_tokenizer", "tiny_trial",
 ]  # fmt: skip
 
 _ENDS = {"bos_token_id": 2, "eos_token_id": 3}
@@ -91,6 +91,18 @@ PARTS: dict[str, dict[str, Any]] = {
     },
     "fine_tuning": {},
 }
+EVERYTHING = "unipelt[adapter,parallel_adapter,prefix,lora,bitfit,ia3]"
+SETS: dict[str, dict[str, Any]] = {
+    EVERYTHING: {
+        "adapter": AdapterSpec(bottleneck=8),
+        "parallel_adapter": ParallelAdapterSpec(bottleneck=8),
+        "prefix": PrefixSpec(length=4, mlp=12),
+        "lora": LoraSpec(),
+        "gate": GateSpec(),
+    },
+    "unipelt[bitfit,ia3]": {"gate": GateSpec()},
+}
+"""Sets of gated submodules without a name of their own."""
 
 
 def tiny_model(family: str, classes: int = 3, **changes: Any) -> Any:
@@ -106,7 +118,8 @@ def tiny_backbone(family: str = "bert", classes: int = 3, pooling: str = "native
 def tiny_trial(method: str, *, learning_rate: float = 1e-2, **training: Any) -> TrialSpec:
     """Make a configuration of a method with small parts."""
     settings = {"steps": 6, "batch_size": 4, "evaluations": 2, **training}
-    return TrialSpec(method=method, training=TrainingSpec(learning_rate=learning_rate, **settings), **PARTS[method])
+    parts = {**PARTS, **SETS}[method]
+    return TrialSpec(method=method, training=TrainingSpec(learning_rate=learning_rate, **settings), **parts)
 
 
 def tiny_run(trial: TrialSpec, seed_index: int = 0, **asked: int) -> RunSpec:

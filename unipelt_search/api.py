@@ -11,6 +11,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ from unipelt_search.storage.upgrade import Upgraded
 from unipelt_search.verdict.select_run import select_run
 
 if TYPE_CHECKING:
+    from unipelt_search.execution.driver import Driver
     from unipelt_search.execution.preparation import Prepared
     from unipelt_search.exporting.loaded_model import LoadedModel
     from unipelt_search.remote_paths import StoragePath
@@ -165,7 +167,7 @@ def run_study(
     Args:
         spec: What is asked; its budget may be larger than that of a study that exists.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
-        out: Folder for report.html, report.json, and where `spec.machine.checkpoints` names no other place the
+        out: Folder for report.html, report.json, and where `spec.machine.checkpoints` names no other folder the
             finalists' weights and the states of the runs that train, from which they go on; None writes none of them.
         command: The command line that asked, for the report.
         watch: Is shown how far the study is whenever something happens.
@@ -189,7 +191,7 @@ def run_study(
     began = time.monotonic()
     check_budget(spec)
     if out is not None and out.exists() and not out.is_dir():
-        raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another place.")
+        raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another folder.")
     url = storage_url(storage)
     found = _find_or_upgrade(url, spec, frames)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
@@ -205,10 +207,17 @@ def run_study(
     if spec.machine.checkpoints is not None:
         check_writable(spec.machine.checkpoints)
     kept = _checkpoints(spec, out)
-    kept_bytes = ready.checkpoint_bytes(backbone) if kept else 0
+    start = _Start(
+        url=url,
+        found=found,
+        command=command,
+        watch=watch if out is None else log_events(out, watch),
+        checkpoints=kept,
+        checkpoint_bytes=0 if kept is None else ready.checkpoint_bytes(backbone),
+        began=began,
+    )
     del backbone  # the workers load their own
-    watch = log_events(out, watch) if out is not None else watch
-    interrupted = _search(ready, url, found, kept, kept_bytes, command=command, watch=watch, began=began)
+    interrupted = _search(ready, start)
     return _deliver(url, spec.name, out, interrupted=interrupted)
 
 
@@ -230,7 +239,7 @@ def export_model(
         to: Folder for the trained tensors, their description and a model card; the backbone is not in it.
         trial: This trial's model; None is the verdict's.
         cheapest: Of the methods that tie the one with the fewest stored parameters, not the best.
-        merged: Folder for a plain Hugging Face model with the same answers, where that is exact.
+        merged: Folder for a plain Hugging Face model with the same predictions, where that is exact.
         peft: Folder in the form of the library PEFT, where that is exact.
         force: Replace models that are there.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
@@ -240,7 +249,7 @@ def export_model(
 
     Raises:
         StudyNotFoundError: There is none of that name.
-        SavedModelError: The weights are gone, a place is not free, or a form cannot hold the model; nothing is written.
+        SavedModelError: The weights are gone, a folder is taken, or a form cannot hold the model; nothing is written.
         MachineError: The package is missing that brings the method.
     """
     study = open_study(name, storage=storage)
@@ -259,15 +268,26 @@ def export_model(
                 "--peft needs the package peft, which is not installed: pip install 'unipelt-search[peft]'."
             ) from error
         form = PeftForm(check_peft, write_peft)
-    row = next((row for row in study.report.leaderboard if row.trial == run.trial), None)
-    gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select" and not row.label]
-    merged, peft = (None if folder is None else Path(folder) for folder in (merged, peft))
-    places = OutputFolders(Path(to), merged=merged, peft=peft, force=force)
-    export_run(study.record, run, places, row=row, gates=gates, peft=form)
-    return places.to
+    leaderboard = study.report.leaderboard
+    row = next((row for row in leaderboard if row.trial == run.trial), None)
+    gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select"]
+    gates = [row for row in gates if not row.label]
+    folders = OutputFolders(
+        Path(to),
+        merged=None if merged is None else Path(merged),
+        peft=None if peft is None else Path(peft),
+        force=force,
+    )
+    export_run(study.record, run, folders, row=row, gates=gates, peft=form)
+    return folders.to
 
 
-def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None = None) -> LoadedModel:
+def load_model(
+    folder: str | Path,
+    *,
+    device: str = "cpu",
+    backbone: str | None = None,
+) -> LoadedModel:
     """Load a model that was exported.
 
     Args:
@@ -276,7 +296,7 @@ def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None 
         backbone: The backbone's folder or hub name, where it is no longer what it was; its weights must be the same.
 
     Returns:
-        The model: `predict(texts)` answers, `gates(texts)` shows which gates opened.
+        The model: `predict(texts)` returns predictions, `gates(texts)` how far each gate opened.
 
     Raises:
         SavedModelError: The folder is damaged or foreign, or the backbone is another one.
@@ -288,7 +308,12 @@ def load_model(folder: str | Path, *, device: str = "cpu", backbone: str | None 
     return load_saved(Path(folder), device, backbone)
 
 
-def plan_study(spec: StudySpec, *, storage: str | None = None, frames: Frames | None = None) -> StudyPlan:
+def plan_study(
+    spec: StudySpec,
+    *,
+    storage: str | None = None,
+    frames: Frames | None = None,
+) -> StudyPlan:
     """Check a study whole, build its model once, and say what it would do and about how long that takes.
 
     Nothing is started and nothing is written.
@@ -328,59 +353,55 @@ def _checkpoints(spec: StudySpec, out: Path | None) -> StoragePath | None:
     return None if out is None else out / "checkpoints"
 
 
-def _search(
-    ready: Prepared,
-    url: str,
-    found: StudyRecord | None,
-    checkpoints: StoragePath | None,
-    kept_bytes: int,
-    *,
-    command: str,
-    watch: Watch | None,
-    began: float,
-) -> bool:
+@dataclass(frozen=True)
+class _Start:
+    """What a search begins with, beside the study that was prepared."""
+
+    url: str
+    found: StudyRecord | None
+    """The study so far; None is a new one."""
+    command: str
+    watch: Watch | None
+    checkpoints: StoragePath | None
+    """Where runs keep their states, if anywhere."""
+    checkpoint_bytes: int
+    """What those of one run take at most."""
+    began: float
+    """When it was asked for, by `time.monotonic`: checking and loading are part of the study's time."""
+
+
+def _search(ready: Prepared, start: _Start) -> bool:
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
-    from unipelt_search.execution.checkpoint_folders import disk_space_message
-    from unipelt_search.execution.driver import Driver
+    from unipelt_search.execution.driver import Driver, DriverSettings
     from unipelt_search.execution.executor import drive
     from unipelt_search.execution.ray_executor import ray_executors
     from unipelt_search.execution.ray_session import open_ray
     from unipelt_search.execution.worker import WorkerSetup
 
-    spec, encoded = ready.spec, ready.encoded
+    spec = ready.spec
+    # Ray first: where it does not start, nothing of the study is in the database.
     with open_ray(spec.machine) as capacity:
-        store = StudyStore.open(url)
-        if found is None:
-            plugins = plugin_packages(spec.space.compared)
-            summary = ready.summary.model_copy(update={"plugins": plugins})
-            software = _software() | plugin_versions(plugins.values())
-            study_id = store.studies.create(spec, summary, software, command)
-        else:
-            study_id = found.id
-            grown = found.spec.budget != spec.budget
-            store.studies.set_budget(study_id, spec.budget)
-            store.studies.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
-        for drop in ready.dropped:
-            store.studies.add_dropped(study_id, drop)
-        for notice in ready.notices:
-            store.studies.add_notice(study_id, notice)
-        store.studies.add_seconds(study_id, time.monotonic() - began)
+        store = StudyStore.open(start.url)
+        plugins = plugin_versions(plugin_packages(spec.space.compared).values())
+        _write_study(store, ready, start, plugins)
+        settings = DriverSettings(checkpoints=start.checkpoints, machine=spec.machine)
+        shared = WorkerSetup(
+            task=ready.encoded,
+            backbone=spec.backbone.absolute(),
+            device=capacity.device,
+            tune_rows=spec.space.tune_rows,
+            plugins=plugins,
+        )
         driver = Driver(
             store,
             spec.name,
             workers=capacity.workers,
-            watch=watch,
+            watch=start.watch,
             describe=notice_sentence,
-            checkpoints=checkpoints,
-            machine=spec.machine,
+            settings=settings,
         )
         with driver:
-            if found is None:
-                for sentence in described((*driver.record.task.notices, *driver.record.notices)):
-                    driver.notify(f"Note: {sentence}")
-            if checkpoints is not None:
-                driver.notify(disk_space_message(checkpoints, kept_bytes * capacity.workers))
-            shared = WorkerSetup(encoded, spec.backbone.absolute(), capacity.device, spec.space.tune_rows)
+            _tell_notices(driver, start, capacity.workers)
             try:
                 finished = drive(driver, ray_executors(capacity, shared), capacity.workers)
             except KeyboardInterrupt:
@@ -390,6 +411,36 @@ def _search(
             else:
                 driver.interrupt()
         return not finished
+
+
+def _write_study(store: StudyStore, ready: Prepared, start: _Start, plugins: dict[str, str]) -> None:
+    """Write down a new study, or that one goes on, with what its preparation has found."""
+    spec = ready.spec
+    if start.found is None:
+        summary = ready.summary.model_copy(update={"plugins": plugin_packages(spec.space.compared)})
+        study_id = store.studies.create(spec, summary, _software() | plugins, start.command)
+    else:
+        study_id = start.found.id
+        grown = start.found.spec.budget != spec.budget
+        store.studies.set_budget(study_id, spec.budget)
+        # A larger budget may give every phase more to do.
+        store.studies.set_state(study_id, StudyState.RUNNING, "screen" if grown else None)
+    for drop in ready.dropped:
+        store.studies.add_dropped(study_id, drop)
+    for notice in ready.notices:
+        store.studies.add_notice(study_id, notice)
+    store.studies.add_seconds(study_id, time.monotonic() - start.began)
+
+
+def _tell_notices(driver: Driver, start: _Start, workers: int) -> None:
+    """Tell whoever watches what is known of a study before its first run."""
+    from unipelt_search.execution.checkpoint_folders import disk_space_message
+
+    if start.found is None:
+        for sentence in described((*driver.record.task.notices, *driver.record.notices)):
+            driver.notify(f"Note: {sentence}")
+    if start.checkpoints is not None:
+        driver.notify(disk_space_message(start.checkpoints, start.checkpoint_bytes * workers))
 
 
 def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:
@@ -410,7 +461,7 @@ def existing_study(url: str, name: str) -> StudyRecord | None:
         name: The study's name.
 
     Returns:
-        The record, without evaluations, gates, ablations and answers.
+        The record, without evaluations, gates, ablations and predictions.
     """
     try:
         with StudyReader.open(url) as reader:
@@ -428,7 +479,8 @@ def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyR
         return existing_study(url, spec.name)
     except OldSchemaError:
         # Without the study itself the request is checked as that of a new one.
-        prepare(spec, load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, None)))
+        task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, None))
+        prepare(spec, task)
         upgrade_database(url)
         return existing_study(url, spec.name)
 
@@ -449,7 +501,7 @@ def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
 
 
 def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
-    """Return how often confirm draws rows of its own; a study of an older version goes on without folds."""
+    """Return how often confirm resamples rows; a study that was begun without folds goes on without them."""
     return spec.budget.seeds if found is None or found.task.folds or spec.task.redraw else 0
 
 
@@ -457,7 +509,8 @@ def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> Stu
     """Check that a study may go on as asked; returns what is asked, with the steps that the study chose for itself."""
     check_installed(found.spec.space.compared, found.task.plugins)
     if spec.space.steps is None:
-        spec = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": found.spec.space.steps})})
+        space = spec.space.model_copy(update={"steps": found.spec.space.steps})
+        spec = spec.model_copy(update={"space": space})
     differences = spec_differences(found.spec, spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")

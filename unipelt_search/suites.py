@@ -40,7 +40,7 @@ def run_suite(
         Whether all were reached; False where Ctrl-C ended one.
 
     Raises:
-        RequestError: A study cannot be run as asked; those behind it were not reached.
+        RequestError: A study cannot be run as asked; those after it were not reached.
         NoUsableTrialError: Every trial of some studies failed; all others were run.
     """
     failed = []
@@ -55,9 +55,8 @@ def run_suite(
             continue
         say("runs.")
         try:
-            study = run_study(
-                spec, storage=storage, out=None if out is None else out / spec.name, command=command, watch=watch
-            )
+            folder = None if out is None else out / spec.name
+            study = run_study(spec, storage=storage, out=folder, command=command, watch=watch)
         except NoUsableTrialError as error:
             failed.append(spec.name)
             say(f"failed. {error}")
@@ -105,5 +104,6 @@ def suite_report(suite: SuiteSpec, *, storage: str | None = None) -> str:
     """
     with StudyReader.open(storage_url(storage)) as reader:
         names = set(reader.studies.names())
-        records = (reader.studies.load(spec.name) for spec in suite.studies() if spec.name in names)
+        there = [spec.name for spec in suite.studies() if spec.name in names]
+        records = (reader.studies.load(name) for name in there)
         return render_suite(suite_scores(suite, records))

@@ -8,7 +8,9 @@ import pytest
 from unipelt_search import __version__
 from unipelt_search.cli.app import app, main
 
-COMMANDS = ["demo", "run", "resume", "suite", "report", "gates", "studies", "methods", "export", "predict", "delete"]
+COMMANDS = [
+    "demo", "run", "resume", "suite", "report", "gates", "studies", "methods", "export", "predict", "delete", "upgrade",
+]  # fmt: skip
 
 
 def test_the_commands_are_the_published_ones() -> None:
@@ -44,7 +46,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
             "'pdf' is not one of 'terminal', 'json'",
             "See unipelt-search report --help.",
         ),
-        (["run", "--metric", "f2"], "'f2' is not one of 'auto', 'accuracy'", "See unipelt-search run --help."),
+        (["run", "--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'", "See unipelt-search run --help."),
     ],
 )
 def test_a_usage_fault_is_two_lines_on_stderr(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import unipelt_search
-from unipelt_search.cli.completion import complete_methods, complete_study
+from unipelt_search.cli.completion import complete_methods, complete_metric, complete_study
 from unipelt_search.errors import StorageError
 
 
@@ -34,6 +34,11 @@ def test_methods_are_offered_after_the_last_comma() -> None:
     assert complete_methods("lo") == ["lora"]
     assert complete_methods("lora,unipelt_a") == ["lora,unipelt_ap", "lora,unipelt_al", "lora,unipelt_apl"]
     assert complete_methods("lora,lo") == []
+
+
+def test_metrics_of_all_kinds_are_offered() -> None:
+    assert {"auto", "accuracy", "spearman", "micro_f1"} <= set(complete_metric(""))
+    assert complete_metric("spe") == ["spearman"]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")

@@ -51,6 +51,7 @@ class FakeApi:
     def __init__(self) -> None:
         self.asked: list[SimpleNamespace] = []
         self.deleted: list[str] = []
+        self.upgraded: list[str | None] = []
         self.names: list[str] = []
         self.interrupted = False
         self.before: list[Callable[[], None]] = []
@@ -76,13 +77,16 @@ class FakeApi:
             act()
         return SimpleNamespace(name=spec.name, report=f"the report of {spec.name}", interrupted=self.interrupted)
 
-    def open_study(self, name: str, *, storage: str | None = None) -> Any:
+    def stored_spec(self, name: str, *, storage: str | None = None) -> Any:
         if name not in self.names:
             raise StudyNotFoundError(f"No study is named {name!r}.")
-        return SimpleNamespace(record=SimpleNamespace(spec=DEMO.model_copy(update={"name": name})))
+        return DEMO.model_copy(update={"name": name})
 
-    def list_studies(self, *, storage: str | None = None) -> list[Any]:
-        return [SimpleNamespace(name=name) for name in self.names]
+    def study_names(self, *, storage: str | None = None) -> list[str]:
+        return list(self.names)
+
+    def upgrade_storage(self, *, storage: str | None = None) -> None:
+        self.upgraded.append(storage)
 
     def check_stored_plugins(self, name: str, *, storage: str | None = None) -> None:
         """Every package is installed."""
@@ -107,7 +111,8 @@ def fail(error: BaseException) -> Callable[[], None]:
 
 
 def test_the_fake_is_called_as_the_real_one_would_be() -> None:
-    for name in ("run_study", "open_study", "list_studies", "delete_study", "check_stored_plugins"):
+    names = ("run_study", "stored_spec", "study_names", "upgrade_storage", "delete_study", "check_stored_plugins")
+    for name in names:
         ours = list(inspect.signature(getattr(FakeApi, name)).parameters)[1:]
         assert ours == list(inspect.signature(getattr(real, name)).parameters), name
 
@@ -310,7 +315,7 @@ def test_demo_runs_the_demo_study(api: FakeApi) -> None:
 def test_demo_replaces_its_own_study_when_that_cannot_go_on(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     api.before = [fail(StudyExistsError("asks something else"))]
     assert main(["demo", "--trials", "7"]) == 0
-    assert api.deleted == ["demo"]
+    assert (api.deleted, len(api.upgraded)) == (["demo"], 1)
     assert [asked.spec.budget.trials for asked in api.asked] == [7, 7]
 
 

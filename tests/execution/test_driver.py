@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from unipelt_search.errors import NoUsableTrialError
-from unipelt_search.execution.driver import EQUAL_FAILURES, FINISHED, Driver
+from unipelt_search.execution.driver import EQUAL_FAILURES, FINISHED, Driver, DriverSettings, Watch
 from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import EvaluationRow
+from unipelt_search.records.study_event import EventKind
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import MachineSpec
 from unipelt_search.specs.variants import Variant
@@ -47,6 +49,10 @@ def create(store: StudyStore, spec, task):
     return make
 
 
+def make_driver(store: StudyStore, *, workers: int = 1, watch: Watch | None = None, **settings: Any) -> Driver:
+    return Driver(store, "toy", workers=workers, watch=watch, settings=DriverSettings(**settings))
+
+
 def work(driver: Driver, result, *, clock: Time | None = None, fail=lambda assignment: None, limit: int = 1000):
     """Execute what is assigned, one run after another."""
     done = []
@@ -73,7 +79,7 @@ def expire_leases(store: StudyStore) -> None:
 def test_a_study_runs_to_its_end(store, create, result, tmp_path: Path) -> None:
     create(trials=4, seeds=2)
     clock, shown = Time(), []
-    driver = Driver(store, "toy", workers=1, watch=shown.append, checkpoints=tmp_path / "weights", now=clock)
+    driver = make_driver(store, workers=1, watch=shown.append, checkpoints=tmp_path / "weights", now=clock)
     done = work(driver, result, clock=clock)
     driver.conclude()
 
@@ -101,13 +107,13 @@ def test_with_redraw_every_confirm_run_has_rows_of_its_own(store, spec, task, re
     asked = spec(trials=3, seeds=3)
     resamples = asked.task.model_copy(update={"train_size": 5, "redraw": True})
     store.studies.create(asked.model_copy(update={"task": resamples}), task, {}, "")
-    done = work(Driver(store, "toy", workers=1), result)
+    done = work(make_driver(store, workers=1), result)
     assert [assignment.run.draw for assignment in done] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
 
 
 def test_no_more_runs_are_started_than_there_are_workers(store, create, result) -> None:
     create(trials=3, seeds=1)
-    driver = Driver(store, "toy", workers=2)
+    driver = make_driver(store, workers=2)
     first, second = driver.next_run(), driver.next_run()
     assert driver.next_run() is None
     driver.on_result(first.run_id, first.attempt, result(0.5))
@@ -119,11 +125,11 @@ def test_no_more_runs_are_started_than_there_are_workers(store, create, result) 
 
 def test_a_killed_driver_is_taken_over(store, create, result) -> None:
     create(trials=3, seeds=1)
-    dead = Driver(store, "toy", workers=2)
+    dead = make_driver(store, workers=2)
     work(dead, result, limit=1)
     lost = dead.next_run()
     expire_leases(store)
-    driver = Driver(store, "toy", workers=1)
+    driver = make_driver(store, workers=1)
     again = driver.next_run()
     assert (again.run_id, again.attempt, again.run) == (lost.run_id, lost.attempt + 1, lost.run)
     driver.on_result(again.run_id, again.attempt, result(0.5))
@@ -136,7 +142,7 @@ def test_a_killed_driver_is_taken_over(store, create, result) -> None:
 
 def test_interrupting_releases_the_runs(store, create, result) -> None:
     create(trials=3, seeds=1)
-    driver = Driver(store, "toy", workers=2)
+    driver = make_driver(store, workers=2)
     driver.next_run()
     driver.interrupt()
     record = store.studies.load("toy")
@@ -146,7 +152,7 @@ def test_interrupting_releases_the_runs(store, create, result) -> None:
 
 def test_failures_are_kept_and_the_study_goes_on(store, create, result) -> None:
     create(trials=3, seeds=1)
-    driver = Driver(store, "toy", workers=1)
+    driver = make_driver(store, workers=1)
     done = work(driver, result, fail=lambda run: "loss is nan" if run.run.trial.method == "lora" else None)
     driver.conclude()
     record = store.studies.load("toy")
@@ -157,7 +163,7 @@ def test_failures_are_kept_and_the_study_goes_on(store, create, result) -> None:
 
 def test_equal_failures_in_a_row_stop_the_study(store, create, result) -> None:
     create(trials=9, seeds=1)
-    driver = Driver(store, "toy", workers=1)
+    driver = make_driver(store, workers=1)
     done = work(driver, result, fail=lambda run: "no memory")
     assert len(done) == EQUAL_FAILURES
     with pytest.raises(NoUsableTrialError, match="none of study 'toy' did. The first cause: no memory"):
@@ -167,7 +173,7 @@ def test_equal_failures_in_a_row_stop_the_study(store, create, result) -> None:
 
 def test_equal_failures_after_a_success_leave_a_stopped_study(store, create, result) -> None:
     create(trials=9, seeds=1)
-    driver = Driver(store, "toy", workers=1)
+    driver = make_driver(store, workers=1)
     work(driver, result, limit=1)
     work(driver, result, fail=lambda run: "no memory")
     driver.conclude()
@@ -179,7 +185,7 @@ def test_equal_failures_after_a_success_leave_a_stopped_study(store, create, res
 
 def test_different_failures_do_not_stop_the_study(store, create, result) -> None:
     create(trials=9, seeds=1)
-    driver = Driver(store, "toy", workers=1)
+    driver = make_driver(store, workers=1)
     done = work(driver, result, fail=lambda run: f"loss is nan in {run.label}")
     assert len(done) == 9
 
@@ -187,7 +193,7 @@ def test_different_failures_do_not_stop_the_study(store, create, result) -> None
 def test_the_start_of_a_cold_worker_is_no_part_of_a_runs_time(store, create, result) -> None:
     create(trials=9, seeds=1)
     clock, shown = Time(), []
-    driver = Driver(store, "toy", workers=1, watch=shown.append, now=clock)
+    driver = make_driver(store, workers=1, watch=shown.append, now=clock)
     run = driver.next_run()
     clock.now = 50.0
     row = EvaluationRow(step=5, epoch=1.0, train_loss=0.5, value=0.5, seconds=4.0)
@@ -200,7 +206,7 @@ def test_the_start_of_a_cold_worker_is_no_part_of_a_runs_time(store, create, res
 def test_the_time_limit_is_noticed(store, create, result) -> None:
     create(trials=9, seeds=5, time_seconds=75.0)
     clock = Time()
-    driver = Driver(store, "toy", workers=1, now=clock)
+    driver = make_driver(store, workers=1, now=clock)
     work(driver, result, clock=clock)
     driver.conclude()
     record = store.studies.load("toy")
@@ -214,7 +220,7 @@ def test_a_study_gives_the_same_trials_twice(tmp_path: Path, spec, task, result)
     for name in ("one", "two"):
         store = StudyStore.open(f"sqlite:///{tmp_path}/{name}.db")
         store.studies.create(spec(trials=6, seeds=1), task, {}, "")
-        work(Driver(store, "toy", workers=1), result)
+        work(make_driver(store, workers=1), result)
         trials.append([(trial.spec, trial.phase, trial.origin) for trial in store.studies.load("toy").trials])
     assert trials[0] == trials[1]
 
@@ -222,7 +228,7 @@ def test_a_study_gives_the_same_trials_twice(tmp_path: Path, spec, task, result)
 def test_a_study_with_a_variant_stores_and_confirms_it(store: StudyStore, create, result) -> None:
     own = Variant.model_validate({"name": "mine", "method": "lora", "lora": {"rank": 3}})
     create(trials=4, seeds=1, configurations=(own,))
-    driver = Driver(store, "toy", workers=1)
+    driver = make_driver(store, workers=1)
     labels = [assignment.label for assignment in work(driver, result)]
     assert labels[3] == "trial 3 mine (screen)"
     assert "trial 3 mine (confirm, seed 1)" in labels
@@ -233,7 +239,7 @@ def test_a_study_with_a_variant_stores_and_confirms_it(store: StudyStore, create
 def test_two_drivers_share_a_study_and_do_no_run_twice(store, create, result) -> None:
     create(trials=6, seeds=2)
     clock = Time()
-    drivers = [Driver(store, "toy", workers=1, now=clock) for _ in range(2)]
+    drivers = [make_driver(store, workers=1, now=clock) for _ in range(2)]
     done: list[str] = []
     open_runs = {}
     while len(done) < 6 + 3 * 2:
@@ -261,7 +267,7 @@ def test_two_drivers_share_a_study_and_do_no_run_twice(store, create, result) ->
 
 def test_a_driver_that_decided_from_old_rows_decides_again(store, create, result) -> None:
     create(trials=3, seeds=1)
-    slow, fast = (Driver(store, "toy", workers=1, now=Time()) for _ in range(2))
+    slow, fast = (make_driver(store, workers=1, now=Time()) for _ in range(2))
     work(fast, result, limit=2)
     assert slow.next_run().label == "trial 2 unipelt_apl (screen)"
 
@@ -269,10 +275,10 @@ def test_a_driver_that_decided_from_old_rows_decides_again(store, create, result
 def test_a_driver_that_was_held_up_drops_its_late_answers(store, create, result) -> None:
     create(trials=3, seeds=1)
     shown = []
-    slow = Driver(store, "toy", workers=1, watch=shown.append, now=Time())
+    slow = make_driver(store, workers=1, watch=shown.append, now=Time())
     late = slow.next_run()
     expire_leases(store)
-    other = Driver(store, "toy", workers=1, now=Time())
+    other = make_driver(store, workers=1, now=Time())
     taken = other.next_run()
     assert (taken.run_id, taken.attempt) == (late.run_id, 2)
     row = EvaluationRow(step=5, epoch=1.0, train_loss=0.5, value=0.9, seconds=1.0)
@@ -288,10 +294,10 @@ def test_a_driver_that_was_held_up_drops_its_late_answers(store, create, result)
 @pytest.mark.parametrize("answer", ["result", "error"])
 def test_a_late_end_of_a_lost_run_is_dropped(store, create, result, answer: str) -> None:
     create(trials=3, seeds=1)
-    slow = Driver(store, "toy", workers=1)
+    slow = make_driver(store, workers=1)
     late = slow.next_run()
     expire_leases(store)
-    other = Driver(store, "toy", workers=1)
+    other = make_driver(store, workers=1)
     if answer == "result":
         slow.on_result(late.run_id, 1, result(0.9))
     else:
@@ -302,7 +308,7 @@ def test_a_late_end_of_a_lost_run_is_dropped(store, create, result, answer: str)
 
 def test_an_expired_lease_that_nobody_took_is_still_good(store, create, result) -> None:
     create(trials=3, seeds=1)
-    slow = Driver(store, "toy", workers=1)
+    slow = make_driver(store, workers=1)
     run = slow.next_run()
     expire_leases(store)
     slow.on_result(run.run_id, run.attempt, result(0.9))
@@ -311,10 +317,10 @@ def test_an_expired_lease_that_nobody_took_is_still_good(store, create, result) 
 
 def test_inside_its_block_a_driver_renews_its_leases_and_names_the_others(store, create) -> None:
     study = create(trials=3, seeds=1)
-    other = Driver(store, "toy", workers=1)
+    other = make_driver(store, workers=1)
     other.next_run()
     shown = []
-    with Driver(store, "toy", workers=1, watch=shown.append, lease_seconds=0.04) as driver:
+    with make_driver(store, workers=1, watch=shown.append, lease_seconds=0.04) as driver:
         assert shown[0].event.startswith("Sharing the study with process ")
         driver.next_run()
         renewed = threading.Event()
@@ -329,7 +335,7 @@ def test_inside_its_block_a_driver_renews_its_leases_and_names_the_others(store,
 
 def test_an_error_lets_the_runs_wait_for_the_next_driver(store, create) -> None:
     create(trials=3, seeds=1)
-    with pytest.raises(KeyError), Driver(store, "toy", workers=1) as driver:
+    with pytest.raises(KeyError), make_driver(store, workers=1) as driver:
         driver.next_run()
         raise KeyError
     record = store.studies.load("toy")
@@ -339,7 +345,7 @@ def test_an_error_lets_the_runs_wait_for_the_next_driver(store, create) -> None:
 
 def test_the_study_that_another_driver_ended_is_ended_again(store, create, result) -> None:
     create(trials=3, seeds=1)
-    late = Driver(store, "toy", workers=1)
+    late = make_driver(store, workers=1)
     run = late.next_run()
     store.studies.set_state(late.record.id, StudyState.STOPPED)
     late.on_result(run.run_id, run.attempt, result(0.5))
@@ -350,9 +356,9 @@ def test_the_study_that_another_driver_ended_is_ended_again(store, create, resul
 
 def test_a_trial_decided_from_old_rows_is_refused_even_when_the_phase_changes(store, create, result) -> None:
     create(trials=4, seeds=1)
-    fast = Driver(store, "toy", workers=1, now=Time())
+    fast = make_driver(store, workers=1, now=Time())
     work(fast, result, limit=3)
-    slow = Driver(store, "toy", workers=1, now=Time())
+    slow = make_driver(store, workers=1, now=Time())
     assert fast.next_run().label.endswith("(tune)")
     assert slow.next_run() is None, "the last trial is the other driver's"
     assert len(store.studies.load("toy").trials) == 4
@@ -360,7 +366,7 @@ def test_a_trial_decided_from_old_rows_is_refused_even_when_the_phase_changes(st
 
 def test_runs_that_are_given_back_wait_and_are_done_again(store: StudyStore, create, result) -> None:
     create(trials=3, seeds=1)
-    driver = Driver(store, "toy", workers=2)
+    driver = make_driver(store, workers=2)
     lost = [driver.next_run(), driver.next_run()]
     driver.reschedule(1, Notice(code="fewer_workers", values={"workers": 1}))
     record = store.studies.load("toy")
@@ -387,23 +393,23 @@ def keep(assignment: RunAssignment, step: int = 5) -> Path:
 
 def test_a_run_goes_on_from_where_its_newest_state_is_wherever_the_study_writes_now(store, create, tmp_path) -> None:
     create(trials=3, seeds=1)
-    first = Driver(store, "toy", workers=1, checkpoints=tmp_path / "a")
+    first = make_driver(store, workers=1, checkpoints=tmp_path / "a")
     run = first.next_run()
     assert run.progress == tmp_path / "a" / "running" / run.run_id
     kept = keep(run)
     first.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(kept))
     first.interrupt()
     for attempt in (2, 3):  # the second attempt ends before it has written anything
-        driver = Driver(store, "toy", workers=1, checkpoints=tmp_path / "b")
+        driver = make_driver(store, workers=1, checkpoints=tmp_path / "b")
         again = driver.next_run()
         assert (again.run_id, again.attempt, again.progress) == (run.run_id, attempt, kept.parent)
         driver.interrupt()
-    assert Driver(store, "toy", workers=1).next_run().progress is None
+    assert make_driver(store, workers=1).next_run().progress is None
 
 
 def test_a_finished_or_failed_run_leaves_no_state(store, create, result, tmp_path) -> None:
     create(trials=3, seeds=1)
-    driver = Driver(store, "toy", workers=2, checkpoints=tmp_path)
+    driver = make_driver(store, workers=2, checkpoints=tmp_path)
     done, failed = driver.next_run(), driver.next_run()
     keep(done)
     keep(failed)
@@ -415,13 +421,13 @@ def test_a_finished_or_failed_run_leaves_no_state(store, create, result, tmp_pat
 
 def test_states_that_a_dead_driver_left_of_finished_runs_are_removed(store, create, result, tmp_path) -> None:
     create(trials=3, seeds=1)
-    first = Driver(store, "toy", workers=2, checkpoints=tmp_path)
+    first = make_driver(store, workers=2, checkpoints=tmp_path)
     done, under_way = first.next_run(), first.next_run()
     first.on_result(done.run_id, done.attempt, result(0.5))
     keep(done)
     keep(under_way)
     expire_leases(store)
-    driver = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    driver = make_driver(store, workers=1, checkpoints=tmp_path)
     assert (done.progress.exists(), under_way.progress.exists()) == (False, True)
     keep(done)  # by a worker that was held up
     work(driver, result)
@@ -431,12 +437,12 @@ def test_states_that_a_dead_driver_left_of_finished_runs_are_removed(store, crea
 
 def test_a_run_that_another_driver_has_taken_keeps_its_state(store, create, tmp_path) -> None:
     create(trials=3, seeds=1)
-    slow = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    slow = make_driver(store, workers=1, checkpoints=tmp_path)
     run = slow.next_run()
     kept = keep(run)
     slow.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(kept))
     expire_leases(store)
-    other = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    other = make_driver(store, workers=1, checkpoints=tmp_path)
     assert other.next_run().progress == kept.parent
     slow.on_error(run.run_id, run.attempt, "no memory", out_of_memory=True)
     assert kept.exists()
@@ -445,7 +451,7 @@ def test_a_run_that_another_driver_has_taken_keeps_its_state(store, create, tmp_
 def test_the_first_state_that_cannot_be_kept_becomes_a_notice(store, create, tmp_path) -> None:
     create(trials=3, seeds=1)
     shown = []
-    driver = Driver(store, "toy", workers=1, watch=shown.append, checkpoints=tmp_path)
+    driver = make_driver(store, workers=1, watch=shown.append, checkpoints=tmp_path)
     run = driver.next_run()
     problems = [Notice(code="checkpoint_not_written", values={"megabytes": size}) for size in (12.0, 12.1)]
     for step, problem in zip((5, 6), problems, strict=True):
@@ -457,7 +463,7 @@ def test_the_first_state_that_cannot_be_kept_becomes_a_notice(store, create, tmp
 def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, create, result, tmp_path) -> None:
     create(trials=3, seeds=1)
     shown = []
-    driver = Driver(store, "toy", workers=1, watch=shown.append, checkpoints=tmp_path)
+    driver = make_driver(store, workers=1, watch=shown.append, checkpoints=tmp_path)
     run = driver.next_run()
     kept = keep(run)
     driver.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(kept))
@@ -474,7 +480,7 @@ def test_a_run_without_memory_is_done_again_once_with_half_of_the_rows(store, cr
 
 def test_a_run_whose_machine_was_lost_goes_on_elsewhere_as_it_was(store, create, result, tmp_path) -> None:
     create(trials=3, seeds=1)
-    driver = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    driver = make_driver(store, workers=1, checkpoints=tmp_path)
     run = driver.next_run()
     for attempt in (1, 2):
         driver.on_error(run.run_id, attempt, "The machine was lost.", machine_lost=True)
@@ -489,12 +495,12 @@ def test_a_run_whose_machine_was_lost_goes_on_elsewhere_as_it_was(store, create,
 
 def test_a_second_want_of_memory_fails_the_run_even_under_another_driver(store, create, tmp_path) -> None:
     create(trials=3, seeds=1)
-    first = Driver(store, "toy", workers=1)
+    first = make_driver(store, workers=1)
     run = first.next_run()
     first.on_error(run.run_id, run.attempt, "CUDA out of memory", out_of_memory=True)
     first.next_run()
     first.interrupt()
-    driver = Driver(store, "toy", workers=1)
+    driver = make_driver(store, workers=1)
     again = driver.next_run()
     assert (again.attempt, again.micro_batch) == (3, 8)
     driver.on_error(again.run_id, again.attempt, "CUDA out of memory, again", out_of_memory=True)
@@ -505,7 +511,7 @@ def test_a_second_want_of_memory_fails_the_run_even_under_another_driver(store, 
 def test_a_run_that_hangs_fails_and_the_study_goes_on(store, create, result, tmp_path) -> None:
     create(trials=3, seeds=1)
     clock, machine = Time(), MachineSpec(silence_seconds=20.0)
-    driver = Driver(store, "toy", workers=2, checkpoints=tmp_path, machine=machine, now=clock)
+    driver = make_driver(store, workers=2, checkpoints=tmp_path, machine=machine, now=clock)
     hangs, works = driver.next_run(), driver.next_run()
     for run in (hangs, works):
         driver.on_evaluation(run.run_id, run.attempt, ROW, checkpoint=str(keep(run)))
@@ -530,9 +536,9 @@ def test_a_run_that_hangs_fails_and_the_study_goes_on(store, create, result, tmp
 def test_with_folds_every_confirm_run_has_a_fold_and_seeds_of_its_own(store, spec, task, result, tmp_path) -> None:
     asked = spec(trials=3, seeds=2)
     store.studies.create(asked, task.model_copy(update={"folds": 5}), {}, "")
-    driver = Driver(store, "toy", workers=1, checkpoints=tmp_path)
+    driver = make_driver(store, workers=1, checkpoints=tmp_path)
     done = work(driver, result, limit=3 + 17)
-    again = Driver(store, "toy", workers=1, checkpoints=tmp_path)  # goes on with the third of the second repeat
+    again = make_driver(store, workers=1, checkpoints=tmp_path)  # goes on with the third of the second repeat
     done += work(again, result)
     again.conclude()
     assert [assignment.run.draw for assignment in done] == [0] * 3 + list(range(1, 6)) * 3 + list(range(6, 11)) * 3
@@ -543,3 +549,33 @@ def test_with_folds_every_confirm_run_has_a_fold_and_seeds_of_its_own(store, spe
     assert [a.run.ablation for a in done] == [a.checkpoint is not None for a in done]
     runs = [(run.seed_index, run.fold) for run in store.studies.load("toy").trials[0].runs]
     assert runs == [(0, 0), *((repeat, fold) for repeat in (1, 2) for fold in range(1, 6))]
+
+
+def test_what_a_driver_does_is_in_the_table_of_events(store, create, result) -> None:
+    study = create(trials=3, seeds=1)
+    driver = make_driver(store)
+    work(driver, result, limit=1)
+    failed = driver.next_run()
+    driver.on_error(failed.run_id, failed.attempt, "the loss is no number")
+    driver.notify("Something to know")
+    work(driver, result)
+    driver.conclude()
+    events = store.events.after(study)
+    assert [(event.kind, event.trial, event.step, event.value) for event in events[:5]] == [
+        (EventKind.RUN_BEGAN, 0, None, None),
+        (EventKind.EVALUATION, 0, 5, 0.5),
+        (EventKind.RUN_ENDED, 0, 10, 0.5),
+        (EventKind.RUN_BEGAN, 1, None, None),
+        (EventKind.RUN_ENDED, 1, None, None),
+    ]
+    assert (events[5].kind, events[5].text) == (EventKind.MESSAGE, "Something to know")
+    assert (events[-1].kind, events[-1].text) == (EventKind.STUDY_ENDED, "The study is complete")
+    assert events[-1].runs_done == events[-1].runs_asked
+
+
+def test_a_driver_tells_when_the_store_waits_for_its_database(store, create) -> None:
+    create(trials=3, seeds=1)
+    shown = []
+    make_driver(store, watch=shown.append)
+    store.retry_policy.notify("The study database is back")
+    assert shown[-1].event == "The study database is back"

@@ -178,6 +178,8 @@ def failed(error: Exception, folder: Path) -> Any:
 def test_why_a_worker_was_lost_is_told(tmp_path: Path) -> None:
     assert worker_lost(trial_of(assignment())).cause == "process"
     assert worker_lost(failed(ActorUnavailableError("Socket closed", None), tmp_path)).cause == "machine"
+    unset = RayActorError(None, "The actor died\nTraceback\nMachineError: no plug-in", actor_init_failed=True)
+    assert worker_lost(failed(unset, tmp_path)).message == "MachineError: no plug-in"
     raised = worker_lost(failed(RayTaskError("step", "", ValueError("a fault of ours")), tmp_path))
     assert (raised.key, raised.cause, raised.message) == (("r1", 1), "error", "ValueError: a fault of ours")
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 import tiny
-from unipelt_search.errors import DivergedError
+from unipelt_search.errors import DivergedError, MachineError
 from unipelt_search.execution import worker
 from unipelt_search.execution.run_messages import Evaluated, Failed, Finished, RunAssignment, RunEvent
 from unipelt_search.execution.worker import Worker, WorkerSetup, is_out_of_memory, one_line
 from unipelt_search.specs.study import BackboneSpec
-from unipelt_search.training import train
+from unipelt_search.training.objective import Objective
 
 
 @pytest.fixture
@@ -155,11 +155,18 @@ def test_a_run_out_of_memory_says_so_and_lets_go_of_what_it_had(
     made = make()
     events = made.events(asked("lora"))
     next(events)
-    monkeypatch.setattr(train.Objective, "__call__", lambda *given: torch.empty(2**60, dtype=torch.uint8))
+    monkeypatch.setattr(Objective, "__call__", lambda *given: torch.empty(2**60, dtype=torch.uint8))
     last = next(events)
     assert isinstance(last, Failed)
     assert last.out_of_memory
     assert hooks(made) == 0
+
+
+def test_a_worker_without_the_drivers_plug_ins_trains_nothing(loads: list[str]) -> None:
+    setup = WorkerSetup(tiny.tiny_task(), BackboneSpec(model="tiny"), "cpu", 500, {"no-such-package": "1.0"})
+    with pytest.raises(MachineError, match="no-such-package"):
+        Worker(setup)
+    assert loads == []
 
 
 def test_foreign_errors_keep_their_type_and_stay_short() -> None:

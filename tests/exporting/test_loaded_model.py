@@ -10,7 +10,7 @@ import pytest
 import torch
 from exported_study import PAIRS, TEXTS, Trained, save_toy, train_toy
 
-from tiny import PARTS
+from tiny import PARTS, SETS
 from unipelt_search.backbones.backbone import load_backbone
 from unipelt_search.errors import RequestError, SavedModelError
 from unipelt_search.exporting.export import OutputFolders, export_run
@@ -39,7 +39,11 @@ def shares(predictions: list[Prediction]) -> torch.Tensor:
     return torch.tensor([list(prediction.probabilities.values()) for prediction in predictions])
 
 
-CASES = [("bert", method) for method in PARTS] + [("roberta", "lora"), ("qwen2", "unipelt_apl"), ("llama", "lora")]
+CASES = [("bert", method) for method in (*PARTS, *SETS)] + [
+    ("roberta", "lora"),
+    ("qwen2", "unipelt_apl"),
+    ("llama", "lora"),
+]
 
 
 @pytest.mark.parametrize(("family", "method"), CASES)

@@ -15,7 +15,7 @@ import torch
 from exported_study import save_toy, train_toy
 from safetensors.torch import load_file, save_file
 
-from unipelt_search.errors import SavedModelError
+from unipelt_search.errors import MachineError, SavedModelError
 from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.loaded_model import load_saved
 from unipelt_search.exporting.saved_model import check_tensors
@@ -64,6 +64,25 @@ def refused(folder: Path, pattern: str) -> None:
         load_saved(folder, "cpu")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 800
+
+
+@pytest.mark.parametrize(
+    ("plugins", "message"),
+    [({"reft": "unipelt-reft"}, "no 'reft', which is of the package 'unipelt-reft'"), ({}, "that was not stored")],
+)
+def test_a_missing_package_is_named(folder: Path, plugins: dict[str, str], message: str) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    assert "plugins" not in config
+    change(folder, "plugins", value=plugins)
+    assert load_saved(folder, "cpu").saved.plugins == plugins
+    change(folder, "trial", "method", value="unipelt[lora,reft]")
+    with pytest.raises(MachineError, match=message):
+        load_saved(folder, "cpu")
+    change(folder, "plugins", value={"reft": "evil\n; pip install x"})
+    refused(folder, "plugins.reft")
+    change(folder, "plugins", value=plugins)
+    change(folder, "trial", "method", value="x" * 100_000)
+    refused(folder, "trial.method")
 
 
 def test_the_copy_is_whole(folder: Path) -> None:

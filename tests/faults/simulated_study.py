@@ -19,7 +19,7 @@ from pathlib import Path
 from unipelt_search import failpoints
 from unipelt_search.errors import NoUsableTrialError, StudyExistsError, UnipeltError
 from unipelt_search.execution.checkpoint_folders import remove_finished
-from unipelt_search.execution.driver import FINISHED, Driver
+from unipelt_search.execution.driver import FINISHED, Driver, DriverSettings
 from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.training_settings import TrainingSpec
@@ -117,7 +117,8 @@ def simulate(
         store.studies.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason=LEFT_OUT))
         store.studies.add_notice(study, LEFT_OUT)
         kept = kept_folder(acknowledged)
-        with Driver(store, name, workers=workers, lease_seconds=lease_seconds, checkpoints=kept) as driver:
+        settings = DriverSettings(checkpoints=kept, lease_seconds=lease_seconds)
+        with Driver(store, name, workers=workers, settings=settings) as driver:
             if _work(driver, acknowledged, workers, step_seconds, interrupt_after):
                 driver.conclude()
             else:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from in_process import train_in_process
+from thread_executor import train_in_process
 
 from unipelt_search import StudySpec, load_model, run_study
 from unipelt_search.cli.app import main

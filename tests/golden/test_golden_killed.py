@@ -43,7 +43,9 @@ def test_a_killed_study_goes_on_to_the_same_end(kill: str, folder: Path) -> None
     begun = go_on(folder, watch=lambda progress: events.append(progress.event))
     kept = read(KILLED / f"{kill}.json.gz")
     found = {"begun": begun, **outcome_of(folder / "studies.db")}
-    assert differences(kept["outcome"], found, TRAINED) == []
+    differing = differences(kept["outcome"], found, TRAINED)
+    # Nothing was ever written to this column, and it is gone since schema 0004.
+    assert [line for line in differing if not line.endswith(".data_seed: is gone")] == []
     assert differences(kept["report"], report_of(folder / "out" / "report.json"), TRAINED) == []
     # The run began after the state that was kept, and the evaluations before it have the times of the killed process.
     assert told_steps(events)[0] > before["state"]["step"]

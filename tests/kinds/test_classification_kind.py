@@ -15,7 +15,7 @@ def test_the_largest_output_is_predicted_and_nothing_is_fitted_later() -> None:
     logits = np.array([[0.1, 0.3, -1.0], [2.0, -0.1, 0.1]], dtype=np.float32)
     assert KIND.predict(CLASSES, logits).tolist() == [1, 0]
     assert KIND.refit(CLASSES, logits, np.array([0, 1])) is CLASSES
-    assert KIND.outputs(CLASSES.labels) == 3
+    assert CLASSES.outputs == 3
 
 
 def test_predictions_have_torchs_softmax() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import Hyperparameter, choice, declared, fixed, real, whole
+from unipelt_search.methods.hyperparameter import Hyperparameter, choice, declared, fixed, integer, real
 
 
 class Settings(Frozen):
@@ -17,7 +17,7 @@ class Settings(Frozen):
 
 RANK, SHARE, ON, WIDTH = declared(
     Settings,
-    whole("part.rank", 2, 64),
+    integer("part.rank", 2, 64),
     real("part.share", 0.0, 1.0, 0.25, unless=("part.rank", 2)),
     fixed("part.on"),
     choice("part.width", None, 512),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from unipelt_search.methods.hyperparameter import choice, real, whole
+from unipelt_search.methods.hyperparameter import choice, integer, real
 from unipelt_search.methods.lora_settings import ENTRY, LoraSpec
 from unipelt_search.methods.method_entry import OURS, SubmoduleEntry
 
@@ -17,7 +17,7 @@ GOOD: dict[str, Any] = {
 }
 SETTINGS: dict[str, Any] = {
     "settings": LoraSpec,
-    "hyperparameters": (whole("lora.rank", 1, 8), real("lora.alpha", 1.0, 2.0), real("lora.dropout", 0.0, 0.2, 0.1)),
+    "hyperparameters": (integer("lora.rank", 1, 8), real("lora.alpha", 1.0, 2.0), real("lora.dropout", 0.0, 0.2, 0.1)),
 }
 
 
@@ -38,7 +38,7 @@ def test_an_entry_completes_its_hyperparameters() -> None:
         ({"name": "a[b]"}, "lower-case letters"),
         ({"torch_module": "package.module"}, "package.module:NAME"),
         ({"settings": LoraSpec}, "once; got none, fields: rank, alpha, dropout"),
-        ({"hyperparameters": (whole("lora.rank", 1, 8),)}, "got rank, fields: none"),
+        ({"hyperparameters": (integer("lora.rank", 1, 8),)}, "got rank, fields: none"),
         ({"hyperparameters": (choice("gate.other", 1),)}, "must be named lora"),
         ({"hyperparameters": (choice("training.schedule", 1),)}, "must be named lora"),
         (

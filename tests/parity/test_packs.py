@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from tiny import (
+    EVERYTHING,
     FAMILIES,
     PARTS,
+    SETS,
     WITHOUT_BIASES,
     KeptGates,
     randomise,
@@ -18,7 +20,7 @@ from tiny import (
     tiny_trial,
 )
 from unipelt_search.methods.adapter_settings import AdapterSpec
-from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
+from unipelt_search.methods.catalogue import TRAINED_METHODS, find_method
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
@@ -51,11 +53,16 @@ DIFFERENT: list[TrialSpec] = [
     tiny_trial("unipelt_pl", weight_decay=0.2).model_copy(
         update={"gate": GateSpec(lora="multiply", prefix="logit"), "prefix": PrefixSpec(length=3, mlp=9)}
     ),
+    tiny_trial(EVERYTHING, dropout=0.2),
+    tiny_trial(EVERYTHING).model_copy(
+        update={"gate": GateSpec(lora="multiply", prefix="logit", sharing="shared"), "lora": LoraSpec(rank=2)}
+    ),
+    tiny_trial("unipelt[bitfit,ia3]", learning_rate=5e-2),
 ]
 
 
 def test_every_method_is_in_the_pack() -> None:
-    assert {trial.method for trial in DIFFERENT} == {*TRAINED_METHODS} - {"fine_tuning"}
+    assert {trial.method for trial in DIFFERENT} == {*TRAINED_METHODS, *SETS} - {"fine_tuning"}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +96,7 @@ def test_different_runs_in_one_pack_are_the_same_alone(family: str, kind: str, b
             assert a.mean == pytest.approx(b.mean, abs=1e-5)
 
 
-@pytest.mark.parametrize("method", PARTS)
+@pytest.mark.parametrize("method", [*PARTS, *SETS])
 def test_training_is_the_same_twice(method: str) -> None:
     backbone, task = tiny_backbone("bert"), tiny_task()
     run = tiny_run(tiny_trial(method, steps=4), 1, confirm=True, ablation=True)
@@ -98,17 +105,17 @@ def test_training_is_the_same_twice(method: str) -> None:
     assert isinstance(second, RunResult)
     assert first.evaluations[-1].train_loss == second.evaluations[-1].train_loss
     assert first.model_dump(exclude={"costs", "evaluations"}) == second.model_dump(exclude={"costs", "evaluations"})
-    submodules = METHODS[method].submodules
+    submodules = find_method(method).submodules
     assert [(row.submodule, row.layer) for row in first.ablation] == [
         (submodule, layer) for layer in (None, 0, 1) for submodule in submodules
     ]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("method", PARTS)
+@pytest.mark.parametrize("method", [*PARTS, *SETS])
 @torch.no_grad()
 def test_a_sentence_is_the_same_alone_in_a_batch_and_with_more_padding(family: str, method: str) -> None:
-    if method == "bitfit" and family in WITHOUT_BIASES:
+    if "bitfit" in method and family in WITHOUT_BIASES:
         pytest.skip(f"{family} has no biases")
     lengths = [9, 4, 6]
     inputs = tiny_inputs(lengths)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tiny import PARTS, tiny_backbone, tiny_run, tiny_trial
+from tiny import EVERYTHING, PARTS, SETS, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.pelt.attach import attach
 from unipelt_search.pelt.attachment import Attachment
@@ -15,7 +15,7 @@ def attached_to(backbone: Backbone, method: str) -> Attachment:
     return attachment
 
 
-@pytest.mark.parametrize("method", PARTS)
+@pytest.mark.parametrize("method", [*PARTS, *SETS])
 def test_detaching_leaves_the_backbone_without_hooks_and_prefixes(method: str) -> None:
     backbone = tiny_backbone()
     attached = attached_to(backbone, method)
@@ -33,3 +33,12 @@ def test_parts_are_named_by_submodule_layer_and_place() -> None:
     of_layer = {"lora/0/query", "lora/0/value", "adapter/0"}
     gates = {f"gate/0/{gate}" for gate in ("lora_query", "lora_value", "prefix", "adapter")}
     assert {name for name in attached.parts if "1" not in name} == of_layer | gates | {"prefix", "head/classifier"}
+
+
+def test_every_submodule_of_a_set_has_its_gate_in_every_layer() -> None:
+    attached = attached_to(tiny_backbone(), EVERYTHING)
+    attached.detach()
+    gates = {"adapter", "parallel_adapter", "prefix", "lora_query", "lora_value", "bitfit", "ia3"}
+    assert {name for name in attached.parts if name.startswith("gate/")} == {
+        f"gate/{layer}/{gate}" for layer in (0, 1) for gate in gates
+    }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tiny import PARTS, SHIFTED, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from tiny import PARTS, SETS, SHIFTED, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.catalogue import SUBMODULES
 from unipelt_search.methods.prefix_settings import PrefixSpec
@@ -18,7 +18,7 @@ def test_fine_tuning_is_never_packed() -> None:
         Pack(tiny_backbone(), [tiny_run(tiny_trial("fine_tuning")), tiny_run(tiny_trial("head"))])
 
 
-@pytest.mark.parametrize("method", PARTS)
+@pytest.mark.parametrize("method", [*PARTS, *SETS])
 def test_only_its_own_tensors_train_and_all_of_them_do(method: str) -> None:
     backbone = tiny_backbone()
     with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
@@ -67,7 +67,9 @@ def shifted(method: str, length: int) -> TrialSpec:
 
 
 @pytest.mark.parametrize(
-    "trial", [*(tiny_trial(m) for m, parts in PARTS.items() if parts), shifted("prefix", 4)], ids=lambda t: t.method
+    "trial",
+    [*(tiny_trial(m) for m, parts in {**PARTS, **SETS}.items() if parts), shifted("prefix", 4)],
+    ids=lambda t: t.method,
 )
 @torch.no_grad()
 def test_removing_every_submodule_leaves_the_linear_probe(trial: TrialSpec) -> None:
@@ -111,7 +113,7 @@ def test_rows_that_do_not_fit_behind_the_prefix_are_refused() -> None:
             pack(tiny_inputs([61]))
 
 
-@pytest.mark.parametrize("method", PARTS)
+@pytest.mark.parametrize("method", [*PARTS, *SETS])
 @torch.no_grad()
 def test_stored_weights_load_into_a_fresh_pack(method: str) -> None:
     inputs, backbone = tiny_inputs([6, 4]), tiny_backbone()

@@ -3,17 +3,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from unipelt_search.errors import StorageError, StudyExistsError, StudyNotFoundError
+from unipelt_search.errors import StorageError, StudyNotFoundError
 from unipelt_search.records.history import DroppedMethod, RunState, StudyState, TaskSummary, TrialState
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
-from unipelt_search.specs.study import BudgetSpec, StudySpec
+from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.store import StudyStore
 
@@ -158,40 +157,6 @@ def test_released_runs_wait_again_and_refuse_their_old_attempt(
     assert [tuple(row) for row in attempts] == [(1, "me", "interrupted", 0), (2, "you", "complete", 0)]
 
 
-def test_budget_state_seconds_notices_and_dropped_methods_are_kept(
-    store: StudyStore, create: Callable[..., str]
-) -> None:
-    study = create()
-    store.studies.set_budget(study, BudgetSpec(trials=40, seeds=5, time_seconds=1800))
-    store.studies.set_state(study, StudyState.RUNNING, "confirm")
-    store.studies.set_state(study, StudyState.STOPPED)
-    store.studies.add_seconds(study, 1.5)
-    store.studies.add_seconds(study, 2.0)
-    cut, rare = Notice(code="cut"), Notice(code="rare_labels", values={"labels": ("x",)})
-    for notice in (cut, rare, cut):
-        store.studies.add_notice(study, notice)
-    store.studies.add_dropped(
-        study, DroppedMethod(method="head", phase="tune", reason=Notice(code="behind", values={"points": 0.1}))
-    )
-    store.studies.add_dropped(study, DroppedMethod(method="lora", phase="tune", reason=Notice(code="no_rows")))
-    store.studies.add_dropped(
-        study, DroppedMethod(method="head", phase="tune", reason=Notice(code="behind", values={"points": 0.2}))
-    )
-    record = store.studies.load("first")
-    assert record.spec.budget == BudgetSpec(trials=40, seeds=5, time_seconds=1800)
-    assert (record.state, record.phase, record.wall_seconds) == (StudyState.STOPPED, "confirm", 3.5)
-    assert record.notices == (cut, rare)
-    assert [(row.method, row.reason.code, row.reason.values) for row in record.dropped] == [
-        ("head", "behind", {"points": 0.2}), ("lora", "no_rows", {}),
-    ]  # fmt: skip
-    with pytest.raises(StorageError, match="finite"):
-        store.studies.add_seconds(study, float("nan"))
-    with pytest.raises(StorageError, match="is stopped, which may become running or stopped; got complete"):
-        store.studies.set_state(study, StudyState.COMPLETE)
-    with pytest.raises(StorageError, match="none with the id gone"):
-        store.studies.add_notice("gone", cut)
-
-
 def test_deleting_leaves_nothing_of_the_study_and_the_other_untouched(
     store: StudyStore,
     url: str,
@@ -213,29 +178,6 @@ def test_deleting_leaves_nothing_of_the_study_and_the_other_untouched(
     with pytest.raises(StudyNotFoundError):
         store.studies.delete("first")
     assert store.studies.load(kept.spec.name).id != create("first")
-
-
-def test_of_two_threads_that_create_a_name_one_wins(
-    url: str, study_spec: Callable[..., StudySpec], task: TaskSummary
-) -> None:
-    def create(_: int) -> str:
-        store = StudyStore.open(url)
-        try:
-            return store.studies.create(study_spec("same"), task, {}, "")
-        except StudyExistsError as error:
-            return str(error)
-        finally:
-            store.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        predictions = list(pool.map(create, range(2)))
-    store = StudyStore.open(url)
-    assert store.studies.load("same").id in predictions
-    assert (
-        sum("in sqlite:///" in answer and "delete it: unipelt-search delete same" in answer for answer in predictions)
-        == 1
-    )
-    store.close()
 
 
 _WRITER = """

@@ -240,7 +240,7 @@ def test_every_damaged_byte_is_found(
     places += [(name, chance.randrange(size)) for _ in range(count // 2) for name, size in sizes.items()]
     with checkpoint.Pack(tiny_backbone(), [RUN]) as pack:
         optimizer = checkpoint.SlotAdamW(pack.trained(), [RUN.trial.training])
-        slot = checkpoint.Slot(RUN, iter([np.empty(0)] * 9), frozenset(), task.target)
+        slot = checkpoint.Slot(RUN, iter([np.empty(0)] * 9), frozenset(), task.target, task.target.metrics()[0])
         for name, place in places:
             flip = 1 << chance.randrange(8)
             damaged(newest / name, place, flip)

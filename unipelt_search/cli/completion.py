@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from unipelt_search.errors import UnipeltError
+from unipelt_search.kinds.label_kind import AUTO, metric_names
 from unipelt_search.methods.catalogue import trained_methods
 
 
@@ -45,3 +46,15 @@ def complete_methods(incomplete: str) -> list[str]:
         return []
     fitting = [method for method in known if method.startswith(begun)]
     return [",".join([*given, method]) for method in fitting if method not in given]
+
+
+def complete_metric(incomplete: str) -> list[str]:
+    """Offer the metrics of all kinds of task.
+
+    Args:
+        incomplete: The name so far.
+
+    Returns:
+        `auto` and the metrics that begin with it.
+    """
+    return [name for name in (AUTO, *metric_names()) if name.startswith(incomplete)]

@@ -109,7 +109,11 @@ def without_password(command: str) -> str:
     return _PASSWORD.sub(r"\1:***@", command)
 
 
-def _build(values: Mapping[str, Any], given: Mapping[KeyPath, Any], output: options.Output) -> StudySpec:
+def _build(
+    values: Mapping[str, Any],
+    given: Mapping[KeyPath, Any],
+    output: options.Output,
+) -> StudySpec:
     """Build what is asked for; of a stored study without one of its plug-ins, name the package first."""
     from unipelt_search import api
 

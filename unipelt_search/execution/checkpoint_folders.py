@@ -1,4 +1,4 @@
-"""Where the runs that train keep their checkpoints; knows their places, not what is in them.
+"""Where the runs that train keep their checkpoints; knows their folders, not what is in them.
 
 <out>/checkpoints/running/<run>/    one folder per run that is not finished
 """
@@ -25,7 +25,7 @@ def disk_space_message(checkpoints: StoragePath, most: int) -> str:
         most: What they take at a time at most, in bytes.
 
     Returns:
-        One sentence, or two. Nobody knows how much room there is behind a URL.
+        One sentence, or two. How much room there is at a URL is not known.
     """
     sentence = f"While they train, runs keep up to {_megabytes(most)} of checkpoints below {checkpoints}"
     if not isinstance(checkpoints, Path):
@@ -54,7 +54,7 @@ def run_folder(checkpoints: StoragePath, run_id: str, newest: str | None) -> Sto
     """
     if newest is not None:
         before = to_storage_path(newest)
-        if is_remote(before) or before.is_dir():  # whoever loads it sees whether it is there behind a URL
+        if is_remote(before) or before.is_dir():  # at a URL, whoever loads it sees whether it is there
             return before.parent
     return checkpoints.resolve() / RUNNING / run_id
 
@@ -80,7 +80,8 @@ def remove_finished(checkpoints: StoragePath | None, study: StudyRecord) -> None
     """
     if checkpoints is None:
         return
-    finished = {run.id for trial in study.trials for run in trial.runs if run.state.is_finished()}
+    runs = [run for trial in study.trials for run in trial.runs]
+    finished = {run.id for run in runs if run.state.is_finished()}
     with suppress(OSError), reaching(checkpoints):
         for folder in (checkpoints / RUNNING).iterdir():
             if folder.name in finished:
@@ -89,6 +90,6 @@ def remove_finished(checkpoints: StoragePath | None, study: StudyRecord) -> None
 
 
 def _remove_if_empty(running: StoragePath) -> None:
-    if not is_remote(running):  # there are no folders behind a URL, only files
+    if not is_remote(running):  # at a URL there are no folders, only files
         with suppress(OSError):
             running.rmdir()

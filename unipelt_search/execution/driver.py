@@ -1,11 +1,11 @@
-"""The driver of a study: turns decisions into rows and assignments, and answers into rows.
+"""The driver of a study: turns decisions into rows and assignments, and what comes of them into rows.
 
 It owns the store and knows nothing of Ray; whatever executes assignments calls `next_run`, `on_evaluation`,
 `on_result` and `on_error`, all from one thread.
 
 Several drivers may drive one study, on one machine or many. Each decides from the rows in the database, and of two that
 decide the same the second is refused, reads the study again and decides anew. A driver that lost a run, because its
-lease expired while it was held up, drops whatever that run still answers.
+lease expired while it was held up, drops whatever still comes of that run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -27,8 +28,9 @@ from unipelt_search.records.history import RunRecord, StudyRecord, StudyState, T
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import EvaluationRow, RunResult
+from unipelt_search.records.study_event import EventKind, Happening
 from unipelt_search.remote_paths import StoragePath
-from unipelt_search.search.plan import Clock, Decision, Finish, Resume, StartRun, StartTrial, Wait, next_step
+from unipelt_search.search.plan import Clock, Decision, Finish, Resume, StartRun, StartTrial, Step, Wait, next_step
 from unipelt_search.search.snapshot import snapshot
 from unipelt_search.specs.study import MachineSpec
 from unipelt_search.storage.attempts import LEASE_SECONDS
@@ -40,17 +42,34 @@ EQUAL_FAILURES = 5
 _BEATS_PER_LEASE = 4
 _POLL_SECONDS = 1.0
 """How long a driver goes without looking at what other drivers did, while it has a free worker."""
+_MESSAGE = Happening()
+"""An event that is about nothing but its line."""
 
 Watch = Callable[[StudyProgress], None]
 
 
 class Ended(Enum):
-    """What `next_run` answers when no run is left to start."""
+    """What `next_run` returns when no run is left to start."""
 
     FINISHED = "finished"
 
 
 FINISHED: Final = Ended.FINISHED
+
+
+@dataclass(frozen=True)
+class DriverSettings:
+    """What a driver may do and for how long, by no means of the study itself."""
+
+    checkpoints: StoragePath | None = None
+    """Folder for the weights of each finalist's first confirm run, and for the states of the runs that train; None
+    keeps neither."""
+    machine: MachineSpec = field(default_factory=MachineSpec)
+    """How long a run may take and be silent."""
+    lease_seconds: float = LEASE_SECONDS
+    """How long a run stays with a driver that gives no sign of life."""
+    now: Callable[[], float] = time.monotonic
+    """A clock in seconds."""
 
 
 def _code_of(notice: Notice) -> str:
@@ -71,10 +90,7 @@ class Driver:
         workers: int,
         watch: Watch | None = None,
         describe: Callable[[Notice], str] = _code_of,
-        checkpoints: StoragePath | None = None,
-        machine: MachineSpec | None = None,
-        now: Callable[[], float] = time.monotonic,
-        lease_seconds: float = LEASE_SECONDS,
+        settings: DriverSettings | None = None,
     ) -> None:
         """Take up a study; runs of drivers that died wait again.
 
@@ -84,36 +100,40 @@ class Driver:
             workers: Runs at a time.
             watch: Is shown every snapshot.
             describe: Makes the sentence of a notice for whoever watches; without one its code is shown.
-            checkpoints: Folder for the weights of each finalist's first confirm run, and for the states of the runs
-                that train; None keeps neither.
-            machine: How long a run may take and be silent; None sets no limit of its own.
-            now: A clock in seconds.
-            lease_seconds: How long a run stays with a driver that gives no sign of life.
+            settings: Everything else; None is the defaults.
         """
-        self._store, self._name, self._workers = store, name, workers
-        self._watch, self._checkpoints, self._now = watch, checkpoints, now
+        settings = settings or DriverSettings()
+        self._store = store
+        self._name = name
+        self._workers = workers
+        self._watch = watch
         self._describe = describe
-        self._owner, self._lease_seconds = new_owner(), lease_seconds
+        self._settings = settings
+        self._now = settings.now
+        self._owner = new_owner()
         self._heartbeat: Heartbeat | None = None
-        self._counted = self._polled = now()
+        self._counted = self._now()
+        """Up to when the passing time has been added to the study's."""
+        self._polled = self._counted
         self._share = 1.0
         self._running: dict[str, RunAssignment] = {}
-        limits = machine or MachineSpec()
-        self._times = RunTimes(now, limits.run_seconds, limits.silence_seconds)
+        self._times = RunTimes(self._now, settings.machine.run_seconds, settings.machine.silence_seconds)
         self._failures: list[str] = []
         self._noted_problem = False
         self._record = store.studies.load(name, details=False)
-        store.retry_policy.notify = self.notify
+        store.notify_of_waits(self.notify)
         store.attempts.requeue_expired(self._record.id)
         store.runs.repair_mirror(self._record.id)
         self._reload()
-        remove_finished(checkpoints, self._record)
+        remove_finished(settings.checkpoints, self._record)
 
     def __enter__(self) -> Self:
         """Begin to renew the leases, and say who else works on the study."""
+        seconds = self._settings.lease_seconds
         self._heartbeat = Heartbeat(
-            lambda: self._store.attempts.renew(self._owner, self._lease_seconds), self._lease_seconds / _BEATS_PER_LEASE
+            lambda: self._store.attempts.renew(self._owner, seconds), seconds / _BEATS_PER_LEASE
         )
+        self._write_event("A driver began to work on the study", Happening(kind=EventKind.STUDY_BEGAN))
         others = self._store.attempts.owners(self._record.id)
         if others:
             names = ", ".join(sorted(map(format_owner, others)))
@@ -123,7 +143,7 @@ class Driver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop renewing; behind an error, let go of what is still running."""
+        """Stop renewing; after an error, let go of what is still running."""
         if self._heartbeat is not None:
             self._heartbeat.stop()
         if error is not None and self._running:
@@ -153,22 +173,9 @@ class Driver:
             number = len(self._record.trials)
             self._persist(decision)
             try:
-                match decision.step:
-                    case Finish():
-                        return FINISHED
-                    case Wait():
-                        return None
-                    case StartTrial(spec, phase, origin, variant):
-                        run = self._store.runs.add_trial(
-                            self._record.id, spec, phase, origin, variant=variant, number=number
-                        )
-                        return self._start(run)
-                    case StartRun(trial, seed_index, fold):
-                        return self._start(self._store.runs.add(self._record.id, trial, "confirm", seed_index, fold))
-                    case Resume(run):
-                        return self._start(run)
+                return self._take(decision.step, number)
             except StudyChangedError:
-                self._reload()
+                self._reload()  # another driver was first; decide anew
 
     def on_evaluation(
         self,
@@ -185,8 +192,8 @@ class Driver:
             run_id: The run.
             attempt: Its attempt.
             row: What was measured.
-            checkpoint: Where the run's state was kept behind it, if anywhere.
-            problem: The notice that it could not be kept; only the first one is added.
+            checkpoint: Where the run's state was kept after it, if anywhere.
+            problem: Why it could not be kept; the first one is added to the study's notices.
         """
         if not self._holds(run_id, attempt):
             return
@@ -196,7 +203,15 @@ class Driver:
             self._on_lease_lost(run_id)
             return
         self._times.hear(run_id, row.seconds)
-        self._publish(f"{self._running[run_id].label}: {row.value:.3f} at step {row.step}")
+        assignment = self._running[run_id]
+        about = self._about(
+            EventKind.EVALUATION,
+            assignment,
+            step=row.step,
+            value=row.value,
+            train_loss=row.train_loss,
+        )
+        self._publish(f"{assignment.label}: {row.value:.3f} at step {row.step}", about)
         if problem is not None and not self._noted_problem:
             self._noted_problem = True
             self._note(problem)
@@ -207,7 +222,7 @@ class Driver:
         Args:
             run_id: The run.
             attempt: Its attempt.
-            result: What it answers.
+            result: What it has measured.
         """
         if not self._holds(run_id, attempt):
             return
@@ -218,13 +233,20 @@ class Driver:
             return
         self._failures.clear()
         self._times.finish(run_id)
-        label = self._drop(run_id)
+        assignment = self._drop(run_id)
         self._reload()
         score = result.select[self._record.task.metric] if result.select else result.tune
-        self._publish(f"{label} scored {score:.3f}")
+        about = self._about(EventKind.RUN_ENDED, assignment, step=result.steps, value=score)
+        self._publish(f"{assignment.label} scored {score:.3f}", about)
 
     def on_error(
-        self, run_id: str, attempt: int, message: str, *, out_of_memory: bool = False, machine_lost: bool = False
+        self,
+        run_id: str,
+        attempt: int,
+        message: str,
+        *,
+        out_of_memory: bool = False,
+        machine_lost: bool = False,
     ) -> None:
         """Keep the failure of a run; the study goes on.
 
@@ -239,14 +261,11 @@ class Driver:
         if not self._holds(run_id, attempt):
             return  # its worker died after its last word
         assignment = self._running[run_id]
-        halve = out_of_memory and assignment.micro_batch is None
-        event = f"{assignment.label} failed: {message}"
+        again = _done_again(assignment, message, out_of_memory=out_of_memory, machine_lost=machine_lost)
         try:
-            if machine_lost or halve:
-                values = {"run": assignment.label, "cause": message}
-                again = Notice(code="run_again_elsewhere" if machine_lost else "run_again_halved", values=values)
-                event = self._describe(again)
-                self._store.attempts.retry(self._record.id, run_id, attempt, None if machine_lost else message, again)
+            if again is not None:
+                error = None if machine_lost else message
+                self._store.attempts.retry(self._record.id, run_id, attempt, error, again)
                 self._running.pop(run_id)
             else:
                 self._store.runs.fail(run_id, attempt, message)
@@ -256,7 +275,8 @@ class Driver:
             self._on_lease_lost(run_id)
             return
         self._reload()
-        self._publish(event)
+        event = f"{assignment.label} failed: {message}" if again is None else self._describe(again)
+        self._publish(event, self._about(EventKind.RUN_ENDED, assignment))
 
     def fail_overdue(self) -> list[RunAssignment]:
         """Let runs fail that take too long or give no sign; returns them, because their workers must be ended."""
@@ -272,13 +292,15 @@ class Driver:
 
     def stop_waiting(self) -> None:
         """Wait no longer for a database that is away; may be called by a signal's handler."""
-        self._store.retry_policy.stop_waiting()
+        self._store.stop_waiting()
 
     def interrupt(self) -> None:
         """Let go of every running run; a study that no other driver works on is stopped."""
         self._store.attempts.release_all(self._record.id, self._owner)
         self._running.clear()
         self._reload()
+        if self._record.state is StudyState.STOPPED:
+            self._write_event("The study was interrupted", Happening(kind=EventKind.STUDY_ENDED))
 
     def reschedule(self, workers: int, why: Notice) -> None:
         """Let every running run wait again, to be done by other workers.
@@ -301,24 +323,26 @@ class Driver:
         Raises:
             NoUsableTrialError: No trial is complete.
         """
-        errors = [run.error for trial in self._record.trials for run in trial.runs if run.error]
         usable = any(trial.state is TrialState.COMPLETE for trial in self._record.trials)
         if not usable:
             self._end(StudyState.FAILED, "The study failed")
-            cause = f" The first cause: {errors[0]}" if errors else " The time was too short for a first run."
-            raise NoUsableTrialError(f"At least one trial must succeed; none of study {self._name!r} did.{cause}")
-        if self._stopped():
-            self._store.studies.add_notice(
-                self._record.id,
-                Notice(
-                    code="study_stopped",
-                    severity="warning",
-                    values={"failures": EQUAL_FAILURES, "cause": self._failures[-1]},
-                ),
+            raise NoUsableTrialError(
+                f"At least one trial must succeed; none of study {self._name!r} did.{self._first_cause()}"
             )
+        if self._stopped():
+            stopped = Notice(
+                code="study_stopped",
+                severity="warning",
+                values={"failures": EQUAL_FAILURES, "cause": self._failures[-1]},
+            )
+            self._store.studies.add_notice(self._record.id, stopped)
             self._end(StudyState.STOPPED, "The study was stopped")
         else:
             self._end(StudyState.COMPLETE, "The study is complete")
+
+    def _first_cause(self) -> str:
+        errors = [run.error for trial in self._record.trials for run in trial.runs if run.error]
+        return f" The first cause: {errors[0]}" if errors else " The time was too short for a first run."
 
     def _end(self, state: StudyState, event: str) -> None:
         if self._record.state is not state:
@@ -327,19 +351,19 @@ class Driver:
             self._store.studies.set_state(self._record.id, state)
         self._store.runs.repair_mirror(self._record.id)
         self._reload()
-        remove_finished(self._checkpoints, self._record)
-        self._publish(event)
+        remove_finished(self._settings.checkpoints, self._record)
+        self._publish(event, Happening(kind=EventKind.STUDY_ENDED))
 
     def _holds(self, run_id: str, attempt: int) -> bool:
         assignment = self._running.get(run_id)
         return assignment is not None and assignment.attempt == attempt
 
-    def _drop(self, run_id: str) -> str:
-        """Forget a run that has ended, with what it had kept to go on; returns its label."""
+    def _drop(self, run_id: str) -> RunAssignment:
+        """Forget a run that has ended, with the state that it had kept to go on from."""
         assignment = self._running.pop(run_id)
         if assignment.progress is not None:
             remove_run_folder(assignment.progress)
-        return assignment.label
+        return assignment
 
     def _note(self, notice: Notice) -> None:
         """Add a notice to the study, and show it."""
@@ -350,11 +374,11 @@ class Driver:
     def _on_lease_lost(self, run_id: str) -> None:
         label = self._running.pop(run_id).label
         self._reload()
-        self._publish(f"{label} was taken over by another driver, because this one was held up; its answer is dropped")
+        self._publish(f"{label} was taken over by another driver, because this one was held up; its result is dropped")
 
     def _poll(self) -> None:
         """Let runs of dead drivers wait again and read what the others did, every now and then."""
-        if self._now() - self._polled >= min(_POLL_SECONDS, self._lease_seconds / _BEATS_PER_LEASE):
+        if self._now() - self._polled >= min(_POLL_SECONDS, self._settings.lease_seconds / _BEATS_PER_LEASE):
             self._store.attempts.requeue_expired(self._record.id)
             self._reload()
 
@@ -373,15 +397,43 @@ class Driver:
         if decision.dropped or decision.notices or decision.phase != self._record.phase:
             self._reload()
 
+    def _take(self, step: Step, number: int) -> RunAssignment | None | Literal[Ended.FINISHED]:
+        """Take a step that was decided.
+
+        Args:
+            step: What to do.
+            number: The number that a new trial must get: the study had so many when the step was decided.
+
+        Returns:
+            As `next_run`.
+
+        Raises:
+            StudyChangedError: Another driver was first.
+        """
+        study = self._record.id
+        match step:
+            case Finish():
+                return FINISHED
+            case Wait():
+                return None
+            case Resume(run):
+                return self._start(run)
+            case StartRun(trial, seed_index, fold):
+                return self._start(self._store.runs.add(study, trial, "confirm", seed_index, fold))
+            case StartTrial(spec, phase, origin, variant):
+                add = self._store.runs.add_trial
+                return self._start(add(study, spec, phase, origin, variant=variant, number=number))
+
     def _start(self, run: RunRecord) -> RunAssignment:
-        attempt = self._store.attempts.start(run.id, self._owner, self._lease_seconds)
+        attempt = self._store.attempts.start(run.id, self._owner, self._settings.lease_seconds)
         self._reload()
         earlier = self._store.attempts.earlier(run.id)
-        assignment = make_assignment(self._record, run, attempt, earlier, self._checkpoints)
+        assignment = make_assignment(self._record, run, attempt, earlier, self._settings.checkpoints)
         self._running[run.id] = assignment
         self._share = self._share_of_time()
         self._times.begin(run.id)
-        self._publish(f"{assignment.label} {'goes on' if earlier.checkpoint and assignment.progress else 'began'}")
+        how = "goes on" if earlier.checkpoint and assignment.progress else "began"
+        self._publish(f"{assignment.label} {how}", self._about(EventKind.RUN_BEGAN, assignment))
         return assignment
 
     def _clock(self) -> Clock:
@@ -392,8 +444,10 @@ class Driver:
         )
 
     def _reload(self) -> None:
-        self._polled = now = self._now()
-        self._store.studies.add_seconds(self._record.id, (now - self._counted) * self._share)
+        now = self._now()
+        self._polled = now
+        passed = now - self._counted
+        self._store.studies.add_seconds(self._record.id, passed * self._share)
         self._counted = now
         self._record = self._store.studies.load(self._name, details=False)
         self._share = self._share_of_time()
@@ -403,7 +457,50 @@ class Driver:
         others = len(self._store.attempts.owners(self._record.id) - {self._owner})
         return 1 / (others + 1) if self._running or not others else 0.0
 
-    def _publish(self, event: str) -> None:
+    def _about(
+        self,
+        kind: EventKind,
+        assignment: RunAssignment,
+        *,
+        step: int | None = None,
+        value: float | None = None,
+        train_loss: float | None = None,
+    ) -> Happening:
+        numbers = {run.id: trial.number for trial in self._record.trials for run in trial.runs}
+        return Happening(
+            kind=kind,
+            trial=numbers.get(assignment.run_id),
+            run_id=assignment.run_id,
+            step=step,
+            value=value,
+            train_loss=train_loss,
+        )
+
+    def _publish(self, event: str, about: Happening = _MESSAGE) -> None:
+        """Write an event to the database, and show it to whoever watches."""
+        progress = self._write_event(event, about)
         if self._watch is not None:
-            running = [assignment.label for assignment in self._running.values()]
-            self._watch(snapshot(self._record, self._clock(), running, event))
+            self._watch(progress)
+
+    def _write_event(self, event: str, about: Happening) -> StudyProgress:
+        running = [assignment.label for assignment in self._running.values()]
+        progress = snapshot(self._record, self._clock(), running, event)
+        self._store.events.append(self._record.id, self._owner, progress, about)
+        return progress
+
+
+def _done_again(
+    assignment: RunAssignment,
+    message: str,
+    *,
+    out_of_memory: bool,
+    machine_lost: bool,
+) -> Notice | None:
+    """Return the notice of a run that is done again; None where it has failed."""
+    values = {"run": assignment.label, "cause": message}
+    if machine_lost:
+        return Notice(code="run_again_elsewhere", values=values)
+    # Once: a run that is short of memory with half of the rows needs more than halving again.
+    if out_of_memory and assignment.micro_batch is None:
+        return Notice(code="run_again_halved", values=values)
+    return None

@@ -52,7 +52,7 @@ class Executor(Protocol):
         """
 
     def release(self, run_id: str, attempt: int) -> None:
-        """End the work on an attempt, and its worker where it cannot be ended otherwise; another one takes its place.
+        """End the work on an attempt, and its worker where there is no other way; another worker is started then.
 
         Idempotent: an attempt that has ended, was released before or was never submitted is left alone.
         """

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from unipelt_search.errors import StorageError
 
 _SOONER = 10
-"""How many times sooner the next beat comes behind one that failed."""
-_PATIENCE = 5.0
+"""How many times sooner the next beat comes after one that failed."""
+_STOP_SECONDS = 5.0
 """Seconds that stopping waits for a beat under way; the thread dies with the process anyway."""
 
 
@@ -20,10 +20,11 @@ class Heartbeat:
         """Start beating.
 
         Args:
-            beat: What to call; behind a `StorageError` of it the next beat comes sooner.
+            beat: What to call; after a `StorageError` of it the next beat comes sooner.
             seconds: From one call to the next.
         """
-        self._beat, self._seconds = beat, seconds
+        self._beat = beat
+        self._seconds = seconds
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="heartbeat", daemon=True)
         self._thread.start()
@@ -31,7 +32,7 @@ class Heartbeat:
     def stop(self) -> None:
         """Beat no more."""
         self._end.set()
-        self._thread.join(_PATIENCE)
+        self._thread.join(_STOP_SECONDS)
 
     def _go_on(self) -> None:
         pause = self._seconds

@@ -43,7 +43,7 @@ def measure_sizes(
                 f"stores {stored:,}. Give it smaller sizes, or allow more."
             )
     sizes = [measure_size(backbone, method, space, rows) for method in space.methods if method not in absent]
-    smallest = {size.method: stored_by(shrunk(published(size.method, space, rows)[0], size, 1), size) for size in sizes}
+    smallest = {size.method: _smallest_stored(size, space, rows) for size in sizes}
     dropped = [
         DroppedMethod(
             method=method,
@@ -60,6 +60,12 @@ def measure_sizes(
             f"{smallest[method]:,} numbers. Allow more, or ask for other methods."
         )
     return tuple(sizes), dropped
+
+
+def _smallest_stored(size: MethodSize, space: SpaceSpec, rows: int) -> int:
+    """Count what a method stores with all of its sizes at their lowest."""
+    trial = published(size.method, space, rows)[0]
+    return stored_by(shrunk(trial, size, 1), size)
 
 
 def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -> MethodSize:
@@ -79,7 +85,10 @@ def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -
     """
     trial = published(method, space, rows)[0]
     stored = stored_on(backbone, trial)
-    sizes = {name: value for name in lowest_sizes() if (value := value_of(trial, name)) is not None}
+    values = {name: value_of(trial, name) for name in lowest_sizes()}
+    sizes = {name: value for name, value in values.items() if value is not None}
+    # One unit less, not more: the published size attaches, a larger one need not.
+    per_unit = {name: stored - stored_on(backbone, resized(trial, name, value - 1)) for name, value in sizes.items()}
     shared = None
     if trial.gate is not None:
         gates = trial.gate.model_copy(update={"sharing": "shared"})
@@ -88,7 +97,7 @@ def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -
         method=method,
         stored=stored,
         sizes=sizes,
-        per_unit={name: stored - stored_on(backbone, resized(trial, name, value - 1)) for name, value in sizes.items()},
+        per_unit=per_unit,
         shared_gates=shared,
     )
 
@@ -110,5 +119,6 @@ def stored_on(backbone: Backbone, trial: TrialSpec) -> int:
 
 
 def _counts(backbone: Backbone, trial: TrialSpec) -> tuple[int, int, int]:
-    with Pack(backbone, [RunSpec(trial=trial, seeds=run_seeds(0, SEARCH_SEED_INDEX))]) as pack:
+    run = RunSpec(trial=trial, seeds=run_seeds(0, SEARCH_SEED_INDEX))
+    with Pack(backbone, [run]) as pack:
         return pack.counts(0)

@@ -64,9 +64,17 @@ class Prepared:
         measured = self._measure(backbone)
         ready = self._fast_enough(measured)._within_time(measured)
         timings = ready._timings_of(measured)
-        plan = forecast(ready.spec, self.summary, timings, measured.capacity, measured.layers, ready.dropped)
+        plan = forecast(
+            ready.spec,
+            self.summary,
+            timings,
+            measured.capacity,
+            measured.layers,
+            ready.dropped,
+        )
         kept = self.checkpoint_bytes(backbone) * measured.capacity.workers
-        return plan.model_copy(update={"notices": (*plan.notices, *ready.notices), "checkpoint_bytes": kept})
+        notices = (*plan.notices, *ready.notices)
+        return plan.model_copy(update={"notices": notices, "checkpoint_bytes": kept})
 
     def within_limits(self, backbone: Backbone) -> Prepared:
         """Keep to the study's limits: leave out methods that are far too slow, and shorten runs that take too long.
@@ -103,7 +111,8 @@ class Prepared:
         gate_rows = self.summary.rows["tune"] + self.summary.rows["select"]
         gates = _MOST_GATES_PER_LAYER * _layers(backbone) * gate_rows
         rows = self.summary.rows["train"]
-        trials = [largest(method, self.spec.space, rows) for method in self.spec.space.methods]
+        space = self.spec.space
+        trials = [largest(method, space, rows) for method in space.methods]
         trials += _first_trials(self.spec, rows).values()
         return max(checkpoint_bytes(trained_by(backbone, trial), gates if trial.gate else 0) for trial in trials)
 
@@ -112,7 +121,8 @@ class Prepared:
         if limit is None:
             return self
         timings = self._timings_of(measured)
-        times = {name: 1000 * timings[name].row_seconds for name in self.spec.space.methods if name in timings}
+        names = [name for name in self.spec.space.methods if name in timings]
+        times = {name: 1000 * timings[name].row_seconds for name in names}
         dropped = [
             DroppedMethod(
                 method=name,
@@ -127,8 +137,8 @@ class Prepared:
                 f"--max-latency-ms must be in reach of a method; got {limit:g}, and the fastest, "
                 f"{min(times, key=lambda name: times[name])}, took {min(times.values()):.2f} ms per row here."
             )
-        notices = map(_left_out, dropped)
-        return replace(self, dropped=(*self.dropped, *dropped), notices=(*self.notices, *notices))
+        notices = (*self.notices, *map(_left_out, dropped))
+        return replace(self, dropped=(*self.dropped, *dropped), notices=notices)
 
     def _within_time(self, measured: _Measured) -> Prepared:
         most = steps_for(self.summary.rows["train"], self.spec.space)
@@ -162,7 +172,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What a few steps on this machine have shown."""
+    """What a few steps on this machine took."""
 
     capacity: Capacity
     layers: int
@@ -243,8 +253,9 @@ def _left_out(drop: DroppedMethod) -> Notice:
 
 def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:
     """Return the published settings of every method, and the user's own configurations by their names."""
-    trials = {method: published(method, spec.space, rows)[0] for method in spec.space.methods}
-    return trials | {given.name: configured(given, spec.space, rows) for given in spec.space.configurations}
+    space = spec.space
+    trials = {method: published(method, space, rows)[0] for method in space.methods}
+    return trials | {given.name: configured(given, space, rows) for given in space.configurations}
 
 
 def _layers(backbone: Backbone) -> int:

@@ -105,7 +105,7 @@ class RayExecutor:
         raise event
 
     def release(self, run_id: str, attempt: int) -> None:
-        """End the worker of an attempt; Tune starts another one in its place."""
+        """End the worker of an attempt; Tune starts another one."""
         key = (run_id, attempt)
         waiting = next((assignment for assignment in self._waiting if assignment.key == key), None)
         if waiting is not None:
@@ -150,8 +150,9 @@ class RayExecutor:
 
     def _run_tuner(self) -> None:
         with TemporaryDirectory(prefix="unipelt-search-", ignore_cleanup_errors=True) as folder:
+            resources = {"cpu": self._capacity.cpus, "gpu": self._capacity.gpus}
             tuner = tune.Tuner(
-                tune.with_resources(self._trainable, {"cpu": self._capacity.cpus, "gpu": self._capacity.gpus}),
+                tune.with_resources(self._trainable, resources),
                 tune_config=tune.TuneConfig(
                     search_alg=_Assigner(self),
                     num_samples=-1,
@@ -217,7 +218,12 @@ class _Assigner(Searcher):  # type: ignore[misc]  # ray's classes are untyped
     def suggest(self, trial_id: str) -> dict[str, str] | str | None:
         return self._executor._next_config()
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self,
+        trial_id: str,
+        result: dict[str, Any] | None = None,
+        error: bool = False,
+    ) -> None:
         """Do nothing: the listener has told the driver."""
 
     def save(self, checkpoint_path: str) -> None:
@@ -237,11 +243,22 @@ class _Listener(tune.Callback):  # type: ignore[misc]  # ray's classes are untyp
         self._executor._step(trials)
 
     def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,
     ) -> None:
         self._executor._say(decode_event(result))
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_error(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        **info: Any,
+    ) -> None:
         self._executor._say(worker_lost(trial))
 
 
@@ -256,6 +273,10 @@ def worker_lost(trial: Trial) -> WorkerLost:
     """
     run_id, attempt = decode_assignment(trial.config).key
     error = error_of(trial)
+    if isinstance(error, RayActorError) and error.actor_init_failed:
+        # The cause itself is not kept; its line is the last one of its traceback.
+        cause = str(error).strip().splitlines()[-1]
+        return WorkerLost(run_id=run_id, attempt=attempt, cause="error", message=cause)
     if isinstance(error, RayTaskError):
         return WorkerLost(run_id=run_id, attempt=attempt, cause="error", message=one_line(error.cause))
     if is_lost_machine(error):

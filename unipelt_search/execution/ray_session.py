@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from itertools import chain
 
 import psutil
 import ray
@@ -109,7 +110,8 @@ def _apart() -> Iterator[None]:
 def _shut_down() -> None:
     """End the Ray that was started here, with all that it has started; none of that hears SIGTERM."""
     node = worker._global_node
-    started = [one.process for processes in node.all_processes.values() for one in processes] if node else []
+    processes = [] if node is None else chain.from_iterable(node.all_processes.values())
+    started = [one.process for one in processes]
     below = []
     for process in started:
         with suppress(psutil.NoSuchProcess):

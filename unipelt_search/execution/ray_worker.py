@@ -16,7 +16,13 @@ from unipelt_search.execution.worker import Worker, WorkerSetup
 class RunWorker(tune.Trainable):  # type: ignore[misc]  # ray's classes are untyped
     """Trains the run in its configuration; one step goes on to the run's next event."""
 
-    def setup(self, config: dict[str, Any], *, shared: WorkerSetup, threads: int) -> None:
+    def setup(
+        self,
+        config: dict[str, Any],
+        *,
+        shared: WorkerSetup,
+        threads: int,
+    ) -> None:
         """Set the process up and load once what every run shares.
 
         Args:

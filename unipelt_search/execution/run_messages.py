@@ -27,8 +27,8 @@ def _to_folder(value: str | StoragePath) -> StoragePath:
 
 
 Folder = Annotated[StoragePath, PlainValidator(_to_folder), PlainSerializer(str, return_type=str)]
-"""A folder here or behind a URL; as text where it travels. Absolute, because a worker has a working directory of its
-own."""
+"""A folder on this machine or at a URL; text where it travels. Absolute, because a worker has a working directory of
+its own."""
 AttemptKey = tuple[str, int]
 """A run's id and the number of its attempt: a late message of an earlier attempt is told from one of the next."""
 

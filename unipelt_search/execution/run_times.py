@@ -18,7 +18,10 @@ class RunTimes:
     """The times of the runs that one driver has started, in seconds of its clock."""
 
     def __init__(
-        self, now: Callable[[], float], run_seconds: float | None = None, silence_seconds: float | None = None
+        self,
+        now: Callable[[], float],
+        run_seconds: float | None = None,
+        silence_seconds: float | None = None,
     ) -> None:
         """Begin without runs.
 
@@ -28,7 +31,9 @@ class RunTimes:
             silence_seconds: How long it may be without an evaluation or its end; None is 200 times the longest time of
                 that kind so far, at least an hour.
         """
-        self._now, self._run_seconds, self._silence_seconds = now, run_seconds, silence_seconds
+        self._now = now
+        self._run_seconds = run_seconds
+        self._silence_seconds = silence_seconds
         self._began: dict[str, float] = {}
         self._heard: dict[str, float] = {}
         self._silent: set[str] = set()
@@ -39,7 +44,9 @@ class RunTimes:
 
     def begin(self, run_id: str) -> None:
         """Note that a run was handed out."""
-        self._began[run_id] = self._heard[run_id] = self._now()
+        now = self._now()
+        self._began[run_id] = now
+        self._heard[run_id] = now
         self._silent.add(run_id)
 
     def hear(self, run_id: str, seconds: float) -> None:
@@ -48,7 +55,8 @@ class RunTimes:
         if run_id not in self._silent:  # else the start of its worker is in the time
             self._longest = max(self._longest or 0.0, now - self._heard[run_id])
         self._silent.discard(run_id)
-        self._heard[run_id], self._began[run_id] = now, now - seconds
+        self._heard[run_id] = now
+        self._began[run_id] = now - seconds
 
     def finish(self, run_id: str) -> None:
         """Note that a run has ended well."""

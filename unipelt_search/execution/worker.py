@@ -6,8 +6,8 @@ It keeps the frozen backbone and the encoded task from run to run; only the run 
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -15,6 +15,7 @@ import torch
 from unipelt_search.backbones.backbone import load_backbone
 from unipelt_search.errors import UnipeltError
 from unipelt_search.execution.run_messages import Evaluated, Failed, Finished, RunAssignment, RunEvent
+from unipelt_search.methods.plugins import check_plugins
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.tasks.encode import EncodedTask
@@ -36,6 +37,8 @@ class WorkerSetup:
     device: Literal["cpu", "cuda"]
     tune_rows: int
     """Tune rows that an evaluation scores at most."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """The driver's versions of the packages that bring methods of the study; a worker must have the same."""
 
 
 class Worker:
@@ -46,7 +49,12 @@ class Worker:
 
         Args:
             setup: What all runs share.
+
+        Raises:
+            MachineError: This machine lacks a plug-in of the driver's, or has another version of it.
+            BackboneError: The backbone cannot be loaded.
         """
+        check_plugins(setup.plugins)
         self._setup = setup
         self._backbone = load_backbone(setup.backbone, setup.task.target.outputs, setup.device)
 
@@ -107,7 +115,13 @@ def _evaluated(assignment: RunAssignment, row: EvaluationRow, kept: RunCheckpoin
     newest = None
     if kept is not None and not problem and kept.newest is not None:
         newest = str(kept.newest)
-    return Evaluated(run_id=assignment.run_id, attempt=assignment.attempt, row=row, checkpoint=newest, problem=problem)
+    return Evaluated(
+        run_id=assignment.run_id,
+        attempt=assignment.attempt,
+        row=row,
+        checkpoint=newest,
+        problem=problem,
+    )
 
 
 def one_line(error: BaseException) -> str:

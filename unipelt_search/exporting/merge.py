@@ -159,7 +159,7 @@ def write_merged(
         _use_label_units(model.get_submodule(backbone.family.head[-1]), factor, summand)
         sample = Sample(sample.inputs, sample.logits * factor + summand)
     model.config.problem_type = kind.problem_type
-    model.config.id2label = dict(enumerate(task.labels or ("number",)))
+    model.config.id2label = dict(enumerate(kind.output_names(task.labels)))
     model.config.label2id = {label: number for number, label in model.config.id2label.items()}
     tokenizer = copy.deepcopy(backbone.tokenizer)
     tokenizer.model_max_length = task.max_length  # so that truncation=True cuts texts as training did

@@ -38,6 +38,7 @@ LARGEST_DESCRIPTION = 4 * 2**20
 LARGEST_HEADER = 2**20
 """Bytes of model.safetensors beside the numbers themselves at most."""
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+PackageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 SHA_256 = r"^[0-9a-f]{64}$"
 
 
@@ -116,7 +117,7 @@ class SavedModel(Frozen):
     software: dict[str, str]
     """The versions that the study ran with."""
     # Written only where it is not empty: the description of a model without plug-ins is what it always was.
-    plugins: dict[str, str] = Field(default={}, exclude_if=not_)
+    plugins: dict[PackageName, PackageName] = Field(default={}, exclude_if=not_)
     """The package of each submodule that a plug-in brings, by the submodule's name."""
 
 

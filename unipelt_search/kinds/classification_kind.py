@@ -27,6 +27,7 @@ class ClassificationKind:
     loss = "unipelt_search.training.classification_loss"
     problem_type = "single_label_classification"
     notice = None
+    recognised = ""
     has_labels = True
     fewest_labels = 2
     separator = None
@@ -95,9 +96,9 @@ class ClassificationKind:
         weights = [len(train) / (len(counts) * counts[name]) if name in counts else 1.0 for name in labels]
         return replace(target, weights=tuple(weights))
 
-    def outputs(self, labels: tuple[str, ...]) -> int:
-        """Return one output per class."""
-        return len(labels)
+    def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the classes: there is one output for each."""
+        return labels
 
     def encode(self, target: Target, texts: Sequence[str]) -> tuple[Label, ...]:
         """Return the position of every name."""

@@ -59,7 +59,7 @@ class Target:
     @property
     def outputs(self) -> int:
         """How many numbers a model has for a row."""
-        return self.label_kind.outputs(self.labels)
+        return len(self.label_kind.output_names(self.labels))
 
     def encode(self, texts: Sequence[str]) -> tuple[Label, ...]:
         """Return what stands for labels as they are written, each of which this target knows."""
@@ -190,9 +190,14 @@ class Metric:
             return labels
         return (labels == target.positive).astype("int64")
 
+    @property
+    def sign(self) -> int:
+        """What a value is multiplied by so that higher is better."""
+        return 1 if self.direction == "maximize" else -1
+
     def is_better(self, value: float, than: float) -> bool:
         """Tell whether a value is better than another one, and not as good."""
-        return value > than if self.direction == "maximize" else value < than
+        return self.sign * value > self.sign * than
 
 
 @dataclass(frozen=True)
@@ -234,7 +239,11 @@ class LabelKind(Protocol):
 
     @property
     def notice(self) -> str | None:
-        """The code of the notice that `auto` chose it; None where that goes without saying."""
+        """The code of the notice that `auto` chose it, never renamed; None where that goes without saying."""
+
+    @property
+    def recognised(self) -> str:
+        """What that notice says of the labels, without a full stop; empty where there is none."""
 
     @property
     def has_labels(self) -> bool:
@@ -309,8 +318,8 @@ class LabelKind(Protocol):
             The target.
         """
 
-    def outputs(self, labels: tuple[str, ...]) -> int:
-        """Return how many numbers a model has for a row."""
+    def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a name for each of the numbers that a model has for a row, as its configuration gives them."""
 
     def encode(self, target: Target, texts: Sequence[str]) -> tuple[Label, ...]:
         """Do `Target.encode`."""

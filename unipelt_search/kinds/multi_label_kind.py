@@ -27,6 +27,7 @@ class MultiLabelKind:
     loss = "unipelt_search.training.multi_label_loss"
     problem_type = "multi_label_classification"
     notice = "labels_are_sets"
+    recognised = f"Labels hold {SEPARATOR!r} between names, so a row has a set of labels"
     has_labels = True
     fewest_labels = 1
     separator = SEPARATOR
@@ -103,9 +104,9 @@ class MultiLabelKind:
         weights = [(len(train) - counts[name]) / counts[name] if name in counts else 1.0 for name in labels]
         return replace(target, weights=tuple(weights))
 
-    def outputs(self, labels: tuple[str, ...]) -> int:
-        """Return one output per label."""
-        return len(labels)
+    def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the labels: there is one output for each."""
+        return labels
 
     def encode(self, target: Target, texts: Sequence[str]) -> tuple[Label, ...]:
         """Return the ascending positions of every set."""

@@ -34,6 +34,7 @@ class RegressionKind:
     loss = "unipelt_search.training.regression_loss"
     problem_type = "regression"
     notice = "labels_are_numbers"
+    recognised = "Every label is a number and some have fractions, so numbers are predicted"
     has_labels = False
     fewest_labels = 0
     separator = None
@@ -116,9 +117,9 @@ class RegressionKind:
         values = np.array([float(text) for text in train])
         return Target(self.name, (), mean=float(values.mean()), sd=float(values.std()) or 1.0)
 
-    def outputs(self, labels: tuple[str, ...]) -> int:
-        """Return one output."""
-        return 1
+    def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a name for the one output."""
+        return ("number",)
 
     def encode(self, target: Target, texts: Sequence[str]) -> tuple[Label, ...]:
         """Return the number in every cell."""

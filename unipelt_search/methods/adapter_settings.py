@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, whole
+from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, integer
 from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
@@ -26,7 +26,7 @@ ENTRY = SubmoduleEntry(
     torch_module="unipelt_search.pelt.adapter:ADAPTER",
     settings=AdapterSpec,
     learning_rates=(2e-3, 5e-4, 5e-3),
-    hyperparameters=(whole("adapter.bottleneck", 8, 96), choice("adapter.activation", *ACTIVATIONS)),
+    hyperparameters=(integer("adapter.bottleneck", 8, 96), choice("adapter.activation", *ACTIVATIONS)),
     set_order=1,
     list_order=4,
 )

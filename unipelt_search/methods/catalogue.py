@@ -52,7 +52,7 @@ def catalogue() -> tuple[SubmoduleEntry, ...]:
     return tuple(_load().submodules.values())
 
 
-def listed_entries() -> tuple[SubmoduleEntry, ...]:
+def ordered_entries() -> tuple[SubmoduleEntry, ...]:
     """List every submodule in the order of lists of methods and of sampling: ours, then those of plug-ins by name.
 
     Returns:
@@ -62,8 +62,10 @@ def listed_entries() -> tuple[SubmoduleEntry, ...]:
         MachineError: A plug-in cannot be loaded, or takes a name that is taken.
     """
     entries = catalogue()
-    ours = sorted((entry for entry in entries if entry.package == OURS), key=lambda entry: entry.list_order)
-    return (*ours, *(entry for entry in entries if entry.package != OURS))
+    ours = [entry for entry in entries if entry.package == OURS]
+    ours.sort(key=_list_order)
+    others = [entry for entry in entries if entry.package != OURS]
+    return (*ours, *others)
 
 
 def named_methods() -> tuple[Method, ...]:
@@ -87,7 +89,7 @@ def trained_methods() -> tuple[str, ...]:
     Raises:
         MachineError: A plug-in cannot be loaded, or takes a name that is taken.
     """
-    return tuple(method.name for method in named_methods() if method.trains != "nothing")
+    return tuple(method.name for method in named_methods() if _is_trained(method))
 
 
 def find_submodule(name: str) -> SubmoduleEntry:
@@ -168,7 +170,10 @@ def set_members(name: str) -> tuple[str, ...]:
     if name in NAMED_SETS:
         return NAMED_SETS[name]
     match = _SET.fullmatch(name)
-    return () if match is None else tuple(member.strip() for member in match.group(1).split(","))
+    if match is None:
+        return ()
+    members = match.group(1).split(",")
+    return tuple(member.strip() for member in members)
 
 
 def stored_method(name: str) -> Method:
@@ -252,12 +257,12 @@ def check_installed(methods: Iterable[str], packages: Mapping[str, str]) -> None
             if entry is None:
                 source = f"the package {needed!r}" if needed else "a package that was not stored"
                 raise MachineError(
-                    f"The method {method} must be installed; this machine has no {submodule!r}, which is of {source}. "
-                    "Install that package."
+                    f"The method {method!r} must be installed; this machine has no {submodule!r}, which is of "
+                    f"{source}. Install that package."
                 )
             if needed is not None and entry.package != needed:
                 raise MachineError(
-                    f"The method {method} must be that of the package {needed!r}; this machine has {submodule!r} of "
+                    f"The method {method!r} must be that of the package {needed!r}; this machine has {submodule!r} of "
                     f"the package {entry.package!r}. Install the one in place of the other."
                 )
 
@@ -318,7 +323,7 @@ def part_models() -> dict[str, type[Frozen]]:
     Raises:
         MachineError: A plug-in cannot be loaded, or takes a name that is taken.
     """
-    models = {entry.name: entry.settings for entry in listed_entries() if entry.settings is not None}
+    models = {entry.name: entry.settings for entry in ordered_entries() if entry.settings is not None}
     return models | {"gate": GateSpec}
 
 
@@ -376,22 +381,36 @@ def _canonical_set(name: str, members: tuple[str, ...]) -> str:
 
 
 def _set_method(name: str, submodules: tuple[str, ...]) -> Method:
-    listed = ", ".join(submodules)
+    names = ", ".join(submodules)
     return Method(
         name=name,
         submodules=submodules,
         gated=True,
         trains="submodules",
-        sentence=f"UniPELT (Mao et al., 2022): {listed} in one model, each behind a learned gate.",
+        sentence=f"UniPELT (Mao et al., 2022): {names} in one model, each behind a learned gate.",
     )
 
 
 def _baseline(entry: BaselineEntry) -> Method:
-    return Method(name=entry.name, submodules=(), gated=False, trains=entry.trains, sentence=entry.sentence)
+    return Method(
+        name=entry.name,
+        submodules=(),
+        gated=False,
+        trains=entry.trains,
+        sentence=entry.sentence,
+    )
+
+
+def _list_order(entry: SubmoduleEntry) -> int:
+    return entry.list_order
+
+
+def _is_trained(method: Method) -> bool:
+    return method.trains != "nothing"
 
 
 def _our_methods() -> dict[str, Method]:
-    alone = sorted(our_entries(), key=lambda entry: entry.list_order)
+    alone = sorted(our_entries(), key=_list_order)
     methods = [
         _baseline(MAJORITY),
         _baseline(HEAD),
@@ -404,7 +423,7 @@ def _our_methods() -> dict[str, Method]:
 
 METHODS: dict[str, Method] = _our_methods()
 """Our own methods that have a name, in the order of every list; `find_method` knows those of plug-ins and sets too."""
-TRAINED_METHODS: tuple[str, ...] = tuple(name for name, method in METHODS.items() if method.trains != "nothing")
+TRAINED_METHODS: tuple[str, ...] = tuple(method.name for method in METHODS.values() if _is_trained(method))
 """Our own methods, without `majority`."""
 SUBMODULES: tuple[str, ...] = tuple(entry.name for entry in our_entries())
 """Our own submodules, in the order in which a set is written."""

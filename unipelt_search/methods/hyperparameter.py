@@ -114,7 +114,7 @@ def _complete(parameter: Hyperparameter, model: type[Frozen], submodule: str | N
     return parameter.model_copy(update={"submodule": submodule, "published": default})
 
 
-def whole(name: str, low: int, high: int) -> Hyperparameter:
+def integer(name: str, low: int, high: int) -> Hyperparameter:
     """Declare a whole number, sampled evenly on a logarithmic scale.
 
     Args:
@@ -129,7 +129,11 @@ def whole(name: str, low: int, high: int) -> Hyperparameter:
 
 
 def real(
-    name: str, low: float, high: float, step: float | None = None, unless: tuple[str, Value] | None = None
+    name: str,
+    low: float,
+    high: float,
+    step: float | None = None,
+    unless: tuple[str, Value] | None = None,
 ) -> Hyperparameter:
     """Declare a real number.
 
@@ -143,7 +147,14 @@ def real(
     Returns:
         The hyperparameter.
     """
-    return Hyperparameter(name=name, kind="real", low=low, high=high, step=step, unless=unless)
+    return Hyperparameter(
+        name=name,
+        kind="real",
+        low=low,
+        high=high,
+        step=step,
+        unless=unless,
+    )
 
 
 def choice(name: str, *choices: Value) -> Hyperparameter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import choice, real, whole
+from unipelt_search.methods.hyperparameter import choice, integer, real
 from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
@@ -28,7 +28,7 @@ ENTRY = SubmoduleEntry(
     learning_rates=(2e-3, 5e-4, 5e-3),
     hyperparameters=(
         choice("gate.lora", "replace", "multiply"),
-        whole("lora.rank", 2, 64),
+        integer("lora.rank", 2, 64),
         # Where the gate replaces alpha / rank, alpha has no effect.
         real("lora.alpha", 4.0, 64.0, unless=("gate.lora", "replace")),
         real("lora.dropout", 0.0, 0.2, 0.1),

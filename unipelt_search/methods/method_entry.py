@@ -94,7 +94,7 @@ class SubmoduleEntry(Frozen):
                 raise ValueError(f"{self.name}.{name} must have a default, the published value; got none")
         sampled: set[str] = set()
         for parameter in self.hyperparameters:
-            _check_place(parameter, self.name, sampled)
+            _check_hyperparameter(parameter, self.name, sampled)
             sampled.add(parameter.name)
 
     def _completed(self, parameter: Hyperparameter) -> Hyperparameter:
@@ -103,10 +103,16 @@ class SubmoduleEntry(Frozen):
 
     def as_method(self) -> Method:
         """Return the method that attaches this submodule alone, without a gate."""
-        return Method(name=self.name, submodules=(self.name,), gated=False, trains="submodules", sentence=self.sentence)
+        return Method(
+            name=self.name,
+            submodules=(self.name,),
+            gated=False,
+            trains="submodules",
+            sentence=self.sentence,
+        )
 
 
-def _check_place(parameter: Hyperparameter, submodule: str, sampled: set[str]) -> None:
+def _check_hyperparameter(parameter: Hyperparameter, submodule: str, sampled: set[str]) -> None:
     """Check that a hyperparameter is its submodule's or the gate's, and that its condition looks back."""
     in_gate = parameter.part == "gate" and parameter.field in GateSpec.model_fields
     if parameter.part != submodule and not in_gate:

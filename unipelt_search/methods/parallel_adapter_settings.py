@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, real, whole
+from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, integer, real
 from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
@@ -29,7 +29,7 @@ ENTRY = SubmoduleEntry(
     settings=ParallelAdapterSpec,
     learning_rates=(1e-3, 3e-4, 3e-3),
     hyperparameters=(
-        whole("parallel_adapter.bottleneck", 8, 96),
+        integer("parallel_adapter.bottleneck", 8, 96),
         choice("parallel_adapter.activation", *ACTIVATIONS),
         real("parallel_adapter.scale", 0.5, 8.0),
     ),

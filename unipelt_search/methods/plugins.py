@@ -24,9 +24,15 @@ def our_entries() -> tuple[SubmoduleEntry, ...]:
     Returns:
         The entries, in the order in which a set of them is written.
     """
-    names = sorted(module.name for module in iter_modules(package.__path__) if module.name.endswith(_SUFFIX))
-    found = [getattr(import_module(f"{package.__name__}.{name}"), "ENTRY", None) for name in names]
-    entries = [entry for entry in found if isinstance(entry, SubmoduleEntry)]
+    entries = []
+    for found in iter_modules(package.__path__):
+        if not found.name.endswith(_SUFFIX):
+            continue
+        module = import_module(f"{package.__name__}.{found.name}")
+        # The settings of the training, the gates and the baselines stand here too, and are no submodules.
+        entry = getattr(module, "ENTRY", None)
+        if isinstance(entry, SubmoduleEntry):
+            entries.append(entry)
     return tuple(sorted(entries, key=lambda entry: entry.set_order))
 
 

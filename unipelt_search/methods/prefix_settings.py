@@ -7,7 +7,7 @@ from operator import not_
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import choice, fixed, whole
+from unipelt_search.methods.hyperparameter import choice, fixed, integer
 from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
@@ -36,7 +36,7 @@ ENTRY = SubmoduleEntry(
     learning_rates=(2e-3, 5e-4, 5e-3),
     hyperparameters=(
         choice("gate.prefix", "scale", "logit"),
-        whole("prefix.length", 2, 64),
+        integer("prefix.length", 2, 64),
         choice("prefix.mlp", None, 512),
         fixed("prefix.position_shift"),
     ),

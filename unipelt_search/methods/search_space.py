@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from unipelt_search.methods.baseline_settings import FINE_TUNING, HEAD
-from unipelt_search.methods.catalogue import find_method, find_submodule, listed_entries
+from unipelt_search.methods.catalogue import find_method, find_submodule, ordered_entries
 from unipelt_search.methods.gate_settings import GATE_HYPERPARAMETERS
 from unipelt_search.methods.hyperparameter import RATE_MARGIN, Hyperparameter
 from unipelt_search.methods.method_entry import LearningRates, Method
@@ -28,7 +28,7 @@ def hyperparameters() -> tuple[Hyperparameter, ...]:
     Raises:
         MachineError: A plug-in cannot be loaded, or takes a name that is taken.
     """
-    of_submodules = [parameter for entry in listed_entries() for parameter in entry.hyperparameters]
+    of_submodules = [parameter for entry in ordered_entries() for parameter in entry.hyperparameters]
     of_gates = [parameter for parameter in of_submodules if parameter.part == "gate"]
     of_parts = [parameter for parameter in of_submodules if parameter.part != "gate"]
     return (*TRAINING_HYPERPARAMETERS, *of_gates, *GATE_HYPERPARAMETERS, *of_parts)
@@ -96,4 +96,6 @@ def _ranged(parameter: Hyperparameter, method: str) -> Hyperparameter:
     if parameter.kind != "rate":
         return parameter
     rates = learning_rates(method)
-    return parameter.model_copy(update={"low": min(rates) / RATE_MARGIN, "high": max(rates) * RATE_MARGIN})
+    low = min(rates) / RATE_MARGIN
+    high = max(rates) * RATE_MARGIN
+    return parameter.model_copy(update={"low": low, "high": high})

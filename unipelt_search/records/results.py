@@ -67,7 +67,8 @@ class AblationRow(Frozen):
     """Removed in this layer only; None is in all layers."""
     value: float
     drop: float
-    """The full model's score on the same rows, minus `value`."""
+    """What the removal costs: the full model's score on the same rows, minus `value`; the other way round where lower
+    values are better."""
     error: float | None = None
     """Standard error of the drop over the rows; None for single layers and for few rows."""
 

@@ -80,6 +80,8 @@ class Point:
     method: str
     mark: str
     """`best`, `tie` or empty."""
+    label: str
+    """The method's name; a long one, of a set of submodules, is shortened."""
     label_x: float
     label_y: float
     anchor: str
@@ -307,7 +309,8 @@ def _points(report: StudyReport, rows: Sequence[LeaderboardRow], scale: _CostSca
     points = []
     for row, own, x, price in zip(rows, marks, scale.positions, scale.prices, strict=True):
         y = height - y_axis.position(row.validation.mean)
-        label = _label_of(row.name, x, y, own, taken, scale.width)
+        name = _shortened(row.name, scale.width)
+        label = _label_of(name, x, y, own, taken, scale.width)
         taken.append(label.box)
         point = Point(
             x=x,
@@ -316,6 +319,7 @@ def _points(report: StudyReport, rows: Sequence[LeaderboardRow], scale: _CostSca
             high=own.bottom - _BAR_END,
             method=row.name,
             mark=_mark_of(row, report),
+            label=name,
             label_x=label.x,
             label_y=label.y,
             anchor=label.anchor,
@@ -329,6 +333,12 @@ def _mark_of(row: LeaderboardRow, report: StudyReport) -> str:
     if row.name == report.verdict.name:
         return "best"
     return "tie" if row.name in report.verdict.ties else ""
+
+
+def _shortened(name: str, width: float) -> str:
+    """Shorten a name to half the figure's width, so that it fits on one side of every mark."""
+    most = int(width / 2 / _LETTER)
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _label_of(name: str, x: float, y: float, own: _Box, taken: Sequence[_Box], width: float) -> _Label:

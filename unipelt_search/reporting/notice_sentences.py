@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from unipelt_search.kinds.label_kind import label_kinds
 from unipelt_search.records.notice import LEGACY, Notice
 
 _Values = Mapping[str, Any]
-_OTHER_KIND = "task.kind in the study file says otherwise"
 _NOT_PUBLIC = "its labels are not public"
 _NO_SPLIT = "the name says no split"
 
@@ -27,10 +27,13 @@ def notice_sentence(notice: Notice) -> str:
         The sentence, or two; for an unknown code its name and its values as JSON.
     """
     make = SENTENCES.get(notice.code)
-    if make is None:
-        values = f" with {json.dumps(notice.values, sort_keys=True)}" if notice.values else ""
-        return f"A newer version of unipelt-search noted {notice.code}{values}."
-    return make(notice.values)
+    if make is not None:
+        return make(notice.values)
+    for kind in label_kinds().values():
+        if notice.code == kind.notice:
+            return f"{kind.recognised}; task.kind in the study file says otherwise."
+    values = f" with {json.dumps(notice.values, sort_keys=True)}" if notice.values else ""
+    return f"A newer version of unipelt-search noted {notice.code}{values}."
 
 
 def described(notices: Iterable[Notice]) -> dict[str, str]:
@@ -143,12 +146,6 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "split_twice": _template("Ignored in {data}: split {split}; there is another {kept} split."),
     "empty_texts": lambda values: (
         f"Ignored in {values['data']}: split {values['split']}, row {_join(values, 'rows')}; a text is empty."
-    ),
-    "labels_are_sets": _template(
-        f"Labels hold {{separator!r}} between names, so a row has a set of labels; {_OTHER_KIND}."
-    ),
-    "labels_are_numbers": _template(
-        f"Every label is a number and some have fractions, so numbers are predicted; {_OTHER_KIND}."
     ),
     "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
     "positive_label": _template("F1 is that of the label {label!r}, which is taken for the positive one."),

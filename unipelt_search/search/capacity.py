@@ -32,7 +32,13 @@ class Capacity:
         return max(1, int(self.cpus))
 
 
-def fit_workers(machine: MachineSpec, *, cores: float, gpus: float, where: str = "this machine") -> Capacity:
+def fit_workers(
+    machine: MachineSpec,
+    *,
+    cores: float,
+    gpus: float,
+    where: str = "this machine",
+) -> Capacity:
     """Divide what there is by what a run needs.
 
     Args:

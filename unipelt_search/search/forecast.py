@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import DroppedMethod, TaskSummary
-from unipelt_search.records.notice import Notice
+from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.records.results import ABLATION_ROWS
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
@@ -17,7 +17,7 @@ from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import FEWEST_STEPS, configured, published, steps_for
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
-from unipelt_search.specs.variants import pruned_name
+from unipelt_search.specs.variants import Variant, pruned_name
 
 _SPARED = 0.9
 """Share of a time limit that is planned; the rest is for starting up, and for what takes longer than it was timed."""
@@ -45,35 +45,24 @@ def forecast(
     Returns:
         The plan.
     """
-    rows, own = task.rows["train"], spec.space.configurations
     names = [name for name in spec.space.methods if name in timings]
+    own = spec.space.configurations
     rounds = screen_rounds(spec.budget.trials, len(names), len(own))
+    # Where only the user's own configurations are left there is nothing to tune.
     tune_trials = spec.budget.trials - rounds * len(names) - len(own) if names else 0
-    steps = steps_for(rows, spec.space)
-    first = {name: within_limit(published(name, spec.space, rows)[0], spec.space, task) for name in names}
-    tuned = [_planned(spec, task, first[name], None, timings[name], rounds, layers) for name in names]
-    fixed = [
-        _planned(spec, task, configured(given, spec.space, rows), given.name, timings[given.name], 1, layers)
-        for given in own
-    ]
-    methods = (*tuned, *fixed)
-    if spec.space.prune_gates:  # a smaller sibling of each gated finalist, tried once and confirmed
-        methods += tuple(
-            method.model_copy(update={"variant": pruned_name(method.variant or method.method), "screen_trials": 1})
-            for method in methods
-            if find_method(method.method).gated
-        )
-    screen = sum(method.screen_trials * method.run_seconds for method in methods)
-    tune = tune_trials * fmean(method.run_seconds for method in tuned) if tuned else 0.0
-    seconds = (screen + tune + sum(method.confirm_seconds for method in methods)) / capacity.workers
+    tuned = [_plan_method(spec, task, name, timings[name], rounds, layers) for name in names]
+    fixed = [_plan_variant(spec, task, given, timings[given.name], layers) for given in own]
+    pruned = _plan_pruned([*tuned, *fixed]) if spec.space.prune_gates else []
+    methods = (*tuned, *fixed, *pruned)
     confirm_runs = spec.budget.seeds * max(task.folds, 1) * len(methods)
+    seconds = (_search_seconds(methods, tuned, tune_trials) + _confirm_seconds(methods)) / capacity.workers
     return StudyPlan(
         study=spec.name,
         task=task,
         backbone=spec.backbone.model,
         device=capacity.device,
         workers=capacity.workers,
-        steps=steps,
+        steps=steps_for(task.rows["train"], spec.space),
         batch_size=spec.space.batch_size,
         methods=methods,
         tune_trials=tune_trials,
@@ -83,6 +72,43 @@ def forecast(
         left_out=left_out,
         notices=(*task.notices, *_warnings(spec, seconds)),
     )
+
+
+def _plan_method(
+    spec: StudySpec, task: TaskSummary, method: str, timing: RunTiming, rounds: int, layers: int
+) -> PlannedMethod:
+    """Plan a method with its published settings, tried once per screen round."""
+    first = published(method, spec.space, task.rows["train"])[0]
+    trial = within_limit(first, spec.space, task)
+    return _planned(spec, task, trial, None, timing, rounds, layers)
+
+
+def _plan_variant(
+    spec: StudySpec, task: TaskSummary, variant: Variant, timing: RunTiming, layers: int
+) -> PlannedMethod:
+    """Plan a configuration of the user's, tried once."""
+    trial = configured(variant, spec.space, task.rows["train"])
+    return _planned(spec, task, trial, variant.name, timing, 1, layers)
+
+
+def _plan_pruned(methods: Sequence[PlannedMethod]) -> list[PlannedMethod]:
+    """Plan the pruned variant of each gated finalist, tried once and confirmed; at most as slow as the whole one."""
+    return [
+        method.model_copy(update={"variant": pruned_name(method.variant or method.method), "screen_trials": 1})
+        for method in methods
+        if find_method(method.method).gated
+    ]
+
+
+def _search_seconds(methods: Sequence[PlannedMethod], tuned: Sequence[PlannedMethod], tune_trials: int) -> float:
+    """Add up the screen and tune runs; which methods will be tuned is not known, so they count alike."""
+    screen = sum(method.screen_trials * method.run_seconds for method in methods)
+    tune = tune_trials * fmean(method.run_seconds for method in tuned) if tuned else 0.0
+    return screen + tune
+
+
+def _confirm_seconds(methods: Sequence[PlannedMethod]) -> float:
+    return sum(method.confirm_seconds for method in methods)
 
 
 def steps_within(
@@ -107,9 +133,10 @@ def steps_within(
         return most
 
     def fits(steps: int) -> bool:
-        shorter = spec.model_copy(update={"space": spec.space.model_copy(update={"steps": steps})})
+        space = spec.space.model_copy(update={"steps": steps})
+        shorter = spec.model_copy(update={"space": space})
         plan = forecast(shorter, task, timings, capacity, layers, ())
-        search = plan.seconds - sum(method.confirm_seconds for method in plan.methods) / capacity.workers
+        search = plan.seconds - _confirm_seconds(plan.methods) / capacity.workers
         return plan.seconds <= _SPARED * limit and search <= _SPARED * (1 - CONFIRM_SHARE) * limit
 
     if fits(most):
@@ -122,7 +149,8 @@ def _warnings(spec: StudySpec, seconds: float) -> tuple[Notice, ...]:
     limit = spec.budget.time_seconds
     if limit is None or limit >= seconds:
         return ()
-    return (Notice(code="time_limit_short", severity="warning", values={"limit": limit, "estimate": seconds}),)
+    values: dict[str, NoticeValue] = {"limit": limit, "estimate": seconds}
+    return (Notice(code="time_limit_short", severity="warning", values=values),)
 
 
 def _planned(
@@ -134,16 +162,20 @@ def _planned(
     trials: int,
     layers: int,
 ) -> PlannedMethod:
-    method, steps = find_method(trial.method), trial.training.steps
+    """Estimate a configuration's runs: the steps, what is scored at evaluations, and what confirm scores beside."""
+    method = find_method(trial.method)
+    steps = trial.training.steps
     tune_rows = min(task.rows["tune"], spec.space.tune_rows)
     evaluated = min(trial.training.evaluations, steps) * tune_rows
     folds = max(task.folds, 1)
     select_rows = round(task.rows["select"] / folds)
     scored = select_rows + task.rows["test"]
-    if method.gated:  # the gates before the first step and with the final weights take passes of their own
+    if method.gated:
+        # The gates before the first step and with the final weights take passes of their own.
         evaluated += tune_rows
         scored += 2 * select_rows
     submodules = len(method.submodules)
+    # Whole, then without each submodule: in all layers, and in each of them.
     passes = submodules * (layers + 1) + 1 if submodules else 0
     ablation = passes * min(select_rows, ABLATION_ROWS) * timing.row_seconds
     run_seconds = steps * timing.step_seconds + evaluated * timing.row_seconds

@@ -9,8 +9,10 @@ Nothing here touches a database, a worker or the time of day.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from statistics import fmean
 from typing import Literal
 
@@ -87,7 +89,7 @@ class Clock:
     """The time so far, and how long runs took."""
 
     seconds: float = 0.0
-    """Wall-clock seconds that the study has used, all sittings together."""
+    """Wall-clock seconds that the study has used, those of earlier drivers included."""
     workers: int = 1
     """Runs at a time."""
     run_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -103,6 +105,10 @@ class _PhaseStep:
     notice: Notice | None = None
 
 
+_ConfirmRun = tuple[TrialRecord, int]
+"""A finalist and a fold; 0 where there are no folds."""
+
+
 def check_budget(spec: StudySpec) -> None:
     """Check that every method and every configuration of the user's gets a trial.
 
@@ -112,11 +118,15 @@ def check_budget(spec: StudySpec) -> None:
     Raises:
         RequestError: There are fewer trials.
     """
-    methods, trials, own = spec.space.methods, spec.budget.trials, [given.name for given in spec.space.configurations]
+    methods = spec.space.methods
+    trials = spec.budget.trials
+    own = [given.name for given in spec.space.configurations]
     if trials < len(methods) + len(own):
-        counted, together = "methods", ""
+        counted = "methods"
+        together = ""
         if own:
-            counted, together = "methods and configurations", f" and {len(own)} configurations ({', '.join(own)})"
+            counted = "methods and configurations"
+            together = f" and {len(own)} configurations ({', '.join(own)})"
         raise RequestError(
             f"--trials must be at least the number of {counted}, since each is tried once; got {trials} for "
             f"{len(methods)} methods ({', '.join(methods)}){together}. Ask for more trials or fewer methods."
@@ -140,7 +150,7 @@ def screen_rounds(trials: int, methods: int, variants: int) -> int:
 def next_step(record: StudyRecord, clock: Clock) -> Decision:
     """Decide what to do next.
 
-    The phase never goes back behind the record's; whoever lets the budget grow sets it back to `screen`.
+    The phase never goes back before the record's; whoever lets the budget grow sets it back to `screen`.
 
     Args:
         record: The study so far; details may be left out.
@@ -209,7 +219,13 @@ def finalists(record: StudyRecord) -> tuple[TrialRecord, ...]:
     return tuple(best.values())
 
 
-def estimate_seconds(record: StudyRecord, clock: Clock, method: str, *, confirm: bool) -> float | None:
+def estimate_seconds(
+    record: StudyRecord,
+    clock: Clock,
+    method: str,
+    *,
+    confirm: bool,
+) -> float | None:
     """Estimate how long a run takes from the runs so far: of its kind, else of its method, else of all.
 
     Args:
@@ -228,98 +244,196 @@ def estimate_seconds(record: StudyRecord, clock: Clock, method: str, *, confirm:
                 took = clock.run_seconds.get(run.id, run.result.costs.train_seconds)
                 seconds.setdefault((trial.method, run.phase == "confirm"), []).append(took)
     alike = seconds.get((method, confirm), [])
-    of_method = alike or [value for (name, _), values in seconds.items() if name == method for value in values]
-    known = of_method or [value for values in seconds.values() for value in values]
+    of_method = [*seconds.get((method, False), []), *seconds.get((method, True), [])]
+    known = alike or of_method or list(chain.from_iterable(seconds.values()))
     return fmean(known) if known else None
 
 
 def _screen(record: StudyRecord, clock: Clock) -> _PhaseStep:
-    phases = [(trial.name, search_run(trial).phase) for trial in record.trials]
-    if any(phase == "tune" for _, phase in phases):
+    """Try every method's published settings in rounds, and each of the user's own configurations in the first one."""
+    # Once tuning has begun nothing is screened any more, though a budget that has grown would allow more rounds.
+    if _searched_in(record, "tune"):
         return _PhaseStep(None)
-    space, rows = record.spec.space, record.task.rows["train"]
+    tried = Counter(trial.name for trial in _searched_in(record, "screen"))
     methods = active_methods(record)
-    own = {given.name: given for given in space.configurations}
+    own = [given.name for given in record.spec.space.configurations]
     rounds = screen_rounds(record.spec.budget.trials, len(methods), len(own))
     for done in range(rounds):
-        eligible = (*methods, *own) if done == 0 else methods
-        missing = [name for name in eligible if phases.count((name, "screen")) <= done]
+        of_round = (*methods, *own) if done == 0 else methods
+        missing = [name for name in of_round if tried[name] <= done]
         if not missing:
             continue
-        begun = len(missing) < len(eligible)
-        trained = tuple(own[name].method if name in own else name for name in eligible)
-        if not begun and not _fits(record, clock, trained, confirm=False):
+        # Methods are compared, so a round is for all of them or for none; one that has begun is ended.
+        begun = len(missing) < len(of_round)
+        if not begun and not _fits(record, clock, _methods_of(record, of_round), confirm=False):
             values = {**_limit(record), "done": done, "rounds": rounds}
             return _PhaseStep(None, notice=Notice(code="time_limit_screen", values=values))
-        name = missing[0]
-        if name in own:
-            return _PhaseStep(StartTrial(configured(own[name], space, rows), "screen", "given", name))
-        trial = within_limit(published(name, space, rows)[done], space, record.task)
-        return _PhaseStep(StartTrial(trial, "screen", "published"))
+        return _PhaseStep(_screen_trial(record, missing[0], done))
     return _PhaseStep(None)
 
 
+def _searched_in(record: StudyRecord, phase: Phase) -> list[TrialRecord]:
+    """Return the trials that began in a phase."""
+    return [trial for trial in record.trials if search_run(trial).phase == phase]
+
+
+def _methods_of(record: StudyRecord, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the method of each name, which is a method's own or that of a configuration of the user's."""
+    own = {given.name: given.method for given in record.spec.space.configurations}
+    return tuple(own.get(name, name) for name in names)
+
+
+def _screen_trial(record: StudyRecord, name: str, done: int) -> StartTrial:
+    """Return a method's trial in a screen round, the first one being 0, or that of a configuration of the user's."""
+    space = record.spec.space
+    rows = record.task.rows["train"]
+    own = {given.name: given for given in space.configurations}
+    if name in own:
+        return StartTrial(configured(own[name], space, rows), "screen", "given", name)
+    trial = within_limit(published(name, space, rows)[done], space, record.task)
+    return StartTrial(trial, "screen", "published")
+
+
 def _tune(record: StudyRecord, clock: Clock) -> _PhaseStep:
-    asked, tried = record.spec.budget.trials, sum(trial.origin != PRUNED for trial in record.trials)
-    order = [trial.method for trial in finalists(record) if trial.variant is None]
-    if tried >= asked or not order:
+    """Give the remaining trials to the methods that can still win, one after another."""
+    asked = record.spec.budget.trials
+    # What was pruned is tried beyond the budget: the user has not asked for it by number.
+    tried = sum(trial.origin != PRUNED for trial in record.trials)
+    ranked = [trial.method for trial in finalists(record) if trial.variant is None]
+    if tried >= asked or not ranked:
         return _PhaseStep(None)
-    equal = record.spec.space.allocation == "equal"
-    plausible, reasons = (set(order), {}) if equal else plausible_methods(record)
-    gone = {drop.method for drop in record.dropped}
-    open_methods = [method for method in active_methods(record) if method not in gone]
-    candidates = [method for method in open_methods if method in plausible and method in order]
-    dropped = tuple(
-        DroppedMethod(method=method, phase="tune", reason=reasons.get(method, Notice(code="no_trial_succeeded")))
-        for method in open_methods
-        if method not in candidates
-    ) + tuple(
-        DroppedMethod(method=trial.name, phase="tune", reason=Notice(code="trial_failed"))
-        for trial in record.trials
-        if trial.variant and trial.state is TrialState.FAILED and trial.name not in gone
-    )
+    candidates, dropped = _tune_candidates(record, ranked)
     if not candidates:
         return _PhaseStep(None, dropped)
-    tuned = [trial.method for trial in record.trials if search_run(trial).phase == "tune"]
-    method = min(candidates, key=lambda name: (tuned.count(name), order.index(name)))
-    begun = tuned.count(method) < max(tuned.count(name) for name in candidates)
-    if equal and not begun and asked - tried < len(candidates):
-        left = Notice(code="too_few_trials_left", values={"left": asked - tried, "of": asked})
-        return _PhaseStep(None, dropped, left)
+    tuned = Counter(trial.method for trial in _searched_in(record, "tune"))
+    # The method with the fewest tune trials, so that all keep even; of those the one that has done best so far.
+    method = min(candidates, key=lambda name: (tuned[name], ranked.index(name)))
+    left = asked - tried
+    if left < len(candidates) and _must_stay_even(record, candidates, tuned):
+        notice = Notice(code="too_few_trials_left", values={"left": left, "of": asked})
+        return _PhaseStep(None, dropped, notice)
     if not _fits(record, clock, (method,), confirm=False):
         values = {**_limit(record), "done": tried, "of": asked}
         return _PhaseStep(None, dropped, Notice(code="time_limit_trials", values=values))
     return _PhaseStep(StartTrial(propose(record, method), "tune", "tpe"), dropped)
 
 
+def _tune_candidates(
+    record: StudyRecord,
+    ranked: list[str],
+) -> tuple[list[str], tuple[DroppedMethod, ...]]:
+    """Choose the methods to tune.
+
+    Args:
+        record: The study.
+        ranked: The methods that have a complete trial, best first.
+
+    Returns:
+        The methods, in the order in which they were asked for; and what is dropped from now on, and why.
+    """
+    plausible = set(ranked)
+    reasons: dict[str, Notice] = {}
+    if record.spec.space.allocation != "equal":
+        plausible, reasons = plausible_methods(record)
+    # What was dropped once stays dropped: its tune score cannot rise any more, and the leader's is not likely to fall.
+    gone = {drop.method for drop in record.dropped}
+    undropped = [method for method in active_methods(record) if method not in gone]
+    candidates = [method for method in undropped if method in plausible and method in ranked]
+    without_score = Notice(code="no_trial_succeeded")
+    dropped = [
+        DroppedMethod(method=method, phase="tune", reason=reasons.get(method, without_score))
+        for method in undropped
+        if method not in candidates
+    ]
+    dropped += [
+        DroppedMethod(method=name, phase="tune", reason=Notice(code="trial_failed"))
+        for name in _failed_variants(record)
+        if name not in gone
+    ]
+    return candidates, tuple(dropped)
+
+
+def _failed_variants(record: StudyRecord) -> list[str]:
+    """Return the variants of which nothing is left: each has one trial, and theirs has failed."""
+    return [trial.name for trial in record.trials if trial.variant and trial.state is TrialState.FAILED]
+
+
+def _must_stay_even(record: StudyRecord, candidates: list[str], tuned: Counter[str]) -> bool:
+    """Tell whether a round of one trial per method is about to begin that must then be ended."""
+    if record.spec.space.allocation != "equal":
+        return False
+    counts = {tuned[name] for name in candidates}
+    return len(counts) == 1
+
+
 def _confirm(record: StudyRecord, clock: Clock) -> _PhaseStep:
+    """Run every finalist again over the same seeds, and with little data over the same folds."""
     chosen = finalists(record)
-    seeds = record.spec.budget.seeds
-    folds = tuple(range(1, record.task.folds + 1)) or (0,)
-    pruned = next((step for trial in chosen if (step := _pruned_variant(record, trial)) is not None), None)
-    if pruned is not None and _fits(record, clock, (pruned.spec.method,), confirm=True):
-        return _PhaseStep(pruned)
-    for seed in range(1, seeds + 1):
-        asked = [(trial, fold) for trial in chosen for fold in folds]
-        missing = [(trial, fold) for trial, fold in asked if not _has_run(trial, seed, fold)]
+    for trial in chosen:
+        pruned = _pruned_variant(record, trial)
+        if pruned is None:
+            continue
+        if _fits(record, clock, (pruned.spec.method,), confirm=True):
+            return _PhaseStep(pruned)
+        break
+    for seed in range(1, record.spec.budget.seeds + 1):
+        missing = _missing_runs(record, chosen, seed)
         if not missing:
             continue
+        if not _confirm_fits(record, clock, chosen, seed, missing):
+            return _PhaseStep(None, notice=_unconfirmed(record, seed, missing))
         trial, fold = missing[0]
-        # The first seed goes as far down the order as the time allows, the last runs ending a little after it: a study
-        # with a verdict is worth more than its last minute. A later seed is for all finalists or for none, so that the
-        # methods are compared over the same seeds. Folds count only together, so that a finalist's first repeat is
-        # begun only where all of it fits, but for the very first one's.
-        if seed == 1 and (fold == 0 or len(missing) == len(asked)):
-            fits = _is_before_the_end(record, clock)
-        else:
-            begun = fold > 1 if seed == 1 else len(missing) < len(asked)
-            together = [trial] * len(folds) if seed == 1 else [other for other, _ in missing]
-            fits = begun or _fits(record, clock, tuple(other.method for other in together), confirm=True)
-        if not fits:
-            names = list(dict.fromkeys(trial.name for trial, _ in missing))
-            return _PhaseStep(None, notice=_unconfirmed(record, seed, names))
         return _PhaseStep(StartRun(trial.number, seed, fold))
     return _PhaseStep(None)
+
+
+def _folds(record: StudyRecord) -> tuple[int, ...]:
+    return tuple(range(1, record.task.folds + 1)) or (0,)
+
+
+def _missing_runs(record: StudyRecord, chosen: Sequence[TrialRecord], seed: int) -> list[_ConfirmRun]:
+    """List the runs of a seed that are not there yet, finalist by finalist, so that the first ones are whole first."""
+    asked = [(trial, fold) for trial in chosen for fold in _folds(record)]
+    return [(trial, fold) for trial, fold in asked if not _has_run(trial, seed, fold)]
+
+
+def _confirm_fits(
+    record: StudyRecord, clock: Clock, chosen: Sequence[TrialRecord], seed: int, missing: list[_ConfirmRun]
+) -> bool:
+    """Tell whether the time allows the first of the missing runs of a seed.
+
+    The first seed goes as far down the order of finalists as the time allows, the last runs ending a little after it:
+    a study with a verdict is worth more than its last minute. A later seed is for all finalists or for none, so that
+    the methods are compared over the same seeds. Folds count only together, so that a finalist's first repeat is begun
+    only where all of it fits, but for the very first one's.
+    """
+    trial, fold = missing[0]
+    nothing_begun = len(missing) == len(chosen) * len(_folds(record))
+    if seed > 1:
+        return not nothing_begun or _fits(record, clock, _methods(missing), confirm=True)
+    if fold == 0 or nothing_begun:
+        return _is_before_the_end(record, clock)
+    if fold > 1:
+        return True  # the finalist's repeat has begun
+    repeat = (trial.method,) * len(_folds(record))
+    return _fits(record, clock, repeat, confirm=True)
+
+
+def _methods(runs: Sequence[_ConfirmRun]) -> tuple[str, ...]:
+    return tuple(trial.method for trial, _ in runs)
+
+
+def _unconfirmed(record: StudyRecord, seed: int, missing: Sequence[_ConfirmRun]) -> Notice:
+    if seed == 1:
+        names = tuple(dict.fromkeys(trial.name for trial, _ in missing))
+        return Notice(code="time_limit_unconfirmed", severity="warning", values={**_limit(record), "methods": names})
+    values = {
+        **_limit(record),
+        "done": seed - 1,
+        "of": record.spec.budget.seeds,
+        "folds": record.task.folds,
+    }
+    return Notice(code="time_limit_seeds", values=values)
 
 
 def _has_run(trial: TrialRecord, seed: int, fold: int) -> bool:
@@ -328,13 +442,17 @@ def _has_run(trial: TrialRecord, seed: int, fold: int) -> bool:
 
 def _pruned_variant(record: StudyRecord, trial: TrialRecord) -> StartTrial | None:
     """Return the trial of a finalist without what its first confirmed run can do without, unless there is one."""
-    name = pruned_name(trial.name)
-    if not record.spec.space.prune_gates or trial.origin == PRUNED or any(t.name == name for t in record.trials):
+    if not record.spec.space.prune_gates or trial.origin == PRUNED:
         return None
-    results = [run.result for run in trial.runs if run.seed_index == 1 and run.result is not None]
+    name = pruned_name(trial.name)
+    if any(other.name == name for other in record.trials):
+        return None
+    first_seed = [run.result for run in trial.runs if run.seed_index == 1]
+    results = [result for result in first_seed if result is not None]
     if not results or not results[0].prunable:
         return None
-    spec = trial.spec.model_copy(update={"without": tuple(sorted({*trial.spec.without, *results[0].prunable}))})
+    without = {*trial.spec.without, *results[0].prunable}
+    spec = trial.spec.model_copy(update={"without": tuple(sorted(without))})
     return StartTrial(spec, "tune", PRUNED, name)
 
 
@@ -343,14 +461,6 @@ _PHASE_STEPS: dict[Phase, Callable[[StudyRecord, Clock], _PhaseStep]] = {
     "tune": _tune,
     "confirm": _confirm,
 }
-
-
-def _unconfirmed(record: StudyRecord, seed: int, missing: list[str]) -> Notice:
-    if seed == 1:
-        values = {**_limit(record), "methods": tuple(missing)}
-        return Notice(code="time_limit_unconfirmed", severity="warning", values=values)
-    values = {**_limit(record), "done": seed - 1, "of": record.spec.budget.seeds, "folds": record.task.folds}
-    return Notice(code="time_limit_seeds", values=values)
 
 
 def _limit(record: StudyRecord) -> dict[str, NoticeValue]:
@@ -362,7 +472,14 @@ def _is_before_the_end(record: StudyRecord, clock: Clock) -> bool:
     return limit is None or clock.seconds < limit
 
 
-def _fits(record: StudyRecord, clock: Clock, methods: tuple[str, ...], *, confirm: bool) -> bool:
+def _fits(
+    record: StudyRecord,
+    clock: Clock,
+    methods: tuple[str, ...],
+    *,
+    confirm: bool,
+) -> bool:
+    """Tell whether runs of these methods, begun now, end before their phase must end."""
     limit = record.spec.budget.time_seconds
     if limit is None:
         return True

@@ -17,7 +17,8 @@ _SHRINK = 0.8
 
 def lowest_sizes() -> dict[str, int]:
     """Return the smallest value that is searched of each size, by name, in the order of sampling."""
-    return {parameter.name: int(parameter.low or 1) for parameter in hyperparameters() if parameter.kind == "whole"}
+    sizes = [parameter for parameter in hyperparameters() if parameter.kind == "whole"]
+    return {parameter.name: int(parameter.low or 1) for parameter in sizes}
 
 
 def value_of(trial: TrialSpec, name: str) -> int | None:
@@ -31,15 +32,19 @@ def value_of(trial: TrialSpec, name: str) -> int | None:
 def resized(trial: TrialSpec, name: str, value: int) -> TrialSpec:
     """Return a configuration with another size of this name, which it must have."""
     part, _, field = name.partition(".")
-    return trial.model_copy(update={part: trial.parts[part].model_copy(update={field: value})})
+    settings = trial.parts[part].model_copy(update={field: value})
+    return trial.model_copy(update={part: settings})
 
 
 def stored_by(trial: TrialSpec, size: MethodSize) -> int:
     """Return how many numbers a configuration stores, the head included, by what was measured of its method."""
-    more = {name: (value_of(trial, name) or 0) - measured for name, measured in size.sizes.items()}
-    grown = sum(units * size.per_unit[name] for name, units in more.items())
-    shared = size.shared_gates if trial.gate is not None and trial.gate.sharing == "shared" else None
-    return size.stored + grown + (shared or 0)
+    stored = size.stored
+    for name, measured in size.sizes.items():
+        value = value_of(trial, name) or 0
+        stored += (value - measured) * size.per_unit[name]
+    if trial.gate is not None and trial.gate.sharing == "shared":
+        stored += size.shared_gates or 0
+    return stored
 
 
 def shrunk(trial: TrialSpec, size: MethodSize, limit: int) -> TrialSpec:

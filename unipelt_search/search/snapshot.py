@@ -25,10 +25,13 @@ def snapshot(record: StudyRecord, clock: Clock, running: Sequence[str], event: s
     runs = [run for trial in record.trials for run in trial.runs]
     done = sum(run.state.is_finished() for run in runs)
     confirming = record.phase == "confirm"
-    asked = len(record.trials) if confirming else max(record.spec.budget.trials, len(record.trials))
+    asked = len(record.trials)
+    if not confirming:
+        asked = max(record.spec.budget.trials, asked)
     eligible = len(active_methods(record)) + len(record.spec.space.configurations)
     finalist_count = len(finalists(record)) if confirming else eligible
-    runs_asked = max(asked + finalist_count * record.spec.budget.seeds * max(record.task.folds, 1), len(runs))
+    confirm_runs = finalist_count * record.spec.budget.seeds * max(record.task.folds, 1)
+    runs_asked = max(asked + confirm_runs, len(runs))
     return StudyProgress(
         study=record.spec.name,
         metric=record.task.metric,
@@ -47,8 +50,10 @@ def snapshot(record: StudyRecord, clock: Clock, running: Sequence[str], event: s
 
 def _candidates(record: StudyRecord) -> tuple[Standing, ...]:
     sign = -1.0 if record.task.direction == "maximize" else 1.0
-    candidates = [candidate for trial in finalists(record) if (candidate := _candidate(record, trial)) is not None]
-    return tuple(sorted(candidates, key=lambda candidate: (candidate.runs == 0, sign * candidate.score)))
+    found = [_candidate(record, trial) for trial in finalists(record)]
+    candidates = [candidate for candidate in found if candidate is not None]
+    candidates.sort(key=lambda candidate: (candidate.runs == 0, sign * candidate.score))
+    return tuple(candidates)
 
 
 def _candidate(record: StudyRecord, trial: TrialRecord) -> Standing | None:

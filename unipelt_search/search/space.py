@@ -140,12 +140,15 @@ def _sample(trial: BaseTrial, parameter: Hyperparameter) -> Value:
         return chosen
     if parameter.kind == "whole":
         return trial.suggest_int(parameter.name, int(low), int(high), log=True)
-    return trial.suggest_float(parameter.name, low, high, step=parameter.step, log=parameter.step is None)
+    step = parameter.step
+    return trial.suggest_float(parameter.name, low, high, step=step, log=step is None)
 
 
 def _configuration(method: str, chosen: Mapping[str, Value], space: SpaceSpec, rows: int) -> TrialSpec:
     """Complete chosen values with the published ones and with what every run of the study shares."""
-    parts: dict[str, dict[str, Any]] = {part: {} for part in parts_of(method)}
+    parts: dict[str, dict[str, Any]] = {}
+    for part in parts_of(method):
+        parts[part] = {}
     parts["training"] |= {
         "batch_size": space.batch_size,
         "steps": steps_for(rows, space),

@@ -112,7 +112,8 @@ def format_validation_error(detail: ErrorDetails, name: str, model: type[Frozen]
     if detail["type"] == "value_error":
         rule = str(detail["ctx"]["error"])
     elif detail["type"] in _LENGTHS:
-        bound = next(value for key, value in detail["ctx"].items() if key in {"min_length", "max_length"})
+        context = detail["ctx"]
+        bound = context["min_length"] if "min_length" in context else context["max_length"]
         rule = f"must have at {_LENGTHS[detail['type']]} {bound} entries"
     else:
         rule = detail["msg"].replace("Input should", "must", 1).replace("valid tuple", "list")
@@ -146,10 +147,12 @@ def _format_validation_errors(error: ValidationError, model: type[Frozen]) -> It
 
 def _point_from(folder: Path, values: dict[str, Any], section: str, key: str) -> None:
     inner = values.get(section)
-    if not isinstance(inner, dict) or not isinstance(inner.get(key), str) or inner[key] in _ALIASES:
+    # What is no mapping, or no text, is refused by the check that follows.
+    path = inner.get(key) if isinstance(inner, dict) else None
+    if not isinstance(inner, dict) or not isinstance(path, str) or path in _ALIASES:
         return
-    if (folder / inner[key]).exists():
-        inner[key] = str(folder / inner[key])
+    if (folder / path).exists():
+        inner[key] = str(folder / path)
 
 
 def _known_keys(key_path: list[str], root: type[Frozen]) -> list[str]:

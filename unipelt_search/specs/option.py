@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-Syntax = Literal["plain", "duration", "methods"]
+Syntax = Literal["plain", "duration", "methods", "metric"]
 KeyPath = tuple[str, ...]
 """The keys that lead to a value of a study file, for example ``("task", "train_size")``."""
 
@@ -29,7 +29,7 @@ class Option:
     details: str = ""
     """What only the documentation says, in Markdown."""
     syntax: Syntax = "plain"
-    """How the value is written, where that is not the plain form of its type."""
+    """How the value is written and completed, where that is not the plain form of its type."""
 
     @property
     def parameter(self) -> str:

@@ -122,24 +122,24 @@ class WithParts(Frozen):
     def _read_parts(cls, values: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         if not isinstance(values, Mapping):
             return handler(values)
-        # Every fault is collected, those of the parts and those of the declared fields, as pydantic itself would.
-        faults: list[InitErrorDetails] = []
-        read: dict[str, object] = {name: value for name, value in values.items() if name in cls.model_fields}
-        read |= dict.fromkeys(_HISTORIC_PARTS)
+        # Every problem is collected, those of the parts and those of the declared fields, as pydantic itself would.
+        problems: list[InitErrorDetails] = []
+        read: dict[str, object] = dict.fromkeys(_HISTORIC_PARTS)
         for name, value in values.items():
             if name in cls.model_fields:
+                read[name] = value
                 continue
             try:
                 part = _read_part(name, value, is_stored(info))
             except ValidationError as error:
-                faults.extend(_details(error, name))
+                problems.extend(_details(error, name))
                 continue
             if part is not None:
                 read[name] = part
-        if faults:
+        if problems:
             # Rules on the whole say nothing as long as parts of it could not be read.
-            faults.extend(fault for fault in _faults_of(handler, read) if fault["loc"])
-            raise ValidationError.from_exception_data(cls.__name__, faults)
+            problems.extend(problem for problem in _problems_of(handler, read) if problem["loc"])
+            raise ValidationError.from_exception_data(cls.__name__, problems)
         return handler(read)
 
 
@@ -165,7 +165,7 @@ def _is_ours(part: str) -> bool:
     return part == "gate" or find_submodule(part).package == OURS
 
 
-def _faults_of(handler: ModelWrapValidatorHandler[Any], values: object) -> Iterator[InitErrorDetails]:
+def _problems_of(handler: ModelWrapValidatorHandler[Any], values: object) -> Iterator[InitErrorDetails]:
     try:
         handler(values)
     except ValidationError as error:
@@ -179,4 +179,5 @@ def _details(error: ValidationError, *above: str) -> Iterator[InitErrorDetails]:
         kind: str | PydanticCustomError = found["type"]
         if kind not in _CORE_ERRORS:
             kind = PydanticCustomError(found["type"], "{message}", {"message": found["msg"]})
-        yield InitErrorDetails(type=kind, loc=(*above, *found["loc"]), input=found["input"], ctx=context)
+        location = (*above, *found["loc"])
+        yield InitErrorDetails(type=kind, loc=location, input=found["input"], ctx=context)

@@ -41,7 +41,8 @@ def derive_seed(root: int, *path: str | int) -> int:
     Returns:
         An integer in [0, 2**63).
     """
-    digest = hashlib.sha256(json.dumps([root, *path]).encode()).digest()
+    text = json.dumps([root, *path])
+    digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 

@@ -51,7 +51,8 @@ class TaskSpec(Frozen):
         Option(
             "--metric",
             metavar="METRIC",
-            help="What is compared; it must fit the labels.",
+            syntax="metric",
+            help="What is compared, such as accuracy or spearman; it must fit the labels. Default: auto.",
             details="[Your data](data.md) says which metric fits which labels, and what `auto` chooses.",
         ),
     ] = "auto"
@@ -108,7 +109,9 @@ class BackboneSpec(Frozen):
     def absolute(self) -> BackboneSpec:
         """Return the same backbone as any working directory has it: a local folder by its absolute path."""
         folder = Path(self.model)
-        return self.model_copy(update={"model": str(folder.resolve())}) if folder.is_dir() else self
+        if not folder.is_dir():
+            return self
+        return self.model_copy(update={"model": str(folder.resolve())})
 
 
 class SpaceSpec(Frozen):
@@ -121,7 +124,8 @@ class SpaceSpec(Frozen):
             metavar="a,b,c",
             syntax="methods",
             help="Methods that are compared; the command `methods` lists them.",
-            details="[The methods](methods.md) says what they are. `majority` is always included.",
+            details="[The methods](methods.md) says what they are. A set of gated submodules is written "
+            "`unipelt[lora,adapter]`. `majority` is always included.",
         ),
     ] = DEFAULT_METHODS
     steps: int | None = Field(default=None, ge=1)

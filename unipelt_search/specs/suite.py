@@ -159,9 +159,8 @@ class SuiteSpec(Frozen):
                     f"--sizes must name sizes of the suite; got {size}, there are: {', '.join(map(str, self.sizes))}."
                 )
         chosen = tuple(task for task in self.tasks if not tasks or task.name in tasks)
-        return self.model_copy(
-            update={"tasks": chosen, "sizes": tuple(size for size in self.sizes if not sizes or size in sizes)}
-        )
+        chosen_sizes = tuple(size for size in self.sizes if not sizes or size in sizes)
+        return self.model_copy(update={"tasks": chosen, "sizes": chosen_sizes})
 
     def studies(self, data_root: Path | None = None) -> tuple[StudySpec, ...]:
         """Write out the studies, the smallest number of training rows of all tasks first.
@@ -177,11 +176,13 @@ class SuiteSpec(Frozen):
         """
         if data_root is not None:
             self._check_copies(data_root)
-        return tuple(
-            self.study(task, size, str(data_root / task.local.data) if data_root and task.local else task.hub.data)
-            for size in sorted(self.sizes)
-            for task in self.tasks
-        )
+        studies = []
+        for size, task in product(sorted(self.sizes), self.tasks):
+            data = task.hub.data
+            if data_root is not None and task.local is not None:
+                data = str(data_root / task.local.data)
+            studies.append(self.study(task, size, data))
+        return tuple(studies)
 
     def study(self, task: SuiteTask, size: int, data: str) -> StudySpec:
         """Write out one study.
@@ -198,18 +199,29 @@ class SuiteSpec(Frozen):
         return StudySpec(
             name=self.study_name(task.name, size),
             task=TaskSpec(
-                data=data, text=source.text, label=task.label, metric=task.metric, test=source.test,
-                train_size=size, carve=self.carve, redraw=self.redraw,
+                data=data,
+                text=source.text,
+                label=task.label,
+                metric=task.metric,
+                test=source.test,
+                train_size=size,
+                carve=self.carve,
+                redraw=self.redraw,
             ),
-            backbone=self.backbone, space=self.space, budget=self.budget, seed=self.seed, machine=self.machine,
-        )  # fmt: skip
+            backbone=self.backbone,
+            space=self.space,
+            budget=self.budget,
+            seed=self.seed,
+            machine=self.machine,
+        )
 
     def _check_copies(self, data_root: Path) -> None:
-        missing = [
-            task.name if task.local is None else f"{task.name} ({task.local.data})"
-            for task in self.tasks
-            if task.local is None or not (data_root / task.local.data).is_dir()
-        ]
+        missing = []
+        for task in self.tasks:
+            if task.local is None:
+                missing.append(task.name)
+            elif not (data_root / task.local.data).is_dir():
+                missing.append(f"{task.name} ({task.local.data})")
         if missing:
             raise RequestError(
                 f"--data-root must have a folder for every task; {str(data_root)!r} has none for {', '.join(missing)}. "

@@ -11,13 +11,17 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.catalogue import is_installed, parts_of, stored_method
+from unipelt_search.methods.catalogue import MAX_NAME_LENGTH, is_installed, parts_of, stored_method
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.parts import WithParts, check_trained, is_stored
 from unipelt_search.specs.seeds import RunSeeds
 
 Phase = Literal["screen", "tune", "confirm"]
 PHASES: tuple[Phase, ...] = ("screen", "tune", "confirm")
+
+
+Attachment = tuple[str, int]
+"""A submodule in a layer, counted from 0."""
 
 
 class TrialSpec(WithParts):
@@ -27,11 +31,11 @@ class TrialSpec(WithParts):
     see `part`.
     """
 
-    method: str
+    method: str = Field(max_length=MAX_NAME_LENGTH)
     """Its canonical name."""
     training: TrainingSpec
     # Left out of the content where it is empty: configurations that were tried before it existed stay the same.
-    without: tuple[tuple[str, int], ...] = Field(default=(), exclude_if=not_)
+    without: tuple[Attachment, ...] = Field(default=(), exclude_if=not_)
     """(submodule, layer) pairs that are not attached, of a method with gates; sorted."""
 
     @field_validator("method")
@@ -41,7 +45,7 @@ class TrialSpec(WithParts):
 
     @field_validator("without")
     @classmethod
-    def _sorted(cls, without: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    def _sorted(cls, without: tuple[Attachment, ...]) -> tuple[Attachment, ...]:
         return tuple(sorted(set(without)))
 
     @model_validator(mode="after")
@@ -95,7 +99,8 @@ def config_of(spec: TrialSpec) -> dict[str, bool | str | int | float | None]:
         For example ``{"training.learning_rate": 0.001, "lora.rank": 8, …}``.
     """
     flat: dict[str, bool | str | int | float | None] = {}
-    for part, values in spec.model_dump(mode="json", exclude={"method", "without"}).items():
+    parts = spec.model_dump(mode="json", exclude={"method", "without"})
+    for part, values in parts.items():
         for name, value in (values or {}).items():
             flat[f"{part}.{name}"] = value
     if spec.without:

@@ -198,8 +198,8 @@ class Database:
             ) from error
 
     def _message(self, error: SQLAlchemyError) -> str:
-        answer = error.orig if isinstance(error, DBAPIError) else error
-        cause = " ".join(str(answer).split())
+        original = error.orig if isinstance(error, DBAPIError) else error
+        cause = " ".join(str(original).split())
         if "file is not a database" in cause:
             return (
                 f"--storage must name a SQLite database; {self.redacted} is a file of another kind. Name another file."

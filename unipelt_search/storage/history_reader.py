@@ -44,7 +44,7 @@ _Details = dict[str, dict[str, list[Any]]]
 _DETAILS = ("evaluations", "gates", "ablation", "outcomes", "predictions")
 _RUN_COLUMNS = ("tune", "best_step", "steps", "checkpoint", "prunable")
 """Of a result, what is a column of the same name; scores and costs are columns too."""
-_LISTED = 20
+_MAX_NAMES = 20
 """Names of studies that a message lists."""
 
 
@@ -120,7 +120,7 @@ class HistoryReader:
             found = session.scalar(select(StudyRow.spec).where(StudyRow.name == name))
             if found is None:
                 raise _not_found(session, name, self._database.redacted)
-            return StudySpec.model_validate(found)
+            return StudySpec.model_validate(found, context=STORED)
 
         return self._database.read(read)
 
@@ -159,18 +159,20 @@ def find_study_or_raise(session: Session, name: str, redacted: str) -> StudyRow:
 def _not_found(session: Session, name: str, redacted: str) -> StudyNotFoundError:
     names = _read_names(session)
     suggestion = did_you_mean(name, names)
-    return StudyNotFoundError(f"The name must be of a study in {redacted}; got {name!r}, {_listed(names)}.{suggestion}")
+    return StudyNotFoundError(
+        f"The name must be of a study in {redacted}; got {name!r}, {_format_names(names)}.{suggestion}"
+    )
 
 
 def _read_names(session: Session) -> list[str]:
     return list(session.scalars(select(StudyRow.name).order_by(StudyRow.created.desc(), StudyRow.name)))
 
 
-def _listed(names: list[str]) -> str:
+def _format_names(names: list[str]) -> str:
     if not names:
         return "it holds no studies"
-    more = ", …" if len(names) > _LISTED else ""
-    return f"found: {', '.join(names[:_LISTED])}{more}"
+    more = ", …" if len(names) > _MAX_NAMES else ""
+    return f"found: {', '.join(names[:_MAX_NAMES])}{more}"
 
 
 def _read_lines(session: Session) -> list[StudyLine]:

@@ -38,7 +38,7 @@ from unipelt_search.storage.connection import (
 from unipelt_search.storage.sqlite import BUSY_SECONDS
 from unipelt_search.storage.upgrade import check_schema, existing_schema, newest_schema, upgrade
 
-_BESIDE = ("-wal", "-journal")
+_SIDE_FILES = ("-wal", "-journal")
 """What belongs to a SQLite file and is copied with it; ``-shm`` is made anew from the log."""
 _TRIES = 20
 _PAUSE_SECONDS = 0.05
@@ -101,9 +101,9 @@ def _open_file(url: URL) -> Database:
 
 def _how_to_read(path: Path) -> str | None:
     """Return the parameters of SQLite's URI with which reading a file writes nothing; None where it must be copied."""
-    if _beside(path, "-wal").exists():
+    if _side_file(path, "-wal").exists():
         # SQLite asks nobody for the index but opens it: read-only, it never rewrites what a killed driver left.
-        return "mode=ro&readonly_shm=1" if _beside(path, "-shm").exists() else None
+        return "mode=ro&readonly_shm=1" if _side_file(path, "-shm").exists() else None
     if not os.access(path.parent, os.W_OK):
         return "mode=ro&immutable=1"
     return None if _is_write_ahead(path) else "mode=ro"
@@ -142,11 +142,11 @@ def _copied(url: URL) -> Database | None:
     database = Database(url, make_engine(url.set(database=str(copy))), clean_up=folder.cleanup)
     try:
         with database.translated_errors():
-            whole = _copy_files(path, copy)
+            stood_still = _copy_files(path, copy)
     except BaseException:
         database.close()
         raise
-    if whole:
+    if stood_still:
         return database
     database.close()
     return None
@@ -156,9 +156,9 @@ def _copy_files(path: Path, copy: Path) -> bool:
     """Copy a file and its log; tells whether both stood still meanwhile."""
     before = _stamps(path)
     shutil.copyfile(path, copy)
-    for suffix in _BESIDE:
+    for suffix in _SIDE_FILES:
         try:
-            shutil.copyfile(_beside(path, suffix), _beside(copy, suffix))
+            shutil.copyfile(_side_file(path, suffix), _side_file(copy, suffix))
         except FileNotFoundError:
             continue  # there is none, or a driver that ended has just removed it, which the stamps tell
     return before == _stamps(path)
@@ -185,7 +185,7 @@ def _upgraded_copy(database: Database) -> Database:
 
 def _stamps(path: Path) -> list[tuple[int, int, int] | None]:
     """Return what changes whenever a file or its log is written to."""
-    return [_stamp(path), *(_stamp(_beside(path, suffix)) for suffix in _BESIDE)]
+    return [_stamp(path), *(_stamp(_side_file(path, suffix)) for suffix in _SIDE_FILES)]
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
@@ -196,7 +196,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def _side_file(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 

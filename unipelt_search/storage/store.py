@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from types import TracebackType
 from typing import Self
 
 from unipelt_search.storage.attempts import Attempts
-from unipelt_search.storage.connection import Database, check_exists, make_engine, make_folder, parse_url
+from unipelt_search.storage.connection import Database, make_engine, make_folder, parse_url
 from unipelt_search.storage.event_table import EventReader, EventTable
 from unipelt_search.storage.history_reader import HistoryReader
 from unipelt_search.storage.mirror import Mirror
@@ -90,13 +92,25 @@ class StudyStore:
         """The URL with its password, to open the database again; print `redacted_url` instead."""
         self.redacted_url = database.redacted
         self.retry_policy = database.retry_policy
-        """How long the store waits for a database that has gone away."""
+        """How long the store waits for a database that is away."""
         self.studies = Studies(database, self._mirror)
         self.runs = Runs(database, self._mirror)
         self.attempts = Attempts(database)
         """Who works on which run, and for how long."""
         self.events = EventTable(database)
         """What the drivers did."""
+
+    def notify_of_waits(self, notify: Callable[[str], object]) -> None:
+        """Tell somebody, in one line, when the store begins to wait for a database that is away, and when it is back.
+
+        Args:
+            notify: Is told in the thread that waits; whoever was told before no longer is.
+        """
+        self.retry_policy.notify = notify
+
+    def stop_waiting(self) -> None:
+        """Wait no longer for a database that is away; may be called by a signal's handler."""
+        self.retry_policy.stop_waiting()
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> StudyStore:
@@ -120,12 +134,12 @@ class StudyStore:
         if create:
             make_folder(parsed)
         else:
-            check_exists(parsed)
+            # By a reader, because the first connection that may write changes a file already.
+            with closing(open_to_read(url, any_schema=True)) as found:
+                check_schema(found)
         database = Database(parsed, make_engine(parsed))
         if create:
             upgrade(database)
-        else:
-            check_schema(database)
         return cls(database)
 
     def close(self) -> None:
@@ -148,11 +162,8 @@ def upgrade_database(url: str) -> Upgraded:
         StudyNotFoundError: No study database is there.
         StorageError: The database cannot be used, or was written by a newer version.
     """
+    with closing(open_to_read(url, any_schema=True)) as found:
+        existing_schema(found)
     parsed = parse_url(url)
-    check_exists(parsed)
-    database = Database(parsed, make_engine(parsed))
-    try:
-        existing_schema(database)
+    with closing(Database(parsed, make_engine(parsed))) as database:
         return upgrade(database)
-    finally:
-        database.close()

@@ -87,6 +87,7 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
     submodules = find_method(trial.method).submodules
     if not submodules:
         return
+    metric = task.target.metric(task.metric)
     rows = spread_rows(len(task.select), ABLATION_ROWS)
     labels = task.select.labels[rows]
 
@@ -113,7 +114,8 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
                     kept = np.arange(len(rows)) % _GROUPS != group
                     drops.append(score(complete, kept) - score(without, kept))
                 error = float(np.sqrt((_GROUPS - 1) * np.var(drops)))
-            yield AblationRow(submodule=submodule, layer=layer, value=value, drop=full - value, error=error)
+            drop = metric.sign * (full - value)
+            yield AblationRow(submodule=submodule, layer=layer, value=value, drop=drop, error=error)
 
 
 def prunable_parts(
@@ -136,13 +138,15 @@ def prunable_parts(
     Returns:
         (submodule, layer) pairs, sorted; none where nothing, or everything, could go.
     """
+    metric = task.target.metric(task.metric)
     rows = spread_rows(len(task.tune), tune_rows)
     labels = task.tune.labels[rows]
 
     def value(removed: frozenset[tuple[str, int | None]]) -> float:
+        """Return the score, with a sign that makes higher ones better."""
         logits = predict(pack, task.tune, task.pad_token_id, rows, removed=removed)[slot]
         predicted = task.target.predict(logits)
-        return score_all(task.target, labels, predicted)[task.metric]
+        return metric.sign * score_all(task.target, labels, predicted)[task.metric]
 
     trial = pack.trials[slot]
     submodules = find_method(trial.method).submodules

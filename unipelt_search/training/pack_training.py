@@ -237,7 +237,7 @@ class PackTraining:
 
 def _new_slot(run: RunSpec, task: EncodedTask, lengths: np.ndarray) -> Slot:
     batches = training_batches(lengths, run.trial.training.batch_size, run.seeds.order)
-    return Slot(run, batches, _evaluation_steps(run), task.target)
+    return Slot(run, batches, _evaluation_steps(run), task.target, task.target.metric(task.metric))
 
 
 def _evaluation_steps(run: RunSpec) -> frozenset[int]:

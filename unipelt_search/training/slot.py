@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from unipelt_search.errors import DivergedError
-from unipelt_search.kinds.label_kind import Target
+from unipelt_search.kinds.label_kind import Metric, Target
 from unipelt_search.records.results import EvaluationRow, GateRow
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.training.recorder import GateKey
@@ -24,6 +24,8 @@ class Slot:
     evaluate_at: frozenset[int]
     target: Target
     """With the threshold of the best evaluation, where rows have several labels."""
+    metric: Metric
+    """What evaluations measure."""
     step: int = 0
     examples: int = 0
     losses: list[float] = field(default_factory=list)
@@ -51,12 +53,12 @@ class Slot:
         """Take an evaluation that was just made.
 
         Args:
-            row: What was measured; becomes the best one where its value is higher than every earlier one.
+            row: What was measured; becomes the best one where its value is better than every earlier one.
             target: What was predicted, with the threshold that fits this evaluation.
         """
         self.losses.clear()
         self.evaluations.append(row)
-        if self.best is None or row.value > self.best.value:
+        if self.best is None or self.metric.is_better(row.value, self.best.value):
             self.best = row
             self.target = target
             self.waiting = 0

@@ -53,6 +53,8 @@ class CrossedScores:
 
     scores: Mapping[str, np.ndarray]
     """By name ``(S, n)``, a row per seed; absent where there are too few seeds or rows, or no predictions."""
+    maximize: bool = True
+    """False where a lower score is better."""
 
     @property
     def repeats(self) -> int | None:
@@ -69,7 +71,8 @@ class CrossedScores:
         """Compare methods with the first one; those without scores are left out, None where the first one has none."""
         if not names or names[0] not in self.scores:
             return None
-        return compare_with_best({name: self.scores[name] for name in names if name in self.scores})
+        known = {name: self.scores[name] for name in names if name in self.scores}
+        return compare_with_best(known, maximize=self.maximize)
 
     def majority_difference(self, majority: np.ndarray, best: str, paired: PairedComparisons) -> Estimate:
         """Compare the majority prediction's row scores ``(n,)`` with the best method; only the best method varies."""
@@ -100,6 +103,8 @@ class FoldedScores:
     """By name ``(R, n)``, a row per repeat; a repeat that a method lacks is a row of NaN."""
     folds: np.ndarray
     """``(R, n)``, which fold held out which row in which repeat, from 0."""
+    maximize: bool = True
+    """False where a lower score is better."""
 
     @property
     def repeats(self) -> int | None:
@@ -117,7 +122,7 @@ class FoldedScores:
         leading = self.scores[names[0]]
         known = {name: self.scores[name] for name in names if name in self.scores}
         shared = {name: scores for name, scores in known.items() if not np.isnan(scores - leading).all()}
-        return compare_folded(shared, self.folds)
+        return compare_folded(shared, self.folds, maximize=self.maximize)
 
     def majority_difference(self, majority: np.ndarray, best: str, paired: PairedComparisons) -> Estimate:
         """Compare the majority prediction's row scores ``(n,)`` with the best method; only the best method varies."""
@@ -164,7 +169,7 @@ def _crossed(confirmed: Sequence[Candidate], task: TaskSummary) -> CrossedScores
         scores = scores_of_runs([seed.predictions for seed in candidate.seeds], task)
         if scores is not None:
             by_name[candidate.name] = scores
-    return CrossedScores(by_name)
+    return CrossedScores(by_name, maximize=task.direction == "maximize")
 
 
 def _folded(confirmed: Sequence[Candidate], task: TaskSummary) -> FoldedScores:
@@ -183,4 +188,5 @@ def _folded(confirmed: Sequence[Candidate], task: TaskSummary) -> FoldedScores:
         scores = np.full((len(repeats), found.shape[1]), np.nan)
         scores[[repeats.index(seed_index) for seed_index in predictions]] = found
         by_name[name] = scores
-    return FoldedScores(by_name, np.array([folds[index] for index in repeats]))
+    fold_of = np.array([folds[index] for index in repeats])
+    return FoldedScores(by_name, fold_of, maximize=task.direction == "maximize")

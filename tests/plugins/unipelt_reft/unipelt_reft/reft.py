@@ -1,36 +1,27 @@
 """ReFT (Wu et al., 2024, arXiv 2404.03592) in its DiReFT form: ``h + f · U (W h + b)``, f = 1 or the gate over h."""
 
-import math
-
 from unipelt_reft.reft_settings import ReftSpec
 from unipelt_search.backbones.layers import attention_shape
-from unipelt_search.pelt.slots import (
-    SlotPart,
-    add_per_slot,
-    gate_factors,
-    scale_rows,
-    slot_matmul,
-    slot_parameter,
-    uniform,
-    zeros,
-)
+from unipelt_search.pelt import slots
 from unipelt_search.pelt.submodule import Submodule
 
 
-class SlotReft(SlotPart):
+class SlotReft(slots.SlotPart):
     """The intervention after one layer; U starts at zero, so nothing changes at first."""
 
-    def __init__(self, layer, width, slots, gate):
+    def __init__(self, layer, width, runs, gate):
         super().__init__()
-        self.layer, self.holder, self.gate = layer, slots.holder, gate
-        self.ranks = [spec.rank if spec else 0 for spec in slots.settings("reft", ReftSpec)]
-        shapes = {"down": (-1, width), "bias": (-1,), "up": (width, -1)}
-        inits = {"down": uniform(1 / math.sqrt(width)), "bias": zeros, "up": zeros}
-        for name, shape in shapes.items():
-            own = [tuple(rank if size < 0 else size for size in shape) if rank else None for rank in self.ranks]
-            envelope = tuple(max(self.ranks) if size < 0 else size for size in shape)
-            setattr(self, name, slot_parameter(slots.seeds, f"reft.{layer}.{name}", envelope, own, inits[name]))
-        self.offset, self.slope = gate_factors([float(rank > 0) for rank in self.ranks], slots.gated("reft"))
+        self.layer, self.holder, self.gate = layer, runs.holder, gate
+        self.ranks = [spec.rank if spec else 0 for spec in runs.settings("reft", ReftSpec)]
+        uniform = slots.uniform(width**-0.5)
+        self.down = self.tensor("down", lambda rank: (rank, width), uniform, runs.seeds)
+        self.bias = self.tensor("bias", lambda rank: (rank,), slots.zeros, runs.seeds)
+        self.up = self.tensor("up", lambda rank: (width, rank), slots.zeros, runs.seeds)
+        self.factors = slots.gate_factors([float(rank > 0) for rank in self.ranks], runs.gated("reft"))
+
+    def tensor(self, name, shape, init, seeds):
+        own = [shape(rank) if rank else None for rank in self.ranks]
+        return slots.slot_parameter(seeds, f"reft.{self.layer}.{name}", shape(max(self.ranks)), own, init)
 
     def hook(self, module, args, output):
         context = self.holder.context
@@ -39,8 +30,9 @@ class SlotReft(SlotPart):
             self.gate(h, context)
         if context.is_removed("reft", self.layer):
             return output
-        delta = slot_matmul(add_per_slot(slot_matmul(h, self.down), self.bias), self.up)
-        delta = scale_rows(delta, context.factor(self.offset.to(h), self.slope.to(h), self.layer, "reft"))
+        inner = slots.add_per_slot(slots.slot_matmul(h, self.down), self.bias)
+        factor = context.factor(*(part.to(h) for part in self.factors), self.layer, "reft")
+        delta = slots.scale_rows(slots.slot_matmul(inner, self.up), factor)
         context.record_contribution(self.layer, "reft", delta, h + delta)
         return (h + delta, *output[1:]) if isinstance(output, tuple) else h + delta
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import whole
+from unipelt_search.methods.hyperparameter import integer
 from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
@@ -20,5 +20,5 @@ ENTRY = SubmoduleEntry(
     torch_module="unipelt_reft.reft:REFT",
     settings=ReftSpec,
     learning_rates=(2e-3, 6e-4, 6e-3),
-    hyperparameters=(whole("reft.rank", 1, 32),),
+    hyperparameters=(integer("reft.rank", 1, 32),),
 )
