@@ -88,7 +88,7 @@ class Study:
     @property
     def answers(self) -> pd.DataFrame:
         """The old name of `predictions`; deprecated."""
-        warnings.warn("Study.answers is called Study.predictions now.", DeprecationWarning, stacklevel=2)
+        warnings.warn("`Study.answers` is called `Study.predictions` now.", DeprecationWarning, stacklevel=2)
         return self.predictions
 
     def _repr_html_(self) -> str:
@@ -103,4 +103,4 @@ class Study:
 
     def __repr__(self) -> str:
         """Say the name and the verdict."""
-        return f"<Study {self.name!r}, {self.record.state}: {self.report.verdict.sentence}>"
+        return f"<Study {self.name!r}, {self.record.state}: {self.report.verdict.title}>"
