@@ -466,7 +466,7 @@ def test_little_data_is_decided_by_folds(ask, url: str, here: list[str], folder:
         assert sorted(held_out) == list(range(80))
     report = study.report
     assert (report.verdict.decided_on, report.task.folds) == ("folds", 5)
-    assert "on 5 folds of train and validation: accuracy" in report.verdict.sentence
+    assert "on 5 folds of train and validation" in report.verdict.sentence
     assert "few_validation_rows_folds" in report.notice_codes
     answered = study.predictions.query("trial == 0 and split == 'select'")
     shown = next(row.validation for row in report.leaderboard if row.trial == 0)

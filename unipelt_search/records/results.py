@@ -1,4 +1,4 @@
-"""What one run measures: scores, curves, gate statistics, ablation and costs."""
+"""What one run measured: scores, curves, gate statistics, ablation and costs."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class OutcomeRow(Frozen):
 
 
 class Predictions(Frozen):
-    """What a confirmed run predicted for every row of a split, with the true labels, in the order of the split."""
+    """What a confirmed run predicted for every row of a split, and what is true, both in the order of the split."""
 
     split: Literal["select", "test"]
     labels: tuple[Label, ...]
@@ -123,7 +123,7 @@ class Costs(Frozen):
 
 
 class RunResult(Frozen):
-    """Everything one finished run measured."""
+    """Everything that one finished run measured."""
 
     tune: float
     """The metric on the tune rows at the best evaluation, whose weights were kept."""

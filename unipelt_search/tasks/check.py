@@ -9,7 +9,7 @@ from functools import partial
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, Target, find_kind, recognise
-from unipelt_search.records.notice import MAX_LISTED, Notice, NoticeValue, first_values
+from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue, first_values
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
@@ -235,7 +235,7 @@ def _possible_typos(counts: Counter[str]) -> Notice | None:
     pairs = look_alikes(counts)
     if not pairs:
         return None
-    first = pairs[:MAX_LISTED]
+    first = pairs[:MAX_NAMED]
     values: dict[str, NoticeValue] = {
         "labels": tuple(rare for rare, _ in first),
         "label_rows": tuple(counts[rare] for rare, _ in first),

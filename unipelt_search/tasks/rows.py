@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
-from unipelt_search.records.notice import MAX_LISTED, Notice
+from unipelt_search.records.notice import MAX_NAMED, Notice
 from unipelt_search.specs.study import TaskSpec
 
 
@@ -65,8 +65,8 @@ def are_withheld(labels: Iterable[object]) -> bool:
 def format_list(things: Iterable[object]) -> str:
     """Join the first things with commas and say how many more there are."""
     items = [str(thing) for thing in things]
-    more = f" and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else ""
-    return ", ".join(items[:MAX_LISTED]) + more
+    more = f" and {len(items) - MAX_NAMED} more" if len(items) > MAX_NAMED else ""
+    return ", ".join(items[:MAX_NAMED]) + more
 
 
 def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
