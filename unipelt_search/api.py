@@ -39,6 +39,7 @@ from unipelt_search.verdict.select_run import select_run
 if TYPE_CHECKING:
     from unipelt_search.execution.driver import Driver
     from unipelt_search.execution.preparation import Prepared
+    from unipelt_search.exporting.export import PeftForm
     from unipelt_search.exporting.loaded_model import LoadedModel
     from unipelt_search.remote_paths import StoragePath
     from unipelt_search.tasks.data_frames import Frames
@@ -191,8 +192,7 @@ def run_study(
 
     began = time.monotonic()
     check_budget(spec)
-    if out is not None and out.exists() and not out.is_dir():
-        raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another folder.")
+    _check_out(out)
     url = storage_url(storage)
     found = _find_or_upgrade(url, spec, frames)
     if found is None:
@@ -258,19 +258,9 @@ def export_model(
     study = open_study(name, storage=storage)
     run = select_run(study.record, trial=trial, cheapest=cheapest)
     check_installed([study.record.trials[run.trial].method], study.record.task.plugins)
-    from unipelt_search.exporting.export import OutputFolders, PeftForm, export_run
+    from unipelt_search.exporting.export import OutputFolders, export_run
 
-    form = None
-    if peft is not None:
-        try:
-            from unipelt_search.exporting.peft_folder import check_peft, write_peft
-        except ModuleNotFoundError as error:
-            if error.name != "peft":
-                raise
-            raise SavedModelError(
-                "--peft needs the package peft, which is not installed: pip install 'unipelt-search[peft]'."
-            ) from error
-        form = PeftForm(check_peft, write_peft)
+    form = None if peft is None else _peft_form()
     leaderboard = study.report.leaderboard
     row = next((row for row in leaderboard if row.trial == run.trial), None)
     gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select"]
@@ -283,6 +273,21 @@ def export_model(
     )
     export_run(study.record, run, folders, row=row, gates=gates, peft=form)
     return folders.to
+
+
+def _peft_form() -> PeftForm:
+    """Load what writes a folder of the library PEFT; raises SavedModelError where PEFT is not installed."""
+    from unipelt_search.exporting.export import PeftForm
+
+    try:
+        from unipelt_search.exporting.peft_folder import check_peft, write_peft
+    except ModuleNotFoundError as error:
+        if error.name != "peft":
+            raise
+        raise SavedModelError(
+            "--peft needs the package peft, which is not installed: pip install 'unipelt-search[peft]'."
+        ) from error
+    return PeftForm(check_peft, write_peft)
 
 
 def load_model(
@@ -345,6 +350,11 @@ def plan_study(
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task)
     return ready.plan(backbone)
+
+
+def _check_out(out: Path | None) -> None:
+    if out is not None and out.exists() and not out.is_dir():
+        raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another folder.")
 
 
 def _checkpoints(spec: StudySpec, out: Path | None) -> StoragePath | None:
