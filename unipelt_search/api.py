@@ -413,7 +413,7 @@ def _search(ready: Prepared, start: _Start) -> bool:
             settings=settings,
         )
         with driver:
-            _tell_notices(driver, start, capacity.workers)
+            _show_notices(driver, start, capacity.workers)
             try:
                 finished = drive(driver, ray_executors(capacity, shared), capacity.workers)
             except KeyboardInterrupt:
@@ -444,7 +444,7 @@ def _write_study(store: StudyStore, ready: Prepared, start: _Start, plugins: dic
     store.studies.add_seconds(study_id, time.monotonic() - start.began)
 
 
-def _tell_notices(driver: Driver, start: _Start, workers: int) -> None:
+def _show_notices(driver: Driver, start: _Start, workers: int) -> None:
     """Tell whoever watches what is known of a study before its first run."""
     from unipelt_search.execution.checkpoint_folders import disk_space_message
 
