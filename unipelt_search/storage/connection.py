@@ -189,8 +189,6 @@ class Database:
             raise StorageError(
                 f"The study database {self.redacted} must be writable; it responded: {error}."
             ) from error
-                f"The study database {self.redacted} must be writable; it responded: {error}."
-            ) from error
         except _UNREADABLE as error:
             # A block that writes computes as well, and a fault of ours there must not look like damage.
             if not reading and not isinstance(error, _BYTES) and type(error) is not LookupError:
