@@ -1,1 +1,1 @@
-"""What a label is: one module per kind of task, each behind the protocol of `label_kind`; without torch."""
+"""What a label is: one module per kind of task, each an implementation of the protocol in `label_kind`; without torch."""
