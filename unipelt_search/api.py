@@ -38,6 +38,7 @@ from unipelt_search.verdict.select_run import select_run
 if TYPE_CHECKING:
     from unipelt_search.execution.driver import Driver
     from unipelt_search.execution.preparation import Prepared
+    from unipelt_search.exporting.export import PeftForm
     from unipelt_search.exporting.loaded_model import LoadedModel
     from unipelt_search.remote_paths import StoragePath
     from unipelt_search.tasks.data_frames import Frames
@@ -201,7 +202,9 @@ def run_study(
             remove_finished(_checkpoints(spec, out), found)
             return _deliver(url, spec.name, out, interrupted=False)
     check_storage(url)
+    # From here on the model is loaded and tried; nothing is written before all of that has gone well.
     ready, backbone = prepare(spec, task)
+    # A study that goes on keeps the methods and steps that it began with, and a cluster's machines are not this one.
     if found is None and spec.machine.address is None:
         ready = ready.within_limits(backbone)
     if spec.machine.checkpoints is not None:
@@ -255,23 +258,13 @@ def export_model(
     study = open_study(name, storage=storage)
     run = select_run(study.record, trial=trial, cheapest=cheapest)
     check_installed([study.record.trials[run.trial].method], study.record.task.plugins)
-    from unipelt_search.exporting.export import OutputFolders, PeftForm, export_run
+    from unipelt_search.exporting.export import OutputFolders, export_run
 
-    form = None
-    if peft is not None:
-        try:
-            from unipelt_search.exporting.peft_folder import check_peft, write_peft
-        except ModuleNotFoundError as error:
-            if error.name != "peft":
-                raise
-            raise SavedModelError(
-                "--peft needs the package peft, which is not installed: pip install 'unipelt-search[peft]'."
-            ) from error
-        form = PeftForm(check_peft, write_peft)
-    leaderboard = study.report.leaderboard
-    row = next((row for row in leaderboard if row.trial == run.trial), None)
-    gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select"]
-    gates = [row for row in gates if not row.label]
+    form = None if peft is None else _peft_form()
+    row = next((row for row in study.report.leaderboard if row.trial == run.trial), None)
+    of_trial = [row for row in study.report.gates if row.trial == run.trial]
+    # The model card shows the gates on the rows that the verdict stands on, all labels together.
+    gates = [row for row in of_trial if row.split == "select" and not row.label]
     folders = OutputFolders(
         Path(to),
         merged=None if merged is None else Path(merged),
@@ -280,6 +273,21 @@ def export_model(
     )
     export_run(study.record, run, folders, row=row, gates=gates, peft=form)
     return folders.to
+
+
+def _peft_form() -> PeftForm:
+    """Return what writes the form of the library PEFT, which need not be installed."""
+    from unipelt_search.exporting.export import PeftForm
+
+    try:
+        from unipelt_search.exporting.peft_folder import check_peft, write_peft
+    except ModuleNotFoundError as error:
+        if error.name != "peft":
+            raise
+        raise SavedModelError(
+            "--peft needs the package peft, which is not installed: pip install 'unipelt-search[peft]'."
+        ) from error
+    return PeftForm(check_peft, write_peft)
 
 
 def load_model(
@@ -413,7 +421,12 @@ def _search(ready: Prepared, start: _Start) -> bool:
         return not finished
 
 
-def _write_study(store: StudyStore, ready: Prepared, start: _Start, plugins: dict[str, str]) -> None:
+def _write_study(
+    store: StudyStore,
+    ready: Prepared,
+    start: _Start,
+    plugins: dict[str, str],
+) -> None:
     """Write down a new study, or that one goes on, with what its preparation has found."""
     spec = ready.spec
     if start.found is None:
@@ -443,7 +456,13 @@ def _tell_notices(driver: Driver, start: _Start, workers: int) -> None:
         driver.notify(disk_space_message(start.checkpoints, start.checkpoint_bytes * workers))
 
 
-def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:
+def _deliver(
+    url: str,
+    name: str,
+    out: Path | None,
+    *,
+    interrupted: bool,
+) -> Study:
     with StudyReader.open(url) as reader:
         study = Study(reader.studies.load(name), interrupted=interrupted)
     if out is not None:
