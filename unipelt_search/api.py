@@ -204,7 +204,9 @@ def run_study(
             remove_finished(_checkpoints(spec, out), found)
             return _deliver(url, spec.name, out, interrupted=False)
     check_storage(url)
+    # From here on the model is loaded and tried; nothing is written before all of that has gone well.
     ready, backbone = prepare(spec, task)
+    # A study that goes on keeps the methods and steps that it began with, and a cluster's machines are not this one.
     if found is None and spec.machine.address is None:
         ready = ready.within_limits(backbone)
     if spec.machine.checkpoints is not None:
@@ -261,10 +263,10 @@ def export_model(
     from unipelt_search.exporting.export import OutputFolders, export_run
 
     form = None if peft is None else _peft_form()
-    leaderboard = study.report.leaderboard
-    row = next((row for row in leaderboard if row.trial == run.trial), None)
-    gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select"]
-    gates = [row for row in gates if not row.label]
+    row = next((row for row in study.report.leaderboard if row.trial == run.trial), None)
+    of_trial = [row for row in study.report.gates if row.trial == run.trial]
+    # The model card shows the gates on the rows that the verdict stands on, all labels together.
+    gates = [row for row in of_trial if row.split == "select" and not row.label]
     folders = OutputFolders(
         Path(to),
         merged=None if merged is None else Path(merged),
@@ -276,7 +278,7 @@ def export_model(
 
 
 def _peft_form() -> PeftForm:
-    """Load what writes a folder of the library PEFT; raises SavedModelError where PEFT is not installed."""
+    """Return what writes the form of the library PEFT, which need not be installed."""
     from unipelt_search.exporting.export import PeftForm
 
     try:
@@ -425,7 +427,12 @@ def _search(ready: Prepared, start: _Start) -> bool:
         return not finished
 
 
-def _write_study(store: StudyStore, ready: Prepared, start: _Start, plugins: dict[str, str]) -> None:
+def _write_study(
+    store: StudyStore,
+    ready: Prepared,
+    start: _Start,
+    plugins: dict[str, str],
+) -> None:
     """Write down a new study, or that one goes on, with what its preparation has found."""
     spec = ready.spec
     if start.found is None:
@@ -455,7 +462,13 @@ def _show_notices(driver: Driver, start: _Start, workers: int) -> None:
         driver.notify(disk_space_message(start.checkpoints, start.checkpoint_bytes * workers))
 
 
-def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:
+def _deliver(
+    url: str,
+    name: str,
+    out: Path | None,
+    *,
+    interrupted: bool,
+) -> Study:
     with StudyReader.open(url) as reader:
         study = Study(reader.studies.load(name), interrupted=interrupted)
     if out is not None:

@@ -25,9 +25,11 @@ def snapshot(record: StudyRecord, clock: Clock, running: Sequence[str], event: s
     runs = [run for trial in record.trials for run in trial.runs]
     done = sum(run.state.is_finished() for run in runs)
     confirming = record.phase == "confirm"
+    # Once methods are confirmed no trial is added but pruned ones, and some of the budget may be left over.
     asked = len(record.trials)
     if not confirming:
         asked = max(record.spec.budget.trials, asked)
+    # Before that, every method and configuration may still become a finalist.
     eligible = len(active_methods(record)) + len(record.spec.space.configurations)
     finalist_count = len(finalists(record)) if confirming else eligible
     confirm_runs = finalist_count * record.spec.budget.seeds * max(record.task.folds, 1)
