@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from made_results import make_costs, make_run_result
 
 from unipelt_search.records.history import (
     DroppedMethod,
@@ -18,7 +19,7 @@ from unipelt_search.records.history import (
     TrialRecord,
     TrialState,
 )
-from unipelt_search.records.results import Costs, RunResult
+from unipelt_search.records.results import RunResult
 from unipelt_search.search import plan
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
@@ -31,26 +32,8 @@ METHODS = ("head", "lora", "unipelt_apl")
 def make_result(score: float, *, seconds: float = 10.0, stored: int = 100, confirm: bool = False) -> RunResult:
     """Build a result with one score everywhere."""
     scores = {"accuracy": score, "macro_f1": score, "matthews": score}
-    return RunResult(
-        tune=score,
-        select=scores if confirm else None,
-        test=scores if confirm else None,
-        best_step=10,
-        steps=10,
-        evaluations=(),
-        gates=(),
-        ablation=(),
-        costs=Costs(
-            trained_parameters=stored,
-            stored_parameters=stored,
-            head_parameters=10,
-            train_seconds=seconds,
-            predict_ms_per_example=1.0 if confirm else None,
-            peak_memory_mb=1.0,
-            examples_trained=160,
-            padding_share=0.1,
-        ),
-    )
+    costs = make_costs(stored, train_seconds=seconds, predict_ms_per_example=1.0 if confirm else None)
+    return make_run_result(score, scores if confirm else None, costs=costs)
 
 
 class Fake:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 import numpy as np
+from made_results import make_costs, make_gate_row, make_run_result
 
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import (
@@ -22,7 +23,6 @@ from unipelt_search.records.history import (
 )
 from unipelt_search.records.results import (
     AblationRow,
-    Costs,
     EvaluationRow,
     GateRow,
     OutcomeRow,
@@ -48,11 +48,11 @@ def scores(value: float) -> dict[str, float]:
 def gate_row(layer: int, gate: str, mean: float, **changes: Any) -> GateRow:
     """A gate row whose quantiles lie around its mean."""
     fields: dict[str, Any] = {
-        "epoch": 3.0, "stack": "encoder", "layer": layer, "gate": gate, "split": "select", "label": None, "n": 100,
-        "mean": mean, "sd": 0.05, "q05": mean - 0.08, "q25": mean - 0.03, "q50": mean, "q75": mean + 0.03,
-        "q95": mean + 0.08, "share_active": float(mean > 0.5), "contribution": mean / 2, "initial_mean": 0.5,
+        "epoch": 3.0, "layer": layer, "gate": gate, "split": "select", "mean": mean, "sd": 0.05,
+        "q05": mean - 0.08, "q25": mean - 0.03, "q50": mean, "q75": mean + 0.03, "q95": mean + 0.08,
+        "share_active": float(mean > 0.5), "contribution": mean / 2,
     }  # fmt: skip
-    return GateRow(**{**fields, **changes})
+    return make_gate_row(**{**fields, **changes})
 
 
 def gates_of(layers: int, labels: Sequence[str], shift: float) -> tuple[GateRow, ...]:
@@ -126,8 +126,8 @@ def made_result(
         for layer in (None, 0, 1)
         for name in submodules
     )
-    return RunResult(
-        tune=value,
+    return make_run_result(
+        value,
         select=scores(value) if confirm else None,
         test=scores(value + 0.02) if confirm else None,
         best_step=20,
@@ -140,15 +140,13 @@ def made_result(
         ablation=ablation if first else (),
         outcomes=outcomes_of(labels, value) if confirm else (),
         predictions=answers_of(labels, value, method) if confirm else (),
-        costs=Costs(
-            trained_parameters=STORED.get(method, 22_000_000),
-            stored_parameters=STORED.get(method, 22_000_000),
+        costs=make_costs(
+            STORED.get(method, 22_000_000),
             head_parameters=2310,
             train_seconds=20.0,
             predict_ms_per_example=4.0 if confirm else None,
             peak_memory_mb=700.0,
             examples_trained=480,
-            padding_share=0.1,
         ),
     )
 

@@ -16,6 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from made_results import make_costs, make_gate_row, make_run_result
+
 from unipelt_search import failpoints
 from unipelt_search.errors import NoUsableTrialError, StudyExistsError, UnipeltError
 from unipelt_search.execution.checkpoint_folders import remove_finished
@@ -25,7 +27,7 @@ from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import DroppedMethod, StudyState, TaskSummary
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import Costs, EvaluationRow, GateRow, RunResult
+from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
@@ -242,24 +244,15 @@ def make_result(run: RunSpec, attempt: int) -> RunResult:
     """Return the made-up result of a run; `answered_by` reads from it whose it is."""
     value = score(run)
     scores = {"accuracy": value} if run.confirm else None
-    gate = GateRow(
-        epoch=1.0, stack="encoder", layer=0, gate="adapter", split="tune", label=None, n=100, mean=value, sd=0.1,
-        q05=0.1, q25=0.2, q50=0.3, q75=0.4, q95=0.9, share_active=0.2, contribution=None, initial_mean=0.5,
-    )  # fmt: skip
-    return RunResult(
-        tune=value,
-        select=scores,
-        test=scores,
+    return make_run_result(
+        value,
+        scores,
+        costs=make_costs(examples_trained=attempt, padding_share=0.0),
         best_step=STEPS,
         steps=STEPS,
         evaluations=tuple(_evaluation(run, step) for step in range(STEPS)),
-        gates=(gate,),
-        ablation=(),
-        costs=Costs(
-            trained_parameters=100, stored_parameters=100, head_parameters=10, train_seconds=1.0,
-            predict_ms_per_example=None, peak_memory_mb=1.0, examples_trained=attempt, padding_share=0.0,
-        ),
-    )  # fmt: skip
+        gates=(make_gate_row(mean=value),),
+    )
 
 
 def answered_by(result: RunResult) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from faults.mariadb import MariaDB, running_mariadb
 from faults.postgresql import Server, running_server
+from made_results import make_costs, make_gate_row, make_run_result
 
 from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.gate_settings import GateSpec
@@ -14,7 +15,7 @@ from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
+from unipelt_search.records.results import AblationRow, EvaluationRow, OutcomeRow, RunResult
 from unipelt_search.specs.study import BackboneSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.store import StudyStore
@@ -118,18 +119,17 @@ def trial_spec() -> Callable[..., TrialSpec]:
 @pytest.fixture
 def run_result() -> Callable[..., RunResult]:
     def make(tune: float = 0.75, confirmed: bool = True) -> RunResult:
-        figures = {"mean": 1 / 3, "sd": 0.1, "q05": 0.1, "q25": 0.2, "q50": 0.3, "q75": 0.4, "q95": 0.9}
         gates = tuple(
-            GateRow(
-                epoch=2.5, stack="encoder", layer=layer, gate=gate, split="select", label=label, n=5, **figures,
-                share_active=0.2, contribution=None if label else 0.05, initial_mean=0.5,
+            make_gate_row(
+                epoch=2.5, layer=layer, gate=gate, split="select", label=label, n=5, mean=1 / 3,
+                contribution=None if label else 0.05,
             )
             for layer in (1, 0)
             for gate in ("prefix", "adapter")
             for label in (None, "grün", "red")
         )  # fmt: skip
-        return RunResult(
-            tune=tune,
+        return make_run_result(
+            tune,
             select={"accuracy": 0.7, "macro_f1": 2 / 3} if confirmed else None,
             test={"accuracy": 0.6, "macro_f1": 0.55} if confirmed else None,
             best_step=80,
@@ -151,8 +151,8 @@ def run_result() -> Callable[..., RunResult]:
             )
             if confirmed
             else (),
-            costs=Costs(
-                trained_parameters=3 * 10**9, stored_parameters=352_824, head_parameters=1155, train_seconds=1.9,
+            costs=make_costs(
+                352_824, trained_parameters=3 * 10**9, head_parameters=1155, train_seconds=1.9,
                 predict_ms_per_example=0.4 if confirmed else None, peak_memory_mb=512.5, examples_trained=1600,
                 padding_share=0.125,
             ),
