@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,15 @@ from thread_executor import train_in_process
 import tiny
 from unipelt_search import api
 from unipelt_search.backbones.backbone import load_backbone
-from unipelt_search.errors import BackboneError, NoUsableTrialError, RequestError, StudyExistsError, StudyNotFoundError
+from unipelt_search.cli.demo_study import DEMO
+from unipelt_search.errors import (
+    BackboneError,
+    NoUsableTrialError,
+    OldSchemaError,
+    RequestError,
+    StudyExistsError,
+    StudyNotFoundError,
+)
 from unipelt_search.execution import executor
 from unipelt_search.execution.driver import FINISHED
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
@@ -457,7 +466,7 @@ def test_little_data_is_decided_by_folds(ask, url: str, here: list[str], folder:
         assert sorted(held_out) == list(range(80))
     report = study.report
     assert (report.verdict.decided_on, report.task.folds) == ("folds", 5)
-    assert "on 5 folds of train and validation: accuracy" in report.verdict.sentence
+    assert "on 5 folds of train and validation" in report.verdict.sentence
     assert "few_validation_rows_folds" in report.notice_codes
     answered = study.predictions.query("trial == 0 and split == 'select'")
     shown = next(row.validation for row in report.leaderboard if row.trial == 0)
@@ -615,3 +624,26 @@ def test_a_run_that_hangs_is_ended_and_the_study_goes_on(
         "timeout: a run must give a sign every 10 s (machine.silence_seconds); this one hangs, or needs longer."
     ]
     assert study.record.trials[1].runs[0].attempt == 1
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_servers_older_tables_are_upgraded_only_for_a_request_that_is_right(
+    wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgraded: list[str] = []
+
+    def existing_study(url: str, name: str) -> None:
+        if not upgraded:
+            raise OldSchemaError("The study database must have a newer schema.")
+
+    def prepare(spec: StudySpec, task: object) -> None:
+        if wrong:
+            raise RequestError("The request is wrong.")
+
+    monkeypatch.setattr(api, "existing_study", existing_study)
+    monkeypatch.setattr(api, "upgrade_database", upgraded.append)
+    monkeypatch.setattr("unipelt_search.execution.preparation.prepare", prepare)
+    monkeypatch.setattr("unipelt_search.tasks.load.load_task", lambda *given, **named: None)
+    with pytest.raises(RequestError) if wrong else nullcontext():
+        assert api._find_or_upgrade("postgresql://host/x", DEMO, None) is None
+    assert upgraded == ([] if wrong else ["postgresql://host/x"])

@@ -125,7 +125,7 @@ def test_a_study_without_a_usable_trial_does_not_end_the_others(
 
 def test_a_wrong_request_ends_a_suite(suite: SuiteSpec, url: str, folder: Path, begun: list[str]) -> None:
     spec = suite.model_copy(update={"carve": 400})
-    with pytest.raises(RequestError, match="Carving must leave training rows"):
+    with pytest.raises(RequestError, match="Splitting rows off must leave training rows"):
         suites.run_suite(spec.studies(folder), storage=url)
     assert begun == []
     with pytest.raises(StudyNotFoundError):

@@ -5,7 +5,7 @@ A failpoint is a name that the code passes through: `reach("run.finish.before")`
     UNIPELT_FAILPOINTS="run.finish.before=kill@3;run.start.after=delay:0.5@1;log=/tmp/fired"
 
 `kill` ends the process as SIGKILL does, `raise` raises `InjectedError`, `away` the error of a database that does not
-answer, `full` that of a full disk, `delay:SECONDS` waits; each on the n-th time that the point is reached, once. What
+respond, `full` that of a full disk, `delay:SECONDS` waits; each on the n-th time that the point is reached, once. What
 fired is appended to the log before it happens, because a killed process cannot tell.
 """
 
@@ -76,7 +76,7 @@ def reach(name: str) -> None:
         case "raise":
             raise InjectedError(f"A test asked for an error at {name}.")
         case "away":
-            raise TransientError(f"The database does not answer, as a test asked for at {name}.")
+            raise TransientError(f"The database does not respond, as a test asked for at {name}.")
         case "full":
             raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}, as a test asked for at {name}")
         case "delay":

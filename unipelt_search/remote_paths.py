@@ -1,4 +1,4 @@
-"""Folders on this machine and behind URLs (`s3://bucket/runs`), which code elsewhere treats alike.
+"""Folders on this machine and behind a URL (`s3://bucket/runs`), which code elsewhere treats alike.
 
 A folder on this machine is a `Path`; one behind a URL is a `UPath`, which has the same methods and uses fsspec.
 """

@@ -11,7 +11,7 @@ def storage_url(given: str | None = None) -> str:
     """Return the database URL: the one given, else ``UNIPELT_STORAGE``, else the default.
 
     Args:
-        given: What the user wrote behind ``--storage``, if anything.
+        given: What the user wrote after ``--storage``, if anything.
 
     Returns:
         A SQLAlchemy URL.

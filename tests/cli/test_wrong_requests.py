@@ -173,7 +173,7 @@ REQUESTS: dict[str, tuple[Sequence[str], str]] = {
     "header alone": (run("header.csv"), "header.csv"),
     "one class": (run("one-class.csv"), "'yes'"),
     "one row": (run("one-row.csv"), "'yes'"),
-    "too few rows": (run("few.csv"), "Carving must leave training rows"),
+    "too few rows": (run("few.csv"), "Splitting rows off must leave training rows"),
     "ragged": (run("ragged.csv"), "line 62"),
     "unclosed quote": (run("unclosed.csv"), "line 2"),
     "empty cell": (run("holes.csv"), "line 62"),

@@ -3,7 +3,7 @@
     PYTHONPATH=.:tests python tests/databases/create_database.py tests/databases/schema-0001.db
 
 It holds a simulated study that is complete and one whose driver was killed. The files are never made again: the test
-beside this script upgrades them for ever.
+beside this script upgrades them forever.
 """
 
 from __future__ import annotations

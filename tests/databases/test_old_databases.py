@@ -1,16 +1,22 @@
-"""One database per released schema is kept for ever, and every one is upgraded here."""
+"""One database per released schema is kept forever, and every one is upgraded here."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sqlite3
+import sys
+import tarfile
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from faults.simulated_study import METHODS, simulate
+from read_only_mount import can_mount, run_read_only
 
 from unipelt_search import failpoints
+from unipelt_search.api import list_studies
+from unipelt_search.cli.app import main
 from unipelt_search.errors import StorageError
 from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.storage import upgrade
@@ -104,9 +110,79 @@ def test_an_upgrade_that_breaks_off_leaves_the_old_schema(tmp_path: Path) -> Non
     shutil.copy(OLD[0], path)
     before = columns(path)
     failpoints.arm("database.upgrade.before=full@1")
-    with pytest.raises(StorageError, match="must be writable; it answered: .*No space left"):
+    with pytest.raises(StorageError, match="must be writable; it responded: .*No space left"):
         StudyStore.open(f"sqlite:///{path}")
     failpoints.arm("")
     assert (schema(path), columns(path)) == ("0001", before)
     StudyStore.open(f"sqlite:///{path}").close()
     assert schema(path) == "9999"
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("studies.db*")}
+
+
+def reading_commands(url: str, name: str, out: Path) -> list[list[str]]:
+    return [
+        ["studies", "--storage", url],
+        ["report", name, "--format", "json", "--storage", url],
+        ["gates", name, "--format", "csv", "--storage", url],
+        ["export", name, "--to", str(out / "model"), "--storage", url],
+    ]
+
+
+@pytest.mark.parametrize("old", OLD, ids=lambda path: path.stem)
+def test_reading_an_old_database_changes_no_file(old: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    shutil.copy(old, folder / "studies.db")
+    before = hashes(folder)
+    codes = [main(arguments) for arguments in reading_commands(f"sqlite:///{folder}/studies.db", "complete", tmp_path)]
+    # A simulated study has no weights that could be exported.
+    assert codes == [0, 0, 0, 2]
+    assert '"verdict"' in capsys.readouterr().out
+    assert hashes(folder) == before
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """The folder of a study of schema 0003 that a killed driver left, the last writes in the log only."""
+    with tarfile.open(HERE.parent / "golden" / "killed" / "confirm.tar.gz") as archive:
+        archive.extractall(tmp_path / "kept", filter="data")
+    return tmp_path / "kept"
+
+
+def test_reading_what_a_killed_driver_left_changes_no_file(
+    killed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = hashes(killed)
+    assert len(before) > 1
+    url = f"sqlite:///{killed}/studies.db"
+    (line,) = list_studies(storage=url)
+    for arguments in reading_commands(url, line.name, tmp_path)[:3]:
+        assert main(arguments) == 0
+    assert line.name in capsys.readouterr().out
+    assert hashes(killed) == before
+
+
+@pytest.mark.skipif(not can_mount(), reason="a read-only mount needs the right to make one")
+def test_what_a_killed_driver_left_is_read_on_a_read_only_mount(killed: Path) -> None:
+    before = hashes(killed)
+    (line,) = list_studies(storage=f"sqlite:///{killed}/studies.db")
+    code = f"from unipelt_search.cli.app import main; main(['studies', '--storage', 'sqlite:///{killed}/studies.db'])"
+    assert line.name in run_read_only(killed, [sys.executable, "-c", code])
+    assert hashes(killed) == before
+
+
+def test_a_request_that_is_refused_upgrades_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    shutil.copy(OLD[0], folder / "studies.db")
+    before = hashes(folder)
+    storage = ["--storage", f"sqlite:///{folder}/studies.db", "--out", str(tmp_path / "out")]
+    assert main(["resume", "absent", *storage]) == 2
+    assert main(["resume", "killed", *storage]) == 2, "the simulated study has no data"
+    asked = ["--data", str(tmp_path / "none.csv"), "--text", "a", "--label", "b", "--model", "minilm"]
+    assert main(["run", *asked, "--name", "new", *storage]) == 2
+    assert hashes(folder) == before
+    assert not (tmp_path / "out").exists()

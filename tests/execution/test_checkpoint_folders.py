@@ -83,7 +83,7 @@ def test_an_empty_folder_of_all_goes_too(fake, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_behind_a_url_is_treated_alike(fake, tmp_path: Path) -> None:
+def test_a_folder_at_a_url_is_treated_alike(fake, tmp_path: Path) -> None:
     far, near = to_storage_path(f"file://{tmp_path}"), tmp_path / "running"
     folder = run_folder(far, ONE, None)
     assert str(folder) == f"file://{near / ONE}"

@@ -1,4 +1,4 @@
-"""The driver over a real database, with made-up answers instead of training."""
+"""The driver over a real database, with made-up results instead of training."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def test_a_driver_that_decided_from_old_rows_decides_again(store, create, result
     assert slow.next_run().label == "trial 2 unipelt_apl (screen)"
 
 
-def test_a_driver_that_was_held_up_drops_its_late_answers(store, create, result) -> None:
+def test_a_driver_that_was_held_up_drops_its_late_results(store, create, result) -> None:
     create(trials=3, seeds=1)
     shown = []
     slow = make_driver(store, workers=1, watch=shown.append, now=Time())
@@ -364,7 +364,7 @@ def test_a_trial_decided_from_old_rows_is_refused_even_when_the_phase_changes(st
     assert len(store.studies.load("toy").trials) == 4
 
 
-def test_runs_that_are_given_back_wait_and_are_done_again(store: StudyStore, create, result) -> None:
+def test_runs_that_are_rescheduled_wait_and_are_done_again(store: StudyStore, create, result) -> None:
     create(trials=3, seeds=1)
     driver = make_driver(store, workers=2)
     lost = [driver.next_run(), driver.next_run()]
@@ -493,7 +493,7 @@ def test_a_run_whose_machine_was_lost_goes_on_elsewhere_as_it_was(store, create,
     )
 
 
-def test_a_second_want_of_memory_fails_the_run_even_under_another_driver(store, create, tmp_path) -> None:
+def test_a_second_time_out_of_memory_fails_the_run_even_under_another_driver(store, create, tmp_path) -> None:
     create(trials=3, seeds=1)
     first = make_driver(store, workers=1)
     run = first.next_run()
@@ -526,7 +526,7 @@ def test_a_run_that_hangs_fails_and_the_study_goes_on(store, create, result, tmp
     assert failed.error.startswith("timeout: ")
     assert not hangs.progress.exists()
     driver.on_result(hangs.run_id, hangs.attempt, result(0.9))
-    assert store.studies.load("toy").trials[0].value is None, "a late answer is dropped"
+    assert store.studies.load("toy").trials[0].value is None, "a late result is dropped"
     driver.on_result(works.run_id, works.attempt, result(0.5))
     work(driver, result)
     driver.conclude()

@@ -6,7 +6,7 @@ from unipelt_search.errors import StorageError
 from unipelt_search.execution.heartbeat import Heartbeat
 
 
-def test_it_beats_until_it_is_stopped_whatever_the_database_answers() -> None:
+def test_it_beats_until_it_is_stopped_whatever_the_database_does() -> None:
     beats = 0
     third = threading.Event()
 

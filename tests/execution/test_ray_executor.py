@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -162,6 +163,9 @@ def test_tune_out_of_memory_is_an_event_and_another_fault_is_raised(monkeypatch:
     assert RayExecutor(None, CAPACITY).next_event() == OutOfMemory()
     FakeTune(monkeypatch, broken)
     with pytest.raises(RuntimeError, match="something else"):
+        RayExecutor(None, CAPACITY).next_event()
+    FakeTune(monkeypatch, lambda tune: sys.exit(3))
+    with pytest.raises(SystemExit):
         RayExecutor(None, CAPACITY).next_event()
     FakeTune(monkeypatch, lambda tune: None)
     with pytest.raises(UnipeltError, match="ended by itself"):

@@ -44,7 +44,7 @@ def test_a_card_says_what_a_stranger_needs() -> None:
     for words in (
         "`org/small`, revision `c0ffee`, pooling `mean`", "`apache-2.0`", "2 labels: no, yes", "fingerprint `abab",
         "3 runs with different seeds", "| 0.8123 | 0.7900 to 0.8300 |", "| 0.8000 | one run |",
-        "900 numbers are stored",
+        "900 parameters are stored",
         "| 0 | 0.25 | 0.50 |", "| 1 | 0.75 |  |", 'load_model("this folder")', "torch 2.13",
     ):  # fmt: skip
         assert words in card, words

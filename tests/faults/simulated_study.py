@@ -4,7 +4,7 @@
 
 It loads neither torch nor pandas nor Ray, so that a crash test takes about a second. Whatever the driver has
 acknowledged is written to a file of its own, which outlives a kill and is compared with the database afterwards.
-The state of a run is an empty folder per step; a run goes on behind the last one.
+The state of a run is an empty folder per step; a run goes on after the last one.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def simulate(
     interrupt_after: int | None = None,
     name: str = NAME,
 ) -> None:
-    """Start the study or go on with it, as the interface does; exits with 3 or `FAILED` behind an error of ours.
+    """Start the study or go on with it, as the interface does; exits with 3 or `FAILED` after an error of ours.
 
     Args:
         url: The study database.
@@ -137,7 +137,7 @@ def kept_folder(acknowledged: Path) -> Path:
 
 
 def delete(url: str, *, faults: str = "") -> None:
-    """Delete the study, as `unipelt-search delete` does; exits with `FAILED` behind an error of ours."""
+    """Delete the study, as `unipelt-search delete` does; exits with `FAILED` after an error of ours."""
     failpoints.arm(faults)
     try:
         StudyStore.open(url).studies.delete(NAME)
@@ -239,7 +239,7 @@ def score(run: RunSpec) -> float:
 
 
 def make_result(run: RunSpec, attempt: int) -> RunResult:
-    """Return the made-up answer of a run; `answered_by` reads from it whose it is."""
+    """Return the made-up result of a run; `answered_by` reads from it whose it is."""
     value = score(run)
     scores = {"accuracy": value} if run.confirm else None
     gate = GateRow(

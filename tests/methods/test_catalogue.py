@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from unipelt_search import methods
 from unipelt_search.errors import RequestError, UnknownMethodError
 from unipelt_search.methods.catalogue import (
     DEFAULT_METHODS,
@@ -15,9 +19,12 @@ from unipelt_search.methods.catalogue import (
     find_method,
     find_submodule,
     is_installed,
+    named_methods,
+    reload_catalogue,
     set_members,
     split_methods,
 )
+from unipelt_search.methods.method_entry import OURS
 
 ALL_SIX = "unipelt[adapter,parallel_adapter,prefix,lora,bitfit,ia3]"
 
@@ -32,6 +39,38 @@ def test_the_catalogue_is_consistent() -> None:
         assert method.gated == name.startswith("unipelt_")
         assert bool(method.submodules) == (method.trains == "submodules")
     assert METHODS["unipelt_apl"].submodules == ("adapter", "prefix", "lora")
+
+
+SETTINGS = """
+from unipelt_search.methods.method_entry import SubmoduleEntry
+
+ENTRY = SubmoduleEntry(
+    name="scale",
+    sentence="For a test.",
+    torch_module="unipelt_search.pelt.scale:SCALE",
+    learning_rates=(1e-3, 1e-4, 1e-2),
+    set_order=7,
+    list_order=7,
+)
+"""
+
+
+def test_a_method_of_ours_costs_one_settings_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scale_settings.py").write_text(SETTINGS)
+    (tmp_path / "other_settings.py").write_text("ENTRY = 3")
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    reload_catalogue()
+    try:
+        assert find_method("scale").submodules == ("scale",)
+        assert find_submodule("scale").package == OURS
+        assert canonical_method("unipelt[scale,lora]") == "unipelt[lora,scale]"
+        assert [*named_methods()][-6:] == [find_method("scale"), *[*METHODS.values()][-5:]]
+    finally:
+        monkeypatch.undo()
+        reload_catalogue()
+        sys.modules.pop("unipelt_search.methods.scale_settings", None)
+        sys.modules.pop("unipelt_search.methods.other_settings", None)
+    assert not is_installed("scale")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from unipelt_search.records.notice import LEGACY, MAX_LISTED, Notice, first_values
+from unipelt_search.records.notice import LEGACY, MAX_NAMED, Notice, first_values
 
 
 def test_a_sentence_of_an_older_version_is_a_notice() -> None:
@@ -17,5 +17,5 @@ def test_a_notice_is_the_same_after_json() -> None:
 def test_long_lists_are_kept_by_their_first_values_and_their_length() -> None:
     assert first_values("rows", (2, 4)) == {"rows": ("2", "4"), "rows_count": 2}
     many = first_values("labels", range(100))
-    assert len(many["labels"]) == MAX_LISTED
+    assert len(many["labels"]) == MAX_NAMED
     assert many["labels_count"] == 100

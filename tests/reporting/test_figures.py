@@ -7,7 +7,16 @@ from made_record import made_record, made_trial, whole_record
 
 from unipelt_search.records.report import Interval
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.figures import Axis, Point, Scatter, bar, compared_rows, leaderboard_axis, scatter
+from unipelt_search.reporting.figures import (
+    Axis,
+    Point,
+    Scatter,
+    bar,
+    compared_rows,
+    leaderboard_axis,
+    scatter,
+    upward_ticks,
+)
 
 REPORT = build_report(whole_record())
 
@@ -147,3 +156,9 @@ def test_stairs_join_the_methods_that_nobody_beats_at_their_price() -> None:
     by_time = scatter(report, "predict_ms_per_example")
     assert by_time is not None
     assert by_time.front == ""  # all take the same time, so one method beats the others
+
+
+def test_ticks_of_a_vertical_axis_are_counted_from_above() -> None:
+    axis = Axis(0.0, 1.0, 100)
+    assert upward_ticks(axis)[0] == (100.0, "0")
+    assert upward_ticks(axis)[-1] == (0.0, "1")

@@ -62,7 +62,7 @@ def test_sentences_about_the_task_and_the_bar() -> None:
 def test_the_pareto_fronts_are_a_sentence() -> None:
     fronts = ParetoFront(stored_parameters=("head", "lora"), predict_ms_per_example=("lora",))
     assert formats.pareto(fronts) == (
-        "Nobody beats these at their price, the cheapest first: head, lora by stored parameters; lora by time."
+        "No other method is better at the same cost, the cheapest first: head, lora by stored parameters; lora by time."
     )
 
 

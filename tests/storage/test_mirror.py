@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import optuna
 import pytest
@@ -13,7 +14,7 @@ from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.trial import TrialSpec, config_of
 from unipelt_search.storage.mirror import STUDY_ATTRIBUTE, MirrorChangedError
-from unipelt_search.storage.store import StudyStore
+from unipelt_search.storage.store import StudyStore, check_new_name
 
 
 def open_storage(url: str) -> optuna.storages.RDBStorage:
@@ -180,6 +181,29 @@ def test_somebodys_own_optuna_study_is_never_overwritten(
         create("theirs")
     assert store.studies.find("theirs") is None
     assert len(open_mirror(url, "theirs").trials) == 1
+
+
+def test_a_name_that_somebody_has_taken_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/theirs.db"
+    check_new_name(url, "theirs")
+    assert list(tmp_path.iterdir()) == []
+    storage = open_storage(url)
+    study = optuna.create_study(study_name="theirs", storage=storage)
+    check_new_name(url, "theirs")  # without trials it is what a kill leaves of a mirror
+    study.add_trial(optuna.trial.create_trial(value=1.0))
+    storage.engine.dispose()
+    before = (tmp_path / "theirs.db").read_bytes()
+    with pytest.raises(StudyExistsError, match="theirs"):
+        check_new_name(url, "theirs")
+    check_new_name(url, "ours")
+    assert (tmp_path / "theirs.db").read_bytes() == before
+    StudyStore.open(url).close()
+    with pytest.raises(StudyExistsError, match="theirs"):
+        check_new_name(url, "theirs")
+
+
+def test_a_mirror_of_ours_takes_no_name(filled: str, url: str) -> None:
+    check_new_name(url, "first")
 
 
 def test_deleting_a_study_deletes_its_mirror_alone(

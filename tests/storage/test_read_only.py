@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from read_only_mount import can_mount, run_read_only
 
 from unipelt_search.errors import StorageError
 from unipelt_search.storage import read_only
@@ -157,29 +158,14 @@ def test_a_file_that_never_stands_still_is_refused_in_the_end(path: Path, monkey
         StudyReader.open(f"sqlite:///{path}")
 
 
-def can_mount() -> bool:
-    command = ["unshare", "-m", "mount", "--bind", "/tmp", "/tmp"]
-    try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
-
-
-def read_where_nothing_can_be_written(path: Path) -> str:
-    """Read in a process that sees the folder as a read-only mount."""
-    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && ! touch "$1/x" 2>/dev/null && '
-    script = mount + 'exec "$2" -c "$3" "$4"'
-    command = ["unshare", "-m", "sh", "-c", script, "sh", str(path.parent), sys.executable, READER, f"sqlite:///{path}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout.strip()
-
-
 @pytest.mark.skipif(not can_mount(), reason="a read-only mount needs the right to make one")
 @pytest.mark.parametrize("kept", [("wal", "shm"), ("wal",), ()], ids=["log and index", "log", "neither"])
 def test_a_read_only_mount_is_read(killed: Path, kept: tuple[str, ...]) -> None:
     for name in {"wal", "shm"} - set(kept):
         killed.with_name(f"studies.db-{name}").unlink()
     before = files(killed.parent)
-    assert read_where_nothing_can_be_written(killed) == ("last_words" if "wal" in kept else "")
+    found = run_read_only(killed.parent, [sys.executable, "-c", READER, f"sqlite:///{killed}"])
+    assert found == ("last_words" if "wal" in kept else "")
     assert files(killed.parent) == before
 
 

@@ -150,7 +150,7 @@ def test_a_class_with_one_row_stays_in_train() -> None:
 def test_too_few_rows_are_refused() -> None:
     with pytest.raises(DataError, match="--train-size must be at most the number of training rows, 4; got 5"):
         split({"train_size": 5}, train=rows("x", 2, 2), validation=rows("v", 1, 1), test=rows("t", 1, 1))
-    with pytest.raises(DataError, match="must leave training rows; got 4 training rows and 4 to carve"):
+    with pytest.raises(DataError, match="must leave training rows; got 4 training rows and 4 to split off"):
         split({"carve": 4}, train=rows("x", 2, 2), test=rows("t", 1, 1))
     with pytest.raises(DataError, match="Validation must have at least 2 rows.*got 1"):
         split(train=rows("x", 2, 2), validation=rows("v", 1), test=rows("t", 1, 1))

@@ -27,12 +27,12 @@ class Stack:
     ffn_in: str
     """A linear layer that reads the feed-forward network's input."""
     ffn_out: str
-    """The feed-forward network's down-projection, which the adapter acts behind."""
+    """The feed-forward network's down-projection; the adapter changes its output."""
     name: StackName = "encoder"
     fused: Literal["blocks", "heads"] | None = None
     """Query, key and value are one module: one block after the other, or head by head."""
     attention_out: str | None = None
-    """The projection that reads the attention's answer, where a prefix must be spliced in."""
+    """The projection that reads the attention's output, where a prefix must be spliced in."""
     dropout: tuple[str, ...] = ()
     """Dropout modules of a layer."""
 
@@ -54,13 +54,13 @@ class Family:
     pooler_parts: tuple[str, ...] = ()
     """Its linear and norm layers, in order; trained where the checkpoint has none."""
     embedding_dropout: str | None = None
-    """A dropout module behind the embeddings, from the base model."""
+    """A dropout module after the embeddings, from the base model."""
     causal: bool = False
     """Whether a position sees only the ones before it; pooling is then the last token's."""
     position_offset: int = 0
     """Rows of the position table in front of the first position."""
     positions: Literal["from_zero", "after_padding"] | None = None
-    """How the model numbers positions: 0, 1, …, or real tokens alone, behind the padding token's number. Given where
+    """How the model numbers positions: 0, 1, …, or real tokens alone, after the padding token's number. Given where
     `position_ids` moved up by a prefix's length are what PEFT's prefix does there; None where they are not."""
     spliced_prefix: bool = False
     """Whether the attention computes its own softmax, in which a prefix is spliced (see `attention`)."""

@@ -142,7 +142,7 @@ class RayExecutor:
             self._run_tuner()
         except _StopTune:
             return
-        except Exception as error:  # noqa: BLE001 - this thread has nobody to raise to; `next_event` raises it again
+        except BaseException as error:  # noqa: BLE001 - this thread has nobody to raise to; `next_event` raises it again
             self._said.put(error)
             return
         if not self._closing:

@@ -112,7 +112,7 @@ def export_run(
         check_tensors(tensors, pack.slot_state_dict(0), f"The checkpoint {run.result.checkpoint if run.result else ''}")
         pack.load_slot_state_dict(0, tensors)
         sample = Sample.of(pack.eval(), len(record.spec.task.text), max_length)
-    with ExitStack() as folders:  # they get their names only when all of them are whole
+    with ExitStack() as folders:  # they get their names only when all of them are complete
         folder = folders.enter_context(new_folder(outputs.to))
         saved = _describe(record, kept, target, backbone, max_length, write_weights(folder, tensors))
         (folder / DESCRIPTION).write_text(saved.model_dump_json(indent=1) + "\n", encoding="utf-8")

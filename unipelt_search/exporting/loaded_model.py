@@ -91,7 +91,8 @@ class LoadedModel:
         self._logits(split, recorder)
         frames = []
         for (layer, gate), values in recorder.gates(0).items():
-            frames.append(pd.DataFrame({"row": np.arange(len(split)), "layer": layer, "gate": gate, "value": values}))
+            rows = np.arange(len(split))
+            frames.append(pd.DataFrame({"row": rows, "layer": layer, "gate": gate, "value": values}))
         columns = ["row", "layer", "gate", "value"]
         frame = pd.concat(frames) if frames else pd.DataFrame(columns=columns)
         frame = frame.sort_values(["row", "layer", "gate"], kind="stable", ignore_index=True)

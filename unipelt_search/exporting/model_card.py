@@ -1,4 +1,4 @@
-"""The README.md of an exported model: what it is, how good, how to use it. No text of the dataset is in it."""
+"""The README.md of an exported model: what it is, its scores, how to use it. It contains no text of the dataset."""
 
 from __future__ import annotations
 
@@ -85,7 +85,10 @@ def _facts(saved: SavedModel, study: str, licence: str | None) -> str:
         ("Backbone", f"`{_inert(name)}`{revision}, pooling `{backbone.pooling}`; not in this folder"),
         ("Licence of the backbone", known),
         ("Task", f"{task.kind.replace('_', ' ')}: {predictions}"),
-        ("Training data", f"{_inert(task.name)}, fingerprint `{_inert(task.fingerprint)}`; no text of it is here"),
+        (
+            "Training data",
+            f"{_inert(task.name)}, fingerprint `{_inert(task.fingerprint)}`; no text of it is in this folder",
+        ),
         ("Text columns", ", ".join(f"`{_inert(column)}`" for column in task.text)),
         ("Longest text", f"{task.max_length} tokens; what is longer is cut"),
         ("Study", f"`{_inert(study)}`"),
@@ -102,12 +105,12 @@ def _scores(saved: SavedModel, row: LeaderboardRow | None) -> str:
         "## Scores",
         f"Mean {saved.task.metric} over {runs}, with its 95 % interval. The weights here are those of the first run.",
         "| rows | score | interval |\n|---|---|---|\n"
-        + _score_line("validation (decided the study's verdict)", row.validation),
+        + _score_line("validation (decides the study's verdict)", row.validation),
     ]
     if row.test is not None:
-        lines[-1] += "\n" + _score_line("test (chose nothing)", row.test)
+        lines[-1] += "\n" + _score_line("test (used for no choice)", row.test)
     stored = (
-        "" if row.stored_parameters is None else f"{row.stored_parameters:,} numbers are stored, the head included."
+        "" if row.stored_parameters is None else f"{row.stored_parameters:,} parameters are stored, the head included."
     )
     return "\n\n".join([*lines, stored])
 
@@ -122,11 +125,12 @@ def _gates(rows: Sequence[ReportedGate]) -> str:
         return ""
     gates = sorted({row.gate for row in rows})
     means = {(row.layer, row.gate): row.mean for row in rows}
-    lines = ["| layer | " + " | ".join(gates) + " |", "|---" * (len(gates) + 1) + "|"]
+    rules = "|---" * (len(gates) + 1)
+    lines = [f"| layer | {' | '.join(gates)} |", f"{rules}|"]
     for layer in sorted({row.layer for row in rows}):
         cells = (f"{means[layer, gate]:.2f}" if (layer, gate) in means else "" for gate in gates)
         lines.append(f"| {layer} | {' | '.join(cells)} |")
-    return "## Gates\n\nMean gate over examples, between 0 (shut) and 1 (open).\n\n" + "\n".join(lines)
+    return "## Gates\n\nMean gate over examples, between 0 (closed) and 1 (open).\n\n" + "\n".join(lines)
 
 
 def _usage(saved: SavedModel) -> str:

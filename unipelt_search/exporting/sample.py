@@ -1,4 +1,4 @@
-"""A few rows and what a trained model answers for them: another form of the model must answer the same."""
+"""A few rows with the logits of a trained model: another form of the model must compute the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of different lengths, and a model's answers."""
+    """Rows of different lengths, and a model's logits."""
 
     inputs: dict[str, Tensor]
     """`input_ids`, `attention_mask` and perhaps `token_type_ids`, ``(B, T)``."""
@@ -35,7 +35,7 @@ class Sample:
     @classmethod
     @torch.no_grad()
     def of(cls, pack: Pack, columns: int, max_length: int) -> Sample:
-        """Let a pack of one run answer.
+        """Compute the logits of a pack of one run.
 
         Args:
             pack: The attached pack, with the weights to compare with.
@@ -52,7 +52,7 @@ class Sample:
 
     @torch.no_grad()
     def check(self, model: Any, option: str) -> None:
-        """Check that a model answers the same.
+        """Check that a model computes the same.
 
         Args:
             model: A Hugging Face model, or one of PEFT.

@@ -36,7 +36,7 @@ CARD = "README.md"
 LARGEST_DESCRIPTION = 4 * 2**20
 """Bytes of config.json at most."""
 LARGEST_HEADER = 2**20
-"""Bytes of model.safetensors beside the numbers themselves at most."""
+"""Bytes of model.safetensors at most that are no tensors."""
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 PackageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 SHA_256 = r"^[0-9a-f]{64}$"

@@ -1,1 +1,1 @@
-"""What a label is: one module per kind of task, each behind the protocol of `label_kind`; without torch."""
+"""What a label is: one module per kind of task, each of which does what `label_kind` asks for; without torch."""

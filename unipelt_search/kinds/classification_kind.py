@@ -93,8 +93,8 @@ class ClassificationKind:
             return target
         counts = Counter(train)
         # A class without a training row has no weight to find; its loss is never asked for.
-        weights = [len(train) / (len(counts) * counts[name]) if name in counts else 1.0 for name in labels]
-        return replace(target, weights=tuple(weights))
+        weights = {name: len(train) / (len(counts) * count) for name, count in counts.items()}
+        return replace(target, weights=tuple(weights.get(name, 1.0) for name in labels))
 
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the classes: there is one output for each."""

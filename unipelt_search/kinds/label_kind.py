@@ -223,7 +223,7 @@ class LabelKind(Protocol):
 
     @property
     def number(self) -> int:
-        """The place in lists. `auto` asks the kinds whether they recognise the labels from the highest number down."""
+        """What sorts it; `auto` asks the kinds from the highest number down whether they recognise the labels."""
 
     @property
     def title(self) -> str:
@@ -322,30 +322,30 @@ class LabelKind(Protocol):
         """Return a name for each of the numbers that a model has for a row, as its configuration gives them."""
 
     def encode(self, target: Target, texts: Sequence[str]) -> tuple[Label, ...]:
-        """Do `Target.encode`."""
+        """Return what `Target.encode` does, which calls this."""
 
     def decode(self, target: Target, label: Label) -> str:
-        """Do `Target.decode`."""
+        """Return what `Target.decode` does, which calls this."""
 
     def to_array(self, target: Target, labels: Sequence[Label]) -> np.ndarray:
-        """Do `Target.to_array`."""
+        """Return what `Target.to_array` does, which calls this."""
 
     def from_array(self, array: np.ndarray) -> tuple[Label, ...]:
-        """Do `Target.from_array`."""
+        """Return what `Target.from_array` does, which calls this."""
 
     # Predictions.
 
     def predict(self, target: Target, logits: np.ndarray) -> np.ndarray:
-        """Do `Target.predict`."""
+        """Return what `Target.predict` does, which calls this."""
 
     def refit(self, target: Target, logits: np.ndarray, labels: np.ndarray) -> Target:
-        """Do `Target.fitted`."""
+        """Return what `Target.fitted` does, which calls this."""
 
     def majority(self, target: Target, labels: np.ndarray) -> np.ndarray:
-        """Do `Target.majority`."""
+        """Return what `Target.majority` does, which calls this."""
 
     def predictions(self, target: Target, logits: np.ndarray) -> list[Prediction]:
-        """Do `Target.predictions`."""
+        """Return what `Target.predictions` does, which calls this."""
 
     def check_predicted(self, predicted: np.ndarray) -> None:
         """Check that predictions can be scored.

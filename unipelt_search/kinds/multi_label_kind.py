@@ -101,8 +101,8 @@ class MultiLabelKind:
             return target
         counts = Counter(name for text in train for name in names_of(text))
         # A label without a training row is nowhere present, so its weight is never used.
-        weights = [(len(train) - counts[name]) / counts[name] if name in counts else 1.0 for name in labels]
-        return replace(target, weights=tuple(weights))
+        weights = {name: (len(train) - count) / count for name, count in counts.items()}
+        return replace(target, weights=tuple(weights.get(name, 1.0) for name in labels))
 
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the labels: there is one output for each."""
@@ -175,7 +175,8 @@ class MultiLabelKind:
         predictions = []
         for found, row in zip(self.predict(target, logits), shares, strict=True):
             names = tuple(target.labels[position] for position in np.flatnonzero(found))
-            predictions.append(Prediction(names, dict(zip(target.labels, row.tolist(), strict=True))))
+            probabilities = dict(zip(target.labels, row.tolist(), strict=True))
+            predictions.append(Prediction(names, probabilities))
         return predictions
 
     def check_predicted(self, predicted: np.ndarray) -> None:

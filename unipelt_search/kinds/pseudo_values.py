@@ -49,7 +49,8 @@ def pseudo_values(leave_one_out: LeaveOneOut, labels: np.ndarray, predicted: np.
 
 def mean_of(values: np.ndarray) -> tuple[float, np.ndarray]:
     """Return a mean over rows ``(n,)`` and what it is without each row: any metric that is one."""
-    return float(values.mean()), (values.sum() - values) / (values.size - 1)
+    without = (values.sum() - values) / (values.size - 1)
+    return float(values.mean()), without
 
 
 def accuracy(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
@@ -82,7 +83,8 @@ def binary_f1(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndar
     guessed = (predicted == 1).astype(np.float64)
     hits = true * guessed
     size = true + guessed
-    return float(_f1_of(hits.sum(), size.sum())), _f1_of(hits.sum() - hits, size.sum() - true - guessed)
+    complete = float(_f1_of(hits.sum(), size.sum()))
+    return complete, _f1_of(hits.sum() - hits, size.sum() - true - guessed)
 
 
 def matthews(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
@@ -109,7 +111,7 @@ def pearson(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarra
     # Standardised first: sums of squares of values far from 0 would cancel.
     x = _standardised(labels)
     y = _standardised(predicted)
-    products = (x, y, x * x, y * y, x * y)
+    products = _products(x, y)
     complete = tuple(product.sum() for product in products)
     without = tuple(total - part for total, part in zip(complete, products, strict=True))
     return float(_correlation(x.size, complete)), _correlation(x.size - 1, without)
@@ -127,8 +129,8 @@ def spearman(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarr
         stays = np.arange(n) != np.arange(n)[out, None]  # (chunk, n)
         a = stays * _ranks_without(x, out)
         b = stays * _ranks_without(y, out)
-        sums[:, out] = [part.sum(axis=1) for part in (a, b, a * a, b * b, a * b)]
-    complete = (x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum())
+        sums[:, out] = [part.sum(axis=1) for part in _products(a, b)]
+    complete = tuple(part.sum() for part in _products(x, y))
     return float(_correlation(n, complete)), _correlation(n - 1, tuple(sums))
 
 
@@ -152,15 +154,18 @@ def micro_f1_of_sets(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, 
     """Leave rows out of the F1 of all labels of all rows together."""
     hits = (labels * predicted).sum(axis=1)
     size = (labels + predicted).sum(axis=1)
-    return float(_f1_of(hits.sum(), size.sum())), _f1_of(hits.sum() - hits, size.sum() - size)
+    complete = float(_f1_of(hits.sum(), size.sum()))
+    return complete, _f1_of(hits.sum() - hits, size.sum() - size)
 
 
 def macro_f1_of_sets(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
     """Leave rows out of the mean F1 of all labels."""
     hits = labels * predicted  # (n, L)
     size = labels + predicted
-    left_out = _f1_of(hits.sum(axis=0) - hits, size.sum(axis=0) - size)
-    return float(_f1_of(hits.sum(axis=0), size.sum(axis=0)).mean()), left_out.mean(axis=1)
+    all_hits = hits.sum(axis=0)  # (L,)
+    all_size = size.sum(axis=0)
+    left_out = _f1_of(all_hits - hits, all_size - size)  # (n, L)
+    return float(_f1_of(all_hits, all_size).mean()), left_out.mean(axis=1)
 
 
 def _centred(value: float, left_out: np.ndarray) -> np.ndarray:
@@ -199,6 +204,11 @@ def _correlation(n: int, sums: tuple[np.ndarray, ...]) -> np.ndarray:
     varied = (n * xx - x * x) * (n * yy - y * y)
     correlation = (n * xy - x * y) / np.sqrt(np.maximum(varied, 1e-12))
     return np.where(varied > 1e-12, correlation, 0.0)
+
+
+def _products(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return what `_correlation` needs the sums of."""
+    return x, y, x * x, y * y, x * y
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:

@@ -105,7 +105,8 @@ class RegressionKind:
     def strata(self, texts: Sequence[str], most: int | None) -> Sequence[str]:
         """Let every tenth of the numbers be a stratum."""
         values = np.array([float(text) for text in texts])
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
+        shares = np.linspace(0, 1, BINS + 1)[1:-1]
+        edges = np.unique(np.quantile(values, shares))  # fewer than that where many numbers are equal
         return [str(stratum) for stratum in np.searchsorted(edges, values, side="right")]
 
     def of_labels(self, labels: tuple[str, ...]) -> Target:
@@ -115,7 +116,8 @@ class RegressionKind:
     def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
         """Make a target with the mean and the standard deviation of the training rows, 1 where all are alike."""
         values = np.array([float(text) for text in train])
-        return Target(self.name, (), mean=float(values.mean()), sd=float(values.std()) or 1.0)
+        sd = float(values.std()) or 1.0
+        return Target(self.name, (), mean=float(values.mean()), sd=sd)
 
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return a name for the one output."""

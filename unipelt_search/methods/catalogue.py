@@ -349,10 +349,12 @@ def parts_of(method: str) -> tuple[str, ...]:
 def _load() -> _Catalogue:
     """Find every method once a process; the first use does, importing this module does not."""
     ours = our_entries()
-    taken = [*METHODS, *(entry.name for entry in ours)]
-    others = plugin_entries(taken)
+    methods = _our_methods(ours)
+    others = plugin_entries(methods)
     submodules = {entry.name: entry for entry in (*ours, *others)}
-    return _Catalogue(submodules, METHODS | {entry.name: entry.as_method() for entry in others})
+    for entry in others:
+        methods[entry.name] = entry.as_method()
+    return _Catalogue(submodules, methods)
 
 
 def _canonical_set(name: str, members: tuple[str, ...]) -> str:
@@ -409,8 +411,8 @@ def _is_trained(method: Method) -> bool:
     return method.trains != "nothing"
 
 
-def _our_methods() -> dict[str, Method]:
-    alone = sorted(our_entries(), key=_list_order)
+def _our_methods(entries: Iterable[SubmoduleEntry]) -> dict[str, Method]:
+    alone = sorted(entries, key=_list_order)
     methods = [
         _baseline(MAJORITY),
         _baseline(HEAD),
@@ -421,7 +423,7 @@ def _our_methods() -> dict[str, Method]:
     return {method.name: method for method in methods}
 
 
-METHODS: dict[str, Method] = _our_methods()
+METHODS: dict[str, Method] = _our_methods(our_entries())
 """Our own methods that have a name, in the order of every list; `find_method` knows those of plug-ins and sets too."""
 TRAINED_METHODS: tuple[str, ...] = tuple(method.name for method in METHODS.values() if _is_trained(method))
 """Our own methods, without `majority`."""

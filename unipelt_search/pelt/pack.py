@@ -1,6 +1,6 @@
 """A pack: the trained parts of S runs, attached by hooks to one shared, unmodified backbone.
 
-Everything is checked before the first hook is placed. While a pack is attached the backbone answers for the pack;
+Everything is checked before the first hook is placed. While a pack is attached the backbone computes for the pack;
 `close` takes every hook off again and leaves the backbone as it was.
 """
 

@@ -43,7 +43,7 @@ def check_shift(backbone: Backbone, shift: int, tokens: int) -> None:
             f"prefix.position_shift needs a type of model whose positions can begin after a prefix as PEFT has it; "
             f"{config.model_type!r} is none. Leave prefix.position_shift out."
         )
-    # Behind a sliding window a token does not see PEFT's prefix, which has positions; ours has none.
+    # With a sliding window a token does not see PEFT's prefix, which has positions; ours has none.
     window = getattr(config, "sliding_window", None) or backbone.max_positions
     max_positions = min(backbone.max_positions, window)
     if shift + tokens > max_positions:

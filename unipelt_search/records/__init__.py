@@ -1,1 +1,1 @@
-"""What a run answers: frozen, stable as JSON, no behaviour."""
+"""What a run measures, and what the database knows: frozen, stable as JSON, no behaviour."""

@@ -91,7 +91,7 @@ class TaskSummary(Frozen):
     fingerprint: str
     """Content hash of every row that is used, split by split."""
     majority: dict[str, dict[str, float]]
-    """Every metric of the majority answer, on `select` and `test`."""
+    """Every metric of the constant prediction, on `select` and `test`."""
     majority_answer: Label | None = None
     """What it is; None in studies of older versions."""
     notices: tuple[Notice, ...] = ()
@@ -127,7 +127,7 @@ class EarlierAttempts(Frozen):
     """What the attempts of a run have left for the next one."""
 
     failed: int
-    """How many failed, each for want of memory."""
+    """How many failed, each because memory ran out."""
     checkpoint: str | None
     """Folder of the newest state that was kept; it may be gone."""
 

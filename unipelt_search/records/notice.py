@@ -12,7 +12,7 @@ from unipelt_search.frozen import Frozen
 NoticeValue = bool | int | float | str | None | tuple[bool | int | float | str | None, ...]
 LEGACY = "legacy"
 """The code of a notice that was stored as a sentence before notices were data; its value `sentence` is that."""
-MAX_LISTED = 5
+MAX_NAMED = 5
 """Names or numbers that a message lists before it says how many more there are."""
 
 
@@ -41,6 +41,6 @@ def first_values(name: str, things: Sequence[object]) -> dict[str, NoticeValue]:
         things: What is listed.
 
     Returns:
-        `name`, at most `MAX_LISTED` things as text, and `name` with `_count` after it.
+        `name`, at most `MAX_NAMED` things as text, and `name` with `_count` after it.
     """
-    return {name: tuple(str(thing) for thing in things[:MAX_LISTED]), f"{name}_count": len(things)}
+    return {name: tuple(str(thing) for thing in things[:MAX_NAMED]), f"{name}_count": len(things)}

@@ -1,4 +1,4 @@
-"""What one run answers: scores, curves, gate statistics, ablation and costs."""
+"""What one run measured: scores, curves, gate statistics, ablation and costs."""
 
 from __future__ import annotations
 
@@ -90,13 +90,13 @@ class OutcomeRow(Frozen):
 
 
 class Predictions(Frozen):
-    """What a confirmed run answered to every row of a split, beside what is true, both in the order of the split."""
+    """What a confirmed run predicted for every row of a split, and what is true, both in the order of the split."""
 
     split: Literal["select", "test"]
     labels: tuple[Label, ...]
     """What is true."""
     predicted: tuple[Label, ...]
-    """What the run answered."""
+    """What the run predicted."""
     rows: tuple[int, ...] | None = None
     """With folds, which of the rows of train and then validation these are; None is the whole split."""
 
@@ -123,7 +123,7 @@ class Costs(Frozen):
 
 
 class RunResult(Frozen):
-    """Everything one finished run answers."""
+    """Everything that one finished run measured."""
 
     tune: float
     """The metric on the tune rows at the best evaluation, whose weights were kept."""

@@ -209,6 +209,7 @@ def _pareto(ranking: Ranking) -> ParetoFront | None:
 
 
 def _upper_bound(candidates: Sequence[Candidate]) -> UpperBound:
+    # A method with one submodule is what UniPELT combines, so the best of them is its upper bound.
     single = [s for s in candidates if s.confirmed and len(stored_method(s.method).submodules) == 1]
     if not single:
         return UpperBound(of=None, validation=None, test=None)

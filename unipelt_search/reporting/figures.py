@@ -46,6 +46,7 @@ class Axis:
     @property
     def ticks(self) -> tuple[float, ...]:
         """Round values with room for their names; two at least, so that the scale can be read."""
+        # Three attempts with finer steps: a narrow axis may have no round value at the first.
         rough = (self.high - self.low) * _TICK_ROOM / self.width
         for step in (_round_step(rough), _round_step(rough / 2.5), _round_step(rough / 5)):
             # The tolerance keeps a tick at an end that division has moved by the last digit.
@@ -125,6 +126,10 @@ class _Box:
     right: float
     bottom: float
 
+    def lies_within(self, left: float, right: float) -> bool:
+        """Tell whether the box reaches beyond neither of two vertical lines."""
+        return self.left >= left and self.right <= right
+
 
 @dataclass(frozen=True)
 class _Label:
@@ -135,6 +140,21 @@ class _Label:
     x: float
     y: float
     anchor: str
+
+
+def upward_ticks(axis: Axis) -> tuple[tuple[float, str], ...]:
+    """Lay out the ticks of a vertical axis.
+
+    Args:
+        axis: The axis; its width is the height of the figure.
+
+    Returns:
+        For each tick its distance from the upper edge, from which an SVG counts, and its text.
+    """
+    ticks = []
+    for tick in axis.ticks:
+        ticks.append((axis.width - axis.position(tick), formats.tick(tick)))
+    return tuple(ticks)
 
 
 def compared_rows(report: StudyReport) -> list[LeaderboardRow]:
@@ -226,13 +246,14 @@ def scatter(
         points=tuple(points),
         x_name=scale.name,
         x_ticks=scale.ticks,
-        y_ticks=tuple((height - y_axis.position(tick), formats.tick(tick)) for tick in y_axis.ticks),
+        y_ticks=upward_ticks(y_axis),
         front=_stairs(points, front),
     )
 
 
 def _parameter_scale(counts: Sequence[int], width: float) -> _CostScale:
     """Lay out stored parameters on a logarithmic axis, with a tick at every power of ten."""
+    # Methods differ by factors of a thousand, so equal distances are equal factors.
     exponents = [log10(count) for count in counts]
     axis = Axis(min(exponents) - 0.3, max(exponents) + 0.3, width)
     powers = range(ceil(axis.low), ceil(axis.high))
@@ -247,6 +268,7 @@ def _parameter_scale(counts: Sequence[int], width: float) -> _CostScale:
 
 
 def _time_scale(times: Sequence[float], width: float) -> _CostScale:
+    # Equal times would leave an axis of no width.
     margin = max(0.15 * (max(times) - min(times)), 0.05 * max(times))
     axis = Axis(min(times) - margin, max(times) + margin, width)
     return _CostScale(
@@ -264,9 +286,12 @@ def _stairs(points: Sequence[Point], names: Sequence[str]) -> str:
     front = [by_name[name] for name in names if name in by_name]
     if len(front) < 2:
         return ""
+    # A method is beaten only by one that costs as much or less, so the line goes right before it goes up.
     corners = [(front[0].x, front[0].y)]
     for point in front[1:]:
-        corners += [(point.x, corners[-1][1]), (point.x, point.y)]
+        _, level = corners[-1]
+        corners.append((point.x, level))
+        corners.append((point.x, point.y))
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
 
 
@@ -279,6 +304,7 @@ def _points(report: StudyReport, rows: Sequence[LeaderboardRow], scale: _CostSca
         top = height - y_axis.position(high) - _BAR_END
         bottom = height - y_axis.position(low) + _BAR_END
         marks.append(_Box(x - _MARK, top, x + _MARK, bottom))
+    # Names must avoid all marks, also those of methods that come later.
     taken = list(marks)
     points = []
     for row, own, x, price in zip(rows, marks, scale.positions, scale.prices, strict=True):
@@ -318,7 +344,7 @@ def _shortened(name: str, width: float) -> str:
 def _label_of(name: str, x: float, y: float, own: _Box, taken: Sequence[_Box], width: float) -> _Label:
     """Choose for a point's name the first position that overlaps least with marks and other names."""
     positions = list(_label_positions(len(name) * _LETTER, x, y, own))
-    inside = [label for label in positions if label.box.left >= -4 and label.box.right <= width + 24]
+    inside = [label for label in positions if label.box.lies_within(-4, width + 24)]
 
     def shared_area(label: _Label) -> float:
         return sum(_overlap(label.box, other) for other in taken)
@@ -328,6 +354,7 @@ def _label_of(name: str, x: float, y: float, own: _Box, taken: Sequence[_Box], w
 
 def _label_positions(length: float, x: float, y: float, own: _Box) -> Iterator[_Label]:
     """Yield where a name may stand: next to the mark, below and above its bar, next to the bar further up and down."""
+    # The first position is the usual one; the later ones only count where it overlaps more.
     for shift in (0.0, -_LINE, _LINE, -2 * _LINE, 2 * _LINE):
         top = y + shift - _LINE / 2
         middle = y + shift + _LINE / 3
@@ -336,8 +363,9 @@ def _label_positions(length: float, x: float, y: float, own: _Box) -> Iterator[_
         yield _Label(right, x + 9, middle, "start")
         yield _Label(left, x - 9, middle, "end")
         if not shift:
-            below = _Box(x - length / 2, own.bottom, x + length / 2, own.bottom + _LINE)
-            above = _Box(x - length / 2, own.top - _LINE, x + length / 2, own.top)
+            left_end = x - length / 2
+            below = _Box(left_end, own.bottom, left_end + length, own.bottom + _LINE)
+            above = _Box(left_end, own.top - _LINE, left_end + length, own.top)
             yield _Label(below, x, own.bottom + _LINE - 3, "middle")
             yield _Label(above, x, own.top - 4, "middle")
 

@@ -58,12 +58,12 @@ def share(value: float | None) -> str:
 
 
 def tick(value: float) -> str:
-    """Write a place on an axis."""
+    """Write a value on an axis."""
     return f"{value:g}".replace("-", "−")
 
 
 def task_kind(task: ReportedTask) -> str:
-    """Say what is asked of a row, as briefly as it goes."""
+    """Say briefly what is predicted for a row."""
     kind = task_title(task.kind)
     return f"{kind}, {len(task.labels)} labels" if task.labels else kind
 
@@ -122,9 +122,13 @@ def upper_bound(given: UpperBound, task: ReportedTask) -> str:
 
 
 def pareto(given: ParetoFront) -> str:
-    """Say in a sentence which methods nobody beats at their price."""
-    by_size, by_time = (", ".join(names) or NONE for names in (given.stored_parameters, given.predict_ms_per_example))
-    return f"Nobody beats these at their price, the cheapest first: {by_size} by stored parameters; {by_time} by time."
+    """Say in a sentence which methods no other one beats at their cost."""
+    by_size = ", ".join(given.stored_parameters) or NONE
+    by_time = ", ".join(given.predict_ms_per_example) or NONE
+    return (
+        f"No other method is better at the same cost, the cheapest first: {by_size} by stored parameters; {by_time} by "
+        "time."
+    )
 
 
 def drop(row: ReportedAblation) -> str:
@@ -138,7 +142,7 @@ def role(row: ReportedAblation) -> str:
 
 
 def runs(row: LeaderboardRow) -> str:
-    """Say on how many runs a leaderboard row rests."""
+    """Say how many runs a leaderboard row is a mean of."""
     if row.trial is None:
         return NONE
     return str(row.runs) if row.phase == "confirm" else f"{row.runs} ({row.phase})"

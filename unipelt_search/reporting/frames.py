@@ -110,7 +110,8 @@ def curves_frame(report: StudyReport) -> pd.DataFrame:
     Returns:
         One row per evaluation of every run, scored on the tune rows.
     """
-    return pd.DataFrame([point.model_dump() for point in report.curves], columns=list(CurvePoint.model_fields))
+    rows = [point.model_dump() for point in report.curves]
+    return pd.DataFrame(rows, columns=list(CurvePoint.model_fields))
 
 
 def ablation_frame(report: StudyReport) -> pd.DataFrame:
@@ -122,7 +123,8 @@ def ablation_frame(report: StudyReport) -> pd.DataFrame:
     Returns:
         One row per method × submodule, with ``layer`` missing where it was removed in all layers.
     """
-    return pd.DataFrame([row.model_dump() for row in report.ablation], columns=list(ReportedAblation.model_fields))
+    rows = [row.model_dump() for row in report.ablation]
+    return pd.DataFrame(rows, columns=list(ReportedAblation.model_fields))
 
 
 def predictions_frame(record: StudyRecord) -> pd.DataFrame:
@@ -139,6 +141,7 @@ def predictions_frame(record: StudyRecord) -> pd.DataFrame:
     tables = []
     for trial in record.trials:
         for run in trial.runs:
+            # Runs of older versions kept no predictions and add no rows.
             for predictions in run.result.predictions if run.result is not None else ():
                 columns = {
                     "method": trial.method,
@@ -170,6 +173,7 @@ def final_gates(rows: Sequence[ReportedGate]) -> list[ReportedGate]:
     Returns:
         One row per trial × layer × gate.
     """
+    # Gates on the deciding rows are those of the weights that were kept.
     select = [row for row in rows if row.split == "select" and row.label is None]
     if select:
         return select

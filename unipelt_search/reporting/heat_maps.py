@@ -83,7 +83,14 @@ def _gated_trial(rows: Sequence[ReportedGate]) -> GatedTrial:
     if labelled:
         maps.append(_gates_by_label(labelled))
     first = final[0]
-    return GatedTrial(first.name, first.trial, first.runs, first.epoch, first.split, tuple(maps))
+    return GatedTrial(
+        name=first.name,
+        trial=first.trial,
+        runs=first.runs,
+        epoch=first.epoch,
+        split=first.split,
+        maps=tuple(maps),
+    )
 
 
 def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
@@ -97,12 +104,14 @@ def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
     """
     several = [row for row in rows if len(stored_method(row.method).submodules) > 1]
     layered = [(row.layer, row) for row in several if row.layer is not None]
+    # One scale for all methods, so that their losses can be compared by colour.
     largest = max((row.drop for _, row in layered), default=0.0)
     cells: dict[str, dict[tuple[int, str], Cell]] = defaultdict(dict)
     for layer, row in layered:
         title = f"{row.value:.3f} without {row.submodule} in layer {layer}"
         shade = max(row.drop, 0.0) / largest if largest > 0 else 0.0
-        cells[row.name][layer, row.submodule] = Cell(formats.signed(-row.drop), shade, title)
+        cell = Cell(formats.signed(-row.drop), shade, title)
+        cells[row.name][layer, row.submodule] = cell
     scale = ("no loss", formats.signed(-largest))
     return [_layer_map(name, of_method, scale) for name, of_method in cells.items()]
 
@@ -121,7 +130,11 @@ def _gates_by_layer(rows: Sequence[ReportedGate]) -> HeatMap:
 
 def _beyond_null(rows: Sequence[ReportedGate]) -> HeatMap:
     """Show how far gates are from where training on shuffled labels leaves them."""
-    moved = {(row.layer, row.gate): row.mean - row.null_mean for row in rows if row.null_mean is not None}
+    moved = {}
+    for row in rows:
+        if row.null_mean is not None:
+            moved[row.layer, row.gate] = row.mean - row.null_mean
+    # The colours show what stands out within this method, so the largest value has the deepest one.
     largest = max(map(abs, moved.values())) or 1.0
     cells = {}
     for (layer, gate), value in moved.items():
@@ -131,7 +144,10 @@ def _beyond_null(rows: Sequence[ReportedGate]) -> HeatMap:
 
 
 def _contributions(rows: Sequence[ReportedGate]) -> HeatMap:
-    values = {(row.layer, row.gate): row.contribution for row in rows if row.contribution is not None}
+    values = {}
+    for row in rows:
+        if row.contribution is not None:
+            values[row.layer, row.gate] = row.contribution
     largest = max(values.values()) or 1.0
     cells = {}
     for (layer, gate), value in values.items():
@@ -155,7 +171,8 @@ def _gates_by_label(rows: Sequence[ReportedGate]) -> HeatMap:
     body = []
     for label in labels:
         if label in chosen:
-            body.append((label, tuple(cells.get((label, gate)) for gate in gates)))
+            row_cells = tuple(cells.get((label, gate)) for gate in gates)
+            body.append((label, row_cells))
     title = "Mean gate by true label"
     if len(chosen) < len(labels):
         title += f": the {len(chosen)} of {len(labels)} farthest from the mean"
@@ -167,6 +184,7 @@ def _farthest_labels(
 ) -> set[str]:
     """Choose the labels with a gate that is farthest from the mean of all labels; the shade of a cell is its gate."""
     farthest = dict.fromkeys(labels, 0.0)
+    # A label that lacks a gate is compared by the gates that it has.
     for gate in gates:
         found = {label: cells[label, gate].shade for label in labels if (label, gate) in cells}
         middle = fmean(found.values())

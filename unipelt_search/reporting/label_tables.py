@@ -58,6 +58,7 @@ def label_tables(report: StudyReport) -> LabelTables | None:
     best = entries.get(report.verdict.name or "")
     if best is None:
         return None
+    # None sorts before no number in Python, so labels without an F1 are moved to the end by a flag.
     scores = sorted(best.labels, key=lambda score: (score.f1 is None, score.f1, -score.support))
     several = any(cell.label is None or cell.predicted is None for cell in best.confusion)
     pairs = [] if several else _confused(best)

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from unipelt_search.records.report import CurvePoint, ReportedGate, ReportedTask, StudyReport
 from unipelt_search.reporting import formats as formats
-from unipelt_search.reporting.figures import Axis
+from unipelt_search.reporting.figures import Axis, upward_ticks
 
 _LABEL_GAP = 14.0
 """Units between the names of two lines."""
@@ -57,21 +57,26 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
     points = [point for point in report.curves if point.trial in names]
     if not points:
         return []
-    last = max(point.epoch for point in points)
-    x_axis = Axis(0.0, last or 1.0, width)
-    y_axis = _padded([point.validation for point in points], height)
-    best = min if report.task.direction == "minimize" else max
     by_trial: dict[int, list[CurvePoint]] = defaultdict(list)
     for point in points:
         by_trial[point.trial].append(point)
+    last = max(point.epoch for point in points)
+    # A run that was evaluated before its first step only has no width of its own.
+    x_axis = Axis(0.0, last or 1.0, width)
+    y_axis = _padded([point.validation for point in points], height)
     charts = []
     for trial, name in names.items():
         if trial in by_trial:
             lines = _run_lines(by_trial[trial], report.task)
-            reached = formats.score(best(point.validation for point in by_trial[trial]))
+            reached = formats.score(_best_score(by_trial[trial], report.task))
             described = f"{name}: tune score over {last:g} epochs, {len(lines)} runs, best {reached}"
             charts.append(_chart(name, lines, x_axis, y_axis, described))
     return charts
+
+
+def _best_score(points: Sequence[CurvePoint], task: ReportedTask) -> float:
+    best = min if task.direction == "minimize" else max
+    return best(point.validation for point in points)
 
 
 def _run_lines(points: Sequence[CurvePoint], task: ReportedTask) -> dict[str, list[_Point]]:
@@ -124,14 +129,16 @@ def _chart(title: str, lines: Mapping[str, Sequence[_Point]], x_axis: Axis, y_ax
         return x_axis.position(epoch), round(height - y_axis.position(value), 1)
 
     placed = {name: list(map(in_chart, line)) for name, line in lines.items()}
-    labels = _spread({name: line[-1][1] for name, line in placed.items()})
+    ends = {name: line[-1] for name, line in placed.items()}
+    labels = _spread({name: y for name, (_, y) in ends.items()})
+    laid_out = [Line(name, _polyline(line), ends[name], labels[name]) for name, line in placed.items()]
     return LineChart(
         title=title,
         width=x_axis.width,
         height=height,
-        lines=tuple(Line(name, _polyline(line), line[-1], labels[name]) for name, line in placed.items()),
+        lines=tuple(laid_out),
         x_ticks=((0.0, "0"), (x_axis.width, f"{x_axis.high:.3g}")),
-        y_ticks=tuple((height - y_axis.position(tick), formats.tick(tick)) for tick in y_axis.ticks),
+        y_ticks=upward_ticks(y_axis),
         described=described,
     )
 
@@ -144,6 +151,7 @@ def _spread(wanted: Mapping[str, float]) -> dict[str, float]:
     """Move names down until none lies on another."""
     positions: dict[str, float] = {}
     lowest = float("-inf")
+    # From top to bottom, so that every name is moved past those above it once.
     for name in sorted(wanted, key=lambda name: wanted[name]):
         lowest = max(wanted[name], lowest + _LABEL_GAP)
         positions[name] = lowest

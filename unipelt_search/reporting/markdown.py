@@ -128,6 +128,7 @@ def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
 
 
 def _notices(report: StudyReport) -> Iterator[str]:
+    # A reason or a notice may hold text of the user: it must not be read as Markdown.
     lines = []
     for drop in report.dropped:
         lines.append(f"- {drop.method} was dropped in the {drop.phase} phase. {plain_text(drop.reason)}")

@@ -45,6 +45,7 @@ def described(notices: Iterable[Notice]) -> dict[str, str]:
     Returns:
         The code of each sentence, in the order of the notices.
     """
+    # By sentence, since a notice of an older version may say the same without its code.
     codes: dict[str, str] = {}
     for notice in notices:
         codes.setdefault(notice_sentence(notice), notice.code)
@@ -96,6 +97,7 @@ def _few_rows_folds(values: _Values) -> str:
 
 
 def _left_out(values: _Values) -> str:
+    # The values of the reason are among those of the notice, so that both are one flat row of the database.
     return f"{values['method']} was left out: {notice_sentence(Notice(code=values['reason'], values=dict(values)))}"
 
 

@@ -20,7 +20,15 @@ from unipelt_search.reporting.frames import (
     predictions_frame,
 )
 
-_SHOWN = ("method", "validation", "validation_low", "validation_high", "test", "stored_parameters", "train_seconds")
+_NOTEBOOK_COLUMNS = (
+    "method",
+    "validation",
+    "validation_low",
+    "validation_high",
+    "test",
+    "stored_parameters",
+    "train_seconds",
+)
 """Columns of the leaderboard in a notebook."""
 
 
@@ -80,16 +88,19 @@ class Study:
     @property
     def answers(self) -> pd.DataFrame:
         """The old name of `predictions`; deprecated."""
-        warnings.warn("Study.answers is called Study.predictions now.", DeprecationWarning, stacklevel=2)
+        warnings.warn("`Study.answers` is called `Study.predictions` now.", DeprecationWarning, stacklevel=2)
         return self.predictions
 
     def _repr_html_(self) -> str:
         """Show the verdict and the leaderboard in a notebook."""
-        table = self.leaderboard.reindex(columns=_SHOWN).to_html(index=False, na_rep="", float_format="{:.4g}".format)
+        # Columns that a study lacks are empty, not an error.
+        table = self.leaderboard.reindex(columns=_NOTEBOOK_COLUMNS).to_html(
+            index=False, na_rep="", float_format="{:.4g}".format
+        )
         name, verdict = html.escape(self.name), self.report.verdict
         title = f"<p><b>{name}</b> ({self.record.state}): <b>{html.escape(verdict.title)}</b></p>"
         return f"{title}<p>{html.escape(verdict.details)}</p>{table}"
 
     def __repr__(self) -> str:
         """Say the name and the verdict."""
-        return f"<Study {self.name!r}, {self.record.state}: {self.report.verdict.sentence}>"
+        return f"<Study {self.name!r}, {self.record.state}: {self.report.verdict.title}>"

@@ -49,6 +49,7 @@ def render_html(report: StudyReport) -> str:
         gated=gated,
         trajectories={entry.trial: gate_trajectory(report.gates, entry.trial) for entry in gated},
         ablation=complete,
+        # Both ends include 0, from which the bars start; no drops need no axis.
         drop_axis=Axis(min(0.0, *drops), max(0.01, *drops), _DROP_WIDTH) if drops else None,
         ablation_maps=ablation_maps(report.ablation),
         curves=learning_curves(report),
@@ -64,6 +65,7 @@ def _any_outside(report: StudyReport, axis: Axis) -> bool:
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("unipelt_search.reporting", "."),
+        # Every text of the user is escaped, wherever the template puts it.
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

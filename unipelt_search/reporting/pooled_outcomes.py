@@ -77,6 +77,7 @@ def label_scores(counts: Counter[_Pair], labels: Sequence[str]) -> Iterator[Labe
 
 def _confusion(counts: Counter[_Pair], labels: Sequence[str]) -> Iterator[Confusion]:
     """List the counts in the task's order of labels, None last."""
+    # None, another label, comes last.
     order: tuple[str | None, ...] = (*labels, None)
     position = {label: number for number, label in enumerate(order)}
 

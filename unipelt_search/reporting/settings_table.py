@@ -33,6 +33,7 @@ def _value(row: LeaderboardRow, name: str) -> str:
     found = row.config[name]
     if found is None:
         return "none"
+    # Before the numbers: True is an int too.
     if isinstance(found, bool):
         return "on" if found else "off"
     if isinstance(found, float):

@@ -48,6 +48,7 @@ def replace_results(page: str, results: str, name: str) -> str:
     """
     before, begun, rest = page.partition(BEGIN)
     old, ended, after = rest.partition(END)
+    # A page with a second pair of lines would lose what stands between them.
     repeated = BEGIN in old + after or END in before + after
     if not (begun and ended) or repeated:
         raise RequestError(

@@ -99,12 +99,15 @@ def _layers(rows: pd.DataFrame, title: str) -> Table:
         table.add_column(gate, justify="right")
     for layer in sorted(rows["layer"].unique()):
         here = rows[rows["layer"] == layer].set_index("gate")
-        table.add_row(str(layer), *(_cell(here.loc[gate]) if gate in here.index else formats.NONE for gate in gates))
+        cells = [_cell(here.loc[gate]) if gate in here.index else formats.NONE for gate in gates]
+        table.add_row(str(layer), *cells)
     return table
 
 
 def _cell(row: pd.Series) -> Text:
-    shade = _SHADES[min(int(row["mean"] * len(_SHADES)), len(_SHADES) - 1)]
+    # A gate of exactly 1 would be one shade too far.
+    position = int(row["mean"] * len(_SHADES))
+    shade = _SHADES[min(position, len(_SHADES) - 1)]
     text = Text(f" {row['mean']:.2f} ", style=f"black {shade}")
     return text + Text(f" ({row['sd']:.2f})")
 
@@ -137,5 +140,6 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
     table.add_column("change", justify="right")
     table.add_column("")
     for row in complete:
-        table.add_row(escape(row.name), row.submodule, formats.score(row.value), formats.drop(row), formats.role(row))
+        score, change = formats.score(row.value), formats.drop(row)
+        table.add_row(escape(row.name), row.submodule, score, change, formats.role(row))
     console.print(table)

@@ -88,6 +88,7 @@ def _headline(ranking: Ranking, found: Recommendation) -> str:
     name = found.best.name
     if not found.beats_majority:
         return f"{name} leads, but does not beat a constant prediction."
+    # Neither a winner nor a tie: there was nothing to compare with.
     if len(ranking.confirmed) == 1:
         return f"{name} is the only confirmed method."
     if len(ranking.eligible) == 1:
@@ -146,6 +147,7 @@ def _certainty(ranking: Ranking, found: Recommendation) -> Iterator[str]:
     elif found.ties:
         yield f"This study cannot tell it apart from {join_names(found.ties)}."
     else:
+        # A method that is too slow may well score better.
         others = "method that is fast enough" if ranking.too_slow else "confirmed method"
         yield f"Every other {others} is worse by more than seeds and rows can explain."
 

@@ -1,1 +1,1 @@
-"""The search space, what to try next, when to stop, and running it on Ray Tune."""
+"""Deciding: the search space, what to try next, when to stop, and how long that takes; pure functions of records."""

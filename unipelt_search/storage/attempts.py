@@ -221,7 +221,8 @@ class Attempts:
         """
         of_run = AttemptRow.run_id == run_id
         failed = select(func.count()).where(of_run, AttemptRow.state == AttemptState.FAILED)
-        newest = select(AttemptRow.checkpoint_path).where(of_run).order_by(AttemptRow.number.desc()).limit(1)
+        newest_first = AttemptRow.number.desc()
+        newest = select(AttemptRow.checkpoint_path).where(of_run).order_by(newest_first).limit(1)
         return self._database.read(
             lambda session: EarlierAttempts(failed=session.scalar(failed) or 0, checkpoint=session.scalar(newest))
         )
@@ -242,7 +243,8 @@ class Attempts:
             select(AttemptRow.checkpoint_path)
             .join(RunRow, RunRow.id == AttemptRow.run_id)
             .join(TrialRow, TrialRow.id == RunRow.trial_id)
-            .where(TrialRow.study_id == study_id, RunRow.state.in_([RunState.WAITING, RunState.RUNNING]))
+            .where(TrialRow.study_id == study_id)
+            .where(RunRow.state.in_([RunState.WAITING, RunState.RUNNING]))
             .where(AttemptRow.checkpoint_path.is_not(None))
         )
         return self._database.read(lambda session: frozenset(map(str, session.scalars(query))))
@@ -317,7 +319,8 @@ def attempt_row(session: Session, run: RunRow, number: int) -> AttemptRow:
     Returns:
         Its row.
     """
-    return session.scalars(select(AttemptRow).filter_by(run_id=run.id, number=number)).one()
+    query = select(AttemptRow).filter_by(run_id=run.id, number=number)
+    return session.scalars(query).one()
 
 
 def move_run(run: RunRow, state: RunState) -> None:

@@ -42,7 +42,7 @@ class EventReader:
         """
         query = select(EventRow).where(EventRow.study_id == study_id, EventRow.id > last_id)
         query = query.order_by(EventRow.id).limit(limit)
-        return self._database.read(lambda session: [_record(row) for row in session.scalars(query)])
+        return self._database.read(lambda session: list(map(_record, session.scalars(query))))
 
 
 class EventTable(EventReader):

@@ -44,6 +44,7 @@ _Details = dict[str, dict[str, list[Any]]]
 _DETAILS = ("evaluations", "gates", "ablation", "outcomes", "predictions")
 _RUN_COLUMNS = ("tune", "best_step", "steps", "checkpoint", "prunable")
 """Of a result, what is a column of the same name; scores and costs are columns too."""
+_NEWEST_FIRST = (StudyRow.created.desc(), StudyRow.name)
 _MAX_NAMES = 20
 """Names of studies that a message lists."""
 
@@ -165,7 +166,8 @@ def _not_found(session: Session, name: str, redacted: str) -> StudyNotFoundError
 
 
 def _read_names(session: Session) -> list[str]:
-    return list(session.scalars(select(StudyRow.name).order_by(StudyRow.created.desc(), StudyRow.name)))
+    query = select(StudyRow.name).order_by(*_NEWEST_FIRST)
+    return list(session.scalars(query))
 
 
 def _format_names(names: list[str]) -> str:
@@ -177,7 +179,7 @@ def _format_names(names: list[str]) -> str:
 
 def _read_lines(session: Session) -> list[StudyLine]:
     trials = select(func.count()).where(TrialRow.study_id == StudyRow.id).scalar_subquery()
-    rows = session.execute(select(StudyRow, trials).order_by(StudyRow.created.desc(), StudyRow.name))
+    rows = session.execute(select(StudyRow, trials).order_by(*_NEWEST_FIRST))
     return [_line(row, count) for row, count in rows]
 
 
@@ -208,11 +210,12 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
     found = _read_all_details(session, of_study) if details else {}
     runs: dict[int, list[RunRow]] = defaultdict(list)
     in_order = (RunRow.trial_id, RunRow.seed_index, RunRow.fold)
-    for run in session.scalars(select(RunRow).join(TrialRow).where(of_study).order_by(*in_order)):
+    query = select(RunRow).join(TrialRow).where(of_study)
+    for run in session.scalars(query.order_by(*in_order)):
         runs[run.trial_id].append(run)
     trials = session.scalars(select(TrialRow).where(of_study).order_by(TrialRow.number))
-    dropped = session.scalars(select(DroppedRow).where(DroppedRow.study_id == study.id).order_by(DroppedRow.id))
-    notices = session.scalars(select(NoticeRow).where(NoticeRow.study_id == study.id).order_by(NoticeRow.id))
+    dropped = select(DroppedRow).where(DroppedRow.study_id == study.id).order_by(DroppedRow.id)
+    notices = select(NoticeRow).where(NoticeRow.study_id == study.id).order_by(NoticeRow.id)
     return StudyRecord(
         id=study.id,
         spec=StudySpec.model_validate(study.spec, context=STORED),
@@ -224,8 +227,8 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
         command=study.command,
         wall_seconds=study.wall_seconds,
         trials=tuple(_trial_record(trial, runs[trial.id], found) for trial in trials),
-        dropped=tuple(map(_dropped, dropped)),
-        notices=tuple(map(_notice, notices)),
+        dropped=tuple(map(_dropped, session.scalars(dropped))),
+        notices=tuple(map(_notice, session.scalars(notices))),
         edition=study.edition,
     )
 
@@ -309,7 +312,8 @@ def _read_details(
     columns = [getattr(table, name) for name in names]
     # The second column of the key is the order within a run.
     order = table.__mapper__.primary_key
-    query = select(table.run_id, *columns).join(RunRow, RunRow.id == table.run_id).join(TrialRow)
+    query = select(table.run_id, *columns)
+    query = query.join(RunRow, RunRow.id == table.run_id).join(TrialRow)
     found: dict[str, list[Any]] = defaultdict(list)
     for run_id, *values in session.execute(query.where(of_study).order_by(*order)):
         row = dict(zip(names, values, strict=True))
@@ -319,7 +323,7 @@ def _read_details(
 
 def _read_predictions(session: Session, of_study: ColumnElement[bool]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = defaultdict(list)
-    query = select(PredictionRow).join(RunRow).join(TrialRow).where(of_study).order_by(PredictionRow.split)
-    for row in session.scalars(query):
+    query = select(PredictionRow).join(RunRow).join(TrialRow).where(of_study)
+    for row in session.scalars(query.order_by(PredictionRow.split)):
         found[row.run_id].append(read_predictions(row))
     return found

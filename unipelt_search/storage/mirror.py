@@ -20,7 +20,7 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Connection, column, event, inspect, select, table
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from unipelt_search.errors import StorageError, StudyExistsError, TransientError
@@ -45,6 +45,10 @@ _LOGARITHMIC = {"training.learning_rate"}
 _SMALLEST_FLOAT = 1e-12
 _LARGEST_FLOAT = 1e9
 _LARGEST_INT = 2**31 - 1
+# Of Optuna's own tables, what tells a mirror from somebody's study.
+_STUDIES = table("studies", column("study_id"), column("study_name"))
+_ATTRIBUTES = table("study_user_attributes", column("study_id"), column("key"))
+_TRIALS = table("trials", column("study_id"))
 _OPEN_TRIES = 5
 _REPAIR_TRIES = 10
 _LOOKS = 5
@@ -87,15 +91,12 @@ class Mirror:
                 # Without trials it is what a kill between making and marking a mirror leaves.
                 if self._storage.get_n_trials(found) == 0:
                     return
-            # Another driver may have marked it between the two answers, or put another one in its place.
+            # Another driver may have marked it between the two responses, or put another one in its place.
             time.sleep(random.uniform(0.01, 0.1))
-        raise StudyExistsError(
-            f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "
-            "Choose another --name or another --storage."
-        )
+        raise _name_taken(name)
 
     def create(self, study_id: str, name: str, direction: str) -> None:
-        """Make an empty mirror, in the place of an older one of the same name.
+        """Make an empty mirror, which replaces an older one of the same name.
 
         Args:
             study_id: Our id of the study.
@@ -246,16 +247,25 @@ class Mirror:
         if found is None or self._storage.get_study_user_attrs(found).get(STUDY_ATTRIBUTE) != record.id:
             return None
         trials = self._storage.get_all_trials(found)
-        fits = len(trials) <= len(templates) and all(
-            (trial.distributions, trial.params, trial.user_attrs)
-            == (template.distributions, template.params, template.user_attrs)
-            and (trial.state == OptunaState.RUNNING or (trial.state, trial.value) == (template.state, template.value))
-            for trial, template in zip(trials, templates, strict=False)
-        )
-        return trials if fits else None
+        if len(trials) > len(templates):
+            return None
+        # Fewer are no fault: what is missing is added.
+        pairs = zip(trials, templates, strict=False)
+        return trials if all(_fits(trial, template) for trial, template in pairs) else None
 
     def _end(self, optuna_trial_id: int, state: TrialState, value: float | None) -> None:
-        self._storage.set_trial_state_values(optuna_trial_id, _STATES[state], None if value is None else [value])
+        values = None if value is None else [value]
+        self._storage.set_trial_state_values(optuna_trial_id, _STATES[state], values)
+
+
+def _fits(trial: FrozenTrial, template: FrozenTrial) -> bool:
+    """Tell whether a mirrored trial is the one that our tables have; one that still runs there may have ended here."""
+    for name in ("distributions", "params", "user_attrs"):
+        if getattr(trial, name) != getattr(template, name):
+            return False
+    if trial.state == OptunaState.RUNNING:
+        return True
+    return bool((trial.state, trial.value) == (template.state, template.value))
 
 
 def _open_storage(url: URL) -> RDBStorage:
@@ -284,6 +294,34 @@ def _open_storage(url: URL) -> RDBStorage:
             time.sleep(0.1 * tries)
 
 
+def check_name_read_only(connection: Connection, name: str) -> None:
+    """Check a name as `Mirror.check_name` does, in a database that must stay as it is: Optuna makes its tables.
+
+    Args:
+        connection: An open transaction.
+        name: The study's name.
+
+    Raises:
+        StudyExistsError: An Optuna study of this name is there and is no mirror.
+    """
+    if not inspect(connection).has_table(_STUDIES.name):
+        return
+    found = connection.scalar(select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == name))
+    if found is None:
+        return
+    marks = select(_ATTRIBUTES.c.key).where(_ATTRIBUTES.c.study_id == found, _ATTRIBUTES.c.key == STUDY_ATTRIBUTE)
+    trials = select(_TRIALS.c.study_id).where(_TRIALS.c.study_id == found).limit(1)
+    if connection.scalar(marks) is None and connection.scalar(trials) is not None:
+        raise _name_taken(name)
+
+
+def _name_taken(name: str) -> StudyExistsError:
+    return StudyExistsError(
+        f"--name must not be the name of an Optuna study that is in the same database; got {name!r}. "
+        "Choose another --name or another --storage."
+    )
+
+
 @contextmanager
 def _step(name: str) -> Iterator[None]:
     """Write to the mirror between two failpoints."""
@@ -298,9 +336,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (KeyError, ValueError, UpdateFinishedTrialError, DuplicatedStudyError) as error:
-        raise MirrorChangedError(f"The mirror must be as it was left; Optuna answered: {error}.") from error
+        raise MirrorChangedError(f"The mirror must be as it was left; Optuna responded: {error}.") from error
     except OSError as error:
-        raise StorageError(f"The mirror in Optuna's tables must be writable; it answered: {error}.") from error
+        raise StorageError(f"The mirror in Optuna's tables must be writable; it responded: {error}.") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         cause = _cause(error)
         kind = TransientError if is_transient(cause) else StorageError
@@ -314,8 +352,9 @@ def _cause(error: Exception) -> Exception:
 
 
 def _sentence(error: Exception) -> str:
-    """Return what the database answered, without the statement and its values."""
-    return f"the database answered: {error.orig if isinstance(error, DBAPIError) else error}"
+    """Return what the database responded, without the statement and its values, which may be secret."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return f"the database responded: {original}"
 
 
 def _template(study_id: str, phase: Phase, spec: TrialSpec, state: TrialState, value: float | None) -> FrozenTrial:
@@ -323,7 +362,10 @@ def _template(study_id: str, phase: Phase, spec: TrialSpec, state: TrialState, v
     config = config_of(spec)
     # None is no number; a parameter that is None is left out, as Optuna's conditional parameters are. So is one of a
     # plug-in that is not installed.
-    params = {name: given for name, given in config.items() if given is not None and name in known}
+    params = {}
+    for name, given in config.items():
+        if given is not None and name in known:
+            params[name] = given
     # The choices of a parameter may never change, so methods of plug-ins and sets stand in the attributes alone.
     if spec.method in TRAINED_METHODS:
         params["method"] = spec.method

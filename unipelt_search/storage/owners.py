@@ -13,13 +13,15 @@ from uuid import uuid4
 import psutil
 
 _SEPARATOR = "|"
+_PARTS = 5
 
 
 def new_owner() -> str:
-    """Return the name of a new driver in this process: host, place, process, its start, and a word of its own."""
+    """Return the name of a new driver: its host, boot and container, process, that one's start, and a random word."""
     pid = os.getpid()
     host = socket.gethostname().replace(_SEPARATOR, "-")[:120]
-    return _SEPARATOR.join([host, _host_id(), str(pid), _started(pid) or "", uuid4().hex[:12]])
+    parts = [host, _host_id(), str(pid), _started(pid) or "", uuid4().hex[:12]]
+    return _SEPARATOR.join(parts)
 
 
 def is_dead(owner: str) -> bool:
@@ -32,8 +34,9 @@ def is_dead(owner: str) -> bool:
         True when it was a process of this machine, since the same boot, and has ended.
     """
     parts = owner.split(_SEPARATOR)
-    if len(parts) != 5 or parts[1] != _host_id() or not parts[2].isdigit():
+    if len(parts) != _PARTS or parts[1] != _host_id() or not parts[2].isdigit():
         return False
+    # The number alone proves nothing: it may be that of a later process by now.
     return _started(int(parts[2])) != (parts[3] or None)
 
 
@@ -47,7 +50,7 @@ def format_owner(owner: str) -> str:
         ``process 4242 on host``, or the name as it is where it is of another form.
     """
     parts = owner.split(_SEPARATOR)
-    return f"process {parts[2]} on {parts[0]}" if len(parts) == 5 else owner
+    return f"process {parts[2]} on {parts[0]}" if len(parts) == _PARTS else owner
 
 
 @cache

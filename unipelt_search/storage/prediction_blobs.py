@@ -1,4 +1,4 @@
-"""Answers to every row as a Parquet file in a column, and back."""
+"""Predictions for every row as a Parquet file in a column, and back."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _ROW = "row"
 
 
 def prediction_row(run_id: str, predictions: Predictions) -> PredictionRow:
-    """Pack a run's answers into the row that stores them.
+    """Pack a run's predictions into the row that stores them.
 
     Args:
         run_id: The run.
-        predictions: Its answers on one split.
+        predictions: What it predicted on one split.
 
     Returns:
         The row, with the content's hash.
@@ -38,7 +38,8 @@ def prediction_row(run_id: str, predictions: Predictions) -> PredictionRow:
     file = BytesIO()
     parquet.write_table(pa.table(columns), file, compression="zstd")
     content = file.getvalue()
-    return PredictionRow(run_id=run_id, split=predictions.split, content=content, sha256=sha256(content).hexdigest())
+    digest = sha256(content).hexdigest()
+    return PredictionRow(run_id=run_id, split=predictions.split, content=content, sha256=digest)
 
 
 def read_predictions(row: PredictionRow) -> Predictions:
@@ -48,14 +49,14 @@ def read_predictions(row: PredictionRow) -> Predictions:
         row: The row.
 
     Returns:
-        The answers.
+        The predictions.
 
     Raises:
         StorageError: The content is not what was stored.
     """
     if sha256(row.content).hexdigest() != row.sha256:
         raise StorageError(
-            f"Stored answers must be as they were written; those of run {row.run_id} on {row.split} are damaged. "
+            f"Stored predictions must be as they were written; those of run {row.run_id} on {row.split} are damaged. "
             "Restore the database from a copy."
         )
     table = parquet.read_table(BytesIO(row.content))

@@ -64,12 +64,7 @@ def open_to_read(url: str, *, any_schema: bool = False) -> Database:
         OldSchemaError: It is an older one on a server.
         StorageError: The database cannot be read, or was written by a newer version.
     """
-    parsed = parse_url(url)
-    check_exists(parsed)
-    if is_sqlite(parsed):
-        database = _open_file(parsed)
-    else:
-        database = Database(parsed, make_engine(parsed).execution_options(postgresql_readonly=True))
+    database = open_any(url)
     try:
         found = existing_schema(database)
         if any_schema or found == newest_schema():
@@ -80,6 +75,28 @@ def open_to_read(url: str, *, any_schema: bool = False) -> Database:
     except BaseException:
         database.close()
         raise
+
+
+def open_any(url: str) -> Database:
+    """Open any database to read it, whatever tables it has; nothing is written to it, nor beside it.
+
+    Args:
+        url: A SQLAlchemy URL of SQLite, PostgreSQL, MySQL or MariaDB.
+
+    Returns:
+        The database.
+
+    Raises:
+        RequestError: The URL is wrong.
+        MachineError: The driver is not installed, or a file that is not there could not be made either.
+        StudyNotFoundError: The file is not there.
+        StorageError: The file changes all the time.
+    """
+    parsed = parse_url(url)
+    check_exists(parsed)
+    if is_sqlite(parsed):
+        return _open_file(parsed)
+    return Database(parsed, make_engine(parsed).execution_options(postgresql_readonly=True))
 
 
 def _open_file(url: URL) -> Database:
@@ -139,7 +156,9 @@ def _copied(url: URL) -> Database | None:
     path = sqlite_path(url)
     folder = TemporaryDirectory(prefix="unipelt-search-")
     copy = Path(folder.name) / path.name
-    database = Database(url, make_engine(url.set(database=str(copy))), clean_up=folder.cleanup)
+    engine = make_engine(url.set(database=str(copy)))
+    # The URL stays that of the user's file, because messages name it.
+    database = Database(url, engine, clean_up=folder.cleanup)
     try:
         with database.translated_errors():
             stood_still = _copy_files(path, copy)
@@ -169,9 +188,11 @@ def _upgraded_copy(database: Database) -> Database:
     path = sqlite_path(database.url)
     folder = TemporaryDirectory(prefix="unipelt-search-")
     copy = Path(folder.name) / path.name
-    upgraded = Database(database.url, make_engine(database.url.set(database=str(copy))), clean_up=folder.cleanup)
+    engine = make_engine(database.url.set(database=str(copy)))
+    upgraded = Database(database.url, engine, clean_up=folder.cleanup)
     try:
         with database.translated_errors(reading=True), database.connection() as connection:
+            # SQLite's own copying sees one moment, whatever a driver writes meanwhile.
             source = connection.connection.dbapi_connection
             with closing(sqlite3.connect(copy)) as target:
                 source.backup(target)  # type: ignore[union-attr]

@@ -78,7 +78,8 @@ class Runs:
 
         def add(session: Session) -> tuple[StudyRow, TrialRow, RunRow]:
             study = study_or_raise(session, study_id)
-            next_number = session.scalar(select(func.count()).where(TrialRow.study_id == study_id)) or 0
+            count = select(func.count()).where(TrialRow.study_id == study_id)
+            next_number = session.scalar(count) or 0
             if number not in {None, next_number}:
                 raise StudyChangedError(
                     f"The next trial must have the number {number}; another driver has added {next_number}."
@@ -100,7 +101,8 @@ class Runs:
             return study, trial, _waiting_run(session, run_id, trial, phase, SEARCH_SEED_INDEX, 0)
 
         def added(session: Session) -> tuple[StudyRow, TrialRow, RunRow] | None:
-            query = select(StudyRow, TrialRow, RunRow).join(TrialRow, TrialRow.study_id == StudyRow.id).join(RunRow)
+            query = select(StudyRow, TrialRow, RunRow)
+            query = query.join(TrialRow, TrialRow.study_id == StudyRow.id).join(RunRow)
             found = session.execute(query.where(RunRow.id == run_id)).one_or_none()
             return None if found is None else (found[0], found[1], found[2])
 
@@ -265,7 +267,9 @@ def is_search_run(run: RunRow) -> bool:
 
 
 def _waiting_run(session: Session, run_id: str, trial: TrialRow, phase: Phase, seed_index: int, fold: int) -> RunRow:
-    run = RunRow(id=run_id, trial_id=trial.id, phase=phase, seed_index=seed_index, fold=fold)
+    run = RunRow(id=run_id, trial_id=trial.id, phase=phase)
+    run.seed_index = seed_index
+    run.fold = fold
     # The defaults of columns are filled in when the row is written, and the caller reads them at once.
     run.attempt = 0
     run.state = RunState.WAITING
@@ -287,6 +291,7 @@ def _set_columns(run: RunRow, result: RunResult) -> None:
 
 def _replace_evaluations(session: Session, run: RunRow, result: RunResult) -> None:
     session.execute(delete(EvaluationTableRow).where(EvaluationTableRow.run_id == run.id))
+    # The deletion must reach the database before rows of the same key do.
     session.flush()
     _insert_all(session, EvaluationTableRow, [_evaluation(run, row) for row in result.evaluations])
 
@@ -298,7 +303,9 @@ def _insert_details(session: Session, run: RunRow, result: RunResult) -> None:
         (OutcomeTableRow, result.outcomes),
     )
     for table, rows in details:
-        numbered = [{"run_id": run.id, "position": at, **row.model_dump()} for at, row in enumerate(rows)]
+        numbered = []
+        for position, row in enumerate(rows):
+            numbered.append({"run_id": run.id, "position": position, **row.model_dump()})
         _insert_all(session, table, numbered)
     session.add_all(prediction_row(run.id, predictions) for predictions in result.predictions)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from types import TracebackType
 from typing import Self
 
+from unipelt_search.errors import StudyNotFoundError
 from unipelt_search.storage.attempts import Attempts
 from unipelt_search.storage.connection import Database, make_engine, make_folder, parse_url
 from unipelt_search.storage.event_table import EventReader, EventTable
 from unipelt_search.storage.history_reader import HistoryReader
-from unipelt_search.storage.mirror import Mirror
-from unipelt_search.storage.read_only import open_to_read
+from unipelt_search.storage.mirror import Mirror, check_name_read_only
+from unipelt_search.storage.read_only import open_any, open_to_read
 from unipelt_search.storage.runs import Runs
 from unipelt_search.storage.studies import Studies
 from unipelt_search.storage.upgrade import Upgraded, check_schema, existing_schema, upgrade
@@ -167,3 +168,19 @@ def upgrade_database(url: str) -> Upgraded:
     parsed = parse_url(url)
     with closing(Database(parsed, make_engine(parsed))) as database:
         return upgrade(database)
+
+
+def check_new_name(url: str, name: str) -> None:
+    """Check that a new study would not take the name of somebody's Optuna study; nothing is made or changed for it.
+
+    Args:
+        url: A SQLAlchemy URL of SQLite, PostgreSQL, MySQL or MariaDB.
+        name: The study's name.
+
+    Raises:
+        StudyExistsError: An Optuna study of this name is in the database and is no mirror of ours.
+        StorageError: The database cannot be read.
+    """
+    with suppress(StudyNotFoundError), closing(open_any(url)) as database:
+        with database.translated_errors(), database.connection() as connection:
+            check_name_read_only(connection, name)

@@ -260,7 +260,8 @@ def _study_row(study_id: str, spec: StudySpec, task: TaskSummary, software: dict
 def _notice_columns(notice: Notice) -> dict[str, Any]:
     """Return the code, the severity and the values of a notice as every database takes them."""
     columns = notice.model_dump(mode="json")
-    columns["values"] = {name: _storable_value(value) for name, value in columns["values"].items()}
+    values = columns["values"]
+    columns["values"] = {name: _storable_value(value) for name, value in values.items()}
     return columns
 
 

@@ -7,7 +7,7 @@ Optuna's own tables may stand beside them.
            │               ├─ gate         gate statistics
            │               ├─ ablation     the score with a submodule removed
            │               ├─ outcome      true labels against predictions, counted
-           │               └─ prediction   what was answered to every row
+           │               └─ prediction   what was predicted for every row
            ├─ event        what its drivers did, in order
            ├─ dropped      methods that got no more trials
            └─ notice       findings for the report
@@ -109,6 +109,8 @@ _PHASE = Enum(
 # MySQL's TEXT ends at 64 kB, and a traceback or a list of labels may be longer.
 _LONG_TEXT = Text().with_variant(LONGTEXT(), "mysql")
 _NULLABLE_JSON = JSON(none_as_null=True)
+# SQLite counts up a column of this type alone by itself.
+_EVENT_ID = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Row(DeclarativeBase):
@@ -124,7 +126,12 @@ class Row(DeclarativeBase):
         }
     )
     # MySQL's FLOAT has seven digits only.
-    type_annotation_map = {float: Double(), str: _LONG_TEXT, datetime: UtcDateTime(), dict[str, Any]: JSON()}
+    type_annotation_map = {
+        float: Double(),
+        str: _LONG_TEXT,
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(),
+    }
 
 
 def _parent(column: str, *, primary_key: bool = False, index: bool = False) -> Mapped[Any]:
@@ -251,7 +258,7 @@ class GateTableRow(Row):
 
     run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    """Its place in the run's result."""
+    """Its index in the run's result."""
     epoch: Mapped[float]
     stack: Mapped[str] = mapped_column(String(16))
     layer: Mapped[int]
@@ -300,7 +307,7 @@ class OutcomeTableRow(Row):
 
 
 class PredictionRow(Row):
-    """What a confirmed run answered to every row of a split."""
+    """What a confirmed run predicted for every row of a split."""
 
     __tablename__ = "ups_prediction"
 
@@ -347,7 +354,7 @@ class EventRow(Row):
     # SQLite would give the number of a deleted row to the next one.
     __table_args__ = {"sqlite_autoincrement": True}
 
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    id: Mapped[int] = mapped_column(_EVENT_ID, primary_key=True)
     study_id: Mapped[str] = _parent("ups_study.id", index=True)
     time: Mapped[datetime]
     """By the database's clock."""

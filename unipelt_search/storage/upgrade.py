@@ -140,7 +140,8 @@ def upgrade(database: Database, *, keep_copy: bool = True) -> Upgraded:
             reach("database.upgrade.before")
         database.disconnect()  # with MySQL's connection ends its lock
         reach("database.upgrade.after")
-    return Upgraded(database=database.redacted, before=before, now=head, copy_path=None if copy is None else str(copy))
+    copy_path = None if copy is None else str(copy)
+    return Upgraded(database=database.redacted, before=before, now=head, copy_path=copy_path)
 
 
 def _config() -> Config:

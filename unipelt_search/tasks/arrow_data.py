@@ -131,11 +131,12 @@ def _arrow_rows(
     spec: TaskSpec, columns: dict[str, list[Any]], numbers: Sequence[int], features: datasets.Features, source: str
 ) -> Rows:
     labels = _with_names(columns[spec.label], features.get(spec.label))
-    return make_rows(spec, {**columns, spec.label: labels}, [f"row {number}" for number in numbers], source)
+    source_lines = [f"row {number}" for number in numbers]
+    return make_rows(spec, {**columns, spec.label: labels}, source_lines, source)
 
 
 def _with_names(labels: list[Any], feature: Any) -> list[Any]:
-    """Put the names of a `ClassLabel` feature, or of a list of them, in the place of its numbers."""
+    """Put the names of a `ClassLabel` feature, or of a list of them, instead of its numbers."""
     if isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.ClassLabel):
         return [_names_at(numbers, feature.feature) for numbers in labels]
     if isinstance(feature, datasets.ClassLabel) and not are_withheld(labels):

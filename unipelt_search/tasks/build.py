@@ -45,14 +45,16 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> 
         "select": numbered(rows.select),
         "test": numbered(rows.test),
     }
+    # Every sample and fold has its own mean, sd and class weights, as if its training rows were the task's only ones.
+    resamples = [Resample(target_of(part), numbered(part)) for part in rows.resamples]
+    folds = [Fold(target_of(rows.select.take(fold.train)), fold) for fold in rows.folds]
     return Task(
         name=data.raw.name,
         target=target,
         metric=metric,
         **splits,
-        # Every sample has its own mean, sd and class weights, as if it were the task's only one.
-        resamples=tuple(Resample(target_of(part), numbered(part)) for part in rows.resamples),
-        folds=tuple(Fold(target_of(rows.select.take(fold.train)), fold) for fold in rows.folds),
+        resamples=tuple(resamples),
+        folds=tuple(folds),
         fingerprint=fingerprint_of(target, splits),
         notices=(*data.raw.notices, *data.notices, *metric_notices, *rows.notices, *row_notices),
     )

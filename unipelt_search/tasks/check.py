@@ -9,7 +9,7 @@ from functools import partial
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, Target, find_kind, recognise
-from unipelt_search.records.notice import MAX_LISTED, Notice, NoticeValue, first_values
+from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue, first_values
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
@@ -48,7 +48,7 @@ def check_columns_differ(spec: TaskSpec) -> None:
 
 
 def read_labels(raw: RawData, spec: TaskSpec) -> LabelledData:
-    """Decide what a label is, check every one, and fix the names from the whole train split.
+    """Decide what a label is, check every one, and fix the names from the complete train split.
 
     Args:
         raw: What was read.
@@ -98,7 +98,7 @@ def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, LabelKind, tuple
 
 
 def order_labels(raw: RawData, kind: LabelKind) -> tuple[str, ...]:
-    """Fix a task's labels from its whole train split.
+    """Fix a task's labels from its complete train split.
 
     Args:
         raw: What was read.
@@ -136,7 +136,10 @@ def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tup
         DataError: More than a tenth of a split's rows are among the training rows, and that is not allowed.
     """
     known = set(splits.train.plain_texts())
-    overlaps = [_Overlap.of(known, "validation", splits.validation), _Overlap.of(known, "test", (splits.test,))]
+    overlaps = [
+        _Overlap.of(known, "validation", splits.validation),
+        _Overlap.of(known, "test", (splits.test,)),
+    ]
     if not allow_overlap:
         for overlap in overlaps:
             overlap.check()
@@ -215,7 +218,8 @@ def _label_notices(splits: RawSplits, target: Target) -> Iterator[Notice | None]
 def _lost_labels(lost: Sequence[str], train: Rows, target: Target) -> Notice | None:
     if not lost:
         return None
-    values = {**first_values("labels", lost), "of": len(target.labels), "rows": len(train)}
+    values = first_values("labels", lost)
+    values |= {"of": len(target.labels), "rows": len(train)}
     return Notice(code="labels_without_rows", severity="warning", values=values)
 
 
@@ -231,7 +235,7 @@ def _possible_typos(counts: Counter[str]) -> Notice | None:
     pairs = look_alikes(counts)
     if not pairs:
         return None
-    first = pairs[:MAX_LISTED]
+    first = pairs[:MAX_NAMED]
     values: dict[str, NoticeValue] = {
         "labels": tuple(rare for rare, _ in first),
         "label_rows": tuple(counts[rare] for rare, _ in first),
@@ -258,5 +262,6 @@ def _few_validation_rows(splits: RawSplits) -> Notice | None:
     if not splits.folds:
         return Notice(code="few_validation_rows", severity="warning", values=values)
     sizes = [len(fold.train) for fold in splits.folds]
-    values |= {"folds": FOLDS, "select": len(splits.select), "fewest_trained": min(sizes), "most_trained": max(sizes)}
+    values |= {"folds": FOLDS, "select": len(splits.select)}
+    values |= {"fewest_trained": min(sizes), "most_trained": max(sizes)}
     return Notice(code="few_validation_rows_folds", values=values)

@@ -73,7 +73,7 @@ def refuse_special(path: Path) -> None:
 def _read_start(path: Path) -> bytes:
     refuse_special(path)
     try:
-        # Without O_NONBLOCK, a pipe that took the file's place since would be waited for.
+        # Without O_NONBLOCK, a pipe that has replaced the file since would be waited for.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             return file.read(LOOKED_AT)
     except OSError as error:

@@ -12,7 +12,7 @@ from unipelt_search.tasks.read import name_splits
 from unipelt_search.tasks.rows import RawData, Rows, check_columns, make_rows
 
 Frames = pd.DataFrame | Mapping[str, pd.DataFrame]
-"""One table, out of which validation and test rows are carved, or a table for each of train, validation and test."""
+"""One table, from which validation and test rows are split off, or a table for each of train, validation and test."""
 
 
 def read_frames(frames: Frames, spec: TaskSpec) -> RawData:
@@ -45,4 +45,5 @@ def _read_frame(frame: pd.DataFrame, spec: TaskSpec, source: str) -> Rows:
     for name in {*spec.text, spec.label}:
         cells = frame.iloc[:, names.index(name)].astype(object)
         columns[name] = cells.where(cells.notna(), None).tolist()
-    return make_rows(spec, columns, [f"row {number}" for number in range(1, len(frame) + 1)], source)
+    source_lines = [f"row {number}" for number in range(1, len(frame) + 1)]
+    return make_rows(spec, columns, source_lines, source)

@@ -48,7 +48,8 @@ class EncodedSplit:
         types = None
         if self.token_type_ids is not None and others.token_type_ids is not None:
             types = self.token_type_ids + others.token_type_ids
-        return EncodedSplit(self.input_ids + others.input_ids, types, np.concatenate([self.labels, others.labels]))
+        labels = np.concatenate([self.labels, others.labels])
+        return EncodedSplit(self.input_ids + others.input_ids, types, labels)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
     splits: dict[str, EncodedSplit] = {}
     rows = 0
     cut_rows = 0
-    for name, split in {"train": task.train, "tune": task.tune, "select": task.select, "test": task.test}.items():
+    jobs = {"train": task.train, "tune": task.tune, "select": task.select, "test": task.test}
+    for name, split in jobs.items():
         if name == "select" and task.folds:
             # With folds the select rows are those of train and validation, which no one needs to tokenize twice.
             splits[name] = splits["train"].followed_by(splits["tune"])
@@ -162,13 +164,14 @@ def encode_texts(texts: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenize
         max_length: Tokens of a row at most, as in training.
 
     Returns:
-        The rows, with 0 in place of every label.
+        The rows, with 0 for every label.
 
     Raises:
         BackboneError: The tokenizer finds no token in a row.
     """
     ids, types, _ = _tokenize(texts, tokenizer, max_length)
-    return EncodedSplit(tuple(ids), tuple(types) or None, np.zeros(len(ids), dtype=np.int64))
+    no_labels = np.zeros(len(ids), dtype=np.int64)
+    return EncodedSplit(tuple(ids), tuple(types) or None, no_labels)
 
 
 def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -212,7 +215,7 @@ def _tokenize(
 def _encode_rows(
     rows: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> tuple[dict[str, list[list[int]]], int]:
-    """Tokenize some rows whole, then those again that are too long; also return how many those are."""
+    """Tokenize some rows without a limit, then those again that are too long; also return how many those are."""
     most = CHARACTERS_PER_TOKEN * max_length
     shortened = []
     for row in rows:

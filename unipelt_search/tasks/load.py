@@ -19,7 +19,7 @@ def load_task(spec: TaskSpec, seed: int, frames: Frames | None = None, *, repeat
         spec: Where it is, which columns, how many rows, which metric.
         seed: The study's seed; the data seed is derived from it.
         frames: The data itself, a table or one per split; the spec's `data` is only its name then.
-        repeats: How many seeds the confirm phase has; where it draws rows of its own, there are so many draws.
+        repeats: How many seeds the confirm phase has; where each has a sample of rows of its own, there are so many.
 
     Returns:
         The task, the same one for the same data, spec and seed.

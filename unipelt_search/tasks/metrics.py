@@ -44,7 +44,8 @@ def choose_metric(asked: str, name: str, target: Target) -> tuple[str, tuple[Not
         if metric != fitting[0]:
             notices.append(Notice(code="glue_metric", values={"metric": metric, "dataset": dataset}))
     if target.metric(metric).of_positive and target.positive is not None:
-        notices.append(Notice(code="positive_label", values={"label": target.labels[target.positive]}))
+        label = target.labels[target.positive]
+        notices.append(Notice(code="positive_label", values={"label": label}))
     return metric, tuple(notices)
 
 
@@ -68,7 +69,9 @@ def score_all(target: Target, labels: np.ndarray, predicted: np.ndarray) -> dict
     target.label_kind.check_predicted(predicted)
     scores = {}
     for metric in target.metrics():
-        scores[metric.name] = metric.score(metric.view(target, labels), metric.view(target, predicted))
+        true = metric.view(target, labels)
+        found = metric.view(target, predicted)
+        scores[metric.name] = metric.score(true, found)
     return scores
 
 

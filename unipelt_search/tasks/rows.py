@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
-from unipelt_search.records.notice import MAX_LISTED, Notice
+from unipelt_search.records.notice import MAX_NAMED, Notice
 from unipelt_search.specs.study import TaskSpec
 
 
@@ -58,15 +58,15 @@ class RawData:
 
 
 def are_withheld(labels: Iterable[object]) -> bool:
-    """Tell whether labels are what benchmarks publish in their place: -1, or nothing, in every row."""
+    """Tell whether labels are what benchmarks publish instead: -1, or nothing, in every row."""
     return all(label in (-1, None, "-1", "-1.0") for label in labels)
 
 
 def format_list(things: Iterable[object]) -> str:
     """Join the first things with commas and say how many more there are."""
     items = [str(thing) for thing in things]
-    more = f" and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else ""
-    return ", ".join(items[:MAX_LISTED]) + more
+    more = f" and {len(items) - MAX_NAMED} more" if len(items) > MAX_NAMED else ""
+    return ", ".join(items[:MAX_NAMED]) + more
 
 
 def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
@@ -115,9 +115,14 @@ def make_rows(
     """
     if not source_lines:
         raise DataError(f"{source} must have rows; it is empty.")
+    labels = columns[spec.label]
     for kind in _kinds_of_sets(spec):
-        columns = {**columns, spec.label: [_joined(value, kind) for value in columns[spec.label]]}
-    cells = {name: _read_column(name, columns[name], source_lines, source) for name in {*spec.text, spec.label}}
+        labels = [_joined(value, kind) for value in labels]
+    cells = {spec.label: _read_column(spec.label, labels, source_lines, source)}
+    for name in spec.text:
+        # The texts to predict are read with a text column as the label column too, which is read once.
+        if name != spec.label:
+            cells[name] = _read_column(name, columns[name], source_lines, source)
     _check_filled(spec, cells, source_lines, source)
     texts = zip(*[cells[name] for name in spec.text], strict=True)
     named_lines = tuple(f"{source_line} of {source}" for source_line in source_lines)

@@ -27,7 +27,7 @@ def look_alikes(counts: Mapping[str, int]) -> list[tuple[str, str]]:
         counts: How many rows each label has.
 
     Returns:
-        (label, the more frequent one), by label; of those that differ in form only, each beside the most frequent.
+        (label, the more frequent one), by label; of those that differ in form only, each with the most frequent.
     """
     by_form: dict[str, list[str]] = defaultdict(list)
     for label in counts:

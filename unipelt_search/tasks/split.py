@@ -15,16 +15,16 @@ import numpy as np
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import LabelKind
-from unipelt_search.records.notice import Notice
+from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.specs.seeds import derive_seed
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
 
 SPLIT_OFF_SHARE = 0.2
 MOST_VALIDATION = 1000
-"""Rows that are split off for validation at most, beside a given test split."""
+"""Rows that are split off for validation at most, where a test split is given."""
 MOST_TEST = 2000
-"""Rows that are split off for the test at most, beside a given validation split."""
+"""Rows that are split off for the test at most, where a validation split is given."""
 FEW_VALIDATION_ROWS = 200
 """Fewer are not halved: folds decide."""
 FOLDS = 5
@@ -98,7 +98,8 @@ def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
             f"task.test: validation needs a validation split; {raw.name} has: {', '.join(raw.splits)}. Leave it out, "
             "or add that split."
         )
-    notice = Notice(code="validation_is_test", values={"data": raw.name, "test_unused": "test" in raw.splits})
+    values: dict[str, NoticeValue] = {"data": raw.name, "test_unused": "test" in raw.splits}
+    notice = Notice(code="validation_is_test", values=values)
     splits = {"train": raw.splits["train"], "test": raw.splits["validation"]}
     return replace(raw, splits=splits, notices=(*raw.notices, notice))
 
@@ -118,10 +119,13 @@ def stratified_take(
         The row numbers of the sample ``(count,)`` and the other ones ``(n - count,)``, both ascending.
     """
     random = np.random.Generator(np.random.PCG64(seed))
-    _, classes, sizes = np.unique(np.asarray(labels, dtype=object), return_inverse=True, return_counts=True)
+    # As objects: an array of text would be as wide as the longest label for every row.
+    known = np.asarray(labels, dtype=object)
+    _, classes, sizes = np.unique(known, return_inverse=True, return_counts=True)
     quota = _quotas(sizes, count, random, every_class=every_class)
     taken = np.zeros(len(labels), dtype=bool)
-    by_class = np.split(np.argsort(classes, kind="stable"), np.cumsum(sizes)[:-1])
+    rows = np.argsort(classes, kind="stable")
+    by_class = np.split(rows, np.cumsum(sizes)[:-1])
     for own, size in zip(by_class, quota, strict=True):
         taken[random.permutation(own)[:size]] = True
     return np.flatnonzero(taken), np.flatnonzero(~taken)
@@ -164,9 +168,10 @@ def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind, *, repe
         if len(train) == len(pool):
             raise DataError(
                 f"task.redraw needs a --train-size below the number of training rows, {len(pool)}, so that other rows "
-                "can be drawn. Give a smaller --train-size, or leave redraw out."
+                "can be sampled. Give a smaller --train-size, or leave redraw out."
             )
-        notices.append(Notice(code="resampled_training_rows", values={"rows": len(train), "of": len(pool)}))
+        values = {"rows": len(train), "of": len(pool)}
+        notices.append(Notice(code="resampled_training_rows", values=values))
     if len(validation) < 2:
         raise DataError(
             f"Validation must have at least 2 rows, one to choose settings and one to decide; got {len(validation)}. "
@@ -177,10 +182,26 @@ def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind, *, repe
         folds: list[FoldRows] = []
         for repeat in range(1, repeats + 1):
             folds += _folds(both, len(train), seed, repeat, kind)
-        return RawSplits(pool, train, validation, both, test, tuple(notices), folds=tuple(folds))
+        return RawSplits(
+            train_pool=pool,
+            train=train,
+            tune=validation,
+            select=both,
+            test=test,
+            notices=tuple(notices),
+            folds=tuple(folds),
+        )
     strata = strata_of(validation.labels, kind)
     tune, select = stratified_take(strata, len(validation) // 2, derive_seed(seed, "halve"))
-    return RawSplits(pool, train, validation.take(tune), validation.take(select), test, tuple(notices), resamples)
+    return RawSplits(
+        train_pool=pool,
+        train=train,
+        tune=validation.take(tune),
+        select=validation.take(select),
+        test=test,
+        notices=tuple(notices),
+        resamples=resamples,
+    )
 
 
 def _sample_train(
@@ -211,7 +232,8 @@ def _needs_folds(validation: Rows, both: Rows) -> bool:
 
 def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind) -> tuple[Rows, Rows, Rows, list[Notice]]:
     """Return train, validation and test, and what to say about those that were split off."""
-    parts = _Parts(raw.splits["train"], raw.splits.get("validation"), raw.splits.get("test"))
+    splits = raw.splits
+    parts = _Parts(splits["train"], splits.get("validation"), splits.get("test"))
     rows = len(parts.train)
     fifth = max(round(rows * SPLIT_OFF_SHARE), 2)
     if spec.carve is not None and parts.validation is not None:
@@ -222,7 +244,7 @@ def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind) -> tupl
         parts.notices.append(Notice(code="test_split_off", values={"count": count, "of": rows}))
     if parts.validation is None:
         # Without a given test split, validation and test are as large as each other.
-        most = min(fifth, MOST_VALIDATION) if "test" in raw.splits else fifth
+        most = min(fifth, MOST_VALIDATION) if "test" in splits else fifth
         count = spec.carve or most
         parts.train, parts.validation = _take_out(parts.train, count, derive_seed(seed, "validation"), kind)
         if spec.carve is None:
@@ -244,15 +266,18 @@ def _take_out(train: Rows, count: int, seed: int, kind: LabelKind) -> tuple[Rows
     """Take rows out of train, which keeps a row of every class while it can; return what stays and what is out."""
     if count >= len(train):
         raise DataError(
-            f"Carving must leave training rows; got {len(train)} training rows and {count} to carve. Give more rows."
+            f"Splitting rows off must leave training rows; got {len(train)} training rows and {count} to split off. "
+            "Give more rows."
         )
-    stay, out = stratified_take(strata_of(train.labels, kind), len(train) - count, seed, every_class=True)
+    strata = strata_of(train.labels, kind)
+    stay, out = stratified_take(strata, len(train) - count, seed, every_class=True)
     return train.take(stay), train.take(out)
 
 
 def _folds(rows: Rows, size: int, seed: int, repeat: int, kind: LabelKind) -> Iterator[FoldRows]:
     """Assign rows to folds; of those outside of each, `size` are trained on where that leaves enough for stopping."""
-    fold_of = _assign_folds(rows.plain_texts(), strata_of(rows.labels, kind), derive_seed(seed, "folds", repeat))
+    strata = strata_of(rows.labels, kind)
+    fold_of = _assign_folds(rows.plain_texts(), strata, derive_seed(seed, "folds", repeat))
     for fold in range(FOLDS):
         others = np.flatnonzero(fold_of != fold)
         count = min(size, len(others) - ceil(STOPPING_SHARE * len(others)))

@@ -1,4 +1,4 @@
-"""Reading CSV, TSV and JSON lines: cells stay as they are written, and every fault is named with its line."""
+"""Reading CSV, TSV and JSON lines: cells stay as they are written, and every error is named with its line."""
 
 from __future__ import annotations
 

@@ -91,7 +91,9 @@ def compare_with_best(scores: Mapping[str, np.ndarray], *, maximize: bool = True
     if len(order) > 1:
         pooled = dict(zip(order, pool_seed_variance(list(condensed.values())), strict=True))
     best = order[0]
-    differences = {method: difference_estimate(pooled[method], pooled[best]) for method in order[1:]}
+    differences = {}
+    for method in order[1:]:
+        differences[method] = difference_estimate(pooled[method], pooled[best])
     return PairedComparisons(best, means, _compared(differences), pooled)
 
 
@@ -113,7 +115,9 @@ def compare_folded(scores: Mapping[str, np.ndarray], folds: np.ndarray, *, maxim
     order = _ranked(scores, maximize=maximize)
     means = {method: folded_estimate(scores[method], folds) for method in order}
     best = order[0]
-    differences = {method: folded_estimate(scores[method] - scores[best], folds) for method in order[1:]}
+    differences = {}
+    for method in order[1:]:
+        differences[method] = folded_estimate(scores[method] - scores[best], folds)
     return PairedComparisons(best, means, _compared(differences), pooled={})
 
 
@@ -175,5 +179,6 @@ def _compared(differences: Mapping[str, Estimate]) -> tuple[Comparison, ...]:
     for method, difference in differences.items():
         critical = familywise_critical(len(differences) + 1, difference.degrees_of_freedom)
         half = critical * difference.error
-        compared.append(Comparison(method, difference, low=difference.mean - half, high=difference.mean + half))
+        low, high = difference.mean - half, difference.mean + half
+        compared.append(Comparison(method, difference, low=low, high=high))
     return tuple(compared)

@@ -76,6 +76,7 @@ class CrossedScores:
 
     def majority_difference(self, majority: np.ndarray, best: str, paired: PairedComparisons) -> Estimate:
         """Compare the majority prediction's row scores ``(n,)`` with the best method; only the best method varies."""
+        # It is the same in every run. That is certain, so its variance of 0 has infinite degrees of freedom.
         constant = MethodScores(
             by_example=majority, seeds=1, residual_variance=0.0, seed_variance=0.0, degrees_of_freedom=inf
         )
@@ -183,6 +184,7 @@ def _folded(confirmed: Sequence[Candidate], task: TaskSummary) -> FoldedScores:
     by_name = {}
     for name, predictions in complete.items():
         found = row_scores(task, list(predictions.values()))  # (S, n)
+        # Missing repeats stay NaN, so that all methods have the same rows and repeats.
         scores = np.full((len(repeats), found.shape[1]), np.nan)
         scores[[repeats.index(seed_index) for seed_index in predictions]] = found
         by_name[name] = scores

@@ -68,6 +68,7 @@ def folded_sources(scores: np.ndarray, folds: np.ndarray) -> FoldedSources:
     """
     scores, folds = np.asarray(scores, dtype=np.float64), np.asarray(folds)
     if scores.ndim == 2 and scores.shape == folds.shape:
+        # A repeat of which a run is missing has no scores at all.
         there = ~np.isnan(scores).all(axis=1)
         scores, folds = scores[there], folds[there]
     alike = scores.ndim == 2 and scores.shape == folds.shape
@@ -79,6 +80,7 @@ def folded_sources(scores: np.ndarray, folds: np.ndarray) -> FoldedSources:
     by_repeat = [_by_fold(*repeat) for repeat in zip(scores, folds, strict=True)]
     means, within, sizes = (np.array(part) for part in zip(*by_repeat, strict=True))  # (R, K) each
     repeats, count = means.shape
+    # With one repeat what varies between repeats cannot be told from the examples.
     residuals = float(scores.var(axis=0, ddof=1).mean()) if repeats > 1 else 0.0
     residual_variance = float((within / sizes).mean())
     return FoldedSources(

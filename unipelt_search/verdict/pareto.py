@@ -27,6 +27,7 @@ def pareto_front(
         return cost(candidate), sign * candidate.score, candidate.name
 
     front: list[Candidate] = []
+    # A method that was never timed cannot be compared by time.
     known = [candidate for candidate in candidates if isfinite(cost(candidate))]
     for candidate in sorted(known, key=cheapest_first):
         if not front or sign * candidate.score < sign * front[-1].score:

@@ -152,6 +152,7 @@ def required_sample(
         error, degrees_of_freedom = planned_error(sources, seeds + more_seeds, rows + more_rows, methods=methods)
         return detectable_difference(error, degrees_of_freedom, methods=methods) <= abs(difference)
 
+    # Seeds cost least: they need no new labels.
     most = max(0, MOST_SEEDS - seeds)
     if seen(most, 0):
         return RequiredSample(_first(partial(seen, more_rows=0), most), 0)

@@ -88,10 +88,11 @@ def _eligible(confirmed: Sequence[Candidate], too_slow: Sequence[str]) -> tuple[
 
 def _ties(eligible: Sequence[Candidate], paired: PairedComparisons | None) -> tuple[str, ...]:
     """List what the comparisons do not tell apart from the best: a method that was not compared ties."""
-    told_apart: set[str] = set()
+    # Only an interval that excludes 0 rules a method out.
+    worse: set[str] = set()
     if paired is not None:
-        told_apart = {comparison.method for comparison in paired.comparisons if not comparison.tie}
-    return tuple(candidate.name for candidate in eligible[1:] if candidate.name not in told_apart)
+        worse = {comparison.method for comparison in paired.comparisons if not comparison.tie}
+    return tuple(candidate.name for candidate in eligible[1:] if candidate.name not in worse)
 
 
 def _validation_interval(candidate: Candidate, task: TaskSummary, deciding: DecidingScores) -> Interval:
@@ -122,6 +123,7 @@ def _differences(
 
 
 def _difference(candidate: Candidate, best: Candidate, paired: PairedComparisons | None) -> Difference:
+    # The best is compared with itself, without error.
     if paired is not None and candidate is best:
         return Difference(mean=0.0, low=0.0, high=0.0)
     for comparison in paired.comparisons if paired else ():

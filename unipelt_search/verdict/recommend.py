@@ -66,6 +66,7 @@ def recommend(ranking: Ranking) -> Recommendation:
         return Recommendation(best=None)
     best = eligible[0]
     choice = [best, *(candidate for candidate in eligible if candidate.name in ranking.ties)]
+    # The name decides between equal sizes, so that the recommendation never depends on the order of trials.
     cheapest = min(choice, key=lambda candidate: (candidate.stored_parameters, candidate.name))
     return Recommendation(
         best=best,
@@ -94,8 +95,13 @@ def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, Notice]]
     if not best:
         return set(record.spec.space.methods), {}
     sign = 1 if record.task.direction == "minimize" else -1
-    leader = min(best, key=lambda method: (sign * best[method][0], best[method][1], method))
-    top = best[leader][0]
+
+    def rank(method: str) -> tuple[float, int, str]:
+        score, stored = best[method]
+        return sign * score, stored, method
+
+    leader = min(best, key=rank)
+    top, _ = best[leader]
     rows = min(record.task.rows["tune"], record.spec.space.tune_rows)
     plausible = {leader, *(method for method in record.spec.space.methods if method not in best)}
     metric = find_metric(record.task.metric)

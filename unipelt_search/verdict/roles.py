@@ -29,5 +29,6 @@ def role_of(row: AblationRow, floor: float) -> Role | None:
         return "idle"
     if row.drop < 0:
         return "hurts"
+    # The score of the whole model minus that of the majority prediction.
     gain = row.value + row.drop - floor
     return "carries" if row.drop >= _MOST_OF_IT * gain else "helps"

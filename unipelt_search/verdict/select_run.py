@@ -40,6 +40,7 @@ def select_run(record: StudyRecord, *, trial: int | None = None, cheapest: bool 
                 f"unipelt-search resume {record.spec.name}. Trials with weights: {known}."
             )
         trial = numbers[0]
+    # A study without --out keeps no weights, and screen runs never do.
     if trial not in kept:
         raise SavedModelError(
             f"Export needs a trial whose weights were kept; trial {trial} has none, there are: {known}. Only confirmed "
