@@ -19,7 +19,7 @@ def test_every_registered_submodule_has_its_torch_half() -> None:
 
 
 def test_the_order_of_hooks_is_that_of_release_0_1() -> None:
-    """Checkpoints keep trained tensors in this order."""
+    """Sums over the trained tensors are taken in this order, so runs of that release go on to the same digit."""
     order = ["bitfit", "lora", "prefix", "adapter", "parallel_adapter", "ia3"]
     assert [found.name for found in submodules_of(tiny_trial(EVERYTHING))] == order
     assert [found.name for found in in_order(reversed(order))] == order

@@ -37,7 +37,8 @@ class DropoutSite:
 def attach(backbone: Backbone, model: Any, slots: PackSlots) -> tuple[Attachment, Head]:
     """Build the parts of a pack's runs and place them; each part draws its values from its run's own seed.
 
-    The order in which parts are made is the order of the trained tensors in a checkpoint.
+    The order in which parts are made is that of the trained tensors, over which the norm of a gradient is summed:
+    another order would change a run's results in the last digit.
 
     Args:
         backbone: The backbone; every configuration was checked against it.
@@ -48,7 +49,7 @@ def attach(backbone: Backbone, model: Any, slots: PackSlots) -> tuple[Attachment
         What hangs on the backbone, and what computes the logits.
     """
     attachment = Attachment(backbone, model, layer_parts(model.base_model, backbone.family), slots)
-    # Whole-model parts first, then layer by layer: release 0.1 made them so, and its checkpoints are still read.
+    # Whole-model parts first, then layer by layer, as in release 0.1: its runs go on to the same digit.
     used = [submodule for submodule in in_order(slots.submodules()) if attachment.uses(submodule.name)]
     for submodule in used:
         submodule.attach_model(attachment)
