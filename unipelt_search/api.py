@@ -39,6 +39,7 @@ from unipelt_search.verdict.select_run import select_run
 if TYPE_CHECKING:
     from unipelt_search.execution.driver import Driver
     from unipelt_search.execution.preparation import Prepared
+    from unipelt_search.exporting.export import PeftForm
     from unipelt_search.exporting.loaded_model import LoadedModel
     from unipelt_search.remote_paths import StoragePath
     from unipelt_search.tasks.data_frames import Frames
@@ -191,8 +192,7 @@ def run_study(
 
     began = time.monotonic()
     check_budget(spec)
-    if out is not None and out.exists() and not out.is_dir():
-        raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another folder.")
+    _check_out(out)
     url = storage_url(storage)
     found = _find_or_upgrade(url, spec, frames)
     if found is None:
@@ -204,7 +204,9 @@ def run_study(
             remove_finished(_checkpoints(spec, out), found)
             return _deliver(url, spec.name, out, interrupted=False)
     check_storage(url)
+    # From here on the model is loaded and tried; nothing is written before all of that has gone well.
     ready, backbone = prepare(spec, task)
+    # A study that goes on keeps the methods and steps that it began with, and a cluster's machines are not this one.
     if found is None and spec.machine.address is None:
         ready = ready.within_limits(backbone)
     if spec.machine.checkpoints is not None:
@@ -258,23 +260,13 @@ def export_model(
     study = open_study(name, storage=storage)
     run = select_run(study.record, trial=trial, cheapest=cheapest)
     check_installed([study.record.trials[run.trial].method], study.record.task.plugins)
-    from unipelt_search.exporting.export import OutputFolders, PeftForm, export_run
+    from unipelt_search.exporting.export import OutputFolders, export_run
 
-    form = None
-    if peft is not None:
-        try:
-            from unipelt_search.exporting.peft_folder import check_peft, write_peft
-        except ModuleNotFoundError as error:
-            if error.name != "peft":
-                raise
-            raise SavedModelError(
-                "--peft needs the package peft, which is not installed: pip install 'unipelt-search[peft]'."
-            ) from error
-        form = PeftForm(check_peft, write_peft)
-    leaderboard = study.report.leaderboard
-    row = next((row for row in leaderboard if row.trial == run.trial), None)
-    gates = [row for row in study.report.gates if row.trial == run.trial and row.split == "select"]
-    gates = [row for row in gates if not row.label]
+    form = None if peft is None else _peft_form()
+    row = next((row for row in study.report.leaderboard if row.trial == run.trial), None)
+    of_trial = [row for row in study.report.gates if row.trial == run.trial]
+    # The model card shows the gates on the rows that the verdict stands on, all labels together.
+    gates = [row for row in of_trial if row.split == "select" and not row.label]
     folders = OutputFolders(
         Path(to),
         merged=None if merged is None else Path(merged),
@@ -283,6 +275,21 @@ def export_model(
     )
     export_run(study.record, run, folders, row=row, gates=gates, peft=form)
     return folders.to
+
+
+def _peft_form() -> PeftForm:
+    """Return what writes the form of the library PEFT, which need not be installed."""
+    from unipelt_search.exporting.export import PeftForm
+
+    try:
+        from unipelt_search.exporting.peft_folder import check_peft, write_peft
+    except ModuleNotFoundError as error:
+        if error.name != "peft":
+            raise
+        raise SavedModelError(
+            "--peft needs the package peft, which is not installed: pip install 'unipelt-search[peft]'."
+        ) from error
+    return PeftForm(check_peft, write_peft)
 
 
 def load_model(
@@ -347,6 +354,11 @@ def plan_study(
     return ready.plan(backbone)
 
 
+def _check_out(out: Path | None) -> None:
+    if out is not None and out.exists() and not out.is_dir():
+        raise RequestError(f"--out must be a folder; got the file {str(out)!r}. Name another folder.")
+
+
 def _checkpoints(spec: StudySpec, out: Path | None) -> StoragePath | None:
     """Return where a study's runs keep their states."""
     from unipelt_search.remote_paths import to_storage_path
@@ -403,7 +415,7 @@ def _search(ready: Prepared, start: _Start) -> bool:
             settings=settings,
         )
         with driver:
-            _tell_notices(driver, start, capacity.workers)
+            _show_notices(driver, start, capacity.workers)
             try:
                 finished = drive(driver, ray_executors(capacity, shared), capacity.workers)
             except KeyboardInterrupt:
@@ -415,7 +427,12 @@ def _search(ready: Prepared, start: _Start) -> bool:
         return not finished
 
 
-def _write_study(store: StudyStore, ready: Prepared, start: _Start, plugins: dict[str, str]) -> None:
+def _write_study(
+    store: StudyStore,
+    ready: Prepared,
+    start: _Start,
+    plugins: dict[str, str],
+) -> None:
     """Write down a new study, or that one goes on, with what its preparation has found."""
     spec = ready.spec
     if start.found is None:
@@ -434,7 +451,7 @@ def _write_study(store: StudyStore, ready: Prepared, start: _Start, plugins: dic
     store.studies.add_seconds(study_id, time.monotonic() - start.began)
 
 
-def _tell_notices(driver: Driver, start: _Start, workers: int) -> None:
+def _show_notices(driver: Driver, start: _Start, workers: int) -> None:
     """Tell whoever watches what is known of a study before its first run."""
     from unipelt_search.execution.checkpoint_folders import disk_space_message
 
@@ -445,7 +462,13 @@ def _tell_notices(driver: Driver, start: _Start, workers: int) -> None:
         driver.notify(disk_space_message(start.checkpoints, start.checkpoint_bytes * workers))
 
 
-def _deliver(url: str, name: str, out: Path | None, *, interrupted: bool) -> Study:
+def _deliver(
+    url: str,
+    name: str,
+    out: Path | None,
+    *,
+    interrupted: bool,
+) -> Study:
     with StudyReader.open(url) as reader:
         study = Study(reader.studies.load(name), interrupted=interrupted)
     if out is not None:

@@ -10,7 +10,7 @@ from unipelt_search.storage.store import StudyStore
 
 PACKAGE = Path(__file__).parents[2] / "unipelt_search"
 HEAVY = ("torch", "transformers", "ray", "datasets")
-LIGHT_PACKAGES = ("specs", "records", "storage", "verdict", "reporting")
+LIGHT_PACKAGES = ("kinds", "specs", "records", "storage", "verdict", "reporting")
 
 
 def loaded_by(code: str, watched: tuple[str, ...]) -> list[str]:

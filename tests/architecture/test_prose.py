@@ -118,7 +118,6 @@ def test_pages_use_the_standard_words(page: Path) -> None:
 
 
 # The package still has the older words; this mark goes when they are gone.
-@pytest.mark.xfail(strict=True)
 def test_the_package_uses_the_standard_words() -> None:
     found = {path: found_in_module(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
     found |= {path: found_in_template(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.j2")}

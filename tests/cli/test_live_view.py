@@ -6,7 +6,7 @@ import json
 from rich.console import Console
 
 from unipelt_search.cli.live_view import event_line, live_picture, watch_study
-from unipelt_search.records.progress import Standing, StudyProgress
+from unipelt_search.records.progress import BestTrial, StudyProgress
 
 PROGRESS = StudyProgress(
     study="reviews-1",
@@ -18,8 +18,8 @@ PROGRESS = StudyProgress(
     runs_asked=20,
     running=("trial 9 lora (tune)",),
     standings=(
-        Standing(method="adapter", trial=3, phase="confirm", runs=2, score=0.8125),
-        Standing(method="head", trial=0, phase="screen", runs=0, score=0.7),
+        BestTrial(method="adapter", trial=3, phase="confirm", runs=2, score=0.8125),
+        BestTrial(method="head", trial=0, phase="screen", runs=0, score=0.7),
     ),
     seconds_elapsed=200,
     seconds_left=7500,

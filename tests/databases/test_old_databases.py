@@ -110,7 +110,7 @@ def test_an_upgrade_that_breaks_off_leaves_the_old_schema(tmp_path: Path) -> Non
     shutil.copy(OLD[0], path)
     before = columns(path)
     failpoints.arm("database.upgrade.before=full@1")
-    with pytest.raises(StorageError, match="must be writable; it answered: .*No space left"):
+    with pytest.raises(StorageError, match="must be writable; it responded: .*No space left"):
         StudyStore.open(f"sqlite:///{path}")
     failpoints.arm("")
     assert (schema(path), columns(path)) == ("0001", before)

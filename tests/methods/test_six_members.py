@@ -23,7 +23,7 @@ from unipelt_search.cli.plan_view import print_plan
 from unipelt_search.event_log import log_events
 from unipelt_search.methods.catalogue import MAX_NAME_LENGTH, find_method
 from unipelt_search.records.history import DroppedMethod
-from unipelt_search.records.progress import Standing, StudyProgress
+from unipelt_search.records.progress import BestTrial, StudyProgress
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 from unipelt_search.reporting.assemble import build_report
 from unipelt_search.reporting.figures import scatter
@@ -114,8 +114,8 @@ def test_progress_shows_whole_names() -> None:
     progress = StudyProgress(
         study="s", metric="accuracy", phase="tune", trials_done=1, trials_asked=2, runs_done=1, runs_asked=2,
         running=(f"trial 1 {SIX} (tune)",),
-        standings=(Standing(method=SIX, trial=1, phase="confirm", runs=2, score=0.8125),
-                   Standing(method=TWO, trial=0, phase="screen", runs=0, score=0.7)),
+        standings=(BestTrial(method=SIX, trial=1, phase="confirm", runs=2, score=0.8125),
+                   BestTrial(method=TWO, trial=0, phase="screen", runs=0, score=0.7)),
         seconds_elapsed=1, seconds_left=None, event=f"trial 1 {SIX} (tune) scored 0.8",
     )  # fmt: skip
     picture: RenderableType = live_picture(progress)

@@ -139,7 +139,7 @@ def test_opening_does_not_wait(own_postgresql: Server) -> None:
     with own_postgresql.database() as url:
         own_postgresql.stop()
         try:
-            with pytest.raises(StorageError, match="must be readable and writable; it answered"):
+            with pytest.raises(StorageError, match="must be readable and writable; it responded"):
                 StudyStore.open(url)
         finally:
             own_postgresql.start()

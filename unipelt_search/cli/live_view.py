@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from unipelt_search.cli.durations import format_duration
-from unipelt_search.records.progress import Standing, StudyProgress
+from unipelt_search.records.progress import BestTrial, StudyProgress
 
 Watch = Callable[[StudyProgress], None]
 
@@ -88,7 +88,7 @@ def _work_progress(progress: StudyProgress) -> str:
     )
 
 
-def _leaderboard(standings: tuple[Standing, ...], metric: str) -> Table:
+def _leaderboard(standings: tuple[BestTrial, ...], metric: str) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("so far", "trial", "phase", "runs"):
         justify: Literal["left", "right"] = "left" if column in {"so far", "phase"} else "right"

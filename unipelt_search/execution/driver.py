@@ -120,6 +120,7 @@ class Driver:
         self._times = RunTimes(self._now, settings.machine.run_seconds, settings.machine.silence_seconds)
         self._failures: list[str] = []
         self._noted_problem = False
+        # Without details: evaluations, gates and ablations decide nothing, and are most of what is stored.
         self._record = store.studies.load(name, details=False)
         store.notify_of_waits(self.notify)
         store.attempts.requeue_expired(self._record.id)
@@ -162,6 +163,7 @@ class Driver:
             What a worker is to do; None when every worker is busy or another run must finish first; FINISHED when
             nothing is left to start.
         """
+        # Runs that fail alike one after another have one cause, which the next run would meet too.
         if self._stopped():
             return FINISHED
         if len(self._running) >= self._workers:
@@ -231,7 +233,7 @@ class Driver:
         except RunLostError:
             self._on_lease_lost(run_id)
             return
-        self._failures.clear()
+        self._failures.clear()  # only failures in a row stop a study
         self._times.finish(run_id)
         assignment = self._drop(run_id)
         self._reload()
@@ -313,6 +315,7 @@ class Driver:
         self._running.clear()
         self._workers = workers
         self._reload()
+        # Letting go of everything has stopped the study, unless another driver works on it.
         if self._record.state is not StudyState.RUNNING:
             self._store.studies.set_state(self._record.id, StudyState.RUNNING)
         self._note(why)
@@ -349,6 +352,7 @@ class Driver:
             # Another driver may have ended the study while this one went on.
             self._store.studies.set_state(self._record.id, StudyState.RUNNING)
             self._store.studies.set_state(self._record.id, state)
+        # Drivers write the mirror at once and leave what collides; here nobody writes any more.
         self._store.runs.repair_mirror(self._record.id)
         self._reload()
         remove_finished(self._settings.checkpoints, self._record)

@@ -130,6 +130,7 @@ class StudyLoop:
 
     def _run(self) -> bool:
         while not self._interrupted:
+            # Between any two events, so that a run that hangs is noticed while the others go on.
             for late in self._driver.fail_overdue():
                 self._executor.release(late.run_id, late.attempt)
             self._submit()
@@ -194,6 +195,7 @@ class StudyLoop:
                 "times. Free some, or ask for a smaller task.max_length, space.batch_size or backbone; what is "
                 "finished is kept."
             )
+        # The driver has let every run wait again, so that there is something to assign even after the last one.
         self._open.clear()
         self._all_assigned = False
         self._executor.close()

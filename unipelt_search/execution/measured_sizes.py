@@ -88,7 +88,10 @@ def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -
     values = {name: value_of(trial, name) for name in lowest_sizes()}
     sizes = {name: value for name, value in values.items() if value is not None}
     # One unit less, not more: the published size attaches, a larger one need not.
-    per_unit = {name: stored - stored_on(backbone, resized(trial, name, value - 1)) for name, value in sizes.items()}
+    per_unit = {}
+    for name, value in sizes.items():
+        smaller = resized(trial, name, value - 1)
+        per_unit[name] = stored - stored_on(backbone, smaller)
     shared = None
     if trial.gate is not None:
         gates = trial.gate.model_copy(update={"sharing": "shared"})

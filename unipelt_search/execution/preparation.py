@@ -108,8 +108,11 @@ class Prepared:
         Returns:
             Bytes.
         """
+        # The gates before the first step are kept in a state, because a run that goes on cannot measure them again.
         gate_rows = self.summary.rows["tune"] + self.summary.rows["select"]
         gates = _MOST_GATES_PER_LAYER * _layers(backbone) * gate_rows
+        # Whatever the search may come to: the largest of each method's space, and its published settings where the
+        # largest cannot attach.
         rows = self.summary.rows["train"]
         space = self.spec.space
         trials = [largest(method, space, rows) for method in space.methods]
@@ -159,6 +162,7 @@ class Prepared:
     def _measure(self, backbone: Backbone) -> _Measured:
         """Time a few steps of every method and configuration on this machine."""
         capacity = local_capacity(self.spec.machine)
+        # What cannot attach cannot be timed.
         dropped = {drop.method for drop in self.dropped}
         seeds = run_seeds(self.spec.seed, SEARCH_SEED_INDEX)
         timings = {}
@@ -209,6 +213,7 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
         RequestError: Nothing is small enough for `space.max_parameters`, or a configuration of the user's is not.
     """
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
+    # Checked before anything is encoded, which takes far longer than attaching.
     tokens = min(spec.task.max_length, backbone.max_length)
     rows = len(task.train)
     dropped = _drop_unattachable(spec, backbone, rows, tokens)

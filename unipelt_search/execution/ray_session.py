@@ -99,11 +99,11 @@ def _apart() -> Iterator[None]:
     order if Ray's were gone, and Ray itself would end it after a minute.
     """
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
-    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 

@@ -111,6 +111,10 @@ _ASSIGNMENT: Final = "assignment"
 _EVENT: Final = "event"
 
 
+# JSON and not pickled objects: a worker of another version refuses what it does not know instead of reading half of it,
+# and Tune copies and merges the mappings that it carries.
+
+
 def encode_assignment(assignment: RunAssignment) -> dict[str, str]:
     """Return an assignment as a mapping with one text, which any transport takes."""
     return {_ASSIGNMENT: assignment.model_dump_json()}

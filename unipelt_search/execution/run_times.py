@@ -35,7 +35,7 @@ class RunTimes:
         self._run_seconds = run_seconds
         self._silence_seconds = silence_seconds
         self._began: dict[str, float] = {}
-        self._heard: dict[str, float] = {}
+        self._last_sign: dict[str, float] = {}
         self._silent: set[str] = set()
         self._longest: float | None = None
         self._polled = now()
@@ -46,16 +46,16 @@ class RunTimes:
         """Note that a run was handed out."""
         now = self._now()
         self._began[run_id] = now
-        self._heard[run_id] = now
+        self._last_sign[run_id] = now
         self._silent.add(run_id)
 
     def hear(self, run_id: str, seconds: float) -> None:
         """Note an evaluation, so many seconds of work after the run's begin."""
         now = self._now()
         if run_id not in self._silent:  # else the start of its worker is in the time
-            self._longest = max(self._longest or 0.0, now - self._heard[run_id])
+            self._longest = max(self._longest or 0.0, now - self._last_sign[run_id])
         self._silent.discard(run_id)
-        self._heard[run_id] = now
+        self._last_sign[run_id] = now
         self._began[run_id] = now - seconds
 
     def finish(self, run_id: str) -> None:
@@ -76,7 +76,7 @@ class RunTimes:
         self._polled = now
         if late > _HELD_UP:
             self._began = {run_id: began + late for run_id, began in self._began.items()}
-            self._heard = {run_id: heard + late for run_id, heard in self._heard.items()}
+            self._last_sign = {run_id: sign + late for run_id, sign in self._last_sign.items()}
         return {run_id: reason for run_id in running if (reason := self._too_long(run_id, now))}
 
     def _too_long(self, run_id: str, now: float) -> str:
@@ -87,7 +87,7 @@ class RunTimes:
         if silence is None:
             longest = self._longest
             silence = _UNKNOWN_SILENCE if longest is None else max(_LEAST_SILENCE, _TIMES_LONGEST * longest)
-        if now - self._heard[run_id] > silence + start:
+        if now - self._last_sign[run_id] > silence + start:
             return (
                 f"timeout: a run must give a sign every {silence:.0f} s (machine.silence_seconds); this one hangs, or "
                 "needs longer."

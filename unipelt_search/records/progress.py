@@ -6,7 +6,7 @@ from unipelt_search.frozen import Frozen
 from unipelt_search.specs.trial import Phase
 
 
-class Standing(Frozen):
+class BestTrial(Frozen):
     """A method's or variant's best trial so far."""
 
     method: str
@@ -33,7 +33,7 @@ class StudyProgress(Frozen):
     """Runs of all phases as planned now."""
     running: tuple[str, ...]
     """What each busy worker does, for example ``trial 4 lora (tune)``."""
-    standings: tuple[Standing, ...]
+    standings: tuple[BestTrial, ...]
     """Best first, confirmed methods before the others."""
     seconds_elapsed: float
     seconds_left: float | None

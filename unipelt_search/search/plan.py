@@ -244,7 +244,8 @@ def estimate_seconds(
                 took = clock.run_seconds.get(run.id, run.result.costs.train_seconds)
                 seconds.setdefault((trial.method, run.phase == "confirm"), []).append(took)
     alike = seconds.get((method, confirm), [])
-    of_method = [*seconds.get((method, False), []), *seconds.get((method, True), [])]
+    # A confirm run scores more rows than a search run of the same method, but is the best guess for one.
+    of_method = seconds.get((method, not confirm), [])
     known = alike or of_method or list(chain.from_iterable(seconds.values()))
     return fmean(known) if known else None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from unipelt_search.records.history import RunRecord, RunState, StudyRecord, TrialRecord, TrialState
-from unipelt_search.records.progress import Standing, StudyProgress
+from unipelt_search.records.progress import BestTrial, StudyProgress
 from unipelt_search.search.plan import Clock, active_methods, estimate_seconds, finalists
 
 
@@ -25,9 +25,11 @@ def snapshot(record: StudyRecord, clock: Clock, running: Sequence[str], event: s
     runs = [run for trial in record.trials for run in trial.runs]
     done = sum(run.state.is_finished() for run in runs)
     confirming = record.phase == "confirm"
+    # Once methods are confirmed no trial is added but pruned ones, and some of the budget may be left over.
     asked = len(record.trials)
     if not confirming:
         asked = max(record.spec.budget.trials, asked)
+    # Before that, every method and configuration may still become a finalist.
     eligible = len(active_methods(record)) + len(record.spec.space.configurations)
     finalist_count = len(finalists(record)) if confirming else eligible
     confirm_runs = finalist_count * record.spec.budget.seeds * max(record.task.folds, 1)
@@ -48,7 +50,7 @@ def snapshot(record: StudyRecord, clock: Clock, running: Sequence[str], event: s
     )
 
 
-def _candidates(record: StudyRecord) -> tuple[Standing, ...]:
+def _candidates(record: StudyRecord) -> tuple[BestTrial, ...]:
     sign = -1.0 if record.task.direction == "maximize" else 1.0
     found = [_candidate(record, trial) for trial in finalists(record)]
     candidates = [candidate for candidate in found if candidate is not None]
@@ -56,7 +58,7 @@ def _candidates(record: StudyRecord) -> tuple[Standing, ...]:
     return tuple(candidates)
 
 
-def _candidate(record: StudyRecord, trial: TrialRecord) -> Standing | None:
+def _candidate(record: StudyRecord, trial: TrialRecord) -> BestTrial | None:
     selects = [
         run.result.select[record.task.metric]
         for run in trial.runs
@@ -65,7 +67,7 @@ def _candidate(record: StudyRecord, trial: TrialRecord) -> Standing | None:
     score = fmean(selects) if selects else trial.value
     if score is None:
         return None
-    return Standing(
+    return BestTrial(
         method=trial.method,
         variant=trial.variant,
         trial=trial.number,

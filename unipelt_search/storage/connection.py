@@ -100,7 +100,7 @@ class Database:
             step: What the work does, the name of its failpoints.
             work: What to write; may be called several times.
             done: Where doing it twice would differ: what the work has returned if it was committed already, else
-                None. It is asked when the answer to a commit was lost.
+                None. It is asked when the response to a commit was lost.
 
         Returns:
             What the work returned.
@@ -186,7 +186,9 @@ class Database:
                 raise TransientError(self._message(error)) from error
             raise StorageError(self._message(error)) from error
         except OSError as error:
-            raise StorageError(f"The study database {self.redacted} must be writable; it answered: {error}.") from error
+            raise StorageError(
+                f"The study database {self.redacted} must be writable; it responded: {error}."
+            ) from error
         except _UNREADABLE as error:
             # A block that writes computes as well, and a fault of ours there must not look like damage.
             if not reading and not isinstance(error, _BYTES) and type(error) is not LookupError:
@@ -213,7 +215,7 @@ class Database:
             return (
                 f"The study database {self.redacted} stayed locked by another program for {BUSY_SECONDS} s. Try again."
             )
-        return f"The study database {self.redacted} must be readable and writable; it answered: {cause}."
+        return f"The study database {self.redacted} must be readable and writable; it responded: {cause}."
 
 
 def database_now(session: Session) -> datetime:

@@ -91,7 +91,7 @@ class Mirror:
                 # Without trials it is what a kill between making and marking a mirror leaves.
                 if self._storage.get_n_trials(found) == 0:
                     return
-            # Another driver may have marked it between the two answers, or put another one in its place.
+            # Another driver may have marked it between the two responses, or put another one in its place.
             time.sleep(random.uniform(0.01, 0.1))
         raise _name_taken(name)
 
@@ -336,9 +336,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (KeyError, ValueError, UpdateFinishedTrialError, DuplicatedStudyError) as error:
-        raise MirrorChangedError(f"The mirror must be as it was left; Optuna answered: {error}.") from error
+        raise MirrorChangedError(f"The mirror must be as it was left; Optuna responded: {error}.") from error
     except OSError as error:
-        raise StorageError(f"The mirror in Optuna's tables must be writable; it answered: {error}.") from error
+        raise StorageError(f"The mirror in Optuna's tables must be writable; it responded: {error}.") from error
     except (SQLAlchemyError, StorageInternalError) as error:
         cause = _cause(error)
         kind = TransientError if is_transient(cause) else StorageError
@@ -352,9 +352,9 @@ def _cause(error: Exception) -> Exception:
 
 
 def _sentence(error: Exception) -> str:
-    """Return what the database answered, without the statement and its values, which may be secret."""
+    """Return what the database responded, without the statement and its values, which may be secret."""
     original = error.orig if isinstance(error, DBAPIError) else error
-    return f"the database answered: {original}"
+    return f"the database responded: {original}"
 
 
 def _template(study_id: str, phase: Phase, spec: TrialSpec, state: TrialState, value: float | None) -> FrozenTrial:

@@ -30,7 +30,7 @@ _Result = TypeVar("_Result")
 
 
 def is_transient(error: Exception) -> bool:
-    """Tell whether a server's answer may be another one when it is asked again.
+    """Tell whether a server may respond otherwise when it is asked again.
 
     Args:
         error: What SQLAlchemy raised.
@@ -58,7 +58,7 @@ class RetryPolicy:
     """Repeats work on a database until it is back; used by several threads at once."""
 
     def __init__(self, redacted: str, seconds: float = AWAY_SECONDS) -> None:
-        """Begin with a database that answers.
+        """Begin with a database that responds.
 
         Args:
             redacted: The database's URL, as it may be printed.
@@ -115,9 +115,9 @@ class RetryPolicy:
         self._stopped.set()
 
     def note_away(self) -> None:
-        """Note that the database did not answer just now."""
+        """Note that the database did not respond just now."""
         self._away_at = time.monotonic()
 
     def was_away(self, seconds: float) -> bool:
-        """Tell whether the database did not answer at some time within the last seconds."""
+        """Tell whether the database did not respond at some time within the last seconds."""
         return self._away_at is not None and time.monotonic() - self._away_at < seconds

@@ -1,4 +1,4 @@
-"""Answers to every row in the database itself, gates after training on shuffled labels, how sure an ablation is.
+"""Predictions for every row in the database itself, gates after training on shuffled labels, how sure an ablation is.
 
 Nothing was ever written to `ups_prediction` before.
 """
