@@ -642,6 +642,7 @@ def test_a_servers_older_tables_are_upgraded_only_for_a_request_that_is_right(
 
     monkeypatch.setattr(api, "existing_study", existing_study)
     monkeypatch.setattr(api, "upgrade_database", upgraded.append)
+    monkeypatch.setattr(api, "check_new_name", lambda url, name: None)
     monkeypatch.setattr("unipelt_search.execution.preparation.prepare", prepare)
     monkeypatch.setattr("unipelt_search.tasks.load.load_task", lambda *given, **named: None)
     with pytest.raises(RequestError) if wrong else nullcontext():

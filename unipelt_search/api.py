@@ -195,8 +195,6 @@ def run_study(
     _check_out(out)
     url = storage_url(storage)
     found = _find_or_upgrade(url, spec, frames)
-    if found is None:
-        check_new_name(url, spec.name)
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
@@ -501,13 +499,16 @@ def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyR
     from unipelt_search.tasks.load import load_task
 
     try:
-        return existing_study(url, spec.name)
+        found = existing_study(url, spec.name)
     except OldSchemaError:
         # Without the study itself the request is checked as that of a new one.
         task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, None))
         prepare(spec, task)
         upgrade_database(url)
-        return existing_study(url, spec.name)
+        found = existing_study(url, spec.name)
+    if found is None:
+        check_new_name(url, spec.name)
+    return found
 
 
 def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
