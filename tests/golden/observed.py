@@ -57,6 +57,11 @@ def numbers_of(text: str) -> list[str]:
     return _NUMBER.findall(text)
 
 
+def figures_of(text: str) -> list[str]:
+    """Return the measured numbers of a text, those with a fraction, each once: wording and order may change."""
+    return sorted({number for number in numbers_of(text) if "." in number.strip(".")})
+
+
 def digest(value: object) -> str:
     """Return 16 hexadecimal digits of a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
@@ -92,10 +97,10 @@ def differences(kept: Any, found: Any, tolerance: float, where: str = "") -> lis
 
 
 def without_words(value: Any) -> Any:
-    """Replace the English sentences of a report by the numbers in them."""
+    """Replace the English sentences of a report by the figures in them."""
     if isinstance(value, dict):
         return {
-            key: numbers_of(json.dumps(inner)) if key in SENTENCES else without_words(inner)
+            key: figures_of(json.dumps(inner)) if key in SENTENCES else without_words(inner)
             for key, inner in value.items()
         }
     return [without_words(inner) for inner in value] if isinstance(value, list) else value

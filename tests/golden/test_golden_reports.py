@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from golden.observed import EXACT, HERE, MADE_STUDIES, REPORTS, differences, numbers_of, read, reports_of, without_words
+from golden.observed import EXACT, HERE, MADE_STUDIES, REPORTS, differences, figures_of, read, reports_of, without_words
 
 pytestmark = pytest.mark.timeout(180)
 OLD = tuple(sorted(path.stem.removesuffix(".json") for path in REPORTS.glob("schema-*.json.gz")))
@@ -48,8 +48,8 @@ def test_tables_and_pages_hold_the_same_numbers(printed: tuple[Any, Any]) -> Non
     assert differences(kept, found, EXACT) == []
 
 
-def test_texts_hold_the_same_numbers(printed: tuple[Any, Any]) -> None:
+def test_texts_hold_the_same_figures(printed: tuple[Any, Any]) -> None:
     kept, found = (
-        {command: numbers_of(says["text"]) for command, says in commands(part, "text").items()} for part in printed
+        {command: figures_of(says["text"]) for command, says in commands(part, "text").items()} for part in printed
     )
     assert differences(kept, found, EXACT) == []
