@@ -191,7 +191,7 @@ def _slow_methods(ranking: Ranking) -> Iterator[str]:
 
 
 def _power(power: StudyPower) -> Power:
-    parts = [f"Four studies of five like this one would detect a true difference of {power.detectable:.3f}."]
+    parts = [f"Four of five studies like this one would detect a true difference of {power.detectable:.3f}."]
     if power.tie:
         parts.append(_required(power))
     return Power(
