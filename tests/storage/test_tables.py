@@ -13,10 +13,13 @@ from sqlalchemy.schema import CreateTable
 
 from unipelt_search.errors import StorageError
 from unipelt_search.records.history import RunState, StudyState
-from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow
+from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.storage.tables import (
+    EVALUATIONS,
+    NUMBERED_DETAILS,
     PREFIX,
+    RESULT_COLUMNS,
     RUN_TRANSITIONS,
     STUDY_TRANSITIONS,
     VERSION_TABLE,
@@ -141,3 +144,12 @@ def test_a_change_is_returned_or_refused_with_what_would_be_allowed() -> None:
         next_state("Run x", RUN_TRANSITIONS, RunState.WAITING, RunState.COMPLETE)
     with pytest.raises(StorageError, match=r"^Run x is failed, which is final; got running\.$"):
         next_state("Run x", RUN_TRANSITIONS, RunState.FAILED, RunState.RUNNING)
+
+
+def test_everything_that_a_run_measured_has_its_column_or_table() -> None:
+    details = (EVALUATIONS, *NUMBERED_DETAILS)
+    stored = {*RESULT_COLUMNS, *(detail.field for detail in details), "predictions", "costs"}
+    assert stored == set(RunResult.model_fields)
+    assert {*RESULT_COLUMNS.values(), *Costs.model_fields} <= set(RunRow.__table__.columns.keys())
+    for detail in details:
+        assert set(detail.record.model_fields) <= set(detail.table.__table__.columns.keys())

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from unipelt_search.errors import StudyNotFoundError, did_you_mean
-from unipelt_search.frozen import Frozen
 from unipelt_search.records.history import (
     DroppedMethod,
     RunRecord,
@@ -21,19 +20,19 @@ from unipelt_search.records.history import (
     TrialRecord,
 )
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import AblationRow, Costs, EvaluationRow, GateRow, OutcomeRow, RunResult
+from unipelt_search.records.results import Costs, RunResult
 from unipelt_search.specs.parts import STORED
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.connection import Database
 from unipelt_search.storage.prediction_blobs import read_predictions
 from unipelt_search.storage.tables import (
-    AblationTableRow,
+    EVALUATIONS,
+    NUMBERED_DETAILS,
+    RESULT_COLUMNS,
+    DetailTable,
     DroppedRow,
-    EvaluationTableRow,
-    GateTableRow,
     NoticeRow,
-    OutcomeTableRow,
     PredictionRow,
     RunRow,
     StudyRow,
@@ -41,9 +40,7 @@ from unipelt_search.storage.tables import (
 )
 
 _Details = dict[str, dict[str, list[Any]]]
-_DETAILS = ("evaluations", "gates", "ablation", "outcomes", "predictions")
-_RUN_COLUMNS = ("tune", "best_step", "steps", "checkpoint", "prunable")
-"""Of a result, what is a column of the same name; scores and costs are columns too."""
+_DETAILS = (EVALUATIONS, *NUMBERED_DETAILS)
 _NEWEST_FIRST = (StudyRow.created.desc(), StudyRow.name)
 _MAX_NAMES = 20
 """Names of studies that a message lists."""
@@ -258,13 +255,8 @@ def run_record(run: RunRow, number: int, details: _Details | None = None) -> Run
 
 
 def _read_all_details(session: Session, of_study: ColumnElement[bool]) -> _Details:
-    return {
-        "evaluations": _read_details(session, of_study, EvaluationTableRow, EvaluationRow),
-        "gates": _read_details(session, of_study, GateTableRow, GateRow),
-        "ablation": _read_details(session, of_study, AblationTableRow, AblationRow),
-        "outcomes": _read_details(session, of_study, OutcomeTableRow, OutcomeRow),
-        "predictions": _read_predictions(session, of_study),
-    }
+    found = {detail.field: _read_details(session, of_study, detail) for detail in _DETAILS}
+    return {**found, "predictions": _read_predictions(session, of_study)}
 
 
 def _dropped(row: DroppedRow) -> DroppedMethod:
@@ -291,24 +283,18 @@ def _trial_record(trial: TrialRow, runs: Iterable[RunRow], details: _Details) ->
 
 def _result(run: RunRow, details: _Details) -> RunResult:
     # Read as a mapping, so that a column that is unexpectedly NULL is refused by the record's own types.
-    values: dict[str, Any] = {name: getattr(run, name) for name in _RUN_COLUMNS}
-    for name in _DETAILS:
+    values: dict[str, Any] = {field: getattr(run, column) for field, column in RESULT_COLUMNS.items()}
+    for name in (*(detail.field for detail in _DETAILS), "predictions"):
         of_runs = details.get(name, {})
         values[name] = tuple(of_runs.get(run.id, ()))
-    values["select"] = run.select_scores
-    values["test"] = run.test_scores
     values["costs"] = {name: getattr(run, name) for name in Costs.model_fields}
     return RunResult.model_validate(values)
 
 
-def _read_details(
-    session: Session,
-    of_study: ColumnElement[bool],
-    table: type[EvaluationTableRow | GateTableRow | AblationTableRow | OutcomeTableRow],
-    record: type[Frozen],
-) -> dict[str, list[Any]]:
-    """Read the rows of a detail table, whose columns are named as the record's fields, by run id."""
-    names = list(record.model_fields)
+def _read_details(session: Session, of_study: ColumnElement[bool], detail: DetailTable) -> dict[str, list[Any]]:
+    """Read the rows of a detail table by run id."""
+    table = detail.table
+    names = list(detail.record.model_fields)
     columns = [getattr(table, name) for name in names]
     # The second column of the key is the order within a run.
     order = table.__mapper__.primary_key
@@ -317,7 +303,7 @@ def _read_details(
     found: dict[str, list[Any]] = defaultdict(list)
     for run_id, *values in session.execute(query.where(of_study).order_by(*order)):
         row = dict(zip(names, values, strict=True))
-        found[run_id].append(record.model_validate(row))
+        found[run_id].append(detail.record.model_validate(row))
     return found
 
 

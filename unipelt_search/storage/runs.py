@@ -22,11 +22,10 @@ from unipelt_search.storage.mirror import Mirror, MirrorChangedError
 from unipelt_search.storage.prediction_blobs import prediction_row
 from unipelt_search.storage.studies import study_or_raise
 from unipelt_search.storage.tables import (
-    AblationTableRow,
+    NUMBERED_DETAILS,
+    RESULT_COLUMNS,
     AttemptState,
     EvaluationTableRow,
-    GateTableRow,
-    OutcomeTableRow,
     Row,
     RunRow,
     StudyRow,
@@ -278,13 +277,9 @@ def _waiting_run(session: Session, run_id: str, trial: TrialRow, phase: Phase, s
 
 
 def _set_columns(run: RunRow, result: RunResult) -> None:
-    run.tune = result.tune
-    run.best_step = result.best_step
-    run.steps = result.steps
-    run.select_scores = result.select
-    run.test_scores = result.test
-    run.checkpoint = result.checkpoint
-    run.prunable = None if result.prunable is None else [list(pair) for pair in result.prunable]
+    values = result.model_dump(mode="json", include=set(RESULT_COLUMNS))
+    for field, column in RESULT_COLUMNS.items():
+        setattr(run, column, values[field])
     for name, cost in result.costs.model_dump().items():
         setattr(run, name, cost)
 
@@ -297,16 +292,11 @@ def _replace_evaluations(session: Session, run: RunRow, result: RunResult) -> No
 
 
 def _insert_details(session: Session, run: RunRow, result: RunResult) -> None:
-    details = (
-        (GateTableRow, result.gates),
-        (AblationTableRow, result.ablation),
-        (OutcomeTableRow, result.outcomes),
-    )
-    for table, rows in details:
+    for detail in NUMBERED_DETAILS:
         numbered = []
-        for position, row in enumerate(rows):
+        for position, row in enumerate(getattr(result, detail.field)):
             numbered.append({"run_id": run.id, "position": position, **row.model_dump()})
-        _insert_all(session, table, numbered)
+        _insert_all(session, detail.table, numbered)
     session.add_all(prediction_row(run.id, predictions) for predictions in result.predictions)
 
 

@@ -18,6 +18,7 @@ tables is one more module in ``migrations/versions``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar, get_args
@@ -42,7 +43,9 @@ from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from unipelt_search.errors import StorageError
+from unipelt_search.frozen import Frozen
 from unipelt_search.records.history import RunState, StudyState, TrialState
+from unipelt_search.records.results import AblationRow, EvaluationRow, GateRow, OutcomeRow, RunResult
 from unipelt_search.specs.trial import Phase
 
 PREFIX = "ups_"
@@ -375,6 +378,29 @@ class EventRow(Row):
     seconds_left: Mapped[float | None]
     """An estimate; NULL before the first run has finished."""
     text: Mapped[str]
+
+
+@dataclass(frozen=True)
+class DetailTable:
+    """Rows of a run's result: the result's field, their table, and their record, whose fields name the columns."""
+
+    field: str
+    table: type[EvaluationTableRow | GateTableRow | AblationTableRow | OutcomeTableRow]
+    record: type[Frozen]
+
+
+EVALUATIONS = DetailTable("evaluations", EvaluationTableRow, EvaluationRow)
+"""Rows that are there while the run trains, by step."""
+NUMBERED_DETAILS = (
+    DetailTable("gates", GateTableRow, GateRow),
+    DetailTable("ablation", AblationTableRow, AblationRow),
+    DetailTable("outcomes", OutcomeTableRow, OutcomeRow),
+)
+"""Rows that come with the result, by position."""
+_ELSEWHERE = {EVALUATIONS.field, *(detail.field for detail in NUMBERED_DETAILS), "predictions", "costs"}
+_RENAMED = {"select": "select_scores", "test": "test_scores"}  # SQL keeps `select` for itself
+RESULT_COLUMNS = {field: _RENAMED.get(field, field) for field in RunResult.model_fields if field not in _ELSEWHERE}
+"""The columns of `RunRow` by the fields of a result. Its costs have columns of their own names."""
 
 
 def next_state(what: str, table: dict[_State, frozenset[_State]], now: _State, then: _State) -> _State:
