@@ -20,7 +20,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that start Ray in one process: two of its clusters on one machine would wait for each other."""
+    """Keep the tests that start Ray in one process, and begin with them.
+
+    Two of its clusters on one machine would wait for each other. They take longest, so that the others fill the time.
+    """
     for item in items:
         if item.get_closest_marker("ray") is not None:
             item.add_marker(pytest.mark.xdist_group("ray"))
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)

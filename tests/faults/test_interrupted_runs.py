@@ -94,6 +94,7 @@ def test_a_run_goes_on_behind_ctrl_c_sigterm_and_kill_9_to_the_same_scores(tmp_p
 
 @pytest.mark.ray
 @pytest.mark.timeout(600)
-def test_the_command_killed_at_random_moments_comes_to_the_same_leaderboard(tmp_path: Path) -> None:
-    crashed = kill_the_command(tmp_path, 2, seed=0)
-    assert crashed.kills == 2
+def test_the_command_killed_at_a_random_moment_comes_to_the_same_leaderboard(tmp_path: Path) -> None:
+    # Once: `make acceptance` kills it twenty times.
+    crashed = kill_the_command(tmp_path, 1, seed=0)
+    assert crashed.kills == 1

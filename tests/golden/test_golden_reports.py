@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from golden.observed import EXACT, HERE, MADE_STUDIES, REPORTS, differences, figures_of, read, reports_of, without_words
 
-pytestmark = pytest.mark.timeout(180)
+# In one process, because what the tests compare is made once for all of them.
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("golden reports")]
 OLD = tuple(sorted(path.stem.removesuffix(".json") for path in REPORTS.glob("schema-*.json.gz")))
 
 
