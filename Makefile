@@ -20,9 +20,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/unipelt-search demo
 
-# One process more than there are cores, because tests that start other programs mostly wait.
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not gpu" --numprocesses $$(( $$(nproc) + 1 )) --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow and not gpu" --numprocesses auto --dist loadgroup
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -113,7 +113,7 @@ def test_test_labels_choose_nothing(ask, tmp_path: Path, folder: Path, here: lis
                 wrong = {f"kind {k}": f"kind {(k + 1) % 3}" for k in range(3)} if poisoned and name == "test" else {}
                 table = csv.writer(file)
                 table.writerows([["sentence", "kind"], *([text, wrong.get(kind, kind)] for text, kind in part)])
-        spec = ask(trials=7, seeds=2)
+        spec = ask(trials=4, seeds=2)
         spec = spec.model_copy(update={"task": spec.task.model_copy(update={"data": str(data), "carve": None})})
         studies.append(api.run_study(spec, storage=f"sqlite:///{data}/studies.db"))
     clean, poisoned = studies
@@ -192,7 +192,7 @@ def predictions(study: api.Study) -> list[object]:
 
 
 def test_the_same_seed_gives_the_same_study_under_another_name(ask, url: str, here: list[str]) -> None:
-    spec = ask(trials=6, seeds=2)
+    spec = ask(trials=4, seeds=2)
     first = api.run_study(spec, storage=url)
     second = api.run_study(spec.model_copy(update={"name": "again"}), storage=url)
     other = api.run_study(spec.model_copy(update={"name": "other", "seed": 1}), storage=url)
