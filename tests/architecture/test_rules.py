@@ -14,7 +14,7 @@ MOST_COMPLEX = 12
 MOST_PARAMETERS = 7
 MOST_TOKENS, DENSE_SHARE = 25, 0.025
 # The documented Python interface takes keywords, as options of a command are given.
-MANY_PARAMETERS = {"api.py:run_study", "api.py:export_model"}
+MANY_PARAMETERS = {"api.py:export_model"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
