@@ -13,7 +13,8 @@ import time
 import numpy as np
 import torch
 
-from unipelt_search.backbones.backbone import Backbone, load_backbone
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import Pack

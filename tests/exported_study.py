@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import tiny
-from unipelt_search.backbones.backbone import load_backbone
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.history import RunRecord, RunState, StudyRecord, StudyState, TrialRecord, TrialState

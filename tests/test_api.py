@@ -20,7 +20,7 @@ from thread_executor import train_in_process
 
 import tiny
 from unipelt_search import api
-from unipelt_search.backbones.backbone import load_backbone
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.cli.demo_study import DEMO
 from unipelt_search.errors import (
     BackboneError,

@@ -11,7 +11,7 @@ import torch
 from exported_study import PAIRS, TEXTS, Trained, save_toy, train_toy
 
 from tiny import PARTS, SETS
-from unipelt_search.backbones.backbone import load_backbone
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import RequestError, SavedModelError
 from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.loaded_model import LoadedModel, load_saved

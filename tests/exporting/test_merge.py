@@ -10,7 +10,7 @@ from exported_study import TEXTS, save_toy, train_toy
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tiny import tiny_backbone, tiny_model, tiny_tokenizer, tiny_trial
-from unipelt_search.backbones.backbone import make_backbone
+from unipelt_search.backbones.load_backbone import make_backbone
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.merge import check_mergeable

@@ -14,7 +14,7 @@ import pytest
 from exported_study import save_toy
 from faults.killed_command import kill_the_command
 
-from unipelt_search.backbones.backbone import load_backbone
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import RunSpec

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from unipelt_search.backbones.backbone import MINILM_PACKAGE, Backbone, load_backbone
+from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
+from unipelt_search.backbones.load_backbone import MINILM_PACKAGE, load_backbone
 from unipelt_search.records.results import RunResult
 from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import run_seeds

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from unipelt_search.backbones.backbone import Backbone, load_backbone
+from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by

@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from unipelt_search.backbones.backbone import load_backbone
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import UnipeltError
 from unipelt_search.execution.run_messages import Evaluated, Failed, Finished, RunAssignment, RunEvent
 from unipelt_search.methods.plugins import check_plugins

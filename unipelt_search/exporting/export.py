@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
-from unipelt_search.backbones.backbone import Backbone, backbone_hash, load_backbone
+from unipelt_search.backbones.backbone import Backbone, backbone_hash
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.merge import check_mergeable, write_merged
 from unipelt_search.exporting.model_card import find_licence, model_card

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from unipelt_search.backbones.backbone import Backbone, backbone_hash, load_backbone
+from unipelt_search.backbones.backbone import Backbone, backbone_hash
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import BackboneError, RequestError, SavedModelError
 from unipelt_search.exporting.saved_model import SavedModel, read_description, read_weights
 from unipelt_search.kinds.label_kind import Prediction

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
-from unipelt_search.backbones.backbone import Backbone, quiet_transformers
+from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import Projection, layer_parts
+from unipelt_search.backbones.loader_errors import quiet_transformers
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedTask

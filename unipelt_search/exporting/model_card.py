@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from transformers.utils import cached_file
 
-from unipelt_search.backbones.backbone import resolve_model
+from unipelt_search.backbones.load_backbone import resolve_model
 from unipelt_search.exporting.saved_model import SavedModel
 from unipelt_search.records.report import Interval, LeaderboardRow, ReportedGate
 

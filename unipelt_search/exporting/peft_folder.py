@@ -18,7 +18,8 @@ from typing import Any
 from peft import PeftModel, TaskType, get_peft_config, get_peft_model
 from torch import Tensor
 
-from unipelt_search.backbones.backbone import MINILM_HUB_NAME, Backbone
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.load_backbone import MINILM_HUB_NAME
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.merge import check_native_head, check_plain_projections, with_head
 from unipelt_search.exporting.sample import Sample

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, integer
+from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, fixed, integer
 from unipelt_search.methods.method_entry import SubmoduleEntry
+
+AdapterInput = Literal["normalised", "feed_forward"]
+AdapterUp = Literal["normal", "zero"]
+FEED_FORWARD: Final = "feed_forward"
+ZERO: Final = "zero"
 
 
 class AdapterSpec(Frozen):
@@ -18,6 +23,11 @@ class AdapterSpec(Frozen):
     """Units in the middle."""
     activation: Literal["relu", "gelu", "silu", "tanh"] = "gelu"
     """Maps 0 to 0, which zero-padding in a pack relies on."""
+    # Left out of a configuration's content where they are as before they existed: those configurations stay the same.
+    input: AdapterInput = Field(default=FEED_FORWARD, exclude_if=FEED_FORWARD.__eq__)
+    """What it and its gate read: as published what the block would hand on without it, or the feed-forward output."""
+    up: AdapterUp = Field(default=ZERO, exclude_if=ZERO.__eq__)
+    """How its up-projection begins: as published normal with standard deviation 0.02, or at zero."""
 
 
 ENTRY = SubmoduleEntry(
@@ -26,7 +36,12 @@ ENTRY = SubmoduleEntry(
     torch_module="unipelt_search.pelt.adapter:ADAPTER",
     settings=AdapterSpec,
     learning_rates=(2e-3, 5e-4, 5e-3),
-    hyperparameters=(integer("adapter.bottleneck", 8, 96), choice("adapter.activation", *ACTIVATIONS)),
+    hyperparameters=(
+        integer("adapter.bottleneck", 8, 96),
+        choice("adapter.activation", *ACTIVATIONS),
+        fixed("adapter.input"),
+        fixed("adapter.up"),
+    ),
     set_order=1,
     list_order=4,
 )

