@@ -30,7 +30,7 @@ from unipelt_search.reporting.opened_study import Study
 from unipelt_search.reporting.page import render_html
 from unipelt_search.settings import storage_url
 from unipelt_search.specs.study import StudySpec
-from unipelt_search.specs.study_identity import shrunk_budget, spec_differences
+from unipelt_search.specs.study_identity import as_begun, shrunk_budget, spec_differences
 from unipelt_search.storage.connection import check_writable as check_storage
 from unipelt_search.storage.store import StudyReader, StudyStore, check_new_name, upgrade_database
 from unipelt_search.storage.upgrade import Upgraded
@@ -203,7 +203,7 @@ def run_study(
             return _deliver(url, spec.name, out, interrupted=False)
     check_storage(url)
     # From here on the model is loaded and tried; nothing is written before all of that has gone well.
-    ready, backbone = prepare(spec, task)
+    ready, backbone = prepare(spec, task, goes_on=found is not None)
     # A study that goes on keeps the methods and steps that it began with, and a cluster's machines are not this one.
     if found is None and spec.machine.address is None:
         ready = ready.within_limits(backbone)
@@ -348,7 +348,7 @@ def plan_study(
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
-    ready, backbone = prepare(spec, task)
+    ready, backbone = prepare(spec, task, goes_on=found is not None)
     return ready.plan(backbone)
 
 
@@ -532,11 +532,9 @@ def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
 
 
 def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
-    """Check that a study may go on as asked; returns what is asked, with the steps that the study chose for itself."""
+    """Check that a study may go on as asked; returns what is asked, with what the study chose for itself."""
     check_installed(found.spec.space.compared, found.task.plugins)
-    if spec.space.steps is None:
-        space = spec.space.model_copy(update={"steps": found.spec.space.steps})
-        spec = spec.model_copy(update={"space": space})
+    spec = as_begun(found.spec, spec)
     differences = spec_differences(found.spec, spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")

@@ -52,6 +52,34 @@ def test_a_study_is_prepared_whole(asked: StudySpec) -> None:
     assert (plan.steps, [method.method for method in plan.methods]) == (150, ["head", "lora"])
 
 
+@pytest.mark.parametrize("own", ["right", "left"])
+def test_auto_becomes_the_tokenizers_side_in_a_new_study_alone(asked: StudySpec, own: str) -> None:
+    tokenizer = tiny.tiny_tokenizer()
+    tokenizer.init_kwargs["truncation_side"] = tokenizer.truncation_side = own
+    tokenizer.save_pretrained(asked.backbone.model)
+    short = changed(asked, task=asked.task.model_copy(update={"max_length": 4}))
+    task = load_task(short.task, 0)
+    ready, backbone = prepare(short, task)
+    assert ready.spec.task.truncation == own
+    assert ready.summary.truncated_share == 1.0
+    said = changed(short, task=short.task.model_copy(update={"truncation": "head_tail"}))
+    assert prepare(said, task)[0].spec == said
+    older, _ = prepare(short, task, goes_on=True)
+    assert older.spec == short
+    words = [text.split()[:2] for (text,) in task.train.texts] if own == "right" else None
+    if words:
+        assert [backbone.tokenizer.decode(row[1:-1]).split() for row in ready.encoded.train.input_ids] == words
+
+
+def test_rows_that_are_longer_than_the_model_allows_are_named(asked: StudySpec) -> None:
+    rows = "".join(f"{'w1 ' * (70 if i < 3 else 5)}n{i},{'yes' if i % 2 else 'no'}\n" for i in range(60))
+    Path(asked.task.data).write_text(f"text,label\n{rows}")
+    ready, _ = prepare(asked, load_task(asked.task, 0))
+    (notice,) = ready.notices
+    assert (notice.code, notice.values["tokens"], notice.values["asked"]) == ("fewer_positions", 64, 128)
+    assert notice.values["share"] == ready.summary.truncated_share == 3 / 60
+
+
 def test_default_methods_that_cannot_attach_are_left_out_and_others_are_refused(asked: StudySpec) -> None:
     task = load_task(asked.task, 0)
     ready, _ = prepare(changed(asked, space=SpaceSpec(methods=DEFAULT_METHODS)), task)

@@ -78,6 +78,11 @@ SAID = [
     ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 56, "most_trained": 57}, "trained on 56 to 57 rows"),
     ("rows_cut", {"share": 0.25}, "25.0% of the rows are longer"),
     (
+        "fewer_positions",
+        {"model": "m", "tokens": 64, "asked": 128, "share": 0.25},
+        "m takes at most 64 tokens, fewer than task.max_length, 128: 25.0% of the rows",
+    ),
+    (
         "method_left_out",
         {"method": "lora", "reason": "too_slow", "milliseconds": 4.0, "limit": 2.0},
         "lora was left out: A row took it 4.00 ms, far more than --max-latency-ms, 2.",

@@ -198,12 +198,18 @@ def _as_in_a_worker(backbone: Backbone, capacity: Capacity) -> Iterator[None]:
         backbone.model.to("cpu")
 
 
-def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
+def prepare(
+    spec: StudySpec,
+    task: Task,
+    *,
+    goes_on: bool = False,
+) -> tuple[Prepared, Backbone]:
     """Load the backbone once, try every method on it, and encode the task.
 
     Args:
         spec: What is asked.
         task: Its task.
+        goes_on: Whether it is a stored study, which cuts texts as it began.
 
     Returns:
         The study, ready to begin; default methods that cannot attach are left out with a notice. And its backbone, on
@@ -216,16 +222,35 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
     # Checked before anything is encoded, which takes far longer than attaching.
     tokens = min(spec.task.max_length, backbone.max_length)
+    if not goes_on:
+        spec = _with_side(spec, backbone)
     rows = len(task.train)
     dropped = _drop_unattachable(spec, backbone, rows, tokens)
     sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped})
     dropped += too_large
-    encoded = encode_task(task, backbone.tokenizer, tokens)
+    encoded = encode_task(task, backbone.tokenizer, tokens, spec.task.side)
     notices = [_left_out(drop) for drop in dropped]
-    if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
-        notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
+    notices += _cut_rows(spec, tokens, encoded.truncated_share)
     summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes})
     return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
+
+
+def _cut_rows(spec: StudySpec, tokens: int, share: float) -> list[Notice]:
+    """Say which share of the rows is cut, and by whose limit if it is not the study's own."""
+    if share and tokens < spec.task.max_length:
+        values = {"model": spec.backbone.model, "tokens": tokens, "asked": spec.task.max_length, "share": share}
+        return [Notice(code="fewer_positions", severity="warning", values=values)]
+    if share > _CUT_SHARE_WORTH_A_NOTICE:
+        return [Notice(code="rows_cut", severity="warning", values={"share": share})]
+    return []
+
+
+def _with_side(spec: StudySpec, backbone: Backbone) -> StudySpec:
+    """Write down the side that `auto` stands for, the tokenizer's own."""
+    if spec.task.side is not None:
+        return spec
+    side = backbone.tokenizer.truncation_side
+    return spec.model_copy(update={"task": spec.task.model_copy(update={"truncation": side})})
 
 
 def _drop_unattachable(spec: StudySpec, backbone: Backbone, rows: int, tokens: int) -> list[DroppedMethod]:

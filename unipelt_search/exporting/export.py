@@ -18,6 +18,7 @@ from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.merge import check_mergeable, write_merged
 from unipelt_search.exporting.model_card import find_licence, model_card
 from unipelt_search.exporting.new_folder import check_free, new_folder
+from unipelt_search.exporting.plain_tokenizer import check_side
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import (
     CARD,
@@ -104,9 +105,12 @@ def export_run(
         raise SavedModelError(_useless(run, "they belong to another trial or task"))
     backbone = load_backbone(record.spec.backbone, target.outputs, "cpu")
     _check_backbone(backbone, description)
+    side = record.spec.task.side
     if outputs.merged is not None:
+        check_side(side, "--merged")
         check_mergeable(backbone, trial)
     if peft is not None:
+        check_side(side, "--peft")
         peft.check(backbone, trial)
     max_length = min(record.spec.task.max_length, backbone.max_length)
     with Pack(backbone, [without_training_only(kept)]) as pack:
@@ -161,6 +165,7 @@ def _describe(
             threshold=target.threshold,
             text=record.spec.task.text,
             max_length=max_length,
+            truncation=record.spec.task.side,
         ),
         weights_sha256=weights_sha256,
         software=record.software,

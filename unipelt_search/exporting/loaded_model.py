@@ -106,7 +106,8 @@ class LoadedModel:
 
     def _encode(self, texts: Texts) -> EncodedSplit:
         rows = _rows_of(texts, len(self.text))
-        return encode_texts(rows, self._pack.backbone.tokenizer, self.saved.task.max_length)
+        task = self.saved.task
+        return encode_texts(rows, self._pack.backbone.tokenizer, task.max_length, task.truncation)
 
     def _logits(self, split: EncodedSplit, recorder: GateRecorder | None = None) -> np.ndarray:
         padding = pad_token_id(self._pack.backbone.tokenizer)

@@ -15,6 +15,7 @@ from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import Projection, layer_parts
 from unipelt_search.backbones.loader_errors import quiet_transformers
 from unipelt_search.errors import SavedModelError
+from unipelt_search.exporting.plain_tokenizer import plain_tokenizer
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedTask
 from unipelt_search.methods.catalogue import find_method
@@ -168,8 +169,7 @@ def write_merged(
     model.config.problem_type = kind.problem_type
     model.config.id2label = dict(enumerate(kind.output_names(task.labels)))
     model.config.label2id = {label: number for number, label in model.config.id2label.items()}
-    tokenizer = copy.deepcopy(backbone.tokenizer)
-    tokenizer.model_max_length = task.max_length  # so that truncation=True cuts texts as training did
+    tokenizer = plain_tokenizer(backbone.tokenizer, task)
     with quiet_transformers():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

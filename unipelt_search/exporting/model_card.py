@@ -14,6 +14,12 @@ from unipelt_search.exporting.saved_model import SavedModel
 from unipelt_search.records.report import Interval, LeaderboardRow, ReportedGate
 
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+_CUT = {
+    None: "what is longer is cut",
+    "right": "what is longer loses its end",
+    "left": "what is longer loses its beginning",
+    "head_tail": "what is longer loses its middle",
+}
 
 
 def find_licence(model: str) -> str | None:
@@ -90,7 +96,7 @@ def _facts(saved: SavedModel, study: str, licence: str | None) -> str:
             f"{_inert(task.name)}, fingerprint `{_inert(task.fingerprint)}`; no text of it is in this folder",
         ),
         ("Text columns", ", ".join(f"`{_inert(column)}`" for column in task.text)),
-        ("Longest text", f"{task.max_length} tokens; what is longer is cut"),
+        ("Longest text", f"{task.max_length} tokens; {_CUT[task.truncation]}"),
         ("Study", f"`{_inert(study)}`"),
         ("Software", ", ".join(f"{package} {version}" for package, version in saved.software.items())),
     ]

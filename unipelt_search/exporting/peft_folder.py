@@ -22,6 +22,7 @@ from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.load_backbone import MINILM_HUB_NAME
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.merge import check_native_head, check_plain_projections, with_head
+from unipelt_search.exporting.plain_tokenizer import plain_tokenizer
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedModel
 from unipelt_search.methods.catalogue import catalogue, find_method
@@ -82,6 +83,7 @@ def write_peft(
     wrapped = peft_model(backbone, saved.trial, tensors, _base_name(saved))
     with _quiet_peft():
         wrapped.save_pretrained(folder, save_embedding_layers=False)
+        plain_tokenizer(backbone.tokenizer, saved.task).save_pretrained(folder)
         again = PeftModel.from_pretrained(copy.deepcopy(backbone.model), folder)
     (folder / "README.md").write_text(_card(saved), encoding="utf-8")
     sample.check(again, "--peft")

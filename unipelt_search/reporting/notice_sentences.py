@@ -174,6 +174,10 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "few_validation_rows": _few_rows_halved,
     "few_validation_rows_folds": _few_rows_folds,
     "rows_cut": _template("{share:.1%} of the rows are longer than the limit of tokens and were cut."),
+    "fewer_positions": _template(
+        "{model} takes at most {tokens} tokens, fewer than task.max_length, {asked}: {share:.1%} of the rows are "
+        "longer and were cut."
+    ),
 }
 _SEARCH: dict[str, Callable[[_Values], str]] = {
     "method_left_out": _left_out,
