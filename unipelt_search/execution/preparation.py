@@ -238,8 +238,14 @@ def prepare(
 def _cut_rows(spec: StudySpec, tokens: int, share: float) -> list[Notice]:
     """Say which share of the rows is cut, and by whose limit if it is not the study's own."""
     if share and tokens < spec.task.max_length:
-        values = {"model": spec.backbone.model, "tokens": tokens, "asked": spec.task.max_length, "share": share}
-        return [Notice(code="fewer_positions", severity="warning", values=values)]
+        asked = spec.task.max_length
+        return [
+            Notice(
+                code="fewer_positions",
+                severity="warning",
+                values={"model": spec.backbone.model, "tokens": tokens, "asked": asked, "share": share},
+            )
+        ]
     if share > _CUT_SHARE_WORTH_A_NOTICE:
         return [Notice(code="rows_cut", severity="warning", values={"share": share})]
     return []
