@@ -18,6 +18,7 @@ from transformers import (
 
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
 from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.block_output import with_block_output
 from unipelt_search.backbones.checkpoint_files import check_config, check_quantisation, check_whole, find_weights
 from unipelt_search.backbones.declared_pooling import (
     UNDECLARED,
@@ -154,6 +155,7 @@ def make_backbone(
     family = find_family(model)
     if model.config.model_type not in KNOWN_TYPES:
         family = try_out(model, family)
+    family = with_block_output(model, family)
     pooling = fitting_pooling(name, model, family, pooling, declared)
     new = family.head
     if pooling == "native":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
     kind = model.config.model_type
     projections = _projections(model, family)
     poolers = {name: model.get_submodule(name) for name in family.pooler_parts}
-    ids = _token_numbers(model.config.vocab_size)
+    ids = token_numbers(model.config.vocab_size)
     rows, tokens = ids.shape
     mask = torch.ones_like(ids)
     calls = _Calls([*projections, *poolers.values()])
@@ -65,11 +66,12 @@ def _projections(model: PreTrainedModel, family: Family) -> list[nn.Module]:
     modules = []
     for layer in layer_parts(model.base_model, family):
         for projection in (layer.query, layer.key, layer.value, layer.ffn_out):
-            modules.append(projection.module)
+            if projection is not None:
+                modules.append(projection.module)
     return modules
 
 
-def _token_numbers(vocabulary: int) -> Tensor:
+def token_numbers(vocabulary: int) -> Tensor:
     """Return two rows of five tokens, the same ones every time."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(1, min(50, vocabulary), (2, 5), generator=generator)
@@ -86,9 +88,10 @@ class _Calls:
         self,
         module: nn.Module,
         args: tuple[Tensor, ...],
-        output: Tensor,
+        output: Any,
     ) -> None:
-        self.shapes[module].append(output.shape[:-1])
+        tensor: Tensor = output[0] if isinstance(output, tuple) else output
+        self.shapes[module].append(tensor.shape[:-1])
 
     def stop(self) -> None:
         for handle in self._handles:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unipelt_search.backbones.backbone import Backbone
-from unipelt_search.backbones.layers import LayerParts, layer_parts
+from unipelt_search.backbones.layers import LayerParts, layer_parts, present
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
@@ -174,6 +174,8 @@ def _scale(spec: Spec | None) -> float:
 class Adapter(Submodule):
     """A bottleneck adapter of either kind; its gate reads the adapter's own input."""
 
+    needs = ("ffn_in", "ffn_out")
+
     def __init__(self, kind: Kind, order: int, phrase: str) -> None:
         """Take which adapter it is.
 
@@ -193,7 +195,8 @@ class Adapter(Submodule):
         Raises:
             BackboneError: It is not.
         """
-        width = layer_parts(backbone.base, backbone.family)[0].ffn_out.out
+        outputs = [layer.ffn_out for layer in layer_parts(backbone.base, backbone.family) if layer.ffn_out is not None]
+        width = outputs[0].out
         spec = _settings(trial, self.kind)
         if spec is not None and spec.bottleneck >= width:
             raise BackboneError(
@@ -203,13 +206,14 @@ class Adapter(Submodule):
 
     def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
         """Hook the feed-forward network's output, and its input where the adapter reads that."""
-        width = layer.ffn_out.out
+        ffn_out = present(layer.ffn_out)
+        width = ffn_out.out
         gate = attachment.gate(self.name, layer.number, width)
         adapter = SlotAdapter(self.kind, layer.number, width, attachment.slots, gate)
         attachment.add_part(f"{self.name}/{layer.number}", adapter)
         if self.kind == "parallel_adapter":
-            attachment.add_handle(layer.ffn_in.register_forward_pre_hook(adapter.read))
-        attachment.add_handle(layer.ffn_out.module.register_forward_hook(adapter.hook))
+            attachment.add_handle(present(layer.ffn_in).register_forward_pre_hook(adapter.read))
+        attachment.add_handle(ffn_out.register_forward_hook(adapter.hook))
 
     def merge_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
         """Say that it cannot be merged: its activation lies between two weights."""
