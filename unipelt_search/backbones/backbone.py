@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unipelt_search.backbones.families import Family
+from unipelt_search.records.notice import Notice
 
 _NO_LIMIT = 10**6
 """Positions of a model that counts them relatively."""
@@ -24,10 +25,12 @@ class Backbone:
     tokenizer: PreTrainedTokenizerBase
     family: Family
     pooling: str
-    """`native`, `mean`, `cls` or `last`."""
+    """`native`, or a name of `specs.pooling`: `mean`, `cls+max`."""
     classes: int
     new_modules: tuple[str, ...]
     """Layers of the head that are newly drawn, in the order in which they run; every method trains them."""
+    notices: tuple[Notice, ...] = ()
+    """What a user should know about it."""
 
     @property
     def base(self) -> nn.Module:
