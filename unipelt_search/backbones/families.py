@@ -31,8 +31,9 @@ class Stack:
     experts: str | None = None
     """A mixture of experts as a whole, in layers that have it in place of that network."""
     name: StackName = "encoder"
-    fused: Literal["blocks", "heads"] | None = None
-    """Query, key and value are one module: one block after the other, or head by head."""
+    fused: Literal["blocks", "heads", "groups", "latent"] | None = None
+    """Query, key and value are one module: one block after the other, head by head, or the queries of a key's group
+    before it (Falcon); latent: keys and values are one module, which reads a compressed token (DeepSeek)."""
     attention_out: str | None = None
     """The projection that reads the attention's output, where a prefix must be spliced in."""
     dropout: tuple[str, ...] = ()

@@ -264,8 +264,15 @@ def _projection(
     if stack.fused is None:
         return complete
     shape = attention_shape(config)
+    if stack.fused == "latent":
+        return _latent_share(complete, config, part)
     queries = shape.queries * shape.head_width
     keys = shape.heads * shape.head_width
+    if stack.fused == "groups":  # [the group's queries | key | value] of each key head in turn (Falcon)
+        each = queries // shape.heads
+        starts = {"query": 0, "key": each, "value": each + shape.head_width}
+        out = queries if part == "query" else keys
+        return Projection(complete.module, complete.inner, out, shape.heads, starts[part], sole=False)
     if stack.fused == "heads":  # [query | key | value] of each head in turn (GPT-NeoX, BLOOM)
         out = queries
         groups = shape.queries
@@ -275,6 +282,16 @@ def _projection(
         groups = 1
         start = {"query": 0, "key": queries, "value": queries + keys}[part]
     return Projection(complete.module, complete.inner, out, groups=groups, start=start, sole=False)
+
+
+def _latent_share(complete: Projection, config: Any, part: str) -> Projection:
+    """Find a projection of multi-head latent attention, where [key | value] of each head in turn share a module."""
+    if part == "query":
+        return complete
+    heads = config.num_attention_heads
+    key_width, value_width = config.qk_nope_head_dim, config.v_head_dim
+    width, start = (key_width, 0) if part == "key" else (value_width, key_width)
+    return Projection(complete.module, complete.inner, heads * width, heads, start, sole=False)
 
 
 def stack_layers(base: nn.Module, stack: Stack) -> list[nn.Module]:
