@@ -78,7 +78,7 @@ _PROJECTIONS = {
 _LATENT_QUERIES = ("q_b_proj", "q_proj")
 _LATENT_VALUES = "kv_b_proj"
 _NORMS = re.compile(r"norm", re.IGNORECASE)
-_ATTENTIONS = re.compile(r"attn|attention", re.IGNORECASE)
+_ATTENTIONS = re.compile(r"(self_?)?(attn|attention)", re.IGNORECASE)
 _EXPERTS = re.compile(r"experts|router", re.IGNORECASE)
 _WIDTHS = ("intermediate_size", "ffn_dim", "d_ff", "n_inner", "hidden_dim", "ffn_hidden_size", "d_inner")
 _ATTENTION_PARTS = ("attention", "query", "key", "value")
@@ -315,6 +315,7 @@ def _experts_of(layer: nn.Module) -> str | None:
 def _feed_forward_linears(layer: nn.Module, outside: Iterable[str | None]) -> dict[str, nn.Linear]:
     """Name the linear layers of a layer that are in none of some modules, nor in another mixer of tokens."""
     left_out = [name for name in outside if name]
+    left_out += [name for name, _ in layer.named_modules() if _ATTENTIONS.fullmatch(name.rpartition(".")[2])]
     # A state-space or linear-attention mixer has a short convolution over the tokens.
     for name, module in layer.named_modules():
         if any(isinstance(child, nn.Conv1d) for child in module.children()):
@@ -332,8 +333,9 @@ def _ways_out(
     hidden: int | None,
 ) -> list[str]:
     """Name the linear layers that lead from the feed-forward network's width back to the hidden one."""
-    if width is not None:
-        return [name for name, module in linears.items() if module.in_features == width]
+    as_said = [name for name, module in linears.items() if module.in_features == width]
+    if as_said:
+        return as_said
     # Without a width in the configuration (GPT-J): whatever a wider layer leads back from.
     wider = [(name, module) for name, module in linears.items() if module.out_features == hidden]
     return [name for name, module in wider if module.in_features > module.out_features]
@@ -342,19 +344,22 @@ def _ways_out(
 def _way_in(linears: dict[str, nn.Linear], out: str) -> str | None:
     """Name the linear layer that leads into the network that another one leads out of."""
     width, hidden = linears[out].in_features, linears[out].out_features
+    fitting = []
     for name, module in linears.items():
         # A gated network computes gate and value in one layer of twice the width.
         fits = module.in_features == hidden and module.out_features in (width, 2 * width)
         if fits and name != out:
-            return name
-    return None
+            fitting.append(name)
+    parent = out.rpartition(".")[0]
+    beside = [name for name in fitting if name.rpartition(".")[0] == parent]
+    return next(iter([*beside, *fitting]), None)
 
 
 def _discover_head(kind: str, model: Any) -> tuple[str | None, tuple[str, ...], str]:
     """Find what lies between the token vectors and the logits: (pooler, its parts, the last linear layer)."""
     inside = f"{model.base_model_prefix}."
     outside = [(name, module) for name, module in model.named_modules() if not name.startswith(inside)]
-    outside = [(name, module) for name, module in outside if _is_linear_or_norm(module)]
+    outside = [(name, module) for name, module in outside if is_linear_or_norm(module)]
     last = outside[-1][1] if outside else None
     if getattr(last, "out_features", None) != model.config.num_labels:
         wanted = "a linear layer to the labels as the last one outside of the base model"
@@ -366,7 +371,8 @@ def _discover_head(kind: str, model: Any) -> tuple[str | None, tuple[str, ...], 
     return pooler, parts, outside[-1][0]
 
 
-def _is_linear_or_norm(module: nn.Module) -> bool:
+def is_linear_or_norm(module: nn.Module) -> bool:
+    """Tell whether a module is a linear layer or a norm, as heads and poolers are made of."""
     return isinstance(module, nn.Linear) or _NORMS.search(type(module).__name__) is not None
 
 

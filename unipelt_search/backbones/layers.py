@@ -235,9 +235,17 @@ def attention_shape(config: Any) -> AttentionShape:
         Heads, their width, and the hidden size.
     """
     queries = config.num_attention_heads
-    heads = getattr(config, "num_key_value_heads", None) or queries
+    heads = getattr(config, "num_key_value_heads", None) or _falcon_heads(config) or queries
     head_width = getattr(config, "head_dim", None) or config.hidden_size // queries
     return AttentionShape(queries, heads, head_width, config.hidden_size)
+
+
+def _falcon_heads(config: Any) -> int | None:
+    """Return the key heads of a Falcon, whose older form has one or as many as query heads; None of others."""
+    heads: int | None = getattr(config, "num_kv_heads", None)
+    if heads is None or config.new_decoder_architecture:
+        return heads
+    return 1 if config.multi_query else None
 
 
 def _complete(module: Any) -> Projection:
@@ -263,12 +271,12 @@ def _projection(
     complete = _complete(module)
     if stack.fused is None:
         return complete
-    shape = attention_shape(config)
     if stack.fused == "latent":
         return _latent_share(complete, config, part)
+    shape = attention_shape(config)
     queries = shape.queries * shape.head_width
     keys = shape.heads * shape.head_width
-    if stack.fused == "groups":  # [the group's queries | key | value] of each key head in turn (Falcon)
+    if stack.fused == "falcon":  # [the queries of a key head | key | value] of each key head in turn
         each = queries // shape.heads
         starts = {"query": 0, "key": each, "value": each + shape.head_width}
         out = queries if part == "query" else keys

@@ -160,6 +160,9 @@ class BitFit(Submodule):
         for parts in attachment.layers:
             own = (parts.query, parts.key, parts.value)
             projections |= {projection.module for projection in own if projection is not None}
+            if attachment.backbone.family.shares_positions and parts.attention is not None:
+                # Further ones run on relative positions alone.
+                projections |= set(parts.attention.modules())
         modules = dict(attachment.model.named_modules())
         for full_name, layer, frozen in list(bias_modules(attachment.backbone)):
             name = full_name.removeprefix(base)
