@@ -40,7 +40,7 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
     """
     kind = model.config.model_type
     outside = _outside_of_layers(model, family)
-    ids = _token_numbers(model.config.vocab_size)
+    ids = token_numbers(model.config.vocab_size)
     rows, tokens = ids.shape
     mask = torch.ones_like(ids)
     parts = _projections(model, family)
@@ -86,7 +86,7 @@ def sees_later_tokens(model: PreTrainedModel) -> bool:
     """
     if model.config.is_encoder_decoder:
         return True
-    ids = _token_numbers(model.config.vocab_size)[:1].repeat(2, 1)
+    ids = token_numbers(model.config.vocab_size)[:1].repeat(2, 1)
     last = int(ids[0, -1])
     ids[1, -1] = last - 1 if last > 1 else last + 1
     try:
@@ -134,22 +134,20 @@ def _without(family: Family, parts: set[str]) -> Family:
     """Take parts that do not run as a hook needs it out of a family, and note them as lacking."""
     if not parts:
         return family
-    wanted = "that runs once per layer on (rows, tokens, features)"
+    wanted = "run once per layer on (rows, tokens, features)"
     stacks = family.stacks
     lacks = list(family.lacks)
     if parts & set(_ATTENTION):
         stacks = tuple(replace(stack, query=None, key=None, value=None) for stack in stacks)
-        lacks.append(
-            Lack(_ATTENTION, f"we looked for a projection of queries, keys and values {wanted} and found none")
-        )
+        lacks.append(Lack(_ATTENTION, f"we looked for queries, keys and values that {wanted} and found none"))
     if "ffn_out" in parts:
         stacks = tuple(replace(stack, ffn_in=None, ffn_out=None, experts=None) for stack in stacks)
-        lacks.append(Lack(_FEED_FORWARD, f"we looked for a feed-forward network {wanted} and found none"))
+        lacks.append(Lack(_FEED_FORWARD, f"we looked for feed-forward networks that {wanted} and found none"))
     # Whatever runs on something else than a run's own rows may not be shared by runs.
     return replace(family, stacks=stacks, lacks=tuple(lacks), shares_positions=True)
 
 
-def _token_numbers(vocabulary: int) -> Tensor:
+def token_numbers(vocabulary: int) -> Tensor:
     """Return two rows of five tokens, the same ones every time."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(1, min(50, vocabulary), (2, 5), generator=generator)
