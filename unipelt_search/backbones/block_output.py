@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from unipelt_search.backbones.families import BlockSum, Family, Stack
-from unipelt_search.backbones.layers import LayerParts, layer_parts, submodule_of
+from unipelt_search.backbones.layers import LayerParts, layer_parts, present, submodule_of
 from unipelt_search.backbones.trial_pass import token_numbers
 
 _NORMS = re.compile(r"norm", re.IGNORECASE)
@@ -123,7 +123,7 @@ def with_block_output(model: PreTrainedModel, family: Family) -> Family:
     Returns:
         The family; a stack in which no sum equals it has none.
     """
-    layers = layer_parts(model.base_model, family)
+    layers = [layer for layer in layer_parts(model.base_model, family) if layer.has(("attention", "ffn_in", "ffn_out"))]
     traces = [_Trace(layer, family) for layer in layers]
     ids = token_numbers(model.config.vocab_size)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -168,12 +168,12 @@ class _Trace:
         names = {module: name for name, module in modules.items()}
         self.norms = [name for name, module in modules.items() if _NORMS.search(type(module).__name__)]
         self.dropouts = [name for name, _ in layer.dropouts]
-        self.attention = names[layer.attention]
-        self.ffn_in = names[layer.ffn_in]
+        self.attention = names[present(layer.attention)]
+        self.ffn_in = names[present(layer.ffn_in)]
         watched = {"", self.ffn_in, self.attention, *self.norms, *self.dropouts}
         for block in stack.sums:
             watched |= {name for name in (block.residual, block.attention) if name in modules}
-        self._handles = [layer.ffn_out.register_forward_hook(self._keep_h)]
+        self._handles = [present(layer.ffn_out).register_forward_hook(self._keep_h)]
         for name in sorted(watched):
             self._watch(name, modules[name])
 
