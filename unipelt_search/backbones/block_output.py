@@ -123,9 +123,9 @@ def with_block_output(model: PreTrainedModel, family: Family) -> Family:
     Returns:
         The family; a stack in which no sum equals it has none.
     """
-    layers = [layer for layer in layer_parts(model.base_model, family) if layer.has(("attention", "ffn_in", "ffn_out"))]
+    layers = [layer for layer in layer_parts(model.base_model, family) if layer.has(("ffn_in", "ffn_out"))]
     traces = [_Trace(layer, family) for layer in layers]
-    ids = token_numbers(model.config.vocab_size)
+    ids = token_numbers(model.config)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = ids
@@ -168,9 +168,11 @@ class _Trace:
         names = {module: name for name, module in modules.items()}
         self.norms = [name for name, module in modules.items() if _NORMS.search(type(module).__name__)]
         self.dropouts = [name for name, _ in layer.dropouts]
-        self.attention = names[present(layer.attention)]
+        # A hybrid's layers that mix tokens in another way have none.
+        self.attention = None if layer.attention is None else names[layer.attention]
         self.ffn_in = names[present(layer.ffn_in)]
-        watched = {"", self.ffn_in, self.attention, *self.norms, *self.dropouts}
+        watched = {"", self.ffn_in, *self.norms, *self.dropouts}
+        watched |= {self.attention} if self.attention is not None else set()
         for block in stack.sums:
             watched |= {name for name in (block.residual, block.attention) if name in modules}
         self._handles = [present(layer.ffn_out).register_forward_hook(self._keep_h)]
@@ -218,7 +220,9 @@ class _Trace:
         """List the sums that the layer's structure allows, those without the attention's share first."""
         h, handed_on = self.h, self.outputs[""]
         dropout = self._first_reading(self.dropouts, h)
-        share = self._first_reading(self.dropouts, self.outputs.get(self.attention)) or self.attention
+        share = self.attention
+        if share is not None:
+            share = self._first_reading(self.dropouts, self.outputs.get(share)) or share
         inner_norms = [name for name in self.norms if _is_equal(self.inputs.get(name), h)]
         norms = [name for name in self.norms if _is_equal(self.outputs.get(name), handed_on)]
         scales = [name for name, value in vars(self.layer.module).items() if _is_scale(name, value)]

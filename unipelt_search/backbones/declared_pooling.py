@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from transformers.utils import cached_file
 
 from unipelt_search.backbones.families import Family
+from unipelt_search.backbones.model_class import has_plain_class
 from unipelt_search.errors import BackboneError
 from unipelt_search.specs.study import BackboneSpec
 
@@ -43,7 +44,14 @@ def choose_pooling(spec: BackboneSpec, path: str) -> str:
     return "native"
 
 
-def fitting_pooling(name: str, model: PreTrainedModel, family: Family, pooling: str) -> str:
+def fitting_pooling(
+    name: str,
+    model: PreTrainedModel,
+    family: Family,
+    pooling: str,
+    *,
+    causal: bool,
+) -> str:
     """Check that a pooling fits a model.
 
     Args:
@@ -51,9 +59,11 @@ def fitting_pooling(name: str, model: PreTrainedModel, family: Family, pooling: 
         model: The model.
         family: How its parts are called.
         pooling: What was chosen.
+        causal: Whether a token's vector depends on no token after it.
 
     Returns:
-        The pooling; `last` for a causal model's native one.
+        The pooling; `last` for a decoder's native one, whichever way it looks, and `mean` for that of an encoder
+        without a head of its own.
 
     Raises:
         BackboneError: It does not fit.
@@ -63,9 +73,14 @@ def fitting_pooling(name: str, model: PreTrainedModel, family: Family, pooling: 
             f"backbone.pooling must be auto or native for an encoder-decoder, whose head reads the decoder's last "
             f"token; got {pooling!r} for {name!r}."
         )
-    if family.causal and pooling == "cls":
+    if causal and pooling == "cls":
         raise BackboneError(
             f"backbone.pooling must be auto, native, last or mean for a causal model, whose first token sees no other; "
             f"got 'cls' for {name!r}."
         )
-    return "last" if family.causal and pooling == "native" else pooling
+    if pooling != "native":
+        return pooling
+    if family.causal:
+        return "last"
+    # A head of ours has no pooling of its own; the mean is what sentence-T5 was trained with.
+    return "native" if has_plain_class(model) else "mean"

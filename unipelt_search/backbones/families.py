@@ -7,7 +7,7 @@ is not listed is looked at by its structure (`layers`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 StackName = Literal["encoder", "decoder"]
@@ -106,8 +106,24 @@ class Family:
     """Whether the attention's projections also run on relative position vectors that all rows share."""
     idle: tuple[str, ...] = ()
     """Linear and norm layers outside of the stacks that never run (BigBird's pooler); nothing of them is trained."""
+    unreached: tuple[str, ...] = ()
+    """Modules with a bias that a hook cannot change: they do not run by themselves (Mamba's convolution), or return
+    more than a tensor (a router)."""
     lacks: tuple[Lack, ...] = ()
     """The parts of a layer that were looked for by structure and not found."""
+
+
+def as_decoder(family: Family) -> Family:
+    """Return a family as that of a decoder, whose head reads the last token.
+
+    Args:
+        family: A family that was found by structure, of a model that was seen to look back alone.
+
+    Returns:
+        The same names.
+    """
+    stacks = tuple(replace(stack, name="decoder") for stack in family.stacks)
+    return replace(family, stacks=stacks, causal=True)
 
 
 _BERT_LAYER = Stack(
@@ -171,6 +187,11 @@ def _t5_gated_stack(name: StackName, feed_forward: int) -> Stack:
 
 def _changed(stack: Stack, **changes: Any) -> Stack:
     return Stack(**{**stack.__dict__, **changes})
+
+
+def _t5_encoder(stack: Stack) -> Family:
+    """Return the family of an encoder that was saved without its decoder, with a head of ours (sentence-T5)."""
+    return Family(model_types=("t5", "mt5", "umt5"), stacks=(stack,), head=("score",))
 
 
 FAMILIES = (
@@ -264,6 +285,7 @@ FAMILIES = (
         stacks=(_t5_gated_stack("encoder", 1), _t5_gated_stack("decoder", 2)),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
+    *(_t5_encoder(stack) for stack in (_t5_stack("encoder", 1), _t5_gated_stack("encoder", 1))),
     Family(
         model_types=("bart", "mbart"),
         stacks=(_bart_stack("encoder", "encoder.layers"), _bart_stack("decoder", "decoder.layers")),

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import torch
 from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoTokenizer,
-    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -20,9 +18,10 @@ from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.block_output import with_block_output
 from unipelt_search.backbones.declared_pooling import choose_pooling, fitting_pooling
 from unipelt_search.backbones.discovery import find_family
-from unipelt_search.backbones.families import KNOWN_TYPES
+from unipelt_search.backbones.families import KNOWN_TYPES, as_decoder
 from unipelt_search.backbones.loader_errors import load_errors, quiet_transformers
-from unipelt_search.backbones.trial_pass import try_out
+from unipelt_search.backbones.model_class import choose_class
+from unipelt_search.backbones.trial_pass import sees_later_tokens, try_out
 from unipelt_search.errors import BackboneError
 from unipelt_search.specs.study import BackboneSpec
 
@@ -87,20 +86,22 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str) -> Backbone:
     path = resolve_model(spec.model)
     with quiet_transformers(), load_errors(spec.model):
         config = AutoConfig.from_pretrained(path, num_labels=classes, trust_remote_code=False)
-    model_class = _model_class(spec.model, config)
+    choice = choose_class(spec.model, config)
+    config = choice.config
     tokenizer = load_tokenizer(spec)
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
     config.use_cache = False  # a classification needs no keys and values of earlier tokens
     with quiet_transformers(), load_errors(spec.model):
-        model, info = model_class.from_pretrained(
+        model, info = choice.model_class.from_pretrained(
             path,
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            attn_implementation=attention_of(model_class, config),
+            attn_implementation=attention_of(choice.model_class, config),
+            key_mapping=choice.key_mapping,
         )
         pooling = choose_pooling(spec, path)
     return make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device)
@@ -133,30 +134,17 @@ def make_backbone(
     _check_missing(name, model, missing)
     _check_vocabulary(name, model, tokenizer)
     model.eval()
+    causal = not sees_later_tokens(model)
     family = find_family(model)
     if model.config.model_type not in KNOWN_TYPES:
-        family = try_out(model, family)
+        family = try_out(model, as_decoder(family) if causal else family)
     family = with_block_output(model, family)
-    pooling = fitting_pooling(name, model, family, pooling)
+    pooling = fitting_pooling(name, model, family, pooling, causal=causal)
     new = family.head
     if pooling == "native":
         new = (*(part for part in family.pooler_parts if f"{part}.weight" in missing), *family.head)
     model.requires_grad_(False).eval().to(torch.device(device))
-    return Backbone(name, model, tokenizer, family, pooling, int(model.config.num_labels), new)
-
-
-def _model_class(name: str, config: PretrainedConfig) -> type[PreTrainedModel]:
-    if hasattr(config, "vision_config") or hasattr(config, "audio_config"):
-        raise BackboneError(
-            f"--model must read text alone; got {name!r} of type {config.model_type!r}. Choose another."
-        )
-    try:
-        return MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
-    except KeyError as error:
-        raise BackboneError(
-            f"--model must be a text model that transformers can put a classification head on; got {name!r} of type "
-            f"{config.model_type!r}. Choose another model."
-        ) from error
+    return Backbone(name, model, tokenizer, family, pooling, int(model.config.num_labels), new, causal)
 
 
 def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None:

@@ -45,7 +45,7 @@ def bias_modules(backbone: Backbone) -> Iterator[tuple[str, int | None, nn.Modul
     family = backbone.family
     layers = [layer for stack in family.stacks for layer in stack_layers(backbone.base, stack)]
     layer_of = {module: number for number, layer in enumerate(layers) for module in layer.modules()}
-    unused = unused_modules(backbone)
+    unused = (*unused_modules(backbone), *family.unreached)
     for name, module in backbone.model.named_modules():
         if isinstance(getattr(module, "bias", None), nn.Parameter) and not is_inside(name, unused):
             yield name, layer_of.get(module), module
