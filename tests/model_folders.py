@@ -67,7 +67,9 @@ def remove(*patterns: str) -> Callable[[Path], None]:
 
 def write(name: str, content: bytes | str) -> Callable[[Path], None]:
     """Return what replaces a file."""
-    return lambda folder: (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode()) and None
+    return lambda folder: (
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode()) and None
+    )
 
 
 def pickled(make: Callable[[Path], object]) -> Callable[[Path], None]:

@@ -15,7 +15,7 @@ from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
-from unipelt_search.pelt.applicability import check_trial
+from unipelt_search.pelt.applicability import check_trial, partial_reach
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.run_timing import RunTiming
@@ -222,6 +222,7 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
     dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
     notices = [_left_out(drop) for drop in dropped]
+    notices += _partial_reaches(spec, backbone, rows, {drop.method for drop in dropped})
     if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
         notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
     summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes})
@@ -246,6 +247,23 @@ def _drop_unattachable(spec: StudySpec, backbone: Backbone, rows: int, tokens: i
         cause = dropped[0].reason.values["cause"]
         raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {cause}")
     return dropped
+
+
+def _partial_reaches(
+    spec: StudySpec,
+    backbone: Backbone,
+    rows: int,
+    dropped: set[str],
+) -> list[Notice]:
+    """Return a notice for every method that attaches to some of a hybrid model's layers only."""
+    notices = []
+    for name, trial in _first_trials(spec, rows).items():
+        reach = None if name in dropped else partial_reach(backbone, trial)
+        if reach is not None:
+            reached, layers = reach
+            values = {"method": name, "reached": reached, "layers": layers}
+            notices.append(Notice(code="attaches_to_some_layers", values=values))
+    return notices
 
 
 def _left_out(drop: DroppedMethod) -> Notice:
