@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from editions import EDITION_1
 
 import tiny
 from unipelt_search.errors import BackboneError, MachineError, RequestError
@@ -169,7 +170,7 @@ def test_what_is_far_too_slow_is_left_out(asked: StudySpec, monkeypatch: pytest.
 def test_no_run_keeps_more_than_was_estimated(asked: StudySpec, method: str, tmp_path: Path) -> None:
     space = SpaceSpec(methods=(method,), steps=4, evaluations=4)
     ready, backbone = prepare(changed(asked, space=space), load_task(asked.task, 0))
-    trial = largest(method, space, 36) if method == "prefix" else published(method, space, 36)[0]
+    trial = largest(method, space, 36, EDITION_1) if method == "prefix" else published(method, space, 36, EDITION_1)[0]
     run = RunSpec(trial=trial, seeds=run_seeds(0, 1), confirm=True)
     *_, result = train_events(run, backbone, ready.encoded, progress=RunCheckpoints(tmp_path / "kept", "r", 1))
     sizes = [path.stat().st_size for path in (tmp_path / "kept").rglob("*") if path.is_file()]

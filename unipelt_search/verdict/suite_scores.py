@@ -230,7 +230,7 @@ def _check_same_identity(suite: SuiteSpec, task: SuiteTask, size: int, record: S
     if asked.space.steps is None:  # where a time limit was given, the study chose them for itself
         space = asked.space.model_copy(update={"steps": record.spec.space.steps})
         asked = asked.model_copy(update={"space": space})
-    differences = spec_differences(record.spec, asked)
+    differences = spec_differences(record.spec.completed(record.basis), asked.completed(record.basis))
     if differences:
         name = record.spec.name
         raise StudyExistsError(
