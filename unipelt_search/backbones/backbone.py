@@ -40,6 +40,11 @@ class Backbone:
         return self.model.device
 
     @property
+    def has_block_output(self) -> bool:
+        """Whether what a layer would hand on without an adapter is known, as ``adapter.input: normalised`` needs."""
+        return all(stack.sums for stack in self.family.stacks)
+
+    @property
     def max_positions(self) -> int:
         """Positions that tokens can take."""
         config = self.model.config

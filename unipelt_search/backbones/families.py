@@ -14,6 +14,27 @@ StackName = Literal["encoder", "decoder"]
 
 
 @dataclass(frozen=True)
+class BlockSum:
+    """How what a layer hands on comes from the feed-forward output h: ``norm(r + attention + scale · inner_norm(h))``.
+
+    `backbones.block_output` computes it. All names are those of a layer's parts; what is None is not there.
+    """
+
+    residual: str
+    """The module whose input is the residual r; the empty name is the layer itself."""
+    attention: str | None = None
+    """Where attention and feed-forward network run side by side: the module whose output is the attention's share."""
+    inner_norm: str | None = None
+    """A norm between the feed-forward output and the sum."""
+    norm: str | None = None
+    """A norm of the sum, in a layer that normalises last."""
+    scale: str | None = None
+    """The layer's attribute that its feed-forward output is multiplied with."""
+    dropout: str | None = None
+    """The dropout module that the feed-forward output passes on its way to the sum."""
+
+
+@dataclass(frozen=True)
 class Stack:
     """The names of one stack of equal layers and of the parts of a layer."""
 
@@ -35,6 +56,9 @@ class Stack:
     """The projection that reads the attention's output, where a prefix must be spliced in."""
     dropout: tuple[str, ...] = ()
     """Dropout modules of a layer."""
+    sums: tuple[BlockSum, ...] = ()
+    """What a layer's output may be, by the settings of its configuration. In a loaded backbone it is the one that
+    holds, or nothing where none does: an adapter can then not read what the layer would hand on."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +101,7 @@ _BERT_LAYER = Stack(
     ffn_in="intermediate.dense",
     ffn_out="output.dense",
     dropout=("attention.output.dropout", "output.dropout"),
+    sums=(BlockSum("intermediate.dense", norm="output.LayerNorm", dropout="output.dropout"),),
 )
 _LLAMA_LAYER = Stack(
     layers="layers",
@@ -87,6 +112,10 @@ _LLAMA_LAYER = Stack(
     ffn_in="mlp.gate_proj",
     ffn_out="mlp.down_proj",
     name="decoder",
+    sums=(
+        BlockSum("post_attention_layernorm"),
+        BlockSum("pre_feedforward_layernorm", inner_norm="post_feedforward_layernorm"),
+    ),
 )
 _TWO_LINEARS = ("classifier.dense", "classifier.out_proj")
 
@@ -95,6 +124,7 @@ def _bart_stack(name: StackName, layers: str) -> Stack:
     return Stack(
         layers=layers, attention="self_attn", query="self_attn.q_proj", key="self_attn.k_proj",
         value="self_attn.v_proj", ffn_in="fc1", ffn_out="fc2", name=name,
+        sums=(BlockSum("fc1", norm="final_layer_norm"), BlockSum("final_layer_norm")),
     )  # fmt: skip
 
 
@@ -104,6 +134,7 @@ def _t5_stack(name: StackName, feed_forward: int) -> Stack:
         layers=f"{name}.block", attention="layer.0.SelfAttention", query="layer.0.SelfAttention.q",
         key="layer.0.SelfAttention.k", value="layer.0.SelfAttention.v", ffn_in=f"{ffn}.wi", ffn_out=f"{ffn}.wo",
         name=name, dropout=("layer.0.dropout", f"layer.{feed_forward}.dropout"),
+        sums=(BlockSum(f"layer.{feed_forward}.layer_norm", dropout=f"layer.{feed_forward}.dropout"),),
     )  # fmt: skip
 
 
@@ -135,6 +166,7 @@ FAMILIES = (
             Stack(
                 layers="transformer.layer", attention="attention", query="attention.q_lin", key="attention.k_lin",
                 value="attention.v_lin", ffn_in="ffn.lin1", ffn_out="ffn.lin2", dropout=("ffn.dropout",),
+                sums=(BlockSum("ffn.lin1", norm="output_layer_norm", dropout="ffn.dropout"),),
             ),
         ),
         head=("pre_classifier", "classifier"), embedding_dropout="embeddings.dropout",
@@ -145,7 +177,7 @@ FAMILIES = (
             Stack(
                 layers="encoder.albert_layer_groups.*.albert_layers", attention="attention", query="attention.query",
                 key="attention.key", value="attention.value", ffn_in="ffn", ffn_out="ffn_output",
-                dropout=("attention.output_dropout",),
+                dropout=("attention.output_dropout",), sums=(BlockSum("ffn", norm="full_layer_layer_norm"),),
             ),
         ),
         head=("classifier",), pooler="albert.pooler", pooler_parts=("albert.pooler",),
@@ -179,6 +211,7 @@ FAMILIES = (
             Stack(
                 layers="layers", attention="attn", query="attn.Wqkv", key="attn.Wqkv", value="attn.Wqkv",
                 ffn_in="mlp.Wi", ffn_out="mlp.Wo", fused="blocks", dropout=("attn.out_drop",),
+                sums=(BlockSum("mlp_norm"),),
             ),
         ),
         head=("classifier",), pooler="head", pooler_parts=("head.dense", "head.norm"),
@@ -205,7 +238,7 @@ FAMILIES = (
             Stack(
                 layers="h", attention="attn", query="attn.c_attn", key="attn.c_attn", value="attn.c_attn",
                 ffn_in="mlp.c_fc", ffn_out="mlp.c_proj", name="decoder", fused="blocks",
-                dropout=("attn.resid_dropout", "mlp.dropout"),
+                dropout=("attn.resid_dropout", "mlp.dropout"), sums=(BlockSum("ln_2", dropout="mlp.dropout"),),
             ),
         ),
         head=("score",), embedding_dropout="drop", causal=True, positions="from_zero",
@@ -218,6 +251,8 @@ FAMILIES = (
                 key="attention.query_key_value", value="attention.query_key_value", ffn_in="mlp.dense_h_to_4h",
                 ffn_out="mlp.dense_4h_to_h", name="decoder", fused="heads",
                 dropout=("post_attention_dropout", "post_mlp_dropout"),
+                # Without `use_parallel_residual` the attention's share comes in earlier, and the sum is the same.
+                sums=(BlockSum("", attention="post_attention_dropout", dropout="post_mlp_dropout"),),
             ),
         ),
         head=("score",), embedding_dropout="emb_dropout", causal=True, positions="from_zero",
@@ -239,6 +274,7 @@ FAMILIES = (
             _changed(
                 _LLAMA_LAYER, query="self_attn.qkv_proj", key="self_attn.qkv_proj", value="self_attn.qkv_proj",
                 ffn_in="mlp.gate_up_proj", fused="blocks", dropout=("resid_attn_dropout", "resid_mlp_dropout"),
+                sums=(BlockSum("post_attention_layernorm", dropout="resid_mlp_dropout"),),
             ),
         ),
         head=("score",), causal=True, positions="from_zero",

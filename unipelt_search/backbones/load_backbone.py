@@ -17,6 +17,7 @@ from transformers import (
 
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
 from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.block_output import with_block_output
 from unipelt_search.backbones.declared_pooling import choose_pooling, fitting_pooling
 from unipelt_search.backbones.discovery import find_family
 from unipelt_search.backbones.families import KNOWN_TYPES
@@ -135,6 +136,7 @@ def make_backbone(
     family = find_family(model)
     if model.config.model_type not in KNOWN_TYPES:
         family = try_out(model, family)
+    family = with_block_output(model, family)
     pooling = fitting_pooling(name, model, family, pooling)
     new = family.head
     if pooling == "native":

@@ -26,7 +26,7 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
     kind = model.config.model_type
     projections = _projections(model, family)
     poolers = {name: model.get_submodule(name) for name in family.pooler_parts}
-    ids = _token_numbers(model.config.vocab_size)
+    ids = token_numbers(model.config.vocab_size)
     rows, tokens = ids.shape
     mask = torch.ones_like(ids)
     calls = _Calls([*projections, *poolers.values()])
@@ -69,7 +69,7 @@ def _projections(model: PreTrainedModel, family: Family) -> list[nn.Module]:
     return modules
 
 
-def _token_numbers(vocabulary: int) -> Tensor:
+def token_numbers(vocabulary: int) -> Tensor:
     """Return two rows of five tokens, the same ones every time."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(1, min(50, vocabulary), (2, 5), generator=generator)
