@@ -14,7 +14,7 @@ from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
-from unipelt_search.methods.adapter_settings import AdapterSpec, reads_block_output
+from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial
@@ -246,7 +246,7 @@ def _new_basis(backbone: Backbone) -> Basis:
     return Basis(
         edition=EDITION,
         hidden_size=backbone.model.config.get_text_config().hidden_size,
-        block_output=True,
+        block_output=backbone.has_block_output,
     )
 
 
@@ -254,8 +254,7 @@ def _unread_outputs(trials: Mapping[str, TrialSpec], basis: Basis) -> list[Notic
     """Name what has another adapter than the published one, because the backbone's blocks do not allow that one."""
     if basis.block_output:
         return []
-    adapters = {name: trial.part("adapter", AdapterSpec) for name, trial in trials.items()}
-    names = [name for name, adapter in adapters.items() if adapter is not None and not reads_block_output(adapter)]
+    names = [name for name, trial in trials.items() if trial.adapter_input == FEED_FORWARD]
     return [Notice(code="no_block_output", severity="warning", values={"methods": names})] if names else []
 
 

@@ -37,11 +37,6 @@ class AdapterSpec(Frozen):
     """How its up-projection begins: as published normal with standard deviation 0.02, or at zero."""
 
 
-def reads_block_output(adapter: AdapterSpec) -> bool:
-    """Tell whether an adapter reads what was published: what its block would hand on without it."""
-    return adapter.input == NORMALISED
-
-
 ENTRY = SubmoduleEntry(
     name="adapter",
     sentence="A bottleneck adapter after the feed-forward network (Pfeiffer et al., 2021).",

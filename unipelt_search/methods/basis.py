@@ -54,16 +54,20 @@ class WidthShare(Frozen):
 class BlockOutputValue(Frozen):
     """A published value that needs what the block would hand on, and what holds where that cannot be had."""
 
-    value: Value
-    otherwise: Value
+    value: str
+    otherwise: str
 
-    def on(self, basis: Basis) -> Value:
+    def on(self, basis: Basis) -> str:
         """Return the value on a backbone."""
         return self.value if basis.block_output else self.otherwise
 
-    @model_serializer
-    def _as_value(self) -> Value:
+    def __str__(self) -> str:
+        """Write the published value as it stands in tables."""
         return self.value
+
+    @model_serializer
+    def _as_text(self) -> str:
+        return str(self)
 
 
 Published = Value | WidthShare | BlockOutputValue

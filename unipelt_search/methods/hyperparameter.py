@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.basis import Basis, BlockOutputValue, Bound, Published, Value, WidthShare, resolved
+from unipelt_search.methods.basis import Basis, Bound, Published, Value, WidthShare, resolved
 
 RATE_MARGIN = 4.0
 """The space reaches this factor below the lowest and above the highest published learning rate."""
@@ -225,8 +225,6 @@ def _format_bound(bound: Bound) -> str:
 
 
 def _format_value(value: Published) -> str:
-    if isinstance(value, BlockOutputValue):
-        value = value.value
     if value is None:
         return "none"
     if isinstance(value, bool):
