@@ -84,14 +84,10 @@ def main() -> None:
     print(table(known))
 
 
-def run_arms(
-    task: str, seed: int, arms: list[str], options: argparse.Namespace, known: Results, end: float
-) -> None:
+def run_arms(task: str, seed: int, arms: list[str], options: argparse.Namespace, known: Results, end: float) -> None:
     """Train some arms on one sample of a task's rows, and write each result as it comes."""
-    text = ("sentence",) if task != "banking77" else ("text",)
-    spec = TaskSpec(
-        data=str(options.data_root / task), text=text, label="label", train_size=ROWS, max_length=MAX_LENGTH
-    )
+    data = str(options.data_root / task)
+    spec = TaskSpec(data=data, text=("sentence",), label="label", train_size=ROWS, max_length=MAX_LENGTH)
     rows = load_task(spec, seed)
     backbone = load_backbone(BackboneSpec(model="minilm"), rows.target.outputs, "cpu")
     encoded = fewer(encode_task(rows, backbone.tokenizer, MAX_LENGTH))
