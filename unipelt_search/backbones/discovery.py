@@ -62,15 +62,10 @@ def _missing_part(family: Family, model: Any) -> str | None:
 
 def _part_names(stack: Stack) -> Iterator[str]:
     """List the names that every layer of a stack must have."""
-    yield stack.attention
-    yield stack.query
-    yield stack.key
-    yield stack.value
-    yield stack.ffn_in
-    yield stack.ffn_out
-    if stack.attention_out:
-        yield stack.attention_out
-    yield from stack.dropout
+    parts = (stack.attention, stack.query, stack.key, stack.value, stack.ffn_in, stack.ffn_out, stack.attention_out)
+    for name in (*parts, *stack.dropout):
+        if name is not None:
+            yield name
 
 
 _PROJECTIONS = {

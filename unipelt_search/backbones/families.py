@@ -40,15 +40,17 @@ class Stack:
 
     layers: str
     """The list of layers; a `*` stands for every member of a list."""
-    attention: str
-    """The self-attention module, whose input the prefix and LoRA gates read."""
-    query: str
-    key: str
-    value: str
-    ffn_in: str
+    attention: str | None = None
+    """The self-attention module, whose input the prefix and LoRA gates read; a hybrid's layers have it in part."""
+    query: str | None = None
+    key: str | None = None
+    value: str | None = None
+    ffn_in: str | None = None
     """A linear layer that reads the feed-forward network's input."""
-    ffn_out: str
+    ffn_out: str | None = None
     """The feed-forward network's down-projection; the adapter changes its output."""
+    experts: str | None = None
+    """A mixture of experts as a whole, in layers that have it in place of that network."""
     name: StackName = "encoder"
     fused: Literal["blocks", "heads"] | None = None
     """Query, key and value are one module: one block after the other, or head by head."""
@@ -59,6 +61,16 @@ class Stack:
     sums: tuple[BlockSum, ...] = ()
     """What a layer's output may be, by the settings of its configuration. In a loaded backbone it is the one that
     holds, or nothing where none does: an adapter can then not read what the layer would hand on."""
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Parts of a layer that a model was searched for in vain."""
+
+    parts: tuple[str, ...]
+    """As attributes of `LayerParts`."""
+    sentence: str
+    """What was looked for and what was found, as half a sentence."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,8 @@ class Family:
     """Whether the attention computes its own softmax, in which a prefix is spliced (see `attention`)."""
     shares_positions: bool = False
     """Whether the attention's projections also run on relative position vectors that all rows share."""
+    lacks: tuple[Lack, ...] = ()
+    """The parts of a layer that were looked for by structure and not found."""
 
 
 _BERT_LAYER = Stack(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -31,16 +31,21 @@ class Projection:
     """Where the projection's features begin in a group."""
     sole: bool = True
     """Whether the module computes nothing else."""
+    is_block: bool = False
+    """Whether it is no linear map but a whole block, a mixture of experts, whose output may be the first of several."""
 
     def register_forward_hook(self, hook: OutputHook) -> RemovableHandle:
         """Register a hook that sees and changes this projection's features alone.
 
         Args:
-            hook: Gets the module, its arguments and the projection's output ``(S·B, T, out)``.
+            hook: Gets the module, its arguments and the projection's output ``(S·B, T, out)``, of some blocks
+                ``(S·B·T, out)``.
 
         Returns:
             What takes the hook off again.
         """
+        if self.is_block:
+            return self.module.register_forward_hook(_BlockHook(hook).hook)
         return self.module.register_forward_hook(hook if self.sole else _ShareHook(self, hook).hook)
 
 
@@ -68,28 +73,81 @@ class _ShareHook:
 
 
 @dataclass(frozen=True)
+class _BlockHook:
+    """Shows a hook what a block hands on, without what it returns beside that, such as its router's scores."""
+
+    inner: OutputHook
+
+    def hook(
+        self,
+        module: nn.Module,
+        args: tuple[Tensor, ...],
+        output: Any,
+    ) -> Any:
+        if isinstance(output, tuple):
+            return (self.inner(module, args, output[0]), *output[1:])
+        return self.inner(module, args, output)
+
+
+@dataclass(frozen=True)
 class LayerParts:
-    """What submodules attach to in one layer."""
+    """What submodules attach to in one layer; a part that the layer does not have is None."""
 
     number: int
     """Counted from 0, the layer nearest to the input; a decoder's layers are counted on after its encoder's."""
     stack: StackName
     module: nn.Module
-    attention: nn.Module
+    width: int
+    """Features of a token between layers, D."""
+    attention: nn.Module | None
     """The self-attention module, whose input the prefix and LoRA gates read."""
     causal: bool
     """Whether a position sees only the ones before it."""
-    query: Projection
-    key: Projection
-    value: Projection
+    query: Projection | None
+    key: Projection | None
+    value: Projection | None
     attention_out: nn.Module | None
     """The projection that reads the attention's output, where a prefix must be spliced in."""
-    ffn_in: nn.Module
-    """What reads the feed-forward network's input."""
-    ffn_out: Projection
-    """The feed-forward network's down-projection."""
+    ffn_in: nn.Module | None
+    """What reads the feed-forward network's input; a mixture of experts itself."""
+    ffn_out: Projection | None
+    """The feed-forward network's down-projection, or a mixture of experts as a whole."""
     dropouts: tuple[tuple[str, nn.Module], ...]
     """The layer's dropout modules by name."""
+
+    @property
+    def gate_width(self) -> int:
+        """Features of the attention module's input, which most gates read."""
+        return self.width if self.query is None else self.query.inner
+
+    @property
+    def ffn_linear(self) -> Projection | None:
+        """The feed-forward network's down-projection; None of a mixture of experts, where every expert has one."""
+        return None if self.ffn_out is None or self.ffn_out.is_block else self.ffn_out
+
+    def has(self, parts: Iterable[str]) -> bool:
+        """Tell whether the layer has every one of some parts, named as the attributes here."""
+        return all(getattr(self, part) is not None for part in parts)
+
+
+Part = TypeVar("Part")
+
+
+def present(part: Part | None) -> Part:
+    """Return a part of a layer that `LayerParts.has` was asked about before.
+
+    Args:
+        part: The part.
+
+    Returns:
+        The part.
+
+    Raises:
+        RuntimeError: The layer does not have it.
+    """
+    if part is None:
+        raise RuntimeError("a submodule must only be attached to layers that have the parts it needs")
+    return part
 
 
 @dataclass(frozen=True)
@@ -117,27 +175,54 @@ def layer_parts(base: Any, family: Family) -> tuple[LayerParts, ...]:
         One entry per layer, the one nearest to the input first.
     """
     layers = [(stack, layer) for stack in family.stacks for layer in stack_layers(base, stack)]
-    shape = attention_shape(base.config)
-    found = []
-    for number, (stack, layer) in enumerate(layers):
-        attention = layer.get_submodule(stack.attention)
-        found.append(
-            LayerParts(
-                number=number,
-                stack=stack.name,
-                module=layer,
-                attention=attention,
-                causal=bool(getattr(attention, "is_causal", family.causal)),
-                query=_projection(layer, stack, stack.query, shape, "query"),
-                key=_projection(layer, stack, stack.key, shape, "key"),
-                value=_projection(layer, stack, stack.value, shape, "value"),
-                attention_out=layer.get_submodule(stack.attention_out) if stack.attention_out else None,
-                ffn_in=layer.get_submodule(stack.ffn_in),
-                ffn_out=_complete(layer.get_submodule(stack.ffn_out)),
-                dropouts=tuple((name, layer.get_submodule(name)) for name in stack.dropout),
-            )
-        )
-    return tuple(found)
+    return tuple(_parts_of(base.config, family, stack, layer, number) for number, (stack, layer) in enumerate(layers))
+
+
+def _parts_of(
+    config: Any,
+    family: Family,
+    stack: Stack,
+    layer: nn.Module,
+    number: int,
+) -> LayerParts:
+    """Look up the parts of one layer."""
+    attention = _part(layer, stack.attention)
+    ffn_in, ffn_out = _feed_forward(layer, stack, config.hidden_size)
+    return LayerParts(
+        number=number,
+        stack=stack.name,
+        module=layer,
+        width=config.hidden_size,
+        attention=attention,
+        causal=bool(getattr(attention, "is_causal", family.causal)),
+        query=_projection(layer, stack, config, "query"),
+        key=_projection(layer, stack, config, "key"),
+        value=_projection(layer, stack, config, "value"),
+        attention_out=_part(layer, stack.attention_out),
+        ffn_in=ffn_in,
+        ffn_out=ffn_out,
+        dropouts=tuple((name, layer.get_submodule(name)) for name in stack.dropout),
+    )
+
+
+def _part(layer: nn.Module, name: str | None) -> nn.Module | None:
+    """Return a layer's part of a name; None without a name, and where there is none."""
+    return None if name is None else submodule_of(layer, name)
+
+
+def _feed_forward(
+    layer: nn.Module,
+    stack: Stack,
+    width: int,
+) -> tuple[nn.Module | None, Projection | None]:
+    """Find what reads the feed-forward network's input, and what its output comes from."""
+    ffn_out = _part(layer, stack.ffn_out)
+    if ffn_out is not None:
+        return _part(layer, stack.ffn_in), _complete(ffn_out)
+    experts = _part(layer, stack.experts)
+    if experts is not None:
+        return experts, Projection(experts, width, width, is_block=True)
+    return None, None
 
 
 def attention_shape(config: Any) -> AttentionShape:
@@ -168,14 +253,17 @@ def _complete(module: Any) -> Projection:
 def _projection(
     layer: nn.Module,
     stack: Stack,
-    name: str,
-    shape: AttentionShape,
-    part: str,
-) -> Projection:
+    config: Any,
+    part: Literal["query", "key", "value"],
+) -> Projection | None:
     """Find one layer's query, key or value projection, perhaps a share of a fused module."""
-    complete = _complete(layer.get_submodule(name))
+    module = _part(layer, {"query": stack.query, "key": stack.key, "value": stack.value}[part])
+    if module is None:
+        return None
+    complete = _complete(module)
     if stack.fused is None:
         return complete
+    shape = attention_shape(config)
     queries = shape.queries * shape.head_width
     keys = shape.heads * shape.head_width
     if stack.fused == "heads":  # [query | key | value] of each head in turn (GPT-NeoX, BLOOM)

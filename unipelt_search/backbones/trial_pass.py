@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,8 @@ def _projections(model: PreTrainedModel, family: Family) -> list[nn.Module]:
     modules = []
     for layer in layer_parts(model.base_model, family):
         for projection in (layer.query, layer.key, layer.value, layer.ffn_out):
-            modules.append(projection.module)
+            if projection is not None:
+                modules.append(projection.module)
     return modules
 
 
@@ -86,9 +88,10 @@ class _Calls:
         self,
         module: nn.Module,
         args: tuple[Tensor, ...],
-        output: Tensor,
+        output: Any,
     ) -> None:
-        self.shapes[module].append(output.shape[:-1])
+        tensor: Tensor = output[0] if isinstance(output, tuple) else output
+        self.shapes[module].append(tensor.shape[:-1])
 
     def stop(self) -> None:
         for handle in self._handles:

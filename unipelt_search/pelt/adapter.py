@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.block_output import BlockParts, block_parts
-from unipelt_search.backbones.layers import LayerParts, layer_parts
+from unipelt_search.backbones.layers import LayerParts, layer_parts, present
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.adapter_settings import FEED_FORWARD, ZERO, AdapterSpec
 from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
@@ -243,6 +243,8 @@ def _begins_random(spec: Spec) -> bool:
 class Adapter(Submodule):
     """A bottleneck adapter of either kind; its gate reads the adapter's own input."""
 
+    needs = ("ffn_in", "ffn_out")
+
     def __init__(self, kind: Kind, order: int, phrase: str) -> None:
         """Take which adapter it is.
 
@@ -267,7 +269,8 @@ class Adapter(Submodule):
         Raises:
             BackboneError: It is not, or there is not.
         """
-        width = layer_parts(backbone.base, backbone.family)[0].ffn_out.out
+        outputs = [layer.ffn_out for layer in layer_parts(backbone.base, backbone.family) if layer.ffn_out is not None]
+        width = outputs[0].out
         spec = _settings(trial, self.kind)
         if spec is not None and spec.bottleneck >= width:
             raise BackboneError(
@@ -282,23 +285,24 @@ class Adapter(Submodule):
 
     def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
         """Hook the feed-forward network's output, and its input where the adapter reads that."""
-        width = layer.ffn_out.out
+        ffn_out = present(layer.ffn_out)
+        width = ffn_out.out
         gate = attachment.gate(self.name, layer.number, width)
         adapter = SlotAdapter(self.kind, layer.number, width, attachment.slots, gate)
         attachment.add_part(f"{self.name}/{layer.number}", adapter)
         if self.kind == "parallel_adapter":
-            attachment.add_handle(layer.ffn_in.register_forward_pre_hook(adapter.read))
-        parts = block_parts(layer, attachment.backbone.family) if adapter.any_reads_block else None
-        if parts is None:
-            attachment.add_handle(layer.ffn_out.register_forward_hook(adapter.hook))
+            attachment.add_handle(present(layer.ffn_in).register_forward_pre_hook(adapter.read))
+        if not adapter.any_reads_block:
+            attachment.add_handle(ffn_out.register_forward_hook(adapter.hook))
             return
+        parts = present(block_parts(layer, attachment.backbone.family))
         adapter.block = BlockReader(layer.number, parts, attachment.slots.holder)
         adapter.block.attach(attachment)
         adapter.dropout_site = _dropout_site(layer, parts)
         if adapter.is_mixed:
-            attachment.add_handle(layer.ffn_out.register_forward_hook(adapter.keep))
+            attachment.add_handle(ffn_out.register_forward_hook(adapter.keep))
         # After the layer's dropout and what others add: all of that is part of what the layer would hand on.
-        attachment.add_last_hook(parts.dropout or layer.ffn_out, adapter.hook)
+        attachment.add_last_hook(parts.dropout or ffn_out, adapter.hook)
 
     def merge_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
         """Say that it cannot be merged: its activation lies between two weights."""

@@ -55,7 +55,7 @@ def attach(backbone: Backbone, model: Any, slots: PackSlots) -> tuple[Attachment
         submodule.attach_model(attachment)
     for layer in attachment.layers:
         for submodule in used:
-            if attachment.uses(submodule.name, layer.number):
+            if layer.has(submodule.needs) and attachment.uses(submodule.name, layer.number):
                 submodule.attach_layer(attachment, layer)
         attachment.finish_layer(layer)
     _attach_dropout(attachment)

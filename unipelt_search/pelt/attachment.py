@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from unipelt_search.backbones.backbone import Backbone
-from unipelt_search.backbones.layers import LayerParts, Projection
+from unipelt_search.backbones.layers import LayerParts, Projection, present
 from unipelt_search.pelt.gate import GateWeights, SlotGate
 from unipelt_search.pelt.slots import ContextHolder, ForwardContext, PackSlots, SlotPart
 
@@ -176,7 +176,7 @@ class Attachment:
         keeps_input = layer.number in self._kept_inputs
         if gates or keeps_input:
             reader = AttentionReader(layer.number, gates, keeps_input, self.slots.holder)
-            self.add_handle(layer.attention.register_forward_pre_hook(reader.hook, with_kwargs=True))
+            self.add_handle(present(layer.attention).register_forward_pre_hook(reader.hook, with_kwargs=True))
         for module, hook in self._last_hooks:
             self.add_handle(module.register_forward_hook(hook))
         self._last_hooks.clear()

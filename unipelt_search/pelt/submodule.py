@@ -48,6 +48,8 @@ class Submodule(Protocol):
     """As in its settings module; its parts' names begin with it."""
     order: int = 100
     """Where its hooks stand among those of others on the same module, the smaller the earlier; ours are 10 to 60."""
+    needs: tuple[str, ...] = ()
+    """The parts of a layer that it attaches to, as attributes of `LayerParts`; layers without them are left alone."""
     changes_at_first: bool = False
     """Whether it changes the logits before the first step; most techniques begin at zero, a prefix does not."""
     merge_targets: tuple[str, ...] = ()
@@ -92,7 +94,7 @@ class Submodule(Protocol):
         return
 
     def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
-        """Attach to one layer that has it in some slot: its parts, its gate, its hooks.
+        """Attach to one layer that has it in some slot and has what it needs: its parts, its gate, its hooks.
 
         A hook sees ``(S·B, T, D)``, slot-major, finds the pass under way in ``attachment.slots.holder``, leaves the
         output alone where ``context.is_removed(name, layer)``, and adds nothing in slots without the submodule.
