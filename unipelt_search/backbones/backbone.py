@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unipelt_search.backbones.families import Family
 from unipelt_search.backbones.layers import window_of
+from unipelt_search.records.notice import Notice
 
 _NO_LIMIT = 10**6
 """Positions of a model that counts them relatively."""
@@ -26,12 +27,14 @@ class Backbone:
     tokenizer: PreTrainedTokenizerBase
     family: Family
     pooling: str
-    """`native`, `mean`, `cls` or `last`."""
+    """`native`, or a name of `specs.pooling`: `mean`, `cls+max`."""
     classes: int
     new_modules: tuple[str, ...]
     """Layers of the head that are newly drawn, in the order in which they run; every method trains them."""
     causal: bool
     """Whether a token's vector depends on no token after it, as a pass through the model has shown."""
+    notices: tuple[Notice, ...] = ()
+    """What a user should know about it."""
 
     @property
     def base(self) -> nn.Module:
