@@ -56,8 +56,11 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
         wide_ids = functional.pad(ids, (0, more))
         wide_mask = functional.pad(mask, (0, more))
         padded = model.base_model(input_ids=wide_ids, attention_mask=wide_mask).last_hidden_state[:, :tokens]
+        reads_padding = False
         if not family.causal:
-            model(input_ids=ids, attention_mask=mask)
+            logits = model(input_ids=ids, attention_mask=mask).logits
+            padded_logits = model(input_ids=wide_ids, attention_mask=wide_mask).logits
+            reads_padding = not torch.allclose(logits, padded_logits, rtol=0, atol=_tolerance(logits))
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
         raise _not_run(kind, error) from error
     finally:
@@ -74,6 +77,7 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
     tried = replace(
         family,
         pooler_parts=tuple(ran),
+        head_reads_padding=reads_padding,
         idle=tuple(idle),
         unreached=_unreached(family, model, biased, calls),
         # What runs on something else than a run's own rows may not be shared by runs.
