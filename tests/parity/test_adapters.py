@@ -124,7 +124,7 @@ def test_logits_and_gates_equal_those_of_adapters(kind: str, piece: str) -> None
     assert max(found.values()) <= TOLERANCE, found
 
 
-@pytest.mark.parametrize("kind", SIZES)
+@pytest.mark.parametrize("kind", [*SIZES, MINILM])
 def test_every_piece_matters(kind: str) -> None:
     """What is compared is as large as the tolerance would have to be to see nothing."""
     logits = [THEIRS[f"{kind}/{piece}/logits"] for piece in PIECES]
