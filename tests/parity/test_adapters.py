@@ -118,7 +118,7 @@ def largest(theirs: np.ndarray, ours: Tensor) -> float:
 
 
 @pytest.mark.parametrize("piece", PIECES)
-@pytest.mark.parametrize("kind", [*SIZES, MINILM])
+@pytest.mark.parametrize("kind", [*SIZES, pytest.param(MINILM, marks=pytest.mark.real_model)])
 def test_logits_and_gates_equal_those_of_adapters(kind: str, piece: str) -> None:
     found = differences(kind, piece)
     assert max(found.values()) <= TOLERANCE, found
