@@ -255,7 +255,7 @@ def _unread_outputs(trials: Mapping[str, TrialSpec], basis: Basis) -> list[Notic
     """Name what has another adapter than the published one, because the backbone's blocks do not allow that one."""
     if basis.block_output:
         return []
-    names = [name for name, trial in trials.items() if trial.adapter_input == FEED_FORWARD]
+    names = tuple(name for name, trial in trials.items() if trial.adapter_input == FEED_FORWARD)
     return [Notice(code="no_block_output", severity="warning", values={"methods": names})] if names else []
 
 

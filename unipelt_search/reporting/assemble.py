@@ -90,7 +90,7 @@ def _study(record: StudyRecord) -> ReportedStudy:
 
 def _unpublished_adapters(record: StudyRecord, leaderboard: Sequence[LeaderboardRow]) -> tuple[Notice, ...]:
     """Say which figures are not those of the published adapter; nothing where the study has said so and why."""
-    names = [row.name for row in leaderboard if row.adapter_input == FEED_FORWARD]
+    names = tuple(row.name for row in leaderboard if row.adapter_input == FEED_FORWARD)
     if not names or not record.task.block_output:
         return ()
     return (Notice(code="feed_forward_adapter", values={"names": names}),)
