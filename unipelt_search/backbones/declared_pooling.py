@@ -75,7 +75,8 @@ def read_declared(path: str) -> DeclaredPooling:
     Raises:
         BackboneError: One of its files is damaged.
     """
-    folder, unused = _USUAL_FOLDER, ()
+    folder = _USUAL_FOLDER
+    unused: tuple[str, ...] = ()
     listed = _read(path, _MODULES)
     if listed is not None:
         found, unused = _pooling_folder(path, listed)
