@@ -17,7 +17,7 @@ from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
 from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
-from unipelt_search.pelt.applicability import check_trial
+from unipelt_search.pelt.applicability import check_trial, partial_reach
 from unipelt_search.records.history import EDITION, DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.run_timing import RunTiming
@@ -234,6 +234,7 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
     notices = [_left_out(drop) for drop in dropped]
+    notices += _partial_reaches(first_trials, backbone, {drop.method for drop in dropped})
     if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
         notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
     notices += _unread_outputs(first_trials, basis)
@@ -254,7 +255,7 @@ def _unread_outputs(trials: Mapping[str, TrialSpec], basis: Basis) -> list[Notic
     """Name what has another adapter than the published one, because the backbone's blocks do not allow that one."""
     if basis.block_output:
         return []
-    names = [name for name, trial in trials.items() if trial.adapter_input == FEED_FORWARD]
+    names = tuple(name for name, trial in trials.items() if trial.adapter_input == FEED_FORWARD)
     return [Notice(code="no_block_output", severity="warning", values={"methods": names})] if names else []
 
 
@@ -278,6 +279,22 @@ def _drop_unattachable(
         cause = dropped[0].reason.values["cause"]
         raise BackboneError(f"No method can be attached to {spec.backbone.model!r}. {cause}")
     return dropped
+
+
+def _partial_reaches(trials: Mapping[str, TrialSpec], backbone: Backbone, dropped: set[str]) -> list[Notice]:
+    """Return a notice for every method that attaches to some of a hybrid model's layers only."""
+    notices = []
+    for name, trial in trials.items():
+        reach = None if name in dropped else partial_reach(backbone, trial)
+        if reach is not None:
+            reached, layers = reach
+            notices.append(
+                Notice(
+                    code="attaches_to_some_layers",
+                    values={"method": name, "reached": reached, "layers": layers},
+                )
+            )
+    return notices
 
 
 def _left_out(drop: DroppedMethod) -> Notice:

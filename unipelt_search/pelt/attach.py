@@ -13,6 +13,7 @@ from unipelt_search.pelt.dropout import backbone_site, in_layer
 from unipelt_search.pelt.head import POOLED, Head, SlotLinear, SlotNorm
 from unipelt_search.pelt.registry import in_order
 from unipelt_search.pelt.slots import ContextHolder, PackSlots
+from unipelt_search.specs.pooling import modes_of
 
 
 class DropoutSite:
@@ -86,7 +87,7 @@ def _attach_head(attachment: Attachment) -> Head:
         _replace_new_layers(attachment, std)
         return Head(model, backbone.family, backbone.pooling, None, slots.holder)
     last = backbone.family.head[-1]
-    width = model.get_submodule(last).weight.shape[1]
+    width = model.get_submodule(last).weight.shape[1] * len(modes_of(backbone.pooling))
     # A classifier that follows a pooler in the architecture follows our pooling in its place.
     name = last if backbone.family.pooler else POOLED
     linear = SlotLinear(name, (backbone.classes, width), not backbone.family.causal, std, slots)

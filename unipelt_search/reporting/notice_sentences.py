@@ -177,6 +177,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
 }
 _SEARCH: dict[str, Callable[[_Values], str]] = {
     "method_left_out": _left_out,
+    "attaches_to_some_layers": _template("{method} attaches to {reached} of {layers} layers of this backbone."),
     "steps_shortened": _template(
         "The time limit allows runs of {steps} steps; without a limit they would have {without_limit}."
     ),

@@ -17,6 +17,7 @@ from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS, check_methods
 from unipelt_search.specs.option import Option
 from unipelt_search.specs.parts import is_stored
+from unipelt_search.specs.pooling import AUTO, AskedPooling
 from unipelt_search.specs.variants import NAME_PATTERN, WRITTEN_OUT, Variant
 
 Metric = Annotated[str, AfterValidator(check_asked_metric)]
@@ -105,7 +106,9 @@ class BackboneSpec(Frozen):
             details="`minilm` is the small model of the extra `demo`.",
         ),
     ]
-    pooling: Literal["auto", "native", "mean", "cls", "last"] = "auto"
+    pooling: AskedPooling = AUTO
+    """`auto` is what the checkpoint declares, else `native`; others are mean, cls, last, max, weighted_mean and
+    mean_sqrt_length, or several with `+` between them, whose vectors are joined."""
 
     def absolute(self) -> BackboneSpec:
         """Return the same backbone as any working directory has it: a local folder by its absolute path."""
