@@ -1,12 +1,11 @@
 """How a model's token vectors become one: as the user asks, or as its checkpoint declares.
 
-sentence-transformers writes `modules.json`, which names the folder of the pooling, and there a `config.json` with either
-`pooling_mode` (since version 6: a name or a list of them) or one truth value per mode (before).
+sentence-transformers writes `modules.json`, which names the folder of the pooling, and there a `config.json`. That has
+either `pooling_mode` (since version 6: a name or a list of them) or one truth value per mode (before).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -95,9 +94,7 @@ def read_declared(path: str) -> DeclaredPooling:
     return DeclaredPooling(JOIN.join(names) or None, unused=unused)
 
 
-def choose_pooling(
-    spec: BackboneSpec, path: str, edition: int | None = None
-) -> tuple[str, DeclaredPooling]:
+def choose_pooling(spec: BackboneSpec, path: str, edition: int | None = None) -> tuple[str, DeclaredPooling]:
     """Choose how to pool: as asked, or with `auto` as the checkpoint declares, or else as the architecture does.
 
     Args:
@@ -208,7 +205,8 @@ def _modes(config: Mapping[str, Any]) -> list[str]:
     given = config.get("pooling_mode")
     if given is not None:
         return [str(mode) for mode in given] if isinstance(given, list) else [str(given)]
-    return [mode for flag, mode in _FLAGS.items() if config.get(flag)]
+    # sentence-transformers takes the mean where nothing is said.
+    return [mode for flag, mode in _FLAGS.items() if config.get(flag)] or ["mean"]
 
 
 def _read(path: str, file: str) -> object:

@@ -22,7 +22,7 @@ _RAISED = (
 giving them such files."""
 
 
-class load_errors:  # noqa: N801  read as `contextlib` has its own
+class load_errors:
     """Turns what the libraries raise for a model that cannot be loaded into one sentence.
 
     Only calls of theirs and of `backbones.checkpoint_files` belong inside, or a fault of ours would be taken for one of

@@ -1,7 +1,7 @@
 """Whether a tokenizer is the one of its model, and how much of a text it knows.
 
-transformers makes up an empty tokenizer where a folder has no tokenizer files: every word becomes the unknown token, and
-a study would judge methods by the lengths of texts.
+transformers makes up an empty tokenizer where a folder has no tokenizer files: every word becomes the unknown token,
+and a study would judge methods by the lengths of texts.
 """
 
 from __future__ import annotations
