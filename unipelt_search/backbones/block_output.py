@@ -123,7 +123,7 @@ def with_block_output(model: PreTrainedModel, family: Family) -> Family:
     Returns:
         The family; a stack in which no sum equals it has none.
     """
-    layers = [layer for layer in layer_parts(model.base_model, family) if layer.has(("attention", "ffn_in", "ffn_out"))]
+    layers = [layer for layer in layer_parts(model.base_model, family) if layer.has(("ffn_in", "ffn_out"))]
     traces = [_Trace(layer, family) for layer in layers]
     ids = token_numbers(model.config.vocab_size)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -144,7 +144,7 @@ def with_block_output(model: PreTrainedModel, family: Family) -> Family:
 def _holding_sums(stack: Stack, traces: list[_Trace]) -> tuple[BlockSum, ...]:
     """Find the first sum that holds in all layers: of the family's own, then of those that a layer's structure allows.
 
-    None holds where a layer was not seen.
+    None holds where no layer was seen.
     """
     if not traces:
         return ()
@@ -168,9 +168,9 @@ class _Trace:
         names = {module: name for name, module in modules.items()}
         self.norms = [name for name, module in modules.items() if _NORMS.search(type(module).__name__)]
         self.dropouts = [name for name, _ in layer.dropouts]
-        self.attention = names[present(layer.attention)]
+        self.attention = None if layer.attention is None else names[layer.attention]
         self.ffn_in = names[present(layer.ffn_in)]
-        watched = {"", self.ffn_in, self.attention, *self.norms, *self.dropouts}
+        watched = {"", self.ffn_in, self.attention or "", *self.norms, *self.dropouts}
         for block in stack.sums:
             watched |= {name for name in (block.residual, block.attention) if name in modules}
         self._handles = [present(layer.ffn_out).register_forward_hook(self._keep_h)]
@@ -218,15 +218,17 @@ class _Trace:
         """List the sums that the layer's structure allows, those without the attention's share first."""
         h, handed_on = self.h, self.outputs[""]
         dropout = self._first_reading(self.dropouts, h)
-        share = self._first_reading(self.dropouts, self.outputs.get(self.attention)) or self.attention
+        attention = None if self.attention is None else self.outputs.get(self.attention)
+        share = self._first_reading(self.dropouts, attention) or self.attention
         inner_norms = [name for name in self.norms if _is_equal(self.inputs.get(name), h)]
         norms = [name for name in self.norms if _is_equal(self.outputs.get(name), handed_on)]
         scales = [name for name, value in vars(self.layer.module).items() if _is_scale(name, value)]
         residuals = [self.ffn_in, *self.norms, ""]
-        for attention, inner_norm, norm, scale, residual in product(
-            (None, share), (*inner_norms, None), (*norms, None), (*scales, None), residuals
+        shares = (None,) if share is None else (None, share)
+        for attention_share, inner_norm, norm, scale, residual in product(
+            shares, (*inner_norms, None), (*norms, None), (*scales, None), residuals
         ):
-            yield BlockSum(residual, attention, inner_norm, norm, scale, dropout)
+            yield BlockSum(residual, attention_share, inner_norm, norm, scale, dropout)
 
     def _first_reading(self, names: list[str], values: Tensor | None) -> str | None:
         """Name the first module that read some values."""

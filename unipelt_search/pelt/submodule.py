@@ -57,6 +57,17 @@ class Submodule(Protocol):
     has_peft_form: bool = False
     """Whether PEFT can hold some configurations of it."""
 
+    def changes_logits_at_first(self, trial: TrialSpec) -> bool:
+        """Tell whether a configuration changes the logits before the first step.
+
+        Args:
+            trial: A configuration with this submodule.
+
+        Returns:
+            Whether it does; `changes_at_first` of any configuration, where that is all that matters.
+        """
+        return self.changes_at_first
+
     def check(self, backbone: Backbone, trial: TrialSpec, tokens: int) -> None:
         """Check that a configuration with this submodule can attach to a backbone; any can, unless this says no.
 
