@@ -127,9 +127,14 @@ def test_a_declared_pooling_that_does_not_fit_is_said(tmp_path: Path) -> None:
     assert [(notice.code, notice.values["declared"]) for notice in backbone.notices] == [("pooling_unfit", "cls")]
 
 
-@pytest.mark.parametrize(("family", "pooling", "message"), [("t5", "mean", "auto or native for an encoder-decoder"),
-                                                            ("llama", "cls", "first token sees no other"),
-                                                            ("llama", "mean+cls", "first token sees no other")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("family", "pooling", "message"),
+    [
+        ("t5", "mean", "auto or native for an encoder-decoder"),
+        ("llama", "cls", "first token sees no other"),
+        ("llama", "mean+cls", "first token sees no other"),
+    ],
+)
 def test_a_pooling_that_does_not_fit_is_refused(family: str, pooling: str, message: str) -> None:
     with pytest.raises(BackboneError) as error:
         tiny_backbone(family, pooling=pooling)

@@ -75,9 +75,9 @@ def read_declared(path: str) -> DeclaredPooling:
         BackboneError: One of its files is damaged.
     """
     folder, unused = _USUAL_FOLDER, ()
-    listed = _read(path, _MODULES)
-    if listed is not None:
-        found, unused = _pooling_folder(path, listed)
+    content = _read(path, _MODULES)
+    if content is not None:
+        found, unused = _pooling_folder(path, content)
         if found is None:
             return UNDECLARED
         folder = found
@@ -183,13 +183,13 @@ def _of_edition_1(path: str) -> str:
     return NATIVE
 
 
-def _pooling_folder(path: str, listed: object) -> tuple[str | None, tuple[str, ...]]:
+def _pooling_folder(path: str, content: object) -> tuple[str | None, tuple[str, ...]]:
     """Return the folder of the pooling that `modules.json` names, if any, and the modules that follow it."""
-    if not isinstance(listed, list) or not all(isinstance(module, Mapping) for module in listed):
+    if not isinstance(content, list) or not all(isinstance(module, Mapping) for module in content):
         raise BackboneError(_damaged(path, _MODULES))
     folder = None
     unused = []
-    for module in listed:
+    for module in content:
         kind = str(module.get("type", "")).rpartition(".")[2]
         if folder is not None:
             unused.append(kind)

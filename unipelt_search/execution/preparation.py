@@ -11,6 +11,7 @@ import torch
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.backbones.load_backbone import load_backbone
+from unipelt_search.backbones.tokenizer_check import UNKNOWN_WORTH_A_NOTICE
 from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
@@ -25,9 +26,10 @@ from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, largest, published, steps_for
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
-from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.study import BackboneSpec, StudySpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask, encode_task
+from unipelt_search.tasks.known_tokens import check_known, count_unknown
 from unipelt_search.tasks.task import Task
 from unipelt_search.training.checkpoint import checkpoint_bytes
 from unipelt_search.training.timing import time_run
@@ -43,6 +45,8 @@ class Prepared:
     """A study that can begin."""
 
     spec: StudySpec
+    backbone: BackboneSpec
+    """As workers load it from wherever they run, with the pooling that was found here."""
     encoded: EncodedTask
     summary: TaskSummary
     dropped: tuple[DroppedMethod, ...]
@@ -221,11 +225,16 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
     sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped})
     dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
-    notices = [_left_out(drop) for drop in dropped]
+    unknown = count_unknown(encoded, backbone)
+    check_known(unknown, backbone)
+    notices = [*backbone.notices, *map(_left_out, dropped)]
+    if unknown > UNKNOWN_WORTH_A_NOTICE:
+        notices.append(Notice(code="tokens_unknown", severity="warning", values={"share": unknown}))
     if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
         notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
-    summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes})
-    return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
+    summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes, "unknown_share": unknown})
+    worker = spec.backbone.absolute().model_copy(update={"pooling": backbone.pooling})
+    return Prepared(spec, worker, encoded, summary, tuple(dropped), tuple(notices)), backbone
 
 
 def _drop_unattachable(spec: StudySpec, backbone: Backbone, rows: int, tokens: int) -> list[DroppedMethod]:
