@@ -83,6 +83,7 @@ SAID = [
     ("pooling_unknown", {"declared": "attention", "used": "native"}, "declares the pooling attention,"),
     ("pooling_unfit", {"declared": "cls", "used": "last"}, "does not fit the model; last is used."),
     ("modules_unused", {"modules": ("Dense", "LayerNorm")}, "not used: Dense, LayerNorm."),
+    ("attaches_to_some_layers", {"method": "lora", "reached": 2, "layers": 8}, "lora attaches to 2 of 8 layers"),
     (
         "method_left_out",
         {"method": "lora", "reason": "too_slow", "milliseconds": 4.0, "limit": 2.0},

@@ -125,7 +125,7 @@ def with_block_output(model: PreTrainedModel, family: Family) -> Family:
     """
     layers = [layer for layer in layer_parts(model.base_model, family) if layer.has(("ffn_in", "ffn_out"))]
     traces = [_Trace(layer, family) for layer in layers]
-    ids = token_numbers(model.config.vocab_size)
+    ids = token_numbers(model.config)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = ids

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from unipelt_search.backbones.checkpoint_files import find_file, read_json
 from unipelt_search.backbones.families import Family
+from unipelt_search.backbones.model_class import has_plain_class
 from unipelt_search.errors import BackboneError
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.pooling import AUTO, JOIN, NATIVE, modes_of
@@ -74,7 +75,8 @@ def read_declared(path: str) -> DeclaredPooling:
     Raises:
         BackboneError: One of its files is damaged.
     """
-    folder, unused = _USUAL_FOLDER, ()
+    folder = _USUAL_FOLDER
+    unused: tuple[str, ...] = ()
     content = _read(path, _MODULES)
     if content is not None:
         found, unused = _pooling_folder(path, content)
@@ -117,7 +119,13 @@ def choose_pooling(spec: BackboneSpec, path: str, edition: int | None = None) ->
 
 
 def fitting_pooling(
-    name: str, model: PreTrainedModel, family: Family, pooling: str, declared: DeclaredPooling = UNDECLARED
+    name: str,
+    model: PreTrainedModel,
+    family: Family,
+    pooling: str,
+    declared: DeclaredPooling = UNDECLARED,
+    *,
+    causal: bool,
 ) -> str:
     """Check that a pooling fits a model.
 
@@ -127,26 +135,33 @@ def fitting_pooling(
         family: How its parts are called.
         pooling: What was chosen.
         declared: What the checkpoint says, where the choice was left to it.
+        causal: Whether a token's vector depends on no token after it.
 
     Returns:
-        The pooling; the native one where the checkpoint's own does not fit; `last` for a causal model's native one.
+        The pooling; the native one where the checkpoint's own does not fit; for a native one `last` of a decoder,
+        whichever way it looks, and `mean` of an encoder without a head of its own.
 
     Raises:
         BackboneError: What was asked for does not fit.
     """
-    reason = _misfit(model, family, pooling)
+    reason = _misfit(model, pooling, causal)
     if reason is not None and pooling == declared.pooling:
         pooling = NATIVE
     elif reason is not None:
         raise BackboneError(f"backbone.pooling must be {reason}; got {pooling!r} for {name!r}.")
-    return "last" if family.causal and pooling == NATIVE else pooling
+    if pooling != NATIVE:
+        return pooling
+    if family.causal:
+        return "last"
+    # A head of ours has no pooling of its own; the mean is what sentence-T5 was trained with.
+    return NATIVE if has_plain_class(model) else "mean"
 
 
-def _misfit(model: PreTrainedModel, family: Family, pooling: str) -> str | None:
+def _misfit(model: PreTrainedModel, pooling: str, causal: bool) -> str | None:
     """Say which poolings fit a model and why, where one does not."""
     if model.config.is_encoder_decoder and pooling != NATIVE:
         return "auto or native for an encoder-decoder, whose head reads the decoder's last token"
-    if family.causal and "cls" in modes_of(pooling):
+    if causal and "cls" in modes_of(pooling):
         return "auto, native, last or mean for a causal model, whose first token sees no other"
     return None
 

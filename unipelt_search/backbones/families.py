@@ -7,10 +7,11 @@ is not listed is looked at by its structure (`layers`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 StackName = Literal["encoder", "decoder"]
+Fused = Literal["blocks", "heads", "falcon", "latent"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class Stack:
     experts: str | None = None
     """A mixture of experts as a whole, in layers that have it in place of that network."""
     name: StackName = "encoder"
-    fused: Literal["blocks", "heads"] | None = None
-    """Query, key and value are one module: one block after the other, or head by head."""
+    fused: Fused | None = None
+    """Query, key and value are one module: one block after the other, or head by head; Falcon's sizes differ in that.
+    Latent: keys and values are one module, which reads a compressed token (DeepSeek)."""
     attention_out: str | None = None
     """The projection that reads the attention's output, where a prefix must be spliced in."""
     dropout: tuple[str, ...] = ()
@@ -92,7 +94,7 @@ class Family:
     embedding_dropout: str | None = None
     """A dropout module after the embeddings, from the base model."""
     causal: bool = False
-    """Whether a position sees only the ones before it; pooling is then the last token's."""
+    """Whether it is a decoder: its own head reads the last token. Which way it looks is found out by a pass."""
     position_offset: int = 0
     """Rows of the position table in front of the first position."""
     positions: Literal["from_zero", "after_padding"] | None = None
@@ -102,8 +104,26 @@ class Family:
     """Whether the attention computes its own softmax, in which a prefix is spliced (see `attention`)."""
     shares_positions: bool = False
     """Whether the attention's projections also run on relative position vectors that all rows share."""
+    idle: tuple[str, ...] = ()
+    """Linear and norm layers outside of the stacks that never run (BigBird's pooler); nothing of them is trained."""
+    unreached: tuple[str, ...] = ()
+    """Modules with a bias that a hook cannot change: they do not run by themselves (Mamba's convolution), or return
+    more than a tensor (a router)."""
     lacks: tuple[Lack, ...] = ()
     """The parts of a layer that were looked for by structure and not found."""
+
+
+def as_decoder(family: Family) -> Family:
+    """Return a family as that of a decoder, whose head reads the last token.
+
+    Args:
+        family: A family that was found by structure, of a model that was seen to look back alone.
+
+    Returns:
+        The same names.
+    """
+    stacks = tuple(replace(stack, name="decoder") for stack in family.stacks)
+    return replace(family, stacks=stacks, causal=True)
 
 
 _BERT_LAYER = Stack(
@@ -142,6 +162,14 @@ def _bart_stack(name: StackName, layers: str) -> Stack:
     )  # fmt: skip
 
 
+def _bloom_stack(fused: Fused, dropout: tuple[str, ...]) -> Stack:
+    both = "self_attention.query_key_value"
+    return Stack(
+        layers="h", attention="self_attention", query=both, key=both, value=both, ffn_in="mlp.dense_h_to_4h",
+        ffn_out="mlp.dense_4h_to_h", name="decoder", fused=fused, dropout=dropout,
+    )  # fmt: skip
+
+
 def _t5_stack(name: StackName, feed_forward: int) -> Stack:
     ffn = f"layer.{feed_forward}.DenseReluDense"
     return Stack(
@@ -159,6 +187,11 @@ def _t5_gated_stack(name: StackName, feed_forward: int) -> Stack:
 
 def _changed(stack: Stack, **changes: Any) -> Stack:
     return Stack(**{**stack.__dict__, **changes})
+
+
+def _t5_encoder(stack: Stack) -> Family:
+    """Return the family of an encoder that was saved without its decoder, with a head of ours (sentence-T5)."""
+    return Family(model_types=("t5", "mt5", "umt5"), stacks=(stack,), head=("score",))
 
 
 FAMILIES = (
@@ -209,6 +242,17 @@ FAMILIES = (
         spliced_prefix=True, shares_positions=True,
     ),
     Family(
+        model_types=("deberta",),
+        stacks=(
+            _changed(
+                _BERT_LAYER, query="attention.self.in_proj", key="attention.self.in_proj",
+                value="attention.self.in_proj", fused="heads", attention_out="attention.output.dense",
+            ),
+        ),
+        head=("classifier",), pooler="pooler", pooler_parts=("pooler.dense",), embedding_dropout="embeddings.dropout",
+        spliced_prefix=True, shares_positions=True,
+    ),
+    Family(
         model_types=("mpnet",),
         stacks=(
             _changed(
@@ -232,17 +276,18 @@ FAMILIES = (
         embedding_dropout="embeddings.drop",
     ),
     Family(
-        model_types=("t5", "mt5"),
+        model_types=("t5", "mt5", "umt5"),
         stacks=(_t5_stack("encoder", 1), _t5_stack("decoder", 2)),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
     Family(
-        model_types=("t5", "mt5"),
+        model_types=("t5", "mt5", "umt5"),
         stacks=(_t5_gated_stack("encoder", 1), _t5_gated_stack("decoder", 2)),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
+    *(_t5_encoder(stack) for stack in (_t5_stack("encoder", 1), _t5_gated_stack("encoder", 1))),
     Family(
-        model_types=("bart",),
+        model_types=("bart", "mbart"),
         stacks=(_bart_stack("encoder", "encoder.layers"), _bart_stack("decoder", "decoder.layers")),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
@@ -270,6 +315,13 @@ FAMILIES = (
             ),
         ),
         head=("score",), embedding_dropout="emb_dropout", causal=True, positions="from_zero",
+    ),
+    Family(
+        model_types=("bloom",), stacks=(_bloom_stack("heads", ()),), head=("score",),
+        embedding_dropout=None, causal=True,
+    ),
+    Family(
+        model_types=("falcon",), stacks=(_bloom_stack("falcon", ()),), head=("score",), causal=True,
     ),
     Family(
         model_types=("opt",),

@@ -99,6 +99,8 @@ class LayerParts:
     module: nn.Module
     width: int
     """Features of a token between layers, D."""
+    gate_width: int
+    """Features of the attention module's input, which most gates read."""
     attention: nn.Module | None
     """The self-attention module, whose input the prefix and LoRA gates read."""
     causal: bool
@@ -114,11 +116,6 @@ class LayerParts:
     """The feed-forward network's down-projection, or a mixture of experts as a whole."""
     dropouts: tuple[tuple[str, nn.Module], ...]
     """The layer's dropout modules by name."""
-
-    @property
-    def gate_width(self) -> int:
-        """Features of the attention module's input, which most gates read."""
-        return self.width if self.query is None else self.query.inner
 
     @property
     def ffn_linear(self) -> Projection | None:
@@ -159,7 +156,9 @@ class AttentionShape:
     heads: int
     """Key and value heads; fewer than query heads where queries are grouped."""
     head_width: int
-    """Features of a head."""
+    """Features of a head of queries and keys."""
+    value_width: int
+    """Features of a head of values; others than those of keys in multi-head latent attention (DeepSeek)."""
     width: int
     """Features of a token between layers, D."""
 
@@ -188,14 +187,19 @@ def _parts_of(
     """Look up the parts of one layer."""
     attention = _part(layer, stack.attention)
     ffn_in, ffn_out = _feed_forward(layer, stack, config.hidden_size)
+    query = _projection(layer, stack, config, "query")
+    gate_width = config.hidden_size
+    if query is not None and stack.fused != "latent":  # a latent one reads a compressed token, not the module's input
+        gate_width = query.inner
     return LayerParts(
         number=number,
         stack=stack.name,
         module=layer,
         width=config.hidden_size,
+        gate_width=gate_width,
         attention=attention,
         causal=bool(getattr(attention, "is_causal", family.causal)),
-        query=_projection(layer, stack, config, "query"),
+        query=query,
         key=_projection(layer, stack, config, "key"),
         value=_projection(layer, stack, config, "value"),
         attention_out=_part(layer, stack.attention_out),
@@ -235,9 +239,20 @@ def attention_shape(config: Any) -> AttentionShape:
         Heads, their width, and the hidden size.
     """
     queries = config.num_attention_heads
-    heads = getattr(config, "num_key_value_heads", None) or queries
+    if getattr(config, "kv_lora_rank", None):
+        key_width = config.qk_nope_head_dim + config.qk_rope_head_dim
+        return AttentionShape(queries, queries, key_width, config.v_head_dim, config.hidden_size)
+    heads = getattr(config, "num_key_value_heads", None) or _falcon_heads(config) or queries
     head_width = getattr(config, "head_dim", None) or config.hidden_size // queries
-    return AttentionShape(queries, heads, head_width, config.hidden_size)
+    return AttentionShape(queries, heads, head_width, head_width, config.hidden_size)
+
+
+def _falcon_heads(config: Any) -> int | None:
+    """Return the key heads of a Falcon, whose older form has one or as many as query heads; None of others."""
+    heads: int | None = getattr(config, "num_kv_heads", None)
+    if heads is None or config.new_decoder_architecture:
+        return heads
+    return 1 if config.multi_query else None
 
 
 def _complete(module: Any) -> Projection:
@@ -263,9 +278,16 @@ def _projection(
     complete = _complete(module)
     if stack.fused is None:
         return complete
+    if stack.fused == "latent":
+        return _latent_share(complete, config, part)
     shape = attention_shape(config)
     queries = shape.queries * shape.head_width
     keys = shape.heads * shape.head_width
+    if stack.fused == "falcon":  # [the queries of a key head | key | value] of each key head in turn
+        each = queries // shape.heads
+        starts = {"query": 0, "key": each, "value": each + shape.head_width}
+        out = queries if part == "query" else keys
+        return Projection(complete.module, complete.inner, out, shape.heads, starts[part], sole=False)
     if stack.fused == "heads":  # [query | key | value] of each head in turn (GPT-NeoX, BLOOM)
         out = queries
         groups = shape.queries
@@ -275,6 +297,16 @@ def _projection(
         groups = 1
         start = {"query": 0, "key": queries, "value": queries + keys}[part]
     return Projection(complete.module, complete.inner, out, groups=groups, start=start, sole=False)
+
+
+def _latent_share(complete: Projection, config: Any, part: str) -> Projection:
+    """Find a projection of multi-head latent attention, where [key | value] of each head in turn share a module."""
+    if part == "query":
+        return complete
+    heads = config.num_attention_heads
+    key_width, value_width = config.qk_nope_head_dim, config.v_head_dim
+    width, start = (key_width, 0) if part == "key" else (value_width, key_width)
+    return Projection(complete.module, complete.inner, heads * width, heads, start, sole=False)
 
 
 def stack_layers(base: nn.Module, stack: Stack) -> list[nn.Module]:
@@ -292,6 +324,19 @@ def stack_layers(base: nn.Module, stack: Stack) -> list[nn.Module]:
         found = [submodule_of(module, step) for module in lists]
         lists = [member for module in found if isinstance(module, nn.ModuleList) for member in module]
     return lists
+
+
+def window_of(config: Any) -> int:
+    """Return what a model pads its rows to a multiple of by itself; 1 for a model that does not (all but Longformer).
+
+    Args:
+        config: A transformers configuration.
+
+    Returns:
+        Tokens.
+    """
+    window = getattr(config, "attention_window", None) or 1
+    return max(window) if isinstance(window, (list, tuple)) else int(window)
 
 
 def submodule_of(module: nn.Module, name: str) -> nn.Module | None:

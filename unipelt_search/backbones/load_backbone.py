@@ -8,10 +8,8 @@ from pathlib import Path
 
 import torch
 from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoTokenizer,
-    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -19,7 +17,7 @@ from transformers import (
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.block_output import with_block_output
-from unipelt_search.backbones.checkpoint_files import check_config, check_quantisation, check_no_pointer, find_weights
+from unipelt_search.backbones.checkpoint_files import check_config, check_no_pointer, check_quantisation, find_weights
 from unipelt_search.backbones.declared_pooling import (
     UNDECLARED,
     DeclaredPooling,
@@ -28,10 +26,11 @@ from unipelt_search.backbones.declared_pooling import (
     pooling_notices,
 )
 from unipelt_search.backbones.discovery import find_family
-from unipelt_search.backbones.families import KNOWN_TYPES
+from unipelt_search.backbones.families import KNOWN_TYPES, as_decoder
 from unipelt_search.backbones.loader_errors import load_errors, quiet_transformers
+from unipelt_search.backbones.model_class import choose_class
 from unipelt_search.backbones.tokenizer_check import TOKENIZER_FILES, check_tokenizer_files, check_vocabulary
-from unipelt_search.backbones.trial_pass import try_out
+from unipelt_search.backbones.trial_pass import sees_later_tokens, try_out
 from unipelt_search.errors import BackboneError
 from unipelt_search.specs.study import BackboneSpec
 
@@ -100,7 +99,8 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str, edition: int | 
         check_config(spec.model, path)
         config = AutoConfig.from_pretrained(path, num_labels=classes, trust_remote_code=False)
     check_quantisation(spec.model, config)
-    model_class = _model_class(spec.model, config)
+    choice = choose_class(spec.model, config)
+    config = choice.config
     tokenizer = load_tokenizer(spec)
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
@@ -110,14 +110,15 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str, edition: int | 
         # The tensors are read here and not by transformers, which would also read pickles, code for kernels, adapters
         # beside the model, and shards that lie elsewhere.
         tensors = find_weights(spec.model, path).read()
-        model, info = model_class.from_pretrained(
+        model, info = choice.model_class.from_pretrained(
             None,
             config=config,
             state_dict=tensors,
             dtype=torch.float32,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            attn_implementation=attention_of(model_class, config),
+            attn_implementation=attention_of(choice.model_class, config),
+            key_mapping=choice.key_mapping,
         )
     _check_shapes(spec.model, model, info["mismatched_keys"])
     return make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device, declared)
@@ -152,11 +153,12 @@ def make_backbone(
     _check_missing(name, model, missing)
     notices = check_vocabulary(name, model, tokenizer)
     model.eval()
+    causal = not sees_later_tokens(model)
     family = find_family(model)
     if model.config.model_type not in KNOWN_TYPES:
-        family = try_out(model, family)
+        family = try_out(model, as_decoder(family) if causal else family)
     family = with_block_output(model, family)
-    pooling = fitting_pooling(name, model, family, pooling, declared)
+    pooling = fitting_pooling(name, model, family, pooling, declared, causal=causal)
     new = family.head
     if pooling == "native":
         new = (*(part for part in family.pooler_parts if f"{part}.weight" in missing), *family.head)
@@ -169,22 +171,9 @@ def make_backbone(
         pooling=pooling,
         classes=int(model.config.num_labels),
         new_modules=new,
+        causal=causal,
         notices=(*notices, *pooling_notices(declared, pooling)),
     )
-
-
-def _model_class(name: str, config: PretrainedConfig) -> type[PreTrainedModel]:
-    if hasattr(config, "vision_config") or hasattr(config, "audio_config"):
-        raise BackboneError(
-            f"--model must read text alone; got {name!r} of type {config.model_type!r}. Choose another."
-        )
-    try:
-        return MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
-    except KeyError as error:
-        raise BackboneError(
-            f"--model must be a text model that transformers can put a classification head on; got {name!r} of type "
-            f"{config.model_type!r}. Choose another model."
-        ) from error
 
 
 def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None:

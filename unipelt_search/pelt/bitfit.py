@@ -45,7 +45,7 @@ def bias_modules(backbone: Backbone) -> Iterator[tuple[str, int | None, nn.Modul
     family = backbone.family
     layers = [layer for stack in family.stacks for layer in stack_layers(backbone.base, stack)]
     layer_of = {module: number for number, layer in enumerate(layers) for module in layer.modules()}
-    unused = unused_modules(backbone)
+    unused = (*unused_modules(backbone), *family.unreached)
     for name, module in backbone.model.named_modules():
         if isinstance(getattr(module, "bias", None), nn.Parameter) and not is_inside(name, unused):
             yield name, layer_of.get(module), module
@@ -160,6 +160,9 @@ class BitFit(Submodule):
         for parts in attachment.layers:
             own = (parts.query, parts.key, parts.value)
             projections |= {projection.module for projection in own if projection is not None}
+            if attachment.backbone.family.shares_positions and parts.attention is not None:
+                # Further ones run on relative positions alone.
+                projections |= set(parts.attention.modules())
         modules = dict(attachment.model.named_modules())
         for full_name, layer, frozen in list(bias_modules(attachment.backbone)):
             name = full_name.removeprefix(base)

@@ -34,7 +34,7 @@ POOLED = "pooled"
 
 
 def unused_modules(backbone: Backbone) -> tuple[str, ...]:
-    """Name what does not take part as the checkpoint has it: replaced by newly drawn layers, or skipped by the pooling.
+    """Name what does not take part as the checkpoint has it: newly drawn, skipped by the pooling, or never run.
 
     Args:
         backbone: The backbone.
@@ -44,8 +44,8 @@ def unused_modules(backbone: Backbone) -> tuple[str, ...]:
     """
     family = backbone.family
     if backbone.pooling == "native":
-        return backbone.new_modules
-    return tuple(name for name in (*family.head, family.pooler, *family.pooler_parts) if name)
+        return (*backbone.new_modules, *family.idle)
+    return tuple(name for name in (*family.head, family.pooler, *family.pooler_parts, *family.idle) if name)
 
 
 def is_inside(name: str, parents: Sequence[str]) -> bool:

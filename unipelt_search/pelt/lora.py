@@ -173,7 +173,7 @@ class Lora(Submodule):
             attachment.add_part(f"lora/{layer.number}/{name}", lora)
             attachment.add_handle(projection.register_forward_hook(lora.hook))
             attachment.drops |= lora.drops
-        for name, projection in projections.items():
+        for name in projections:
             attachment.attention_gate(self.name, layer, layer.gate_width, f"lora_{name}")
         # Tells the rows' vectors from relative positions, which the same projections run on.
         if attachment.backbone.family.shares_positions:

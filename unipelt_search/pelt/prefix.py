@@ -79,9 +79,9 @@ def check_attention(backbone: Backbone, method: str) -> None:
         )
     shape = attention_shape(config)
     widths = {present(layer.value).out for layer in layers}
-    if {shape.heads * shape.head_width} != widths:
+    if {shape.heads * shape.value_width} != widths:
         raise BackboneError(
-            f"A prefix needs values of heads · head width = {shape.heads} · {shape.head_width} features in every "
+            f"A prefix needs values of heads · head width = {shape.heads} · {shape.value_width} features in every "
             f"layer; those of {backbone.name!r} have {', '.join(map(str, sorted(widths)))}. Leave {method} out."
         )
 

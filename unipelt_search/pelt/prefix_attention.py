@@ -176,7 +176,9 @@ class Splice:
             raise RuntimeError("the attention must project its queries before its softmax")
         key, value, logits = self.prefix.of_rows(self.holder.context, self.layer.number)
         length = key.shape[2]
-        by_head = self.query.unflatten(-1, (key.shape[1], -1))
+        bias = getattr(self.attention, "q_bias", None)  # DeBERTa v1 adds its query's bias after the projection
+        content = self.query if bias is None else self.query + bias
+        by_head = content.unflatten(-1, (key.shape[1], -1))
         query = by_head.transpose(1, 2)  # (S·B, heads, T, head_width)
         front = query @ key.to(query.dtype).transpose(-1, -2) * self.scale
         if logits is not None:

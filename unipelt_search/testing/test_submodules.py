@@ -19,10 +19,12 @@ from torch import Tensor
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.exporting.merge import merged_model
 from unipelt_search.frozen import Frozen
+from unipelt_search.methods.basis import Basis, resolved
 from unipelt_search.methods.catalogue import canonical_method, catalogue, find_submodule, part_models, parts_of
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.pelt.registry import torch_submodule
+from unipelt_search.records.history import EDITION
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.testing.tiny_models import KeptGates, randomise, tiny_backbone, tiny_inputs
@@ -30,6 +32,7 @@ from unipelt_search.testing.tiny_models import KeptGates, randomise, tiny_backbo
 CLASSES = 3
 WIDTH = 64
 """Features of a token: wide enough for the published settings."""
+BASIS = Basis(edition=EDITION, hidden_size=WIDTH)
 TOLERANCE = 1e-5
 """Of logits in single precision; a gate or an update that is left out changes them by 0.01 and more."""
 
@@ -58,7 +61,7 @@ class Case:
     def smallest(self) -> dict[str, Any]:
         """Return the settings, with whole numbers as small as the search tries them."""
         numbers = [parameter for parameter in find_submodule(self.name).hyperparameters if parameter.kind == "whole"]
-        lowest = {parameter.field: int(parameter.low or 0) for parameter in numbers}
+        lowest = {parameter.field: int(resolved(parameter.low, BASIS) or 0) for parameter in numbers}
         return {**self.settings, **lowest}
 
 
