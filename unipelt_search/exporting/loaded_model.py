@@ -19,6 +19,7 @@ from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, encode_texts, pad_token_id
+from unipelt_search.tasks.known_tokens import check_split
 from unipelt_search.training.evaluate import predict
 from unipelt_search.training.recorder import ACTIVE_ABOVE, GateRecorder
 
@@ -107,7 +108,8 @@ class LoadedModel:
     def _encode(self, texts: Texts) -> EncodedSplit:
         rows = _rows_of(texts, len(self.text))
         task = self.saved.task
-        return encode_texts(rows, self._pack.backbone.tokenizer, task.max_length, task.truncation)
+        split = encode_texts(rows, self._pack.backbone.tokenizer, task.max_length, task.truncation)
+        return check_split(split, self._pack.backbone)
 
     def _logits(self, split: EncodedSplit, recorder: GateRecorder | None = None) -> np.ndarray:
         padding = pad_token_id(self._pack.backbone.tokenizer)
