@@ -21,8 +21,9 @@ from unipelt_search.testing import tiny_models
 from unipelt_search.testing.tiny_models import WORDS, KeptGates, randomise, tiny_inputs, tiny_tokenizer
 
 __all__ = [
-    "EVERYTHING", "FAMILIES", "FURTHER_SIZES", "PARTS", "SETS", "SHIFTED", "SIZES", "WITHOUT_BIASES", "WORDS", "KeptGates", "randomise",
-    "tiny_backbone", "tiny_inputs", "tiny_model", "tiny_run", "tiny_task", "tiny_tokenizer", "tiny_trial",
+    "EVERYTHING", "FAMILIES", "FURTHER_SIZES", "PARTS", "SETS", "SHIFTED", "SIZES", "WITHOUT_BIASES", "WORDS",
+    "KeptGates", "randomise", "tiny_backbone", "tiny_inputs", "tiny_model", "tiny_run", "tiny_task", "tiny_tokenizer",
+    "tiny_trial",
 ]  # fmt: skip
 
 _ENDS = {"bos_token_id": 2, "eos_token_id": 3}

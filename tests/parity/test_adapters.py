@@ -118,13 +118,13 @@ def largest(theirs: np.ndarray, ours: Tensor) -> float:
 
 
 @pytest.mark.parametrize("piece", PIECES)
-@pytest.mark.parametrize("kind", [*SIZES, MINILM])
+@pytest.mark.parametrize("kind", [*SIZES, pytest.param(MINILM, marks=pytest.mark.real_model)])
 def test_logits_and_gates_equal_those_of_adapters(kind: str, piece: str) -> None:
     found = differences(kind, piece)
     assert max(found.values()) <= TOLERANCE, found
 
 
-@pytest.mark.parametrize("kind", SIZES)
+@pytest.mark.parametrize("kind", [*SIZES, MINILM])
 def test_every_piece_matters(kind: str) -> None:
     """What is compared is as large as the tolerance would have to be to see nothing."""
     logits = [THEIRS[f"{kind}/{piece}/logits"] for piece in PIECES]

@@ -138,8 +138,8 @@ def fitting_pooling(
         causal: Whether a token's vector depends on no token after it.
 
     Returns:
-        The pooling; the native one where the checkpoint's own does not fit; for a native one `last` of a decoder,
-        whichever way it looks, and `mean` of an encoder without a head of its own.
+        The pooling; the native one where the checkpoint's own does not fit. A decoder's native one is `last`, whichever
+        way it looks; that of an encoder without a head of its own is `mean`.
 
     Raises:
         BackboneError: What was asked for does not fit.

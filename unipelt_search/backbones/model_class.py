@@ -119,7 +119,7 @@ def _encoder_alone(config: PretrainedConfig) -> type[PreTrainedModel] | None:
     """Return the class of an encoder that was saved without its decoder (sentence-t5); None of anything else."""
     names = [name for name in config.architectures or () if name.endswith(_ENCODER_ALONE)]
     found = getattr(transformers, names[0], None) if names else None
-    if found is None or not config.is_encoder_decoder:
+    if found is None or not _reads_tokens(found, config):
         return None
     config.is_encoder_decoder = False
     encoder: type[PreTrainedModel] = found

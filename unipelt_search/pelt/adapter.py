@@ -169,7 +169,8 @@ class SlotAdapter(SlotPart):
         """Return what each slot's adapter reads, ``(S·B, T, D)``."""
         kept = self.holder.context.kept
         if self.kind == "parallel_adapter":
-            return kept[self.kind, self.layer]
+            # Some mixtures of experts hand on the tokens of all rows together (Llama 4).
+            return kept[self.kind, self.layer].reshape(output.shape)
         if self.block is None:
             return output
         x = self.block.output(output)

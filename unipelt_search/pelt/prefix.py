@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from transformers.integrations.heterogeneity.configuration_utils import AmbiguousGlobalPerLayerAttributeError
 
 from unipelt_search.backbones.attention_interface import ATTENTION, EAGER_ATTENTION
 from unipelt_search.backbones.backbone import Backbone
@@ -77,7 +78,13 @@ def check_attention(backbone: Backbone, method: str) -> None:
             f"A prefix needs an attention that asks transformers' attention interface for plain attention; that of "
             f"type {config.model_type!r} does not. Leave {method} out."
         )
-    shape = attention_shape(config)
+    try:
+        shape = attention_shape(config)
+    except AmbiguousGlobalPerLayerAttributeError as error:
+        raise BackboneError(
+            f"A prefix needs heads of the same width in every layer; those of type {config.model_type!r} differ. "
+            f"Leave {method} out."
+        ) from error
     widths = {present(layer.value).out for layer in layers}
     if {shape.heads * shape.value_width} != widths:
         raise BackboneError(

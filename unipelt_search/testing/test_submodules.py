@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import pytest
 import torch
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.exporting.merge import merged_model
-from unipelt_search.frozen import Frozen
-from unipelt_search.methods.basis import Basis, resolved
+from unipelt_search.methods.basis import Basis, Value, resolved
 from unipelt_search.methods.catalogue import canonical_method, catalogue, find_submodule, part_models, parts_of
+from unipelt_search.methods.hyperparameter import Hyperparameter
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.pelt.registry import torch_submodule
@@ -42,7 +42,7 @@ class Case:
     """A registered submodule with some of its settings."""
 
     name: str
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Value] = field(default_factory=dict)
     """Values of its fields; the others have their defaults."""
 
     def __str__(self) -> str:
@@ -58,33 +58,38 @@ class Case:
         """
         return trial_of(method or self.name, self.name, self.smallest() if smallest else self.settings)
 
-    def smallest(self) -> dict[str, Any]:
+    def smallest(self) -> dict[str, Value]:
         """Return the settings, with whole numbers as small as the search tries them."""
-        numbers = [parameter for parameter in find_submodule(self.name).hyperparameters if parameter.kind == "whole"]
-        lowest = {parameter.field: int(resolved(parameter.low, BASIS) or 0) for parameter in numbers}
+        numbers = [parameter for parameter in hyperparameters_of(self.name) if parameter.kind == "whole"]
+        lowest = {number.field: int(number.low) for number in numbers if isinstance(number.low, int | float)}
         return {**self.settings, **lowest}
 
 
 def cases() -> list[Case]:
-    """List every submodule with the defaults of its settings, and once more with the first of each field's choices."""
+    """List every submodule with the defaults of its settings, and again with the published ones where they differ."""
     found = []
     for entry in catalogue():
         found.append(Case(entry.name))
-        first = first_choices(entry.settings)
-        if first:
-            found.append(Case(entry.name, first))
+        published = published_settings(entry.name)
+        if published:
+            found.append(Case(entry.name, published))
     return found
 
 
-def first_choices(settings: type[Frozen] | None) -> dict[str, str]:
-    """Return the first choice of each field that has choices, where it is not the default: what was published."""
-    fields = {} if settings is None else settings.model_fields
-    found = {}
-    for name, info in fields.items():
-        choices = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
-        if choices and choices[0] != info.default:
-            found[name] = choices[0]
-    return found
+def published_settings(name: str) -> dict[str, Value]:
+    """Return a submodule's published settings on the backbone, those aside that are the defaults of its fields."""
+    settings = find_submodule(name).settings
+    if settings is None:
+        return {}
+    own = [parameter for parameter in hyperparameters_of(name) if parameter.part == name]
+    published = {parameter.field: resolved(parameter.published, BASIS) for parameter in own}
+    defaults = settings()
+    return {field: value for field, value in published.items() if value != getattr(defaults, field)}
+
+
+def hyperparameters_of(name: str) -> list[Hyperparameter]:
+    """Return a submodule's hyperparameters as they are on the backbone."""
+    return [parameter.on(BASIS) for parameter in find_submodule(name).hyperparameters]
 
 
 @pytest.fixture(params=cases(), ids=str)
