@@ -174,9 +174,9 @@ def _planned(
         # The gates before the first step and with the final weights take passes of their own.
         evaluated += tune_rows
         scored += 2 * select_rows
-    submodules = len(method.submodules)
-    # Whole, then without each submodule: in all layers, and in each of them.
-    passes = submodules * (layers + 1) + 1 if submodules else 0
+    # Whole, then without each submodule: in all layers, and in each of them where that is asked for.
+    removals = len(method.submodules) * (layers + 1 if spec.space.ablate_layers else 1)
+    passes = removals + 1 if method.gated else 0
     ablation = passes * min(select_rows, ABLATION_ROWS) * timing.row_seconds
     run_seconds = steps * timing.step_seconds + evaluated * timing.row_seconds
     return PlannedMethod(
