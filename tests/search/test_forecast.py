@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from editions import EDITION_1
 from made_record import made_record
 
 from unipelt_search.records.run_timing import RunTiming
@@ -19,7 +20,7 @@ def planned(workers: int = 1, **budget: Any) -> StudyPlan:
     record = made_record()
     space = SpaceSpec(methods=tuple(TIMINGS), steps=100, evaluations=2, tune_rows=150)
     spec = record.spec.model_copy(update={"space": space, "budget": BudgetSpec(**{"trials": 5, "seeds": 2, **budget})})
-    return forecast(spec, record.task, TIMINGS, Capacity("cpu", workers, 1.0, 0.0), 6, ())
+    return forecast(spec, record.task, TIMINGS, Capacity("cpu", workers, 1.0, 0.0), 6, (), EDITION_1)
 
 
 def test_the_estimate_adds_up_by_hand() -> None:
@@ -29,10 +30,10 @@ def test_the_estimate_adds_up_by_hand() -> None:
     # 100 steps and 2 evaluations of 150 tune rows; the gated method looks at its gates once before the first step.
     assert head.run_seconds == pytest.approx(100 * 0.1 + 2 * 150 * 0.01)
     assert apl.run_seconds == pytest.approx(100 * 0.2 + 3 * 150 * 0.01)
-    # 200 select and 500 test rows per seed; gates need two more passes, the ablation 3 + 1 of the select rows.
+    # 200 select and 500 test rows per seed; gates need two more passes, the ablation 3 · 7 + 1 of the select rows.
     assert head.confirm_seconds == pytest.approx(2 * (13 + 7))
-    assert apl.confirm_seconds == pytest.approx(2 * (24.5 + 7 + 4) + 4 * 2)
-    assert plan.seconds == pytest.approx(2 * (13 + 24.5) + (13 + 24.5) / 2 + 40 + 79)
+    assert apl.confirm_seconds == pytest.approx(2 * (24.5 + 7 + 4) + 22 * 2)
+    assert plan.seconds == pytest.approx(2 * (13 + 24.5) + (13 + 24.5) / 2 + 40 + 115)
     assert planned(workers=4).seconds == pytest.approx(plan.seconds / 4)
 
 
@@ -48,7 +49,7 @@ def test_a_users_configuration_is_one_trial_of_its_own_length() -> None:
     space = SpaceSpec(methods=tuple(TIMINGS), steps=100, evaluations=2, tune_rows=150, configurations=(own,))
     spec = record.spec.model_copy(update={"space": space, "budget": BudgetSpec(trials=6, seeds=2)})
     timings = {**TIMINGS, "mine": RunTiming(0.1, 0.01, 10, 10)}
-    plan = forecast(spec, record.task, timings, Capacity("cpu", 1, 1.0, 0.0), 6, ())
+    plan = forecast(spec, record.task, timings, Capacity("cpu", 1, 1.0, 0.0), 6, (), EDITION_1)
     assert [(m.method, m.variant, m.screen_trials) for m in plan.methods] == [
         ("head", None, 2), ("unipelt_apl", None, 2), ("head", "mine", 1),
     ]  # fmt: skip
@@ -58,7 +59,7 @@ def test_a_users_configuration_is_one_trial_of_its_own_length() -> None:
     assert plan.seconds == pytest.approx(planned().seconds + extra)
 
 
-@pytest.mark.parametrize(("limit", "steps"), [(None, 400), (4000.0, 400), (480.0, 262), (60.0, 150)])
+@pytest.mark.parametrize(("limit", "steps"), [(None, 400), (4000.0, 400), (480.0, 235), (60.0, 150)])
 def test_steps_are_what_a_limit_allows(limit: float | None, steps: int) -> None:
     record = made_record()
     task = record.task.model_copy(update={"rows": {**record.task.rows, "train": 320}})
@@ -66,12 +67,12 @@ def test_steps_are_what_a_limit_allows(limit: float | None, steps: int) -> None:
     budget = BudgetSpec(trials=5, seeds=2, time_seconds=limit)
     spec = record.spec.model_copy(update={"space": space, "budget": budget})
     capacity = Capacity("cpu", 1, 1.0, 0.0)
-    assert steps_within(spec, task, TIMINGS, capacity, 6) == steps
+    assert steps_within(spec, task, TIMINGS, capacity, 6, EDITION_1) == steps
     given = spec.model_copy(update={"space": space.model_copy(update={"steps": 333})})
-    assert steps_within(given, task, TIMINGS, capacity, 6) == 333
-    if steps == 262:  # by hand: the search takes 0.75 s + 18.75 seconds, all 1.35 s + 77.75, with s steps
+    assert steps_within(given, task, TIMINGS, capacity, 6, EDITION_1) == 333
+    if steps == 235:  # by hand: the search takes 0.75 s + 18.75 seconds, all 1.35 s + 113.75, with s steps
         shorter = spec.model_copy(update={"space": space.model_copy(update={"steps": steps})})
-        plan = forecast(shorter, task, TIMINGS, capacity, 6, ())
+        plan = forecast(shorter, task, TIMINGS, capacity, 6, (), EDITION_1)
         search = plan.seconds - sum(method.confirm_seconds for method in plan.methods)
         assert plan.seconds <= 0.9 * 480
         assert search <= 0.9 * 0.65 * 480
@@ -83,10 +84,10 @@ def test_with_folds_every_seed_is_five_runs_on_a_fifth_of_the_rows() -> None:
     spec = record.spec.model_copy(update={"space": space, "budget": BudgetSpec(trials=5, seeds=2)})
     rows = {"train": 100, "validation": 150, "tune": 150, "select": 250, "test": 500}
     task = record.task.model_copy(update={"folds": 5, "rows": rows})
-    plan = forecast(spec, task, TIMINGS, Capacity("cpu", 1, 1.0, 0.0), 6, ())
+    plan = forecast(spec, task, TIMINGS, Capacity("cpu", 1, 1.0, 0.0), 6, (), EDITION_1)
     head, apl = plan.methods
     assert (plan.confirm_runs, plan.runs) == (20, 25)
     assert head.run_seconds == pytest.approx(13)
-    # 50 rows of a fold and 500 test rows per run; gates need two more passes, the ablation 4 passes of one run.
+    # 50 rows of a fold and 500 test rows per run; gates need two more passes, the ablation 22 passes of one run.
     assert head.confirm_seconds == pytest.approx(10 * (13 + 5.5))
-    assert apl.confirm_seconds == pytest.approx(10 * (24.5 + 5.5 + 1) + 4 * 0.5)
+    assert apl.confirm_seconds == pytest.approx(10 * (24.5 + 5.5 + 1) + 22 * 0.5)

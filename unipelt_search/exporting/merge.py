@@ -89,7 +89,9 @@ def check_plain_projections(backbone: Backbone, trial: TrialSpec, option: str) -
     targets = {target for submodule in submodules_of(trial) for target in submodule.merge_targets}
     for layer in layer_parts(backbone.base, backbone.family):
         for target in sorted(targets):
-            projection: Projection = getattr(layer, target)
+            projection: Projection | None = getattr(layer, target)
+            if projection is None:
+                continue
             linear = projection.module
             shape = (projection.out, projection.inner)
             if not isinstance(linear, nn.Linear) or linear.weight.shape != shape:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.records.results import ABLATION_ROWS
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
+from unipelt_search.search.asked_ablation import asked_ablation
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
 from unipelt_search.search.sizes import within_limit
@@ -30,6 +32,7 @@ def forecast(
     capacity: Capacity,
     layers: int,
     left_out: tuple[DroppedMethod, ...],
+    basis: Basis,
 ) -> StudyPlan:
     """Plan a study and estimate its time.
 
@@ -41,6 +44,7 @@ def forecast(
         capacity: Where it would run.
         layers: Layers of the backbone, which the ablation visits one by one.
         left_out: Methods that cannot attach.
+        basis: The study's edition and backbone.
 
     Returns:
         The plan.
@@ -50,8 +54,8 @@ def forecast(
     rounds = screen_rounds(spec.budget.trials, len(names), len(own))
     # Where only the user's own configurations are left there is nothing to tune.
     tune_trials = spec.budget.trials - rounds * len(names) - len(own) if names else 0
-    tuned = [_plan_method(spec, task, name, timings[name], rounds, layers) for name in names]
-    fixed = [_plan_variant(spec, task, given, timings[given.name], layers) for given in own]
+    tuned = [_plan_method(spec, task, name, timings[name], rounds, layers, basis) for name in names]
+    fixed = [_plan_variant(spec, task, given, timings[given.name], layers, basis) for given in own]
     pruned = _plan_pruned([*tuned, *fixed]) if spec.space.prune_gates else []
     methods = (*tuned, *fixed, *pruned)
     confirm_runs = spec.budget.seeds * max(task.folds, 1) * len(methods)
@@ -75,20 +79,28 @@ def forecast(
 
 
 def _plan_method(
-    spec: StudySpec, task: TaskSummary, method: str, timing: RunTiming, rounds: int, layers: int
+    spec: StudySpec,
+    task: TaskSummary,
+    method: str,
+    timing: RunTiming,
+    rounds: int,
+    layers: int,
+    basis: Basis,
 ) -> PlannedMethod:
     """Plan a method with its published settings, tried once per screen round."""
-    first = published(method, spec.space, task.rows["train"])[0]
-    trial = within_limit(first, spec.space, task)
-    return _planned(spec, task, trial, None, timing, rounds, layers)
+    first = published(method, spec.space, task.rows["train"], basis)[0]
+    trial = within_limit(first, spec.space, task, basis)
+    passes = asked_ablation(method, spec.space, basis.edition).passes(layers)
+    return _planned(spec, task, trial, None, timing, rounds, passes)
 
 
 def _plan_variant(
-    spec: StudySpec, task: TaskSummary, variant: Variant, timing: RunTiming, layers: int
+    spec: StudySpec, task: TaskSummary, variant: Variant, timing: RunTiming, layers: int, basis: Basis
 ) -> PlannedMethod:
     """Plan a configuration of the user's, tried once."""
-    trial = configured(variant, spec.space, task.rows["train"])
-    return _planned(spec, task, trial, variant.name, timing, 1, layers)
+    trial = configured(variant, spec.space, task.rows["train"], basis)
+    passes = asked_ablation(variant.method, spec.space, basis.edition).passes(layers)
+    return _planned(spec, task, trial, variant.name, timing, 1, passes)
 
 
 def _plan_pruned(methods: Sequence[PlannedMethod]) -> list[PlannedMethod]:
@@ -112,7 +124,12 @@ def _confirm_seconds(methods: Sequence[PlannedMethod]) -> float:
 
 
 def steps_within(
-    spec: StudySpec, task: TaskSummary, timings: Mapping[str, RunTiming], capacity: Capacity, layers: int
+    spec: StudySpec,
+    task: TaskSummary,
+    timings: Mapping[str, RunTiming],
+    capacity: Capacity,
+    layers: int,
+    basis: Basis,
 ) -> int:
     """Choose the steps of a run so that a study fits into its time limit whole.
 
@@ -122,6 +139,7 @@ def steps_within(
         timings: As for `forecast`.
         capacity: Where it would run.
         layers: Layers of the backbone.
+        basis: The study's edition and backbone.
 
     Returns:
         The study's own steps where it gives them, or without a limit; else the most steps with which both the search
@@ -135,7 +153,7 @@ def steps_within(
     def fits(steps: int) -> bool:
         space = spec.space.model_copy(update={"steps": steps})
         shorter = spec.model_copy(update={"space": space})
-        plan = forecast(shorter, task, timings, capacity, layers, ())
+        plan = forecast(shorter, task, timings, capacity, layers, (), basis)
         search = plan.seconds - _confirm_seconds(plan.methods) / capacity.workers
         return plan.seconds <= _SPARED * limit and search <= _SPARED * (1 - CONFIRM_SHARE) * limit
 
@@ -160,9 +178,12 @@ def _planned(
     variant: str | None,
     timing: RunTiming,
     trials: int,
-    layers: int,
+    passes: int,
 ) -> PlannedMethod:
-    """Estimate a configuration's runs: the steps, what is scored at evaluations, and what confirm scores beside."""
+    """Estimate a configuration's runs: the steps, what is scored at evaluations, and what confirm scores beside.
+
+    Its ablation takes some passes over the select rows.
+    """
     method = find_method(trial.method)
     steps = trial.training.steps
     tune_rows = min(task.rows["tune"], spec.space.tune_rows)
@@ -174,9 +195,6 @@ def _planned(
         # The gates before the first step and with the final weights take passes of their own.
         evaluated += tune_rows
         scored += 2 * select_rows
-    # Whole, then without each submodule: in all layers, and in each of them where that is asked for.
-    removals = len(method.submodules) * (layers + 1 if spec.space.ablate_layers else 1)
-    passes = removals + 1 if method.gated else 0
     ablation = passes * min(select_rows, ABLATION_ROWS) * timing.row_seconds
     run_seconds = steps * timing.step_seconds + evaluated * timing.row_seconds
     return PlannedMethod(
