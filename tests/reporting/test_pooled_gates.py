@@ -226,3 +226,13 @@ def test_labels_are_not_pooled_without_predictions() -> None:
     ]
     for row in pool_gates(study_of(results, LABELS)):
         assert (row.q50 is None) == (row.label is not None)
+
+
+def test_of_many_runs_the_outermost_stand_for_a_label_and_all_for_the_whole() -> None:
+    means = (0.5, 0.3, 0.4, 0.6, 0.7, 0.55)
+    whole = pooled([gate_row(0, "prefix", mean) for mean in means])
+    label = pooled([gate_row(0, "prefix", mean, label="human") for mean in means])
+    assert whole.per_run is not None
+    assert label.per_run is not None
+    assert whole.per_run.mean == means
+    assert (label.per_run.run, label.per_run.mean, label.per_run.q05) == ((2, 5), (0.3, 0.7), None)

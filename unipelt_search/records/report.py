@@ -138,7 +138,11 @@ def _is_none(value: object) -> bool:
 
 
 class GatesOfRuns(Frozen):
-    """What each run has of a gate, side by side: entry i of every list is of run i of `run`."""
+    """What each run has of a gate, side by side: entry i of every list is of run i of `run`.
+
+    A row of one label or of one epoch has four decimals, and of more than five runs those with the lowest and the
+    highest mean.
+    """
 
     run: tuple[int, ...]
     """As in the curves: the run's seed index; with folds its number."""
@@ -147,7 +151,7 @@ class GatesOfRuns(Frozen):
     q05: tuple[float, ...] | None = Field(default=None, exclude_if=_is_none)
     q95: tuple[float, ...] | None = Field(default=None, exclude_if=_is_none)
     share_active: tuple[float, ...] | None = Field(default=None, exclude_if=_is_none)
-    """These three for rows of the final weights only."""
+    """These three for the final weights and all labels together."""
     null_mean: tuple[float | None, ...] | None = Field(default=None, exclude_if=_is_none)
     """None for the runs that had no label-shuffled control, and in whole where none had."""
 

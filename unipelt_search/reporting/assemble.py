@@ -36,8 +36,9 @@ from unipelt_search.verdict.pareto import pareto_front
 from unipelt_search.verdict.ranking import Ranking, rank_methods
 from unipelt_search.verdict.roles import ablation_scale, worth_of
 
-# A string of JSON holds no line break, so this is never inside of one.
+# A string of JSON holds no line break and no quotation mark of its own, so neither is ever inside of one.
 _NUMBERS = re.compile(r"\[\n[\s\d.eE+,null-]*\]")
+_RUNS = re.compile(r'"per_run": \{\n[^{}]*\}')
 
 
 def build_report(record: StudyRecord) -> StudyReport:
@@ -73,11 +74,11 @@ def build_report(record: StudyRecord) -> StudyReport:
 def render_json(report: StudyReport) -> str:
     """Render a report as report.json: schema 1, finite numbers only, one trailing newline; a list of numbers a line."""
     text = report.model_dump_json(by_alias=True, indent=1)
-    return _NUMBERS.sub(_on_one_line, text) + "\n"
+    return _RUNS.sub(_on_one_line, _NUMBERS.sub(_on_one_line, text)) + "\n"
 
 
-def _on_one_line(numbers: re.Match[str]) -> str:
-    return "".join(numbers[0].split())
+def _on_one_line(found: re.Match[str]) -> str:
+    return "".join(found[0].split())
 
 
 def _study(record: StudyRecord) -> ReportedStudy:

@@ -30,6 +30,10 @@ _FEWEST = 20
 _DIGITS = 9
 """Decimals of a gate in a report: it was measured with seven."""
 _RUN_DIGITS = 8
+_SHORT_DIGITS = 4
+"""Decimals of a run's gate on one label or at one epoch, of which there are many."""
+_MOST_RUNS = 5
+"""Runs that are listed for one label or one epoch; of more only the lowest and the highest."""
 
 
 @dataclass(frozen=True)
@@ -173,14 +177,28 @@ def _compared(of_runs: Sequence[RunRow], *, pooled: bool) -> dict[str, Any]:
 
 
 def _side_by_side(of_runs: Sequence[RunRow]) -> GatesOfRuns:
-    rows = [of_run.row for of_run in of_runs]
-    # While a run trains there are many rows, which are for its course.
-    names = ["mean", "q50"] if rows[0].split == "tune" else ["mean", "q50", "q05", "q95", "share_active"]
+    first = of_runs[0].row
+    if first.split == "tune" or first.label is not None:
+        return _columns(_outermost(of_runs), ("mean", "q50"), _SHORT_DIGITS)
+    names = ["mean", "q50", "q05", "q95", "share_active"]
+    if any(of_run.row.null_mean is not None for of_run in of_runs):
+        names.append("null_mean")
+    return _columns(of_runs, names, _RUN_DIGITS)
+
+
+def _outermost(of_runs: Sequence[RunRow]) -> Sequence[RunRow]:
+    """Choose the runs with the lowest and the highest mean, if there are many, in their order."""
+    if len(of_runs) <= _MOST_RUNS:
+        return of_runs
+    by_mean = sorted(of_runs, key=lambda of_run: of_run.row.mean)
+    return [of_run for of_run in of_runs if of_run in (by_mean[0], by_mean[-1])]
+
+
+def _columns(of_runs: Sequence[RunRow], names: Sequence[str], digits: int) -> GatesOfRuns:
     columns: dict[str, Any] = {}
     for name in names:
-        columns[name] = tuple(round(getattr(row, name), _RUN_DIGITS) for row in rows)
-    if any(row.null_mean is not None for row in rows):
-        columns["null_mean"] = tuple(row.null_mean for row in rows)
+        values = [getattr(of_run.row, name) for of_run in of_runs]
+        columns[name] = tuple(None if value is None else round(value, digits) for value in values)
     return GatesOfRuns(run=tuple(of_run.run for of_run in of_runs), **columns)
 
 
