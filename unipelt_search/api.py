@@ -242,7 +242,8 @@ def export_model(
         to: Folder for the trained tensors, their description and a model card; the backbone is not in it.
         trial: This trial's model; None is the verdict's.
         cheapest: Of the methods that tie the one with the fewest stored parameters, not the best.
-        merged: Folder for a plain Hugging Face model with the same predictions, where that is exact.
+        merged: Folder for a model with the same predictions that transformers or sentence-transformers alone loads,
+            where that is exact.
         peft: Folder in the form of the library PEFT, where that is exact.
         force: Replace models that are there.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.

@@ -50,6 +50,10 @@ def test_a_study_is_prepared_whole(asked: StudySpec) -> None:
     assert len(ready.encoded.train) == ready.summary.rows["train"] == 36
     plan = ready.plan(backbone)
     assert (plan.steps, [method.method for method in plan.methods]) == (150, ["head", "lora"])
+    assert [(entry.method, entry.merged, entry.peft) for entry in plan.exports] == [
+        ("head", "transformers", False),
+        ("lora", "transformers", True),
+    ]
 
 
 def test_default_methods_that_cannot_attach_are_left_out_and_others_are_refused(asked: StudySpec) -> None:

@@ -14,12 +14,13 @@ from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
+from unipelt_search.exporting.export_forms import planned_export
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.run_timing import RunTiming
-from unipelt_search.records.study_plan import StudyPlan
+from unipelt_search.records.study_plan import PlannedExport, StudyPlan
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.search.sizes import within_limit
@@ -75,7 +76,23 @@ class Prepared:
         )
         kept = self.checkpoint_bytes(backbone) * measured.capacity.workers
         notices = (*plan.notices, *ready.notices)
-        return plan.model_copy(update={"notices": notices, "checkpoint_bytes": kept})
+        exports = ready.exports(backbone)
+        return plan.model_copy(update={"notices": notices, "checkpoint_bytes": kept, "exports": exports})
+
+    def exports(self, backbone: Backbone) -> tuple[PlannedExport, ...]:
+        """Tell which forms of `export` can hold what the study trains; nothing is trained for it.
+
+        Args:
+            backbone: The study's.
+
+        Returns:
+            One entry per method that is in the study, and per configuration of the user's.
+        """
+        trials = _first_trials(self.spec, self.summary.rows["train"])
+        for drop in self.dropped:
+            trials.pop(drop.method, None)
+        target = self.encoded.target
+        return tuple(planned_export(name, trial, backbone, target) for name, trial in trials.items())
 
     def within_limits(self, backbone: Backbone) -> Prepared:
         """Keep to the study's limits: leave out methods that are far too slow, and shorten runs that take too long.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from unipelt_search.errors import SavedModelError
 from unipelt_search.pelt.pack import Pack
@@ -27,6 +28,8 @@ TOLERANCE = 1e-4
 class Sample:
     """Rows of different lengths, and a model's logits."""
 
+    columns: int
+    """Texts of a row."""
     inputs: dict[str, Tensor]
     """`input_ids`, `attention_mask` and perhaps `token_type_ids`, ``(B, T)``."""
     logits: Tensor
@@ -48,22 +51,49 @@ class Sample:
         tokenizer = pack.backbone.tokenizer
         split = encode_texts([(text,) * columns for text in TEXTS], tokenizer, max_length)
         batch = make_batch(split, [np.arange(len(split))], pad_token_id(tokenizer), pack.backbone.device)
-        return cls(batch.inputs, pack(batch.inputs)[0])
+        return cls(columns, batch.inputs, pack(batch.inputs)[0])
 
-    @torch.no_grad()
-    def check(self, model: Any, option: str) -> None:
-        """Check that a model computes the same.
+    def in_label_units(self, scale: tuple[float, float] | None) -> Sample:
+        """Return the sample of a model whose outputs are multiplied and moved; None leaves them as they are."""
+        if scale is None:
+            return self
+        factor, summand = scale
+        return replace(self, logits=self.logits * factor + summand)
+
+    def read_with(self, tokenizer: PreTrainedTokenizerBase, option: str) -> dict[str, Any]:
+        """Read the rows with a tokenizer as plain libraries do.
 
         Args:
-            model: A Hugging Face model, or one of PEFT.
+            tokenizer: A tokenizer that was loaded from an exported folder.
+            option: What the user asked for.
+
+        Returns:
+            What the model gets, ``(B, T)`` each.
+
+        Raises:
+            SavedModelError: The token numbers are others than the trained model's.
+        """
+        texts = list(TEXTS)
+        read = dict(tokenizer(*[texts] * self.columns, truncation=True, padding=True, return_tensors="pt"))
+        if not torch.equal(read["input_ids"], self.inputs["input_ids"].cpu()):
+            raise SavedModelError(
+                f"{option} must read texts as the trained model does; the tokenizer that it writes gives other tokens. "
+                f"Leave {option} out."
+            )
+        return {name: values.to(self.logits.device) for name, values in read.items()}
+
+    def check(self, logits: Tensor, option: str) -> None:
+        """Check that another form of the model computes the same.
+
+        Args:
+            logits: What it computes for the rows, ``(B, outputs)``.
             option: What the user asked for.
 
         Raises:
             SavedModelError: It does not.
         """
-        logits = model.to(self.logits.device).eval()(**self.inputs).logits
-        difference = float((logits - self.logits).abs().max())
-        if difference > TOLERANCE * max(1.0, float(self.logits.abs().max())):
+        difference = float((logits.to(self.logits.device) - self.logits).abs().max())
+        if not difference <= TOLERANCE * max(1.0, float(self.logits.abs().max())):
             raise SavedModelError(
                 f"{option} must give the trained model's logits; on this architecture they differ by {difference:.2g}. "
                 f"Leave {option} out."
