@@ -9,6 +9,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 import numpy as np
+from editions import EDITION_1
 from made_results import make_costs, make_gate_row, make_run_result
 
 from unipelt_search.methods.catalogue import find_method
@@ -156,7 +157,7 @@ def made_trial(
     labels: Sequence[str] = LABELS, variant: str | None = None,
 ) -> TrialRecord:  # fmt: skip
     """A complete trial with its search run and a confirm run per seed index."""
-    spec: TrialSpec = published(method, SpaceSpec(), 100)[0]
+    spec: TrialSpec = published(method, SpaceSpec(), 100, EDITION_1)[0]
 
     def run(index: int, value: float) -> RunRecord:
         confirm = index != SEARCH_SEED_INDEX

@@ -21,8 +21,9 @@ from unipelt_search.testing import tiny_models
 from unipelt_search.testing.tiny_models import WORDS, KeptGates, randomise, tiny_inputs, tiny_tokenizer
 
 __all__ = [
-    "EVERYTHING", "FAMILIES", "PARTS", "SETS", "SHIFTED", "SIZES", "WITHOUT_BIASES", "WORDS", "KeptGates", "randomise",
-    "tiny_backbone", "tiny_inputs", "tiny_model", "tiny_run", "tiny_task", "tiny_tokenizer", "tiny_trial",
+    "EVERYTHING", "FAMILIES", "FURTHER_SIZES", "PARTS", "SETS", "SHIFTED", "SIZES", "WITHOUT_BIASES", "WORDS",
+    "KeptGates", "randomise", "tiny_backbone", "tiny_inputs", "tiny_model", "tiny_run", "tiny_task", "tiny_tokenizer",
+    "tiny_trial",
 ]  # fmt: skip
 
 _ENDS = {"bos_token_id": 2, "eos_token_id": 3}
@@ -64,6 +65,39 @@ SIZES: dict[str, dict[str, Any]] = {
     "phi3": {**_ENDS, **_GROUPED},
 }  # fmt: skip
 FAMILIES = tuple(SIZES)
+_LINEAR = {
+    "num_hidden_layers": 4, "head_dim": 8, "linear_num_value_heads": 2, "linear_num_key_heads": 2,
+    "linear_key_head_dim": 8, "linear_value_head_dim": 8,
+}  # fmt: skip
+_MOE = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+_LATENT = {
+    "q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4, "v_head_dim": 8,
+    "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "n_group": 2, "topk_group": 1,
+    "first_k_dense_replace": 1, "num_key_value_heads": 4,
+}  # fmt: skip
+FURTHER_SIZES: dict[str, dict[str, Any]] = {
+    "deberta": {
+        "relative_attention": True, "pos_att_type": ["c2p", "p2c"], "pooler_hidden_size": 32,
+        "position_biased_input": False, "type_vocab_size": 0, "max_relative_positions": 16,
+    },
+    "bloom": {**_ENDS, "n_head": 4},
+    "falcon": {**_ENDS, "ffn_hidden_size": 64},
+    "gptj": {**_ENDS, "rotary_dim": 4, "n_inner": 64},
+    "mbart": {**SIZES["bart"], "decoder_start_token_id": None},
+    "umt5": SIZES["t5"],
+    "longformer": {"attention_window": [4, 4], **_ENDS, "sep_token_id": 3},
+    "qwen3_moe": {**_GROUPED, **_MOE, "head_dim": 8, "mlp_only_layers": [0]},
+    "mixtral": {**_GROUPED, "num_local_experts": 4},
+    "gpt_oss": {**_ENDS, **_GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 8},
+    "deepseek_v3": _LATENT,
+    "qwen3_next": {**_GROUPED, **_MOE, **_LINEAR, "shared_expert_intermediate_size": 16},
+    "qwen3_5_text": {**_GROUPED, **_LINEAR},
+    "jamba": {
+        **_GROUPED, "num_hidden_layers": 4, "attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 4,
+        "expert_layer_offset": 2, "num_experts": 4, "use_mamba_kernels": False, "mamba_d_state": 4,
+    },
+}  # fmt: skip
+"""Sizes of types that CI does not run every method on; `benchmarks/backbone_matrix.py` does."""
 WITHOUT_BIASES = ("modernbert", "t5", "llama", "mistral", "qwen3", "gemma3_text", "phi3")
 SHIFTED: dict[str, dict[str, Any]] = {
     **{kind: {} for kind in ("bert", "roberta", "xlm-roberta", "camembert", "electra", "gpt2", "gpt_neox", "opt")},
@@ -105,14 +139,18 @@ SETS: dict[str, dict[str, Any]] = {
 """Sets of gated submodules without a name of their own."""
 
 
+def _sizes(family: str) -> dict[str, Any]:
+    return SIZES.get(family, FURTHER_SIZES.get(family, {}))
+
+
 def tiny_model(family: str, classes: int = 3, **changes: Any) -> Any:
     """Make a random sequence classification model; the same one every time."""
-    return tiny_models.tiny_model(family, classes, **{**SIZES.get(family, {}), **changes})
+    return tiny_models.tiny_model(family, classes, **{**_sizes(family), **changes})
 
 
 def tiny_backbone(family: str = "bert", classes: int = 3, pooling: str = "native", **changes: Any) -> Backbone:
     """Make a backbone of a tiny random model."""
-    return tiny_models.tiny_backbone(family, classes, pooling, **{**SIZES.get(family, {}), **changes})
+    return tiny_models.tiny_backbone(family, classes, pooling, **{**_sizes(family), **changes})
 
 
 def tiny_trial(method: str, *, learning_rate: float = 1e-2, **training: Any) -> TrialSpec:

@@ -203,7 +203,7 @@ def run_study(
             return _deliver(url, spec.name, out, interrupted=False)
     check_storage(url)
     # From here on the model is loaded and tried; nothing is written before all of that has gone well.
-    ready, backbone = prepare(spec, task)
+    ready, backbone = prepare(spec, task, None if found is None else found.basis)
     # A study that goes on keeps the methods and steps that it began with, and a cluster's machines are not this one.
     if found is None and spec.machine.address is None:
         ready = ready.within_limits(backbone)
@@ -349,7 +349,7 @@ def plan_study(
     task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
-    ready, backbone = prepare(spec, task)
+    ready, backbone = prepare(spec, task, None if found is None else found.basis)
     return ready.plan(backbone)
 
 
@@ -538,7 +538,9 @@ def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> Stu
     if spec.space.steps is None:
         space = spec.space.model_copy(update={"steps": found.spec.space.steps})
         spec = spec.model_copy(update={"space": space})
-    differences = spec_differences(found.spec, spec)
+    # What a configuration leaves open means what was published when the study began.
+    spec = spec.completed(found.basis)
+    differences = spec_differences(found.spec.completed(found.basis), spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")
     differences.extend(shrunk_budget(found.spec.budget, spec.budget))

@@ -84,7 +84,7 @@ def is_complete(spec: StudySpec, *, storage: str | None = None) -> bool:
         found is not None
         and found.state is StudyState.COMPLETE
         and found.spec.budget == spec.budget
-        and not spec_differences(found.spec, spec)
+        and not spec_differences(found.spec.completed(found.basis), spec.completed(found.basis))
     )
 
 

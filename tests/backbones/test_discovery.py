@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tiny import FAMILIES, randomise, tiny_backbone, tiny_inputs, tiny_model, tiny_run, tiny_trial
+from tiny import FAMILIES, SIZES, randomise, tiny_backbone, tiny_inputs, tiny_model, tiny_run, tiny_trial
 from unipelt_search.backbones.discovery import discover_family, find_family
+from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.pack import Pack
 
@@ -53,18 +54,37 @@ def test_an_unlisted_architecture_is_found_by_its_structure(model_type: str) -> 
     assert torch.allclose(full[0, 1], alone[0, 0], atol=1e-5)
 
 
+def test_two_stacks_that_are_not_listed_are_refused_with_what_was_looked_for() -> None:
+    sizes = {**SIZES["bart"], "attention_type": "original_full"}
+    message = "type 'bigbird_pegasus' we looked for one stack of layers and found an encoder and a decoder"
+    with pytest.raises(BackboneError, match=f"{message}.*known types: bert, "):
+        tiny_backbone("bigbird_pegasus", **sizes)
+
+
 @pytest.mark.parametrize(
-    ("model_type", "looked_for"),
+    ("model_type", "parts"),
     [
-        ("bloom", "one module with linear layers named like query, key and value"),
-        (
-            "mixtral",
-            "one linear layer from the feed-forward network's width 64 outside of the attention and found none",
-        ),
-        ("mbart", "one stack of layers and found an encoder and a decoder"),
-        ("mobilebert", "one longest list of equal layers and found encoder.layer.0.ffn, encoder.layer.1.ffn"),
+        ("mixtral", ("ffn_linear",)),
+        ("mamba", ("attention", "query", "key", "value")),
     ],
 )
-def test_what_cannot_be_found_is_refused_with_what_was_looked_for(model_type: str, looked_for: str) -> None:
-    with pytest.raises(BackboneError, match=f"in type '{model_type}' we looked for {looked_for}.*known types: bert, "):
-        tiny_backbone(model_type)
+def test_a_part_that_is_not_found_is_noted_with_what_was_looked_for(model_type: str, parts: tuple[str, ...]) -> None:
+    lack = tiny_backbone(model_type).family.lacks[0]
+    assert lack.parts == parts
+    assert lack.sentence
+
+
+def test_the_parts_of_hybrids_and_mixtures_are_found_in_the_layers_that_have_them() -> None:
+    backbone = tiny_backbone("jamba")
+    layers = layer_parts(backbone.base, backbone.family)
+    assert [layer.attention is not None for layer in layers] == [False, True, False, True]
+    assert [layer.ffn_out is not None and layer.ffn_out.is_block for layer in layers] == [False, False, True, False]
+    assert all(layer.has(("ffn_in", "ffn_out")) for layer in layers)
+    (stack,) = discover_family(tiny_model("deepseek_v3")).stacks
+    assert (stack.query, stack.value, stack.fused) == ("self_attn.q_b_proj", "self_attn.kv_b_proj", "latent")
+    assert (stack.ffn_in, stack.ffn_out, stack.experts) == ("mlp.gate_proj", "mlp.down_proj", "mlp")
+
+
+def test_a_feed_forward_network_is_found_without_its_width_in_the_configuration() -> None:
+    (stack,) = discover_family(tiny_model("gptj", n_inner=None)).stacks
+    assert (stack.ffn_in, stack.ffn_out) == ("mlp.fc_in", "mlp.fc_out")

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from tiny import FAMILIES, tiny_model
+from tiny import FAMILIES, FURTHER_SIZES, tiny_model
 from unipelt_search.backbones import families
 from unipelt_search.backbones.families import KNOWN_TYPES
 
 
 def test_every_listed_type_is_in_the_tests_or_looks_like_one_that_is() -> None:
-    assert set(KNOWN_TYPES) - set(FAMILIES) == {"mt5"}
+    assert set(KNOWN_TYPES) - {*FAMILIES, *FURTHER_SIZES} == {"mt5"}
 
 
 @pytest.mark.parametrize("family", families.FAMILIES, ids=lambda family: family.model_types[0])
@@ -23,6 +23,11 @@ def test_an_entry_names_every_part_once(family: families.Family) -> None:
     assert family.causal == (family.stacks[0].name == "decoder")
     assert bool(family.pooler) == bool(family.pooler_parts)
     assert hash(family) == hash(dataclasses.replace(family))
+
+
+def test_a_decoder_that_was_found_by_structure_is_named_as_one() -> None:
+    found = families.as_decoder(families.Family(("new",), (families.Stack("layers"),), ("score",)))
+    assert (found.causal, found.stacks[0].name, found.stacks[0].layers) == (True, "decoder", "layers")
 
 
 def test_an_encoder_decoder_names_what_its_head_is() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from editions import EDITION_1
 
 from unipelt_search.execution.assignment import make_assignment
 from unipelt_search.records.history import EarlierAttempts, StudyRecord
@@ -17,7 +18,7 @@ FIRST = EarlierAttempts(failed=0, checkpoint=None)
 def study(fake) -> StudyRecord:
     """One trial with a search run and two confirm runs, in steps of 7 rows."""
     made = fake()
-    made.add_trial(published("lora", SpaceSpec(batch_size=7), 100)[0], "screen")
+    made.add_trial(published("lora", SpaceSpec(batch_size=7), 100, EDITION_1)[0], "screen")
     made.end(0)
     made.add_run(0, 1)
     made.add_run(0, 2)
@@ -53,7 +54,7 @@ def test_a_run_that_wanted_memory_takes_half_of_the_rows_at_a_time(study: StudyR
 def test_with_folds_every_run_has_rows_and_seeds_of_its_own_and_the_first_is_kept(fake, tmp_path: Path) -> None:
     made = fake()
     made.use_folds()
-    made.add_trial(published("lora", SpaceSpec(), 100)[0], "screen")
+    made.add_trial(published("lora", SpaceSpec(), 100, EDITION_1)[0], "screen")
     made.end(0)
     for run in ((1, 1), (1, 2), (2, 1)):
         made.add_run(0, *run)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from editions import EDITION_1
+
 from unipelt_search.execution.checkpoint_folders import (
     disk_space_message,
     remove_finished,
@@ -52,7 +54,7 @@ def test_what_is_no_runs_folder_is_left_alone(tmp_path: Path) -> None:
 def test_only_finished_runs_of_the_study_are_removed(fake, tmp_path: Path) -> None:
     made = fake()
     for run_id in (ONE, TWO):
-        number = made.add_trial(published("lora", SpaceSpec(), 100)[0], "screen")
+        number = made.add_trial(published("lora", SpaceSpec(), 100, EDITION_1)[0], "screen")
         trial = made.record.trials[number]
         trial = trial.model_copy(update={"runs": (trial.runs[0].model_copy(update={"id": run_id}),)})
         made.change(trials=(*made.record.trials[:number], trial))

@@ -6,6 +6,7 @@ import signal
 from typing import Any
 
 import pytest
+from editions import EDITION_1
 
 from unipelt_search.errors import MachineError, StorageError
 from unipelt_search.execution.driver import FINISHED
@@ -26,7 +27,7 @@ from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import RunSpec
 
-RUN = RunSpec(trial=published("lora", SpaceSpec(), 100)[0], seeds=run_seeds(0, 0))
+RUN = RunSpec(trial=published("lora", SpaceSpec(), 100, EDITION_1)[0], seeds=run_seeds(0, 0))
 ROW = EvaluationRow(step=1, epoch=0.1, train_loss=None, value=0.5, seconds=1.0)
 LOST = WorkerLost(run_id="r1", attempt=1, cause="process")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from editions import EDITION_1
 
 from tiny import tiny_backbone
 from unipelt_search.execution.measured_sizes import measure_size, stored_on
@@ -15,11 +16,11 @@ from unipelt_search.specs.study import SpaceSpec
 def test_the_measured_sizes_count_as_a_pack_does(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = tiny_backbone()
     small = {"adapter.bottleneck": 12, "parallel_adapter.bottleneck": 12}
-    trial = published(method, SpaceSpec(), 100)[0]
+    trial = published(method, SpaceSpec(), 100, EDITION_1)[0]
     for name, value in small.items():
         trial = resized(trial, name, value) if value_of(trial, name) else trial
     monkeypatch.setattr("unipelt_search.execution.measured_sizes.published", lambda *given: (trial,))
-    size = measure_size(backbone, method, SpaceSpec(), 100)
+    size = measure_size(backbone, method, SpaceSpec(), 100, EDITION_1)
     assert stored_by(trial, size) == stored_on(backbone, trial)
     other = trial
     for name in size.sizes:

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from editions import EDITION_1, TINY
 
 import tiny
+from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import BackboneError, MachineError, RequestError
 from unipelt_search.execution import preparation
 from unipelt_search.execution.preparation import prepare
@@ -58,13 +60,44 @@ def test_a_study_is_prepared_whole(asked: StudySpec) -> None:
 
 def test_default_methods_that_cannot_attach_are_left_out_and_others_are_refused(asked: StudySpec) -> None:
     task = load_task(asked.task, 0)
-    ready, _ = prepare(changed(asked, space=SpaceSpec(methods=DEFAULT_METHODS)), task)
+    ready, _ = prepare(changed(asked, space=SpaceSpec(methods=DEFAULT_METHODS)), task, EDITION_1)
     assert {drop.method for drop in ready.dropped} == {"adapter", "unipelt_apl"}
     values = ready.notices[0].values
     assert (values["method"], values["reason"]) == ("adapter", "cannot_attach")
     assert str(values["cause"]).startswith("adapter.bottleneck must be below 32")
     with pytest.raises(BackboneError, match="bottleneck must be below 32"):
-        prepare(changed(asked, space=SpaceSpec(methods=("head", "adapter"))), task)
+        prepare(changed(asked, space=SpaceSpec(methods=("head", "adapter"))), task, EDITION_1)
+
+
+def test_a_new_study_has_sizes_that_fit_its_backbone_and_an_older_one_its_own(asked: StudySpec) -> None:
+    task = load_task(asked.task, 0)
+    own = Variant.model_validate({"name": "mine", "method": "adapter", "adapter": {"activation": "silu"}})
+    spec = changed(asked, space=SpaceSpec(methods=DEFAULT_METHODS, configurations=(own,)))
+    ready, backbone = prepare(spec, task)
+    assert (ready.dropped, ready.notices, ready.basis) == ((), (), TINY)
+    assert (ready.summary.hidden_size, ready.summary.block_output) == (32, True)
+    (whole,) = ready.spec.space.configurations
+    assert whole.model_dump()["adapter"] == {
+        "bottleneck": 2, "activation": "silu", "input": "normalised", "up": "normal",
+    }  # fmt: skip
+    assert ready.checkpoint_bytes(backbone) > 0
+    older, _ = prepare(changed(spec, space=SpaceSpec(configurations=(own,), methods=("head",))), task, TINY)
+    assert older.spec.space.configurations == (whole,)
+
+
+def test_where_no_block_output_is_known_the_published_adapter_reads_the_feed_forward_output(
+    asked: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backbone, "has_block_output", False)
+    task = load_task(asked.task, 0)
+    ready, _ = prepare(changed(asked, space=SpaceSpec(methods=("lora", "adapter", "unipelt_al"))), task)
+    (notice,) = ready.notices
+    assert (notice.code, notice.severity) == ("no_block_output", "warning")
+    assert notice.values == {"methods": ("adapter", "unipelt_al")}
+    assert ready.summary.block_output is False
+    assert preparation.published("adapter", ready.spec.space, 36, ready.basis)[0].adapter_input == "feed_forward"
+    ready, _ = prepare(asked, task)
+    assert ready.notices == ()
 
 
 def test_a_shifted_prefix_must_leave_room_for_the_longest_text(asked: StudySpec) -> None:
@@ -173,7 +206,7 @@ def test_what_is_far_too_slow_is_left_out(asked: StudySpec, monkeypatch: pytest.
 def test_no_run_keeps_more_than_was_estimated(asked: StudySpec, method: str, tmp_path: Path) -> None:
     space = SpaceSpec(methods=(method,), steps=4, evaluations=4)
     ready, backbone = prepare(changed(asked, space=space), load_task(asked.task, 0))
-    trial = largest(method, space, 36) if method == "prefix" else published(method, space, 36)[0]
+    trial = largest(method, space, 36, EDITION_1) if method == "prefix" else published(method, space, 36, EDITION_1)[0]
     run = RunSpec(trial=trial, seeds=run_seeds(0, 1), confirm=True)
     *_, result = train_events(run, backbone, ready.encoded, progress=RunCheckpoints(tmp_path / "kept", "r", 1))
     sizes = [path.stat().st_size for path in (tmp_path / "kept").rglob("*") if path.is_file()]

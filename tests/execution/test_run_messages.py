@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from editions import EDITION_1
 from upath import UPath
 
 from unipelt_search.execution.run_messages import (
@@ -23,7 +24,7 @@ from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.specs.trial import RunSpec
 
-RUN = RunSpec(trial=published("lora", SpaceSpec(), 100)[0], seeds=run_seeds(0, 0))
+RUN = RunSpec(trial=published("lora", SpaceSpec(), 100, EDITION_1)[0], seeds=run_seeds(0, 0))
 
 
 @pytest.mark.parametrize("progress", [None, Path("/kept/running/r1"), UPath("memory://kept/running/r1")])

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from transformers import AutoConfig
 
-from tiny import EVERYTHING, tiny_backbone, tiny_model, tiny_tokenizer, tiny_trial
+from tiny import EVERYTHING, SIZES, tiny_backbone, tiny_model, tiny_tokenizer, tiny_trial
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.load_backbone import make_backbone
+from unipelt_search.backbones.model_class import choose_class
 from unipelt_search.exporting.export_forms import merged_form, peft_obstacle, planned_export, refusal
 from unipelt_search.kinds.label_kind import Target
 from unipelt_search.methods.prefix_settings import PrefixSpec
@@ -83,7 +87,22 @@ def test_a_model_that_automodel_does_not_load_is_none_for_sentence_transformers(
     backbone.model.base_model_prefix = "bert.encoder"
     form = merged_form(backbone, tiny_trial("head"), CLASSES)
     assert isinstance(form, Obstacle)
-    assert "AutoModel loads another class" in form.reason
+    assert "AutoModel loads another class than" in form.reason
+    form = merged_form(replace(tiny_backbone(), pooling="median"), tiny_trial("head"), CLASSES)
+    assert isinstance(form, Obstacle)
+    assert "no pooling 'median'" in form.reason
+
+
+def test_a_head_of_ours_is_no_class_of_transformers() -> None:
+    config = AutoConfig.for_model("t5", **SIZES["t5"], vocab_size=64, pad_token_id=0, architectures=["T5EncoderModel"])
+    choice = choose_class("t5", config)
+    model = choice.model_class._from_config(config, attn_implementation="sdpa")
+    backbone = make_backbone("t5", model, tiny_tokenizer(), "native", set(), "cpu")
+    assert backbone.pooling == "mean"
+    assert merged_form(backbone, tiny_trial("lora"), CLASSES) == "sentence-transformers"
+    obstacle = peft_obstacle(backbone, tiny_trial("lora"))
+    assert obstacle is not None
+    assert "no classification model of the type 't5'" in obstacle.reason
 
 
 @pytest.mark.parametrize(

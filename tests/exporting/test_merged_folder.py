@@ -67,6 +67,7 @@ CASES = {
     "mean": Case("bert", "lora", "mean"),
     "cls": Case("distilbert", "ia3", "cls"),
     "last": Case("roberta", "bitfit", "last"),
+    "several": Case("bert", "head", "last+max+mean"),
     "mean of a decoder": Case("qwen2", "fine_tuning", "mean"),
     "pooled pairs": Case("bert", "head", "mean", pair=True),
     "pooled number": Case("bert", "lora", "mean", "number"),

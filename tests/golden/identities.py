@@ -8,6 +8,7 @@ from typing import Any
 from zlib import crc32
 
 import torch
+from editions import EDITION_1
 from golden.observed import MADE_STUDIES, digest, unpack
 
 import tiny
@@ -73,16 +74,16 @@ def configurations() -> dict[str, Any]:
         for rows in ROWS:
             for method in TRAINED_METHODS:
                 key = f"{method} {space_name} {rows}"
-                trials = published(method, space, rows)
+                trials = published(method, space, rows, EDITION_1)
                 found["published"][key] = [trial.content_hash() for trial in trials]
-                found["largest"][key] = largest(method, space, rows).content_hash()
+                found["largest"][key] = largest(method, space, rows, EDITION_1).content_hash()
                 if METHODS[method].gated:
                     found["pruned"][key] = [pruned(trial).content_hash() for trial in trials]
             for given in SpaceSpec.model_validate({"configurations": VARIANTS}).configurations:
-                trial = configured(given, space, rows)
+                trial = configured(given, space, rows, EDITION_1)
                 found["given"][f"{given.name} {space_name} {rows}"] = trial.content_hash()
     for method in TRAINED_METHODS:
-        found["contents"][method] = published(method, SpaceSpec(), 100)[0].model_dump(mode="json")
+        found["contents"][method] = published(method, SpaceSpec(), 100, EDITION_1)[0].model_dump(mode="json")
     return found
 
 

@@ -7,11 +7,20 @@ import re
 import sqlite3
 import tarfile
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from golden.make_edition_1 import exported
 from golden.observed import KILLED, TRAINED, differences, go_on, outcome_of, read, report_of, without_words
+from rich.console import Console
+
+from unipelt_search import open_study
+from unipelt_search.methods.adapter_settings import AdapterSpec
+from unipelt_search.reporting.markdown import render_markdown
+from unipelt_search.reporting.page import render_html
+from unipelt_search.reporting.terminal import render_terminal
 
 
 @pytest.fixture
@@ -34,7 +43,7 @@ def told_steps(events: list[str]) -> list[int]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("kill", ["search", "confirm"])
+@pytest.mark.parametrize("kill", ["search", "confirm", "adapters"])
 def test_a_killed_study_goes_on_to_the_same_end(kill: str, folder: Path) -> None:
     assert (folder / "studies.db-wal").stat().st_size > 0, "the last writes are in the write-ahead log only"
     before = newest_state(folder)
@@ -59,3 +68,32 @@ def test_a_killed_study_goes_on_to_the_same_end(kill: str, folder: Path) -> None
     assert len(rows) > len(done)
     assert attempts == before["attempt"] + 1
     assert not (folder / "out" / "checkpoints" / "running").exists()
+    if kill == "adapters":
+        _check_edition_1(folder, kept["models"])
+
+
+def _check_edition_1(folder: Path, models: dict[str, Any]) -> None:
+    """Check that the study's adapters are those of its edition: settings, report and exported models."""
+    url = f"sqlite:///{folder}/studies.db"
+    study = open_study("adapters", storage=url)
+    tuned = [trial.spec for trial in study.record.trials if trial.origin == "tpe"]
+    published = [trial.spec for trial in study.record.trials if trial.origin == "published"]
+    assert {spec.part("adapter", AdapterSpec) for spec in published} == {AdapterSpec()}
+    assert {spec.adapter_input for spec in tuned} == {"feed_forward"}
+    report = study.report
+    assert report.study.edition == 1
+    trained = [row for row in report.leaderboard if row.trial is not None]
+    assert {row.adapter_input for row in trained} == {"feed_forward"}
+    (number,) = [number for number, code in enumerate(report.notice_codes) if code == "feed_forward_adapter"]
+    for row in trained:
+        assert row.name in report.notices[number]
+    console = Console(file=StringIO(), width=120)
+    render_terminal(report, console)
+    for text in (console.file.getvalue(), render_markdown(report), render_html(report)):
+        assert "not the published input" in " ".join(text.split())
+    assert differences(models, exported(folder), TRAINED) == []
+    card = (folder / "of-adapter" / "README.md").read_text()
+    assert "| Adapter | reads the feed-forward network's output; the published adapter reads" in card
+    # The same words as in the study file that it began with are still the same question.
+    begun = go_on(folder)
+    assert begun == []

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from editions import EDITION_1
 from plugin_packages import SETTINGS, Packages, packages  # noqa: F401
 
 from unipelt_search.errors import MachineError, UnknownMethodError
@@ -43,7 +44,7 @@ def test_a_plugin_is_a_method_after_ours(packages: Packages) -> None:  # noqa: F
     assert (entry.package, entry.torch_module) == ("unipelt-reft", "unipelt_reft.torch_half:MODULE")
     assert find_method("reft").submodules == ("reft",)
     assert learning_rates("reft") == (1e-3, 3e-4, 3e-3)
-    assert [parameter.name for parameter in space_of("reft")][-2:] == ["reft.rank", "reft.where"]
+    assert [parameter.name for parameter in space_of("reft", EDITION_1)][-2:] == ["reft.rank", "reft.where"]
     assert hyperparameters()[-1].name == "zeta.where"
 
 
@@ -58,10 +59,10 @@ def test_a_plugin_can_be_gated_with_ours(packages: Packages) -> None:  # noqa: F
 
 def everything_of_ours() -> dict[str, object]:
     space = SpaceSpec(steps=10)
-    trials = {method: published(method, space, 100) for method in METHODS if method != "majority"}
+    trials = {method: published(method, space, 100, EDITION_1) for method in METHODS if method != "majority"}
     return {
         "hashes": {method: [trial.content_hash() for trial in made] for method, made in trials.items()},
-        "spaces": {method: space_of(method) for method in trials},
+        "spaces": {method: space_of(method, EDITION_1) for method in trials},
         "methods": [method for method in trained_methods() if method in METHODS],
         "hyperparameters": [parameter for parameter in hyperparameters() if parameter.submodule != "aaa"],
         "parts": [part for part in part_models() if part != "aaa"],

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from editions import EDITION_1
 from made_record import made_record, made_result, made_trial
 from made_suite import made_study, made_suite
 from rich.console import Console, RenderableType
@@ -187,7 +188,7 @@ def test_it_is_searched() -> None:
     space = SpaceSpec(methods=(SIX,), steps=10)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     trial = study.ask()
-    spec = suggest(trial, SIX, space, 100)
+    spec = suggest(trial, SIX, space, 100, EDITION_1)
     assert set(spec.parts) == {"lora", "adapter", "parallel_adapter", "prefix", "gate"}
     assert {"gate.lora", "gate.prefix", "lora.rank", "prefix.length"} <= set(trial.params)
 

@@ -29,6 +29,7 @@ from tiny import (
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.families import KNOWN_TYPES
 from unipelt_search.errors import BackboneError
+from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.catalogue import TRAINED_METHODS
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.pelt.applicability import packable
@@ -45,10 +46,17 @@ KEY_BIAS = re.compile(r"[./](key|k|k_proj|k_lin)[./](bias|delta)$")
 backbone_of = cache(tiny_backbone)
 
 
-@pytest.mark.parametrize("method", [*PARTS, *SETS])
+PUBLISHED = {
+    "published unipelt_apl": tiny_trial("unipelt_apl").model_copy(
+        update={"adapter": AdapterSpec(bottleneck=8, activation="relu", input="normalised", up="normal")}
+    )
+}
+
+
+@pytest.mark.parametrize("method", [*PARTS, *SETS, *PUBLISHED])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_method_trains_is_stored_and_answers_the_same_again(family: str, method: str, tmp_path: Path) -> None:
-    backbone, trial = backbone_of(family), tiny_trial(method)
+    backbone, trial = backbone_of(family), PUBLISHED.get(method) or tiny_trial(method)
     if "bitfit" in method and family in WITHOUT_BIASES:
         with pytest.raises(BackboneError, match=f"bitfit needs a backbone with biases; '{family}' has none"):
             Pack(backbone, [tiny_run(trial)])

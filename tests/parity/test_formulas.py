@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tiny import KeptGates, randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
+from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
@@ -88,8 +89,11 @@ def slow_bert(backbone, pack: Pack, trial: TrialSpec, ids: Tensor) -> tuple[Tens
         ffn = middle @ layer.output.dense.weight.T + layer.output.dense.bias
         if trial.adapter:
             a = parts[f"adapter/{number}"]
-            answer = functional.gelu(ffn @ a.down[0].T + a.down_bias[0]) @ a.up[0].T + a.up_bias[0]
-            ffn = ffn + (gate("adapter", ffn) if trial.gate else 1.0) * answer
+            # Published: the block's output as it would be without the adapter. Else: the feed-forward output alone.
+            x = layer.output.LayerNorm(ffn + h) if trial.adapter.input == "normalised" else ffn
+            bend = {"relu": torch.relu, "gelu": functional.gelu}[trial.adapter.activation]
+            answer = bend(x @ a.down[0].T + a.down_bias[0]) @ a.up[0].T + a.up_bias[0]
+            ffn = ffn + (gate("adapter", x) if trial.gate else 1.0) * answer
         if trial.parallel_adapter:
             a = parts[f"parallel_adapter/{number}"]
             answer = torch.relu(h @ a.down[0].T + a.down_bias[0]) @ a.up[0].T + a.up_bias[0]
@@ -100,8 +104,12 @@ def slow_bert(backbone, pack: Pack, trial: TrialSpec, ids: Tensor) -> tuple[Tens
     return pooled @ head.weight[0].T + head.bias[0], gates
 
 
+PUBLISHED = {"adapter": AdapterSpec(bottleneck=8, activation="relu", input="normalised", up="normal")}
 CASES = {
     "adapter": tiny_trial("adapter"),
+    "published adapter": tiny_trial("adapter").model_copy(update=PUBLISHED),
+    "published adapter in unipelt_ap": tiny_trial("unipelt_ap").model_copy(update=PUBLISHED),
+    "published adapter in unipelt_apl": tiny_trial("unipelt_apl").model_copy(update=PUBLISHED),
     "prefix": tiny_trial("prefix"),
     "lora": tiny_trial("lora"),
     "parallel_adapter": tiny_trial("parallel_adapter"),

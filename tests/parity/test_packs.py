@@ -30,6 +30,7 @@ from unipelt_search.records.results import RunResult
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.training.train import train
 
+PUBLISHED_ADAPTER = AdapterSpec(bottleneck=7, activation="relu", input="normalised", up="normal")
 DIFFERENT: list[TrialSpec] = [
     tiny_trial("head", learning_rate=2e-2, batch_size=5),
     tiny_trial("bitfit"),
@@ -37,6 +38,8 @@ DIFFERENT: list[TrialSpec] = [
     tiny_trial("adapter", steps=9, evaluations=3).model_copy(
         update={"adapter": AdapterSpec(bottleneck=5, activation="relu")}
     ),
+    tiny_trial("adapter", dropout=0.3).model_copy(update={"adapter": PUBLISHED_ADAPTER}),
+    tiny_trial("unipelt_apl", dropout=0.2).model_copy(update={"adapter": PUBLISHED_ADAPTER}),
     tiny_trial("prefix", learning_rate=5e-2).model_copy(update={"prefix": PrefixSpec(length=6, mlp=None)}),
     tiny_trial("prefix", dropout=0.3).model_copy(update={"prefix": PrefixSpec(length=2, mlp=7)}),
     tiny_trial("prefix").model_copy(update={"prefix": PrefixSpec(length=5, mlp=None, position_shift=True)}),

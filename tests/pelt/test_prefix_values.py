@@ -13,7 +13,7 @@ from unipelt_search.pelt.prefix_values import SlotPrefix
 from unipelt_search.pelt.slots import PackSlots
 from unipelt_search.specs.trial import TrialSpec
 
-SHAPE = AttentionShape(queries=4, heads=2, head_width=4, width=16)
+SHAPE = AttentionShape(queries=4, heads=2, head_width=4, value_width=4, width=16)
 
 
 def prefix_trial(length: int, mlp: int | None) -> TrialSpec:

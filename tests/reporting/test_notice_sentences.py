@@ -77,6 +77,7 @@ SAID = [
     ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 57, "most_trained": 57}, "each trained on 57 rows of"),
     ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 56, "most_trained": 57}, "trained on 56 to 57 rows"),
     ("rows_cut", {"share": 0.25}, "25.0% of the rows are longer"),
+    ("attaches_to_some_layers", {"method": "lora", "reached": 2, "layers": 8}, "lora attaches to 2 of 8 layers"),
     (
         "method_left_out",
         {"method": "lora", "reason": "too_slow", "milliseconds": 4.0, "limit": 2.0},

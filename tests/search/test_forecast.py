@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from editions import EDITION_1
 from made_record import made_record
 
 from unipelt_search.records.run_timing import RunTiming
@@ -19,7 +20,7 @@ def planned(workers: int = 1, **budget: Any) -> StudyPlan:
     record = made_record()
     space = SpaceSpec(methods=tuple(TIMINGS), steps=100, evaluations=2, tune_rows=150)
     spec = record.spec.model_copy(update={"space": space, "budget": BudgetSpec(**{"trials": 5, "seeds": 2, **budget})})
-    return forecast(spec, record.task, TIMINGS, Capacity("cpu", workers, 1.0, 0.0), 6, ())
+    return forecast(spec, record.task, TIMINGS, Capacity("cpu", workers, 1.0, 0.0), 6, (), EDITION_1)
 
 
 def test_the_estimate_adds_up_by_hand() -> None:
@@ -48,7 +49,7 @@ def test_a_users_configuration_is_one_trial_of_its_own_length() -> None:
     space = SpaceSpec(methods=tuple(TIMINGS), steps=100, evaluations=2, tune_rows=150, configurations=(own,))
     spec = record.spec.model_copy(update={"space": space, "budget": BudgetSpec(trials=6, seeds=2)})
     timings = {**TIMINGS, "mine": RunTiming(0.1, 0.01, 10, 10)}
-    plan = forecast(spec, record.task, timings, Capacity("cpu", 1, 1.0, 0.0), 6, ())
+    plan = forecast(spec, record.task, timings, Capacity("cpu", 1, 1.0, 0.0), 6, (), EDITION_1)
     assert [(m.method, m.variant, m.screen_trials) for m in plan.methods] == [
         ("head", None, 2), ("unipelt_apl", None, 2), ("head", "mine", 1),
     ]  # fmt: skip
@@ -66,12 +67,12 @@ def test_steps_are_what_a_limit_allows(limit: float | None, steps: int) -> None:
     budget = BudgetSpec(trials=5, seeds=2, time_seconds=limit)
     spec = record.spec.model_copy(update={"space": space, "budget": budget})
     capacity = Capacity("cpu", 1, 1.0, 0.0)
-    assert steps_within(spec, task, TIMINGS, capacity, 6) == steps
+    assert steps_within(spec, task, TIMINGS, capacity, 6, EDITION_1) == steps
     given = spec.model_copy(update={"space": space.model_copy(update={"steps": 333})})
-    assert steps_within(given, task, TIMINGS, capacity, 6) == 333
+    assert steps_within(given, task, TIMINGS, capacity, 6, EDITION_1) == 333
     if steps == 235:  # by hand: the search takes 0.75 s + 18.75 seconds, all 1.35 s + 113.75, with s steps
         shorter = spec.model_copy(update={"space": space.model_copy(update={"steps": steps})})
-        plan = forecast(shorter, task, TIMINGS, capacity, 6, ())
+        plan = forecast(shorter, task, TIMINGS, capacity, 6, (), EDITION_1)
         search = plan.seconds - sum(method.confirm_seconds for method in plan.methods)
         assert plan.seconds <= 0.9 * 480
         assert search <= 0.9 * 0.65 * 480
@@ -83,7 +84,7 @@ def test_with_folds_every_seed_is_five_runs_on_a_fifth_of_the_rows() -> None:
     spec = record.spec.model_copy(update={"space": space, "budget": BudgetSpec(trials=5, seeds=2)})
     rows = {"train": 100, "validation": 150, "tune": 150, "select": 250, "test": 500}
     task = record.task.model_copy(update={"folds": 5, "rows": rows})
-    plan = forecast(spec, task, TIMINGS, Capacity("cpu", 1, 1.0, 0.0), 6, ())
+    plan = forecast(spec, task, TIMINGS, Capacity("cpu", 1, 1.0, 0.0), 6, (), EDITION_1)
     head, apl = plan.methods
     assert (plan.confirm_runs, plan.runs) == (20, 25)
     assert head.run_seconds == pytest.approx(13)

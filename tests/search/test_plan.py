@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from editions import EDITION_1
 
 from unipelt_search.errors import RequestError
 from unipelt_search.records.history import RunState
@@ -34,8 +35,8 @@ def test_screen_goes_in_rounds_over_the_published_settings(fake, all_plausible) 
     assert [step.spec.method for step in screen] == ["head", "lora", "unipelt_apl"] * 2
     assert all(step.origin == "published" for step in screen)
     space = study.record.spec.space
-    assert screen[1].spec == published("lora", space, 320)[0]
-    assert screen[4].spec == published("lora", space, 320)[1]
+    assert screen[1].spec == published("lora", space, 320, EDITION_1)[0]
+    assert screen[4].spec == published("lora", space, 320, EDITION_1)[1]
     assert [step.phase for step in started] == ["screen"] * 6 + ["tune"] * 2
 
 
@@ -111,7 +112,7 @@ def test_confirm_runs_each_finalist_one_seed_at_a_time_best_first(fake, all_plau
 
 def test_finalists_tie_by_stored_parameters_then_number(fake) -> None:
     study = fake()
-    specs = published("lora", study.record.spec.space, 320)
+    specs = published("lora", study.record.spec.space, 320, EDITION_1)
     for spec, stored in zip(specs, (300, 200, 200), strict=True):
         study.end(study.add_trial(spec, "screen"), score=0.5, stored=stored)
     assert [trial.number for trial in plan.finalists(study.record)] == [1]
@@ -227,8 +228,8 @@ def test_estimates_prefer_the_same_kind_then_the_same_method(fake) -> None:
     clock = Clock()
     assert plan.estimate_seconds(study.record, clock, "head", confirm=False) is None
     space = study.record.spec.space
-    study.end(study.add_trial(published("lora", space, 320)[0], "screen"), seconds=20.0)
-    study.end(study.add_trial(published("head", space, 320)[0], "screen"), seconds=10.0)
+    study.end(study.add_trial(published("lora", space, 320, EDITION_1)[0], "screen"), seconds=20.0)
+    study.end(study.add_trial(published("head", space, 320, EDITION_1)[0], "screen"), seconds=10.0)
     study.add_run(0, 1)
     study.end(0, 1, seconds=50.0)
     assert plan.estimate_seconds(study.record, clock, "lora", confirm=False) == 20
@@ -255,8 +256,8 @@ def test_the_users_configurations_are_tried_once_in_the_first_round_and_count_as
     methods = [(name, None, "published") for name in ("head", "lora", "unipelt_apl")]
     assert screen == [*methods, ("lora", "my-lora", "given"), ("adapter", "my-adapter", "given"), *methods]
     space = study.record.spec.space
-    assert started[3].spec == configured(OWN[0], space, 320)
-    assert started[6].spec == published("lora", space, 320)[1]
+    assert started[3].spec == configured(OWN[0], space, 320, EDITION_1)
+    assert started[6].spec == published("lora", space, 320, EDITION_1)[1]
     assert [step.phase for step in started].count("tune") == 1
     assert len(started) == 9
 

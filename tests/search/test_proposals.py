@@ -4,6 +4,7 @@ import math
 from statistics import fmean
 
 import pytest
+from editions import EDITION_1
 
 from unipelt_search.search import proposals
 from unipelt_search.search.proposals import propose
@@ -16,7 +17,7 @@ SCREENED = (0.6, 0.9, 0.3)
 def screened(fake, method="lora"):
     study = fake()
     for name in study.record.spec.space.methods:
-        for spec, score in zip(published(name, study.record.spec.space, 320), SCREENED, strict=True):
+        for spec, score in zip(published(name, study.record.spec.space, 320, EDITION_1), SCREENED, strict=True):
             study.end(study.add_trial(spec, "screen"), score=score)
     return study
 
@@ -33,7 +34,7 @@ def test_the_same_record_gives_the_same_proposal(fake) -> None:
 def test_another_seed_or_trial_number_gives_another_proposal(fake) -> None:
     study = screened(fake)
     first = propose(study.record, "lora")
-    study.end(study.add_trial(published("head", study.record.spec.space, 320)[0], "screen"))
+    study.end(study.add_trial(published("head", study.record.spec.space, 320, EDITION_1)[0], "screen"))
     assert propose(study.record, "lora") != first
     study.change(spec=study.record.spec.model_copy(update={"seed": 1}))
     assert propose(study.record, "lora") != first
@@ -82,7 +83,7 @@ def test_a_users_configuration_does_not_steer_its_methods_search(fake) -> None:
     study = screened(fake)
     before = proposals._observations(study.record, "lora")
     own = Variant.model_validate({"name": "mine", "method": "lora", "lora": {"rank": 500}})  # out of the space
-    spec = configured(own, study.record.spec.space, 320)
+    spec = configured(own, study.record.spec.space, 320, EDITION_1)
     study.end(study.add_trial(spec, "screen", "given", "mine"), score=0.99)
     assert [trial.params for trial in proposals._observations(study.record, "lora")] == [t.params for t in before]
     assert propose(study.record, "lora").method == "lora"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from editions import EDITION_1
+
 from unipelt_search.search.plan import Clock
 from unipelt_search.search.snapshot import snapshot
 from unipelt_search.search.space import published
@@ -18,7 +20,7 @@ def test_before_the_first_run_nothing_is_estimated(fake) -> None:
 def test_confirmed_methods_stand_before_the_others(fake) -> None:
     study = fake(trials=3, seeds=2)
     for method, score in (("head", 0.9), ("lora", 0.5), ("unipelt_apl", 0.6)):
-        spec = published(method, study.record.spec.space, 320)[0]
+        spec = published(method, study.record.spec.space, 320, EDITION_1)[0]
         study.end(study.add_trial(spec, "screen"), score=score)
     study.change(phase="confirm")
     study.add_run(1, 1)
@@ -35,7 +37,7 @@ def test_confirmed_methods_stand_before_the_others(fake) -> None:
 
 def test_the_time_limit_bounds_the_estimate(fake) -> None:
     study = fake(trials=9, seeds=2, time_seconds=30.0)
-    study.end(study.add_trial(published("head", study.record.spec.space, 320)[0], "screen"))
+    study.end(study.add_trial(published("head", study.record.spec.space, 320, EDITION_1)[0], "screen"))
     assert snapshot(study.record, Clock(seconds=20.0), [], "").seconds_left == 10.0
     assert snapshot(study.record, Clock(seconds=50.0), [], "").seconds_left == 0.0
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from editions import NEWEST
 from plugin_packages import Packages, packages  # noqa: F401
 from pydantic import ValidationError
 
@@ -118,7 +119,7 @@ def test_stored_values_are_read_without_their_package(packages: Packages) -> Non
         "name": "a", "task": {"data": "d", "text": ["t"], "label": "l"}, "backbone": {"model": "m"},
         "space": {"methods": ["reft", "unipelt[reft,lora]"],
                   "configurations": [{"name": "mine", "method": "reft", "reft": {"rank": 7}}]},
-    })  # fmt: skip
+    }).completed(NEWEST)  # fmt: skip
     stored, stored_study = spec.model_dump(mode="json"), study.model_dump(mode="json")
     assert study.space.compared == ("reft", "unipelt[lora,reft]")
     packages.remove_all()

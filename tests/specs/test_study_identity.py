@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from unipelt_search.specs.study import BackboneSpec, BudgetSpec, StudySpec, TaskSpec
+from editions import EDITION_1, NEWEST
+
+from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.study_identity import shrunk_budget, spec_differences
 
 SPEC = StudySpec(name="a", task=TaskSpec(data="d", text=("t",), label="l"), backbone=BackboneSpec(model="m"))
@@ -10,6 +12,23 @@ def test_what_two_studies_ask_differently() -> None:
     assert spec_differences(SPEC, SPEC.model_copy(update={"name": "b", "budget": BudgetSpec(trials=99)})) == []
     other = SPEC.model_copy(update={"seed": 1, "backbone": BackboneSpec(model="n")})
     assert spec_differences(SPEC, other) == ["backbone.model: m → n", "seed: 0 → 1"]
+
+
+def asking(adapter: dict[str, object]) -> StudySpec:
+    given = {"name": "mine", "method": "adapter", "adapter": adapter}
+    return SPEC.model_copy(update={"space": SpaceSpec.model_validate({"configurations": [given]})})
+
+
+def test_what_is_left_open_is_what_the_study_began_with() -> None:
+    open_request = asking({"bottleneck": 6})
+    newest = {"bottleneck": 6, "activation": "relu", "input": "normalised", "up": "normal"}
+    for basis, whole in ((EDITION_1, {"bottleneck": 6, "activation": "gelu"}), (NEWEST, newest)):
+        stored = StudySpec.model_validate(open_request.completed(basis).model_dump(mode="json"))
+        assert spec_differences(stored.completed(basis), open_request.completed(basis)) == []
+        assert spec_differences(stored.completed(basis), asking(whole).completed(basis)) == []
+    # The same words ask something else of another edition.
+    assert spec_differences(open_request.completed(EDITION_1), open_request.completed(NEWEST)) != []
+    assert open_request.completed(EDITION_1).question_hash() == open_request.question_hash()
 
 
 def test_a_budget_may_grow_and_not_shrink() -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from editions import EDITION_1, NEWEST
 from pydantic import ValidationError
 
+from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.study import SpaceSpec
-from unipelt_search.specs.variants import TrainingChanges, Variant, pruned_name
+from unipelt_search.specs.variants import WRITTEN_OUT, TrainingChanges, Variant, pruned_name
 
 
 def test_every_training_setting_can_be_changed() -> None:
@@ -41,3 +43,34 @@ def test_a_name_is_not_that_of_a_smaller_sibling() -> None:
     assert pruned_name("lora") == "lora-pruned"
     with pytest.raises(ValidationError, match=r"must not end as those of smaller siblings do; got 'mine-pruned'"):
         Variant(name="mine-pruned", method="lora")
+
+
+GIVEN = {"name": "mine", "method": "unipelt_al", "adapter": {"bottleneck": 6, "input": "feed_forward"}}
+
+
+def test_what_was_given_stays_given_as_json() -> None:
+    variant = Variant.model_validate(GIVEN)
+    for mode in ("json", "python"):
+        written = variant.model_dump(mode=mode)
+        # The input is written although it is what a configuration without the key means: it was asked for.
+        assert written["adapter"] == GIVEN["adapter"]
+        assert written["lora"] is None
+        assert Variant.model_validate(written).part("adapter", AdapterSpec).model_fields_set == {"bottleneck", "input"}
+    assert Variant.model_validate_json(variant.model_dump_json()).model_dump() == variant.model_dump()
+    written_out = variant.model_dump(mode="json", context=WRITTEN_OUT)
+    assert written_out["adapter"] == {"bottleneck": 6, "activation": "gelu"}
+
+
+def test_a_completed_configuration_leaves_nothing_open() -> None:
+    variant = Variant.model_validate(GIVEN)
+    older, newest = variant.completed(EDITION_1), variant.completed(NEWEST)
+    assert older.part("adapter", AdapterSpec) == AdapterSpec(bottleneck=6)
+    assert newest.part("adapter", AdapterSpec) == AdapterSpec(bottleneck=6, activation="relu", up="normal")
+    assert set(newest.model_dump()["adapter"]) == set(AdapterSpec.model_fields)
+    assert newest.parts.keys() == {"adapter"}
+    # Whatever the edition, nothing is filled in twice, also when it comes back from the database.
+    for basis in (EDITION_1, NEWEST):
+        assert newest.completed(basis) == newest
+        assert Variant.model_validate(newest.model_dump(mode="json")).completed(basis) == newest
+    plain = Variant(name="plain", method="unipelt_al")
+    assert plain.completed(NEWEST) == plain

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from unipelt_search.backbones.families import Family
+from unipelt_search.backbones.layers import window_of
+from unipelt_search.records.notice import Notice
 
 _NO_LIMIT = 10**6
 """Positions of a model that counts them relatively."""
@@ -24,10 +27,14 @@ class Backbone:
     tokenizer: PreTrainedTokenizerBase
     family: Family
     pooling: str
-    """`native`, `mean`, `cls` or `last`."""
+    """`native`, or a name of `specs.pooling`: `mean`, `cls+max`."""
     classes: int
     new_modules: tuple[str, ...]
     """Layers of the head that are newly drawn, in the order in which they run; every method trains them."""
+    causal: bool
+    """Whether a token's vector depends on no token after it, as a pass through the model has shown."""
+    notices: tuple[Notice, ...] = ()
+    """What a user should know about it."""
 
     @property
     def base(self) -> nn.Module:
@@ -38,6 +45,11 @@ class Backbone:
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.model.device
+
+    @property
+    def has_block_output(self) -> bool:
+        """Whether what a layer would hand on without an adapter is known, as ``adapter.input: normalised`` needs."""
+        return all(stack.sums for stack in self.family.stacks)
 
     @property
     def max_positions(self) -> int:
@@ -53,6 +65,24 @@ class Backbone:
     def max_length(self) -> int:
         """Tokens that an example may have, by the model's positions and the tokenizer."""
         return min(self.max_positions, int(self.tokenizer.model_max_length))
+
+    def in_windows(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Pad rows as the model would by itself, so that what hangs on it knows the padding.
+
+        Args:
+            inputs: ``(S·B, T)``, `input_ids`, `attention_mask` and perhaps more.
+
+        Returns:
+            The same, or ``(S·B, T')`` for a model that pads to a multiple of its attention's window (Longformer).
+        """
+        window = window_of(self.model.config)
+        missing = -inputs["input_ids"].shape[1] % window
+        if not missing:
+            return inputs
+        fillers = {"input_ids": self.model.config.pad_token_id or 0}
+        return {
+            name: functional.pad(tensor, (0, missing), value=fillers.get(name, 0)) for name, tensor in inputs.items()
+        }
 
     def positions_of(self, ids: Tensor, shifts: Tensor) -> Tensor:
         """Number the positions of tokens as the model does when it is told nothing, moved up.

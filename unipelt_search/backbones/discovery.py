@@ -6,12 +6,14 @@ What cannot be found is refused with a sentence that says what was looked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from torch import nn
+from transformers.modeling_layers import GenericForSequenceClassification
 
-from unipelt_search.backbones.families import FAMILIES, KNOWN_TYPES, Family, Stack
+from unipelt_search.backbones.families import FAMILIES, KNOWN_TYPES, Family, Lack, Stack
 from unipelt_search.backbones.layers import stack_layers, submodule_of
 from unipelt_search.errors import BackboneError
 
@@ -62,15 +64,10 @@ def _missing_part(family: Family, model: Any) -> str | None:
 
 def _part_names(stack: Stack) -> Iterator[str]:
     """List the names that every layer of a stack must have."""
-    yield stack.attention
-    yield stack.query
-    yield stack.key
-    yield stack.value
-    yield stack.ffn_in
-    yield stack.ffn_out
-    if stack.attention_out:
-        yield stack.attention_out
-    yield from stack.dropout
+    parts = (stack.attention, stack.query, stack.key, stack.value, stack.ffn_in, stack.ffn_out, stack.attention_out)
+    for name in (*parts, *stack.dropout):
+        if name is not None:
+            yield name
 
 
 _PROJECTIONS = {
@@ -78,49 +75,108 @@ _PROJECTIONS = {
     "key": re.compile(r"k|key|k_?proj|key_proj|k_lin|to_k|wk", re.IGNORECASE),
     "value": re.compile(r"v|value|v_?proj|value_proj|v_lin|to_v|wv", re.IGNORECASE),
 }
+_LATENT_QUERIES = ("q_b_proj", "q_proj")
+_LATENT_VALUES = "kv_b_proj"
 _NORMS = re.compile(r"norm", re.IGNORECASE)
+_ATTENTIONS = re.compile(r"(self_?)?(attn|attention)", re.IGNORECASE)
+_EXPERTS = re.compile(r"experts|router", re.IGNORECASE)
+_WIDTHS = ("intermediate_size", "ffn_dim", "d_ff", "n_inner", "hidden_dim", "ffn_hidden_size", "d_inner")
+_ATTENTION_PARTS = ("attention", "query", "key", "value")
+_FEED_FORWARD_PARTS = ("ffn_in", "ffn_out", "ffn_linear")
+
+
+@dataclass(frozen=True)
+class _Attention:
+    """Where the layers of a stack have their attention."""
+
+    module: str
+    query: str
+    key: str
+    value: str
+    fused: Literal["latent"] | None = None
+
+
+@dataclass(frozen=True)
+class _FeedForward:
+    """Where the layers of a stack have their feed-forward network."""
+
+    inner: str | None
+    out: str | None
+    experts: str | None
 
 
 def discover_family(model: Any) -> Family:
-    """Find the parts of a model of no known family by its structure.
+    """Find the parts of a model of no known family by its structure; each part that is not found is noted.
 
     Args:
         model: A sequence classification model.
 
     Returns:
-        Their names. Dropout sites inside of the base model are not looked for.
+        Their names, and what is lacking. Dropout sites inside of the base model are not looked for.
 
     Raises:
-        BackboneError: A part was not found, or found twice; says what was looked for.
+        BackboneError: The model has two stacks of layers, or no head that could be told; says what was looked for.
     """
     kind = model.config.model_type
     if model.config.is_encoder_decoder:
         raise _not_found(kind, "one stack of layers", "an encoder and a decoder")
-    layers_name, layers = _discover_layers(kind, model.base_model)
-    layer = layers[0]
-    attention_name, (query, key, value) = _discover_attention(kind, layer)
-    width = _intermediate_size(model.config, kind)
-    ffn_in, ffn_out = _discover_feed_forward(kind, layer, attention_name, width)
     pooler, parts, head = _discover_head(kind, model)
-    causal = bool(getattr(layer.get_submodule(attention_name), "is_causal", False))
-    stack = Stack(
-        layers=layers_name,
-        attention=attention_name,
-        query=query,
-        key=key,
-        value=value,
-        ffn_in=ffn_in,
-        ffn_out=ffn_out,
-        name="decoder" if causal else "encoder",
-    )
+    lacks: list[Lack] = []
+    layers_name, layers = _discover_layers(model.base_model, lacks)
+    shapes = _different(layers)
+    attention = _discover_attention(shapes, lacks)
+    feed_forward = _discover_feed_forward(model.config, shapes, attention, lacks)
+    causal = _is_decoder(model, layers, attention)
+    stacks: tuple[Stack, ...] = ()
+    if layers_name is not None:
+        stacks = (_stack(layers_name, attention, feed_forward, causal),)
     return Family(
         model_types=(kind,),
-        stacks=(stack,),
+        stacks=stacks,
         head=(head,),
         pooler=pooler,
         pooler_parts=parts,
         causal=causal,
+        lacks=tuple(lacks),
     )
+
+
+def _stack(
+    layers: str,
+    attention: _Attention | None,
+    feed_forward: _FeedForward,
+    causal: bool,
+) -> Stack:
+    """Name the parts of a stack's layers."""
+    stack = Stack(
+        layers=layers,
+        ffn_in=feed_forward.inner,
+        ffn_out=feed_forward.out,
+        experts=feed_forward.experts,
+        name="decoder" if causal else "encoder",
+    )
+    if attention is None:
+        return stack
+    return replace(
+        stack,
+        attention=attention.module,
+        query=attention.query,
+        key=attention.key,
+        value=attention.value,
+        fused=attention.fused,
+    )
+
+
+def _is_decoder(
+    model: Any,
+    layers: Sequence[nn.Module],
+    attention: _Attention | None,
+) -> bool:
+    """Tell whether the architecture's own head reads the last token."""
+    if isinstance(model, GenericForSequenceClassification):
+        return True
+    modules = [submodule_of(layer, attention.module) for layer in layers] if attention is not None else []
+    return any(bool(getattr(module, "is_causal", False)) for module in modules)
 
 
 def _not_found(kind: str, wanted: str, found: str) -> BackboneError:
@@ -131,20 +187,39 @@ def _not_found(kind: str, wanted: str, found: str) -> BackboneError:
     )
 
 
-def _discover_layers(
-    kind: str,
-    base: nn.Module,
-) -> tuple[str, list[nn.Module]]:
-    """Find the longest list of modules of one class."""
-    lists = []
+def _lack(parts: Sequence[str], wanted: str, found: str) -> Lack:
+    return Lack(tuple(parts), f"we looked for {wanted} and found {found}")
+
+
+def _discover_layers(base: nn.Module, lacks: list[Lack]) -> tuple[str | None, list[nn.Module]]:
+    """Find the longest list of layers that is not itself in a layer."""
+    lists: dict[str, list[nn.Module]] = {}
     for name, module in base.named_modules():
-        if isinstance(module, nn.ModuleList) and len(set(map(type, module))) == 1:
-            lists.append((name, list(module)))
-    longest = max((len(members) for _, members in lists), default=0)
-    found = [(name, members) for name, members in lists if len(members) == longest]
+        inside = any(name.startswith(f"{outer}.") for outer in lists)
+        # One member says nothing: ALBERT's groups hold the lists that count.
+        if isinstance(module, nn.ModuleList) and len(module) > 0 and not inside and _look_alike(module):
+            lists[name] = list(module)
+    longest = max((len(members) for members in lists.values()), default=0)
+    found = [(name, members) for name, members in lists.items() if len(members) == longest]
     if len(found) != 1:
-        raise _not_found(kind, "one longest list of equal layers", _names(found))
+        parts = (*_ATTENTION_PARTS, *_FEED_FORWARD_PARTS)
+        lacks.append(_lack(parts, "one longest list of equal layers", _names(found)))
+        return None, []
     return found[0]
+
+
+def _look_alike(members: nn.ModuleList) -> bool:
+    """Tell whether modules are layers of one model: all of one class, or of classes from one file, as hybrids have."""
+    return len({type(member).__module__ for member in members}) == 1
+
+
+def _different(layers: Sequence[nn.Module]) -> list[nn.Module]:
+    """Return one layer of each structure; hybrid models have several."""
+    by_structure: dict[tuple[str, ...], nn.Module] = {}
+    for layer in layers:
+        names = tuple(name for name, _ in layer.named_modules())
+        by_structure.setdefault(names, layer)
+    return list(by_structure.values())
 
 
 def _names(found: Iterable[tuple[str, object]]) -> str:
@@ -152,68 +227,139 @@ def _names(found: Iterable[tuple[str, object]]) -> str:
     return ", ".join(name for name, _ in found) or "none"
 
 
-def _discover_attention(kind: str, layer: nn.Module) -> tuple[str, list[str]]:
-    """Find the one module of a layer that has a query, a key and a value projection."""
-    found = []
-    for name, module in layer.named_modules():
-        projections = _projection_names(module)
-        if projections is not None:
-            found.append((name, [f"{name}.{projection}" for projection in projections]))
-    if len(found) != 1:
+def _discover_attention(layers: Sequence[nn.Module], lacks: list[Lack]) -> _Attention | None:
+    """Find the one module that some layers have with a query, a key and a value projection."""
+    found: dict[str, _Attention] = {}
+    for layer in layers:
+        for name, module in layer.named_modules():
+            attention = _attention_at(name, module)
+            if attention is not None:
+                found[name] = attention
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if layers:
         wanted = "one module with linear layers named like query, key and value (q_proj, k_proj, v_proj; q, k, v; …)"
-        raise _not_found(kind, wanted, _names(found))
-    return found[0]
+        lacks.append(_lack(_ATTENTION_PARTS, wanted, _names(found.items())))
+    return None
 
 
-def _projection_names(module: nn.Module) -> list[str] | None:
-    """Return the names of a module's query, key and value layers; None where it has not one of each."""
-    linears = [name for name, part in module.named_children() if isinstance(part, nn.Linear)]
+def _attention_at(name: str, module: nn.Module) -> _Attention | None:
+    """Name a module's query, key and value layers; None where it has not one of each."""
+    linears = [child for child, part in module.named_children() if isinstance(part, nn.Linear)]
+    queries = [query for query in _LATENT_QUERIES if query in linears]
+    if queries and _LATENT_VALUES in linears:  # multi-head latent attention (DeepSeek)
+        values = f"{name}.{_LATENT_VALUES}"
+        return _Attention(name, f"{name}.{queries[0]}", values, values, "latent")
     names = []
     for pattern in _PROJECTIONS.values():
-        matches = [name for name in linears if pattern.fullmatch(name)]
+        matches = [child for child in linears if pattern.fullmatch(child)]
         if len(matches) != 1:
             return None
-        names.append(matches[0])
-    return names
-
-
-def _intermediate_size(config: Any, kind: str) -> int:
-    for name in ("intermediate_size", "ffn_dim", "d_ff", "n_inner", "hidden_dim", "ffn_hidden_size", "d_inner"):
-        size = getattr(config, name, None)
-        if isinstance(size, int):
-            return size
-    raise _not_found(kind, "the feed-forward network's width in config.json (intermediate_size, ffn_dim, …)", "none")
+        names.append(f"{name}.{matches[0]}")
+    return _Attention(name, *names)
 
 
 def _discover_feed_forward(
-    kind: str,
-    layer: nn.Module,
-    attention: str,
-    width: int,
-) -> tuple[str, str]:
-    """Find the linear layers into and out of the feed-forward network by their shapes."""
+    config: Any,
+    layers: Sequence[nn.Module],
+    attention: _Attention | None,
+    lacks: list[Lack],
+) -> _FeedForward:
+    """Find the layers into and out of the feed-forward network by their shapes, and the mixtures of experts."""
+    width = _intermediate_size(config)
+    hidden = getattr(config, "hidden_size", None)
+    wanted = f"one linear layer from the feed-forward network's width {width or ''} outside of the attention"
+    dense: dict[str, str] = {}
+    blocks: set[str] = set()
+    outs: list[str] = []
+    for layer in layers:
+        block = _experts_of(layer)
+        blocks |= {block} if block is not None else set()
+        linears = _feed_forward_linears(layer, [attention.module if attention else None, block])
+        pairs = _ways_out(linears, width, hidden)
+        outs += pairs
+        for out in pairs:
+            inner = _way_in(linears, out)
+            if inner is not None:
+                dense[out] = inner
+    unclear = len(outs) > len(layers) or len(dense) > 1 or len(blocks) > 1
+    if unclear or not (dense or blocks):
+        if layers:
+            lacks.append(_lack(_FEED_FORWARD_PARTS, wanted, ", ".join(dict.fromkeys([*outs, *blocks])) or "none"))
+        return _FeedForward(None, None, None)
+    if not dense:
+        sentence = "the feed-forward networks are mixtures of experts, in which every expert has layers of its own"
+        lacks.append(Lack(("ffn_linear",), sentence))
+    out, inner = next(iter(dense.items()), (None, None))
+    return _FeedForward(inner, out, next(iter(blocks), None))
+
+
+def _intermediate_size(config: Any) -> int | None:
+    """Read the feed-forward network's width from a configuration."""
+    for name in _WIDTHS:
+        size = getattr(config, name, None)
+        if isinstance(size, int):
+            return size
+    return None
+
+
+def _experts_of(layer: nn.Module) -> str | None:
+    """Find a layer's mixture of experts: what holds its experts and their router."""
+    for name, _ in layer.named_modules():
+        parent, _, own = name.rpartition(".")
+        if parent and _EXPERTS.fullmatch(own) and not _ATTENTIONS.search(parent):
+            return parent
+    return None
+
+
+def _feed_forward_linears(layer: nn.Module, outside: Iterable[str | None]) -> dict[str, nn.Linear]:
+    """Name the linear layers of a layer that are in none of some modules, nor in another mixer of tokens."""
+    left_out = [name for name in outside if name]
+    left_out += [name for name, _ in layer.named_modules() if _ATTENTIONS.fullmatch(name.rpartition(".")[2])]
+    # A state-space or linear-attention mixer has a short convolution over the tokens.
+    for name, module in layer.named_modules():
+        if any(isinstance(child, nn.Conv1d) for child in module.children()):
+            left_out.append(name)
     linears: dict[str, nn.Linear] = {}
     for name, module in layer.named_modules():
-        if isinstance(module, nn.Linear) and not name.startswith(f"{attention}."):
+        if isinstance(module, nn.Linear) and not any(name.startswith(f"{parent}.") for parent in left_out):
             linears[name] = module
-    outs = [(name, module.out_features) for name, module in linears.items() if module.in_features == width]
-    if len(outs) != 1:
-        wanted = f"one linear layer from the feed-forward network's width {width} outside of the attention"
-        raise _not_found(kind, wanted, _names(outs))
-    out, hidden = outs.pop()
-    del linears[out]
+    return linears
+
+
+def _ways_out(
+    linears: dict[str, nn.Linear],
+    width: int | None,
+    hidden: int | None,
+) -> list[str]:
+    """Name the linear layers that lead from the feed-forward network's width back to the hidden one."""
+    as_said = [name for name, module in linears.items() if module.in_features == width]
+    if as_said:
+        return as_said
+    # Without a width in the configuration (GPT-J): whatever a wider layer leads back from.
+    wider = [(name, module) for name, module in linears.items() if module.out_features == hidden]
+    return [name for name, module in wider if module.in_features > module.out_features]
+
+
+def _way_in(linears: dict[str, nn.Linear], out: str) -> str | None:
+    """Name the linear layer that leads into the network that another one leads out of."""
+    width, hidden = linears[out].in_features, linears[out].out_features
+    fitting = []
     for name, module in linears.items():
         # A gated network computes gate and value in one layer of twice the width.
-        if module.in_features == hidden and module.out_features in (width, 2 * width):
-            return name, out
-    raise _not_found(kind, f"a linear layer from {hidden} to the feed-forward network's width {width}", "none")
+        fits = module.in_features == hidden and module.out_features in (width, 2 * width)
+        if fits and name != out:
+            fitting.append(name)
+    parent = out.rpartition(".")[0]
+    beside = [name for name in fitting if name.rpartition(".")[0] == parent]
+    return next(iter([*beside, *fitting]), None)
 
 
 def _discover_head(kind: str, model: Any) -> tuple[str | None, tuple[str, ...], str]:
     """Find what lies between the token vectors and the logits: (pooler, its parts, the last linear layer)."""
     inside = f"{model.base_model_prefix}."
     outside = [(name, module) for name, module in model.named_modules() if not name.startswith(inside)]
-    outside = [(name, module) for name, module in outside if _is_linear_or_norm(module)]
+    outside = [(name, module) for name, module in outside if is_linear_or_norm(module)]
     last = outside[-1][1] if outside else None
     if getattr(last, "out_features", None) != model.config.num_labels:
         wanted = "a linear layer to the labels as the last one outside of the base model"
@@ -225,7 +371,8 @@ def _discover_head(kind: str, model: Any) -> tuple[str | None, tuple[str, ...], 
     return pooler, parts, outside[-1][0]
 
 
-def _is_linear_or_norm(module: nn.Module) -> bool:
+def is_linear_or_norm(module: nn.Module) -> bool:
+    """Tell whether a module is a linear layer or a norm, as heads and poolers are made of."""
     return isinstance(module, nn.Linear) or _NORMS.search(type(module).__name__) is not None
 
 

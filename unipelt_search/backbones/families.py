@@ -7,10 +7,32 @@ is not listed is looked at by its structure (`layers`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 StackName = Literal["encoder", "decoder"]
+Fused = Literal["blocks", "heads", "falcon", "latent"]
+
+
+@dataclass(frozen=True)
+class BlockSum:
+    """How what a layer hands on comes from the feed-forward output h: ``norm(r + attention + scale · inner_norm(h))``.
+
+    `backbones.block_output` computes it. All names are those of a layer's parts; what is None is not there.
+    """
+
+    residual: str
+    """The module whose input is the residual r; the empty name is the layer itself."""
+    attention: str | None = None
+    """Where attention and feed-forward network run side by side: the module whose output is the attention's share."""
+    inner_norm: str | None = None
+    """A norm between the feed-forward output and the sum."""
+    norm: str | None = None
+    """A norm of the sum, in a layer that normalises last."""
+    scale: str | None = None
+    """The layer's attribute that its feed-forward output is multiplied with."""
+    dropout: str | None = None
+    """The dropout module that the feed-forward output passes on its way to the sum."""
 
 
 @dataclass(frozen=True)
@@ -19,22 +41,38 @@ class Stack:
 
     layers: str
     """The list of layers; a `*` stands for every member of a list."""
-    attention: str
-    """The self-attention module, whose input the prefix and LoRA gates read."""
-    query: str
-    key: str
-    value: str
-    ffn_in: str
+    attention: str | None = None
+    """The self-attention module, whose input the prefix and LoRA gates read; a hybrid's layers have it in part."""
+    query: str | None = None
+    key: str | None = None
+    value: str | None = None
+    ffn_in: str | None = None
     """A linear layer that reads the feed-forward network's input."""
-    ffn_out: str
+    ffn_out: str | None = None
     """The feed-forward network's down-projection; the adapter changes its output."""
+    experts: str | None = None
+    """A mixture of experts as a whole, in layers that have it in place of that network."""
     name: StackName = "encoder"
-    fused: Literal["blocks", "heads"] | None = None
-    """Query, key and value are one module: one block after the other, or head by head."""
+    fused: Fused | None = None
+    """Query, key and value are one module: one block after the other, or head by head; Falcon's sizes differ in that.
+    Latent: keys and values are one module, which reads a compressed token (DeepSeek)."""
     attention_out: str | None = None
     """The projection that reads the attention's output, where a prefix must be spliced in."""
     dropout: tuple[str, ...] = ()
     """Dropout modules of a layer."""
+    sums: tuple[BlockSum, ...] = ()
+    """What a layer's output may be, by the settings of its configuration. In a loaded backbone it is the one that
+    holds, or nothing where none does: an adapter can then not read what the layer would hand on."""
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Parts of a layer that a model was searched for in vain."""
+
+    parts: tuple[str, ...]
+    """As attributes of `LayerParts`."""
+    sentence: str
+    """What was looked for and what was found, as half a sentence."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +94,7 @@ class Family:
     embedding_dropout: str | None = None
     """A dropout module after the embeddings, from the base model."""
     causal: bool = False
-    """Whether a position sees only the ones before it; pooling is then the last token's."""
+    """Whether it is a decoder: its own head reads the last token. Which way it looks is found out by a pass."""
     position_offset: int = 0
     """Rows of the position table in front of the first position."""
     positions: Literal["from_zero", "after_padding"] | None = None
@@ -66,6 +104,26 @@ class Family:
     """Whether the attention computes its own softmax, in which a prefix is spliced (see `attention`)."""
     shares_positions: bool = False
     """Whether the attention's projections also run on relative position vectors that all rows share."""
+    idle: tuple[str, ...] = ()
+    """Linear and norm layers outside of the stacks that never run (BigBird's pooler); nothing of them is trained."""
+    unreached: tuple[str, ...] = ()
+    """Modules with a bias that a hook cannot change: they do not run by themselves (Mamba's convolution), or return
+    more than a tensor (a router)."""
+    lacks: tuple[Lack, ...] = ()
+    """The parts of a layer that were looked for by structure and not found."""
+
+
+def as_decoder(family: Family) -> Family:
+    """Return a family as that of a decoder, whose head reads the last token.
+
+    Args:
+        family: A family that was found by structure, of a model that was seen to look back alone.
+
+    Returns:
+        The same names.
+    """
+    stacks = tuple(replace(stack, name="decoder") for stack in family.stacks)
+    return replace(family, stacks=stacks, causal=True)
 
 
 _BERT_LAYER = Stack(
@@ -77,6 +135,7 @@ _BERT_LAYER = Stack(
     ffn_in="intermediate.dense",
     ffn_out="output.dense",
     dropout=("attention.output.dropout", "output.dropout"),
+    sums=(BlockSum("intermediate.dense", norm="output.LayerNorm", dropout="output.dropout"),),
 )
 _LLAMA_LAYER = Stack(
     layers="layers",
@@ -87,6 +146,10 @@ _LLAMA_LAYER = Stack(
     ffn_in="mlp.gate_proj",
     ffn_out="mlp.down_proj",
     name="decoder",
+    sums=(
+        BlockSum("post_attention_layernorm"),
+        BlockSum("pre_feedforward_layernorm", inner_norm="post_feedforward_layernorm"),
+    ),
 )
 _TWO_LINEARS = ("classifier.dense", "classifier.out_proj")
 
@@ -95,6 +158,15 @@ def _bart_stack(name: StackName, layers: str) -> Stack:
     return Stack(
         layers=layers, attention="self_attn", query="self_attn.q_proj", key="self_attn.k_proj",
         value="self_attn.v_proj", ffn_in="fc1", ffn_out="fc2", name=name,
+        sums=(BlockSum("fc1", norm="final_layer_norm"), BlockSum("final_layer_norm")),
+    )  # fmt: skip
+
+
+def _bloom_stack(fused: Fused, dropout: tuple[str, ...]) -> Stack:
+    both = "self_attention.query_key_value"
+    return Stack(
+        layers="h", attention="self_attention", query=both, key=both, value=both, ffn_in="mlp.dense_h_to_4h",
+        ffn_out="mlp.dense_4h_to_h", name="decoder", fused=fused, dropout=dropout,
     )  # fmt: skip
 
 
@@ -104,6 +176,7 @@ def _t5_stack(name: StackName, feed_forward: int) -> Stack:
         layers=f"{name}.block", attention="layer.0.SelfAttention", query="layer.0.SelfAttention.q",
         key="layer.0.SelfAttention.k", value="layer.0.SelfAttention.v", ffn_in=f"{ffn}.wi", ffn_out=f"{ffn}.wo",
         name=name, dropout=("layer.0.dropout", f"layer.{feed_forward}.dropout"),
+        sums=(BlockSum(f"layer.{feed_forward}.layer_norm", dropout=f"layer.{feed_forward}.dropout"),),
     )  # fmt: skip
 
 
@@ -114,6 +187,11 @@ def _t5_gated_stack(name: StackName, feed_forward: int) -> Stack:
 
 def _changed(stack: Stack, **changes: Any) -> Stack:
     return Stack(**{**stack.__dict__, **changes})
+
+
+def _t5_encoder(stack: Stack) -> Family:
+    """Return the family of an encoder that was saved without its decoder, with a head of ours (sentence-T5)."""
+    return Family(model_types=("t5", "mt5", "umt5"), stacks=(stack,), head=("score",))
 
 
 FAMILIES = (
@@ -135,6 +213,7 @@ FAMILIES = (
             Stack(
                 layers="transformer.layer", attention="attention", query="attention.q_lin", key="attention.k_lin",
                 value="attention.v_lin", ffn_in="ffn.lin1", ffn_out="ffn.lin2", dropout=("ffn.dropout",),
+                sums=(BlockSum("ffn.lin1", norm="output_layer_norm", dropout="ffn.dropout"),),
             ),
         ),
         head=("pre_classifier", "classifier"), embedding_dropout="embeddings.dropout",
@@ -145,7 +224,7 @@ FAMILIES = (
             Stack(
                 layers="encoder.albert_layer_groups.*.albert_layers", attention="attention", query="attention.query",
                 key="attention.key", value="attention.value", ffn_in="ffn", ffn_out="ffn_output",
-                dropout=("attention.output_dropout",),
+                dropout=("attention.output_dropout",), sums=(BlockSum("ffn", norm="full_layer_layer_norm"),),
             ),
         ),
         head=("classifier",), pooler="albert.pooler", pooler_parts=("albert.pooler",),
@@ -157,6 +236,17 @@ FAMILIES = (
             _changed(
                 _BERT_LAYER, query="attention.self.query_proj", key="attention.self.key_proj",
                 value="attention.self.value_proj", attention_out="attention.output.dense",
+            ),
+        ),
+        head=("classifier",), pooler="pooler", pooler_parts=("pooler.dense",), embedding_dropout="embeddings.dropout",
+        spliced_prefix=True, shares_positions=True,
+    ),
+    Family(
+        model_types=("deberta",),
+        stacks=(
+            _changed(
+                _BERT_LAYER, query="attention.self.in_proj", key="attention.self.in_proj",
+                value="attention.self.in_proj", fused="heads", attention_out="attention.output.dense",
             ),
         ),
         head=("classifier",), pooler="pooler", pooler_parts=("pooler.dense",), embedding_dropout="embeddings.dropout",
@@ -179,23 +269,25 @@ FAMILIES = (
             Stack(
                 layers="layers", attention="attn", query="attn.Wqkv", key="attn.Wqkv", value="attn.Wqkv",
                 ffn_in="mlp.Wi", ffn_out="mlp.Wo", fused="blocks", dropout=("attn.out_drop",),
+                sums=(BlockSum("mlp_norm"),),
             ),
         ),
         head=("classifier",), pooler="head", pooler_parts=("head.dense", "head.norm"),
         embedding_dropout="embeddings.drop",
     ),
     Family(
-        model_types=("t5", "mt5"),
+        model_types=("t5", "mt5", "umt5"),
         stacks=(_t5_stack("encoder", 1), _t5_stack("decoder", 2)),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
     Family(
-        model_types=("t5", "mt5"),
+        model_types=("t5", "mt5", "umt5"),
         stacks=(_t5_gated_stack("encoder", 1), _t5_gated_stack("decoder", 2)),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
+    *(_t5_encoder(stack) for stack in (_t5_stack("encoder", 1), _t5_gated_stack("encoder", 1))),
     Family(
-        model_types=("bart",),
+        model_types=("bart", "mbart"),
         stacks=(_bart_stack("encoder", "encoder.layers"), _bart_stack("decoder", "decoder.layers")),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
@@ -205,7 +297,7 @@ FAMILIES = (
             Stack(
                 layers="h", attention="attn", query="attn.c_attn", key="attn.c_attn", value="attn.c_attn",
                 ffn_in="mlp.c_fc", ffn_out="mlp.c_proj", name="decoder", fused="blocks",
-                dropout=("attn.resid_dropout", "mlp.dropout"),
+                dropout=("attn.resid_dropout", "mlp.dropout"), sums=(BlockSum("ln_2", dropout="mlp.dropout"),),
             ),
         ),
         head=("score",), embedding_dropout="drop", causal=True, positions="from_zero",
@@ -218,9 +310,18 @@ FAMILIES = (
                 key="attention.query_key_value", value="attention.query_key_value", ffn_in="mlp.dense_h_to_4h",
                 ffn_out="mlp.dense_4h_to_h", name="decoder", fused="heads",
                 dropout=("post_attention_dropout", "post_mlp_dropout"),
+                # Without `use_parallel_residual` the attention's share comes in earlier, and the sum is the same.
+                sums=(BlockSum("", attention="post_attention_dropout", dropout="post_mlp_dropout"),),
             ),
         ),
         head=("score",), embedding_dropout="emb_dropout", causal=True, positions="from_zero",
+    ),
+    Family(
+        model_types=("bloom",), stacks=(_bloom_stack("heads", ()),), head=("score",),
+        embedding_dropout=None, causal=True,
+    ),
+    Family(
+        model_types=("falcon",), stacks=(_bloom_stack("falcon", ()),), head=("score",), causal=True,
     ),
     Family(
         model_types=("opt",),
@@ -239,6 +340,7 @@ FAMILIES = (
             _changed(
                 _LLAMA_LAYER, query="self_attn.qkv_proj", key="self_attn.qkv_proj", value="self_attn.qkv_proj",
                 ffn_in="mlp.gate_up_proj", fused="blocks", dropout=("resid_attn_dropout", "resid_mlp_dropout"),
+                sums=(BlockSum("post_attention_layernorm", dropout="resid_mlp_dropout"),),
             ),
         ),
         head=("score",), causal=True, positions="from_zero",

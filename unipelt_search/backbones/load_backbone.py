@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoTokenizer,
-    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
 from unipelt_search.backbones.backbone import Backbone
-from unipelt_search.backbones.declared_pooling import choose_pooling, fitting_pooling
+from unipelt_search.backbones.block_output import with_block_output
+from unipelt_search.backbones.checkpoint_files import check_config, check_quantisation, check_whole, find_weights
+from unipelt_search.backbones.declared_pooling import (
+    UNDECLARED,
+    DeclaredPooling,
+    choose_pooling,
+    fitting_pooling,
+    pooling_notices,
+)
 from unipelt_search.backbones.discovery import find_family
-from unipelt_search.backbones.families import KNOWN_TYPES
+from unipelt_search.backbones.families import KNOWN_TYPES, as_decoder
 from unipelt_search.backbones.loader_errors import load_errors, quiet_transformers
-from unipelt_search.backbones.trial_pass import try_out
+from unipelt_search.backbones.model_class import choose_class
+from unipelt_search.backbones.tokenizer_check import TOKENIZER_FILES, check_tokenizer_files, check_vocabulary
+from unipelt_search.backbones.trial_pass import sees_later_tokens, try_out
 from unipelt_search.errors import BackboneError
 from unipelt_search.specs.study import BackboneSpec
 
@@ -58,23 +67,25 @@ def load_tokenizer(spec: BackboneSpec) -> PreTrainedTokenizerBase:
     Raises:
         BackboneError: It cannot be loaded.
     """
-    with quiet_transformers(), load_errors(spec.model):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            resolve_model(spec.model), trust_remote_code=False
-        )
+    path = resolve_model(spec.model)
+    with quiet_transformers(), load_errors(spec.model, "tokenizer"):
+        check_whole(spec.model, path, TOKENIZER_FILES)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        check_tokenizer_files(spec.model, path, tokenizer)
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
 
 
-def load_backbone(spec: BackboneSpec, classes: int, device: str) -> Backbone:
+def load_backbone(spec: BackboneSpec, classes: int, device: str, edition: int | None = None) -> Backbone:
     """Load a backbone with a head for a number of classes.
 
     Args:
         spec: Which backbone, and how to pool.
         classes: Outputs of the head.
         device: `cpu` or `cuda`.
+        edition: That of the study that it is for; None is a new one, or none.
 
     Returns:
         The backbone, frozen, in eval mode, in float32.
@@ -84,25 +95,33 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str) -> Backbone:
     """
     register_attention()
     path = resolve_model(spec.model)
-    with quiet_transformers(), load_errors(spec.model):
+    with quiet_transformers(), load_errors(spec.model, "config.json"):
+        check_config(spec.model, path)
         config = AutoConfig.from_pretrained(path, num_labels=classes, trust_remote_code=False)
-    model_class = _model_class(spec.model, config)
+    check_quantisation(spec.model, config)
+    choice = choose_class(spec.model, config)
+    config = choice.config
     tokenizer = load_tokenizer(spec)
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
     config.use_cache = False  # a classification needs no keys and values of earlier tokens
     with quiet_transformers(), load_errors(spec.model):
-        model, info = model_class.from_pretrained(
-            path,
+        pooling, declared = choose_pooling(spec, path, edition)
+        # The tensors are read here and not by transformers, which would also read pickles, code for kernels, adapters
+        # beside the model, and shards that lie elsewhere.
+        tensors = find_weights(spec.model, path).read()
+        model, info = choice.model_class.from_pretrained(
+            None,
             config=config,
+            state_dict=tensors,
             dtype=torch.float32,
-            use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
-            attn_implementation=attention_of(model_class, config),
+            attn_implementation=attention_of(choice.model_class, config),
+            key_mapping=choice.key_mapping,
         )
-        pooling = choose_pooling(spec, path)
-    return make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device)
+    _check_shapes(spec.model, model, info["mismatched_keys"])
+    return make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device, declared)
 
 
 def make_backbone(
@@ -112,6 +131,7 @@ def make_backbone(
     pooling: str,
     missing: set[str],
     device: str,
+    declared: DeclaredPooling = UNDECLARED,
 ) -> Backbone:
     """Freeze a sequence classification model and describe it.
 
@@ -119,9 +139,10 @@ def make_backbone(
         name: What to call it.
         model: The model, with the attention function that `attention_of` chooses.
         tokenizer: Its tokenizer.
-        pooling: `native`, `mean`, `cls` or `last`.
+        pooling: `native`, or how to pool.
         missing: Parameters that the checkpoint did not have.
         device: `cpu` or `cuda`.
+        declared: What the checkpoint says of its pooling, where that was looked up.
 
     Returns:
         The backbone.
@@ -130,31 +151,29 @@ def make_backbone(
         BackboneError: The architecture lacks a part, the pooling does not fit it, or the tokenizer is another model's.
     """
     _check_missing(name, model, missing)
-    _check_vocabulary(name, model, tokenizer)
+    notices = check_vocabulary(name, model, tokenizer)
     model.eval()
+    causal = not sees_later_tokens(model)
     family = find_family(model)
     if model.config.model_type not in KNOWN_TYPES:
-        family = try_out(model, family)
-    pooling = fitting_pooling(name, model, family, pooling)
+        family = try_out(model, as_decoder(family) if causal else family)
+    family = with_block_output(model, family)
+    pooling = fitting_pooling(name, model, family, pooling, declared, causal=causal)
     new = family.head
     if pooling == "native":
         new = (*(part for part in family.pooler_parts if f"{part}.weight" in missing), *family.head)
     model.requires_grad_(False).eval().to(torch.device(device))
-    return Backbone(name, model, tokenizer, family, pooling, int(model.config.num_labels), new)
-
-
-def _model_class(name: str, config: PretrainedConfig) -> type[PreTrainedModel]:
-    if hasattr(config, "vision_config") or hasattr(config, "audio_config"):
-        raise BackboneError(
-            f"--model must read text alone; got {name!r} of type {config.model_type!r}. Choose another."
-        )
-    try:
-        return MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
-    except KeyError as error:
-        raise BackboneError(
-            f"--model must be a text model that transformers can put a classification head on; got {name!r} of type "
-            f"{config.model_type!r}. Choose another model."
-        ) from error
+    return Backbone(
+        name=name,
+        model=model,
+        tokenizer=tokenizer,
+        family=family,
+        pooling=pooling,
+        classes=int(model.config.num_labels),
+        new_modules=new,
+        causal=causal,
+        notices=(*notices, *pooling_notices(declared, pooling)),
+    )
 
 
 def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None:
@@ -168,13 +187,12 @@ def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None
         )
 
 
-def _check_vocabulary(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    try:
-        rows = model.get_input_embeddings().weight.shape[0]
-    except NotImplementedError as error:  # CANINE reads characters
-        raise BackboneError(f"--model must look tokens up in a table of embeddings; {name!r} does not.") from error
-    if len(tokenizer) > rows:
+def _check_shapes(name: str, model: PreTrainedModel, mismatched: Iterable[tuple[str, object, object]]) -> None:
+    """Refuse weights of other shapes than config.json says; only a head may have been one of other classes."""
+    inside = f"{model.base_model_prefix}."
+    wrong = sorted(key for key, *_ in mismatched if key.startswith(inside))
+    if wrong:
         raise BackboneError(
-            f"A tokenizer must not have more tokens than its model has embeddings; that of {name!r} has "
-            f"{len(tokenizer)} tokens for {rows} embeddings. Use the tokenizer that the model was trained with."
+            f"--model must have weights of the shapes that its config.json says; {name!r} has {len(wrong)} of others, "
+            f"for example {wrong[0]!r}. Use the config.json and the weights of one checkpoint."
         )

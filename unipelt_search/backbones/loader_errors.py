@@ -5,38 +5,81 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from unipelt_search.errors import BackboneError
 from unipelt_search.settings import hub_is_offline
 
+_RAISED = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, ImportError, RuntimeError,
+    AssertionError, EOFError, MemoryError, SafetensorError, StrictDataclassError,
+)  # fmt: skip
+"""What the libraries raise for files that are missing, damaged or hostile, and for packages that are missing: found by
+giving them such files."""
 
-@contextmanager
-def load_errors(name: str) -> Iterator[None]:
-    """Turn what transformers raises for a model that cannot be loaded into one sentence."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError) as error:
-        if "custom code" in str(error):
-            hint = "It brings code of its own, which is never run here; choose an architecture that transformers has."
-        elif Path(name).exists():
-            hint = f"The folder was found, but: {first_line(error)}"
-        elif hub_is_offline():
-            hint = "The hub is switched off by HF_HUB_OFFLINE; give a local folder."
-        else:
-            hint = f"No folder of that name exists, and the hub said: {first_line(error)}"
+
+class load_errors:
+    """Turns what the libraries raise for a model that cannot be loaded into one sentence.
+
+    Only calls of theirs and of `backbones.checkpoint_files` belong inside, or a fault of ours would be taken for one of
+    the model.
+    """
+
+    def __init__(self, name: str, part: str = "model") -> None:
+        """Take what the user calls the model, and which part of it is loaded."""
+        self.name = name
+        self.part = part
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Raise a `BackboneError` in place of what a library raised."""
+        if error is None or isinstance(error, BackboneError) or not _is_of_a_library(error):
+            return
         raise BackboneError(
             f"--model must be a folder with a Hugging Face model (config.json, *.safetensors, tokenizer), "
-            f"a hub name, or 'minilm'; got {name!r}. {hint}"
+            f"a hub name, or 'minilm'; got {self.name!r}. {_hint(self.name, self.part, error)}"
         ) from error
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, at most 300 characters; its type where it has none."""
-    lines = str(error).strip().splitlines()
-    first = lines[0] if lines else type(error).__name__
-    return first[:300]
+def _is_of_a_library(error: BaseException) -> bool:
+    # The Rust library tokenizers raises Exception itself, and where it panics something outside of that.
+    return isinstance(error, _RAISED) or type(error) is Exception or type(error).__name__ == "PanicException"
+
+
+def _hint(name: str, part: str, error: BaseException) -> str:
+    if "custom code" in str(error):
+        return "It brings code of its own, which is never run here; choose an architecture that transformers has."
+    if Path(name).exists():
+        return f"The folder was found, but its {part} cannot be loaded: {first_line(error)}"
+    if hub_is_offline():
+        return "The hub is switched off by HF_HUB_OFFLINE; give a local folder."
+    return f"No folder of that name exists, and the hub said: {first_line(error)}"
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says on one line of at most 300 characters, with its type where the words alone say little.
+
+    Args:
+        error: The error.
+
+    Returns:
+        The line.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kind = type(error).__name__
+    if not lines:
+        return kind
+    # "Validation error for field 'hidden_size':" goes on in the next line; KeyError says only the key.
+    text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return (text if " " in text else f"{kind}: {text}")[:300]
 
 
 @contextmanager

@@ -1,78 +1,220 @@
-"""A pass through a model whose parts were found by structure, to check that they are what they look like."""
+"""Passes through a model, to check that parts found by structure are what they look like, and which way it looks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from unipelt_search.backbones.families import Family
-from unipelt_search.backbones.layers import layer_parts
+from unipelt_search.backbones.discovery import is_linear_or_norm
+from unipelt_search.backbones.families import Family, Lack
+from unipelt_search.backbones.layers import Projection, layer_parts, window_of
 from unipelt_search.backbones.loader_errors import first_line
 from unipelt_search.errors import BackboneError
+
+_TOKENS = 5
+_ATTENTION = ("query", "key", "value")
+_FEED_FORWARD = ("ffn_in", "ffn_out", "ffn_linear")
 
 
 @torch.no_grad()
 def try_out(model: PreTrainedModel, family: Family) -> Family:
     """Run a model whose parts were found by structure, and check that they are what they look like.
 
-    Every projection must run once per layer and see ``(rows, tokens, features)``, and padding must change nothing.
-    What lies between the token vectors and the head but does not run is left out of the family.
+    Every projection must run once per layer and see ``(rows, tokens, features)``; those that do not are noted as
+    lacking. Padding must change nothing. What lies between the token vectors and the head but does not run is left out.
+
+    Args:
+        model: The model, in eval mode.
+        family: What its structure shows.
+
+    Returns:
+        What is true of it.
+
+    Raises:
+        BackboneError: The model needs more than tokens and a padding mask, or depends on padding.
     """
     kind = model.config.model_type
-    projections = _projections(model, family)
-    poolers = {name: model.get_submodule(name) for name in family.pooler_parts}
-    ids = _token_numbers(model.config.vocab_size)
+    outside = _outside_of_layers(model, family)
+    biased = _biased(model)
+    ids = token_numbers(model.config)
     rows, tokens = ids.shape
     mask = torch.ones_like(ids)
-    calls = _Calls([*projections, *poolers.values()])
+    parts = _projections(model, family)
+    calls = _Calls([*parts, *outside.values(), *biased.values()])
+    usable = ([(rows, tokens)], [(rows * tokens,)], [(rows, 1, tokens)])
     try:
         hidden = model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
-        fits = all(calls.shapes[module] in ([(rows, tokens)], [(rows * tokens,)]) for module in projections)
-        wide_ids = functional.pad(ids, (0, 3))
-        wide_mask = functional.pad(mask, (0, 3))
+        once = {module for module in parts if calls.shapes[module] in usable}
+        by_rows = all(shape[:1] in ([rows], [rows * tokens]) for shape in calls.first_shapes(biased.values()))
+        more = max(3, window_of(model.config))
+        wide_ids = functional.pad(ids, (0, more))
+        wide_mask = functional.pad(mask, (0, more))
         padded = model.base_model(input_ids=wide_ids, attention_mask=wide_mask).last_hidden_state[:, :tokens]
         if not family.causal:
             model(input_ids=ids, attention_mask=mask)
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
-        raise BackboneError(
-            f"--model must read token numbers and a padding mask alone; type {kind!r} raised "
-            f"{type(error).__name__}: {first_line(error)} Choose another model."
-        ) from error
+        raise _not_run(kind, error) from error
     finally:
         calls.stop()
-    if not fits:
-        raise BackboneError(
-            f"--model must run each query, key, value and feed-forward projection once per layer, on (rows, tokens, "
-            f"features); type {kind!r} does not. Choose another model."
-        )
-    tolerance = 1e-4 * max(1.0, float(hidden.abs().max()))
+    tolerance = _tolerance(hidden)
     if not torch.allclose(hidden, padded, rtol=0, atol=tolerance):
         raise BackboneError(
             f"--model must compute the same with more padding; type {kind!r} does not, so the prediction for a "
             "sentence would depend on its neighbours in the batch. Choose another model."
         )
-    ran = [name for name, module in poolers.items() if calls.shapes[module]]
-    return replace(family, pooler_parts=tuple(ran))
+    idle = [name for name, module in outside.items() if not calls.shapes[module] and name not in family.head]
+    idle += [name for name in _unused(model, family, ids) if name not in idle]
+    ran = [name for name in family.pooler_parts if name not in idle]
+    tried = replace(
+        family,
+        pooler_parts=tuple(ran),
+        idle=tuple(idle),
+        unreached=_unreached(family, model, biased, calls),
+        # What runs on something else than a run's own rows may not be shared by runs.
+        shares_positions=family.shares_positions or not by_rows,
+    )
+    return _without(tried, {part for module, part in parts.items() if module not in once})
 
 
-def _projections(model: PreTrainedModel, family: Family) -> list[nn.Module]:
-    """List the modules that must run once per layer."""
-    modules = []
+@torch.no_grad()
+def sees_later_tokens(model: PreTrainedModel) -> bool:
+    """Tell whether a token's vector depends on the tokens after it, by running two texts that end differently.
+
+    What a configuration or a module says of it is not asked: a decoder may be told to look both ways.
+
+    Args:
+        model: The model, in eval mode.
+
+    Returns:
+        Whether it does; an encoder-decoder's encoder does.
+
+    Raises:
+        BackboneError: The model needs more than tokens and a padding mask.
+    """
+    if model.config.is_encoder_decoder:
+        return True
+    ids = token_numbers(model.config)[:1].repeat(2, 1)
+    last = int(ids[0, -1])
+    ids[1, -1] = last - 1 if last > 1 else last + 1
+    try:
+        hidden = model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+        raise _not_run(model.config.model_type, error) from error
+    first, second = hidden[:, :-1]
+    return not torch.allclose(first, second, rtol=0, atol=_tolerance(hidden))
+
+
+def _not_run(kind: str, error: Exception) -> BackboneError:
+    return BackboneError(
+        f"--model must read token numbers and a padding mask alone; type {kind!r} raised {type(error).__name__}: "
+        f"{first_line(error)} Choose another model."
+    )
+
+
+def _tolerance(hidden: Tensor) -> float:
+    """Return what vectors ``(rows, tokens, features)`` may differ by and be the same but for rounding."""
+    return 1e-4 * max(1.0, float(hidden.abs().max()))
+
+
+def _outside_of_layers(model: PreTrainedModel, family: Family) -> dict[str, nn.Module]:
+    """Name the linear and norm layers that are in no layer of a stack; any of them may never run."""
+    inside: set[nn.Module] = set()
     for layer in layer_parts(model.base_model, family):
-        for projection in (layer.query, layer.key, layer.value, layer.ffn_out):
-            modules.append(projection.module)
+        inside |= set(layer.module.modules())
+    return {
+        name: module for name, module in model.named_modules() if module not in inside and is_linear_or_norm(module)
+    }
+
+
+def _projections(model: PreTrainedModel, family: Family) -> dict[nn.Module, str]:
+    """List the modules that must run once per layer, with the parts of a layer that they are."""
+    modules: dict[nn.Module, str] = {}
+    for layer in layer_parts(model.base_model, family):
+        for part in (*_ATTENTION, "ffn_out"):
+            projection: Projection | None = getattr(layer, part)
+            if projection is not None:
+                modules[projection.module] = part
     return modules
 
 
-def _token_numbers(vocabulary: int) -> Tensor:
-    """Return two rows of five tokens, the same ones every time."""
+@torch.enable_grad()
+def _unused(model: PreTrainedModel, family: Family, ids: Tensor) -> list[str]:
+    """Name the parts between the token vectors and the head that run, and whose output the logits do not depend on."""
+    weights = [cast("nn.Parameter", model.get_submodule(name).weight) for name in family.pooler_parts]
+    if family.causal or not weights:
+        return []
+    needed_gradients = [weight.requires_grad for weight in weights]
+    for weight in weights:
+        weight.requires_grad_()
+    logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    gradients: Sequence[Tensor | None] = [None] * len(weights)
+    if logits.requires_grad:
+        gradients = torch.autograd.grad(logits.sum(), weights, allow_unused=True)
+    for weight, needed in zip(weights, needed_gradients, strict=True):
+        weight.requires_grad_(needed)
+    return [name for name, gradient in zip(family.pooler_parts, gradients, strict=True) if gradient is None]
+
+
+def _biased(model: PreTrainedModel) -> dict[str, nn.Module]:
+    """Name the modules with a bias."""
+    modules = model.named_modules()
+    return {name: module for name, module in modules if isinstance(getattr(module, "bias", None), nn.Parameter)}
+
+
+def _unreached(
+    family: Family,
+    model: PreTrainedModel,
+    biased: dict[str, nn.Module],
+    calls: _Calls,
+) -> tuple[str, ...]:
+    """Name the modules with a bias whose output no hook can change, and those in a mixture of experts."""
+    experts: set[nn.Module] = set()
+    for layer in layer_parts(model.base_model, family):
+        if layer.ffn_out is not None and layer.ffn_out.is_block:
+            experts |= set(layer.ffn_out.module.modules())
+    reached = {name for name, module in biased.items() if calls.widths[module] == {_bias_width(module)}}
+    return tuple(name for name, module in biased.items() if module in experts or name not in reached)
+
+
+def _bias_width(module: Any) -> int:
+    return int(module.bias.shape[0])
+
+
+def _without(family: Family, parts: set[str]) -> Family:
+    """Take parts that do not run as a hook needs it out of a family, and note them as lacking."""
+    if not parts:
+        return family
+    wanted = "run once per layer on (rows, tokens, features)"
+    stacks = family.stacks
+    lacks = list(family.lacks)
+    if parts & set(_ATTENTION):
+        stacks = tuple(replace(stack, query=None, key=None, value=None) for stack in stacks)
+        lacks.append(Lack(_ATTENTION, f"we looked for queries, keys and values that {wanted} and found none"))
+    if "ffn_out" in parts:
+        stacks = tuple(replace(stack, ffn_in=None, ffn_out=None, experts=None) for stack in stacks)
+        lacks.append(Lack(_FEED_FORWARD, f"we looked for feed-forward networks that {wanted} and found none"))
+    return replace(family, stacks=stacks, lacks=tuple(lacks))
+
+
+def token_numbers(config: Any) -> Tensor:
+    """Return two rows of five tokens, or of as many as a model pads rows to, the same ones every time.
+
+    Args:
+        config: The model's configuration.
+
+    Returns:
+        ``(2, T)``.
+    """
+    window = window_of(config)
+    tokens = _TOKENS if window == 1 else window
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(1, min(50, vocabulary), (2, 5), generator=generator)
+    return torch.randint(1, min(50, config.vocab_size), (2, tokens), generator=generator)
 
 
 class _Calls:
@@ -80,15 +222,23 @@ class _Calls:
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.shapes: dict[nn.Module, list[torch.Size]] = {module: [] for module in modules}
+        self.widths: dict[nn.Module, set[int | None]] = {module: set() for module in modules}
+        """Features of what each module put out, None where that was more than a tensor."""
         self._handles = [module.register_forward_hook(self._note) for module in self.shapes]
 
     def _note(
         self,
         module: nn.Module,
         args: tuple[Tensor, ...],
-        output: Tensor,
+        output: Any,
     ) -> None:
-        self.shapes[module].append(output.shape[:-1])
+        tensor: Tensor = output[0] if isinstance(output, tuple) else output
+        self.shapes[module].append(tensor.shape[:-1])
+        self.widths[module].add(None if isinstance(output, tuple) else tensor.shape[-1])
+
+    def first_shapes(self, modules: Iterable[nn.Module]) -> list[list[int]]:
+        """List the shapes, without features, of the first output of those modules that ran."""
+        return [list(self.shapes[module][0]) for module in modules if self.shapes[module]]
 
     def stop(self) -> None:
         for handle in self._handles:

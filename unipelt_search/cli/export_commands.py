@@ -35,7 +35,7 @@ class Folders:
             metavar="DIR",
             help="Folder for a model too that transformers or sentence-transformers alone loads, where that is exact.",
             details="That is so for `head`, `lora`, `ia3`, `bitfit` and `fine_tuning`: with the architecture's own "
-            "pooling transformers loads it, with `mean`, `cls` or `last` sentence-transformers.",
+            "pooling transformers loads it, with any other sentence-transformers.",
         ),
     ] = None
     peft: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.errors import BackboneError, RequestError
+from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.history import DroppedMethod, MethodSize
@@ -16,7 +17,7 @@ from unipelt_search.specs.trial import RunSpec, TrialSpec
 
 
 def measure_sizes(
-    space: SpaceSpec, backbone: Backbone, rows: int, absent: set[str]
+    space: SpaceSpec, backbone: Backbone, rows: int, absent: set[str], basis: Basis
 ) -> tuple[tuple[MethodSize, ...], list[DroppedMethod]]:
     """Measure every method where the study limits what is stored.
 
@@ -25,6 +26,7 @@ def measure_sizes(
         backbone: The backbone; left as it was.
         rows: Training rows.
         absent: Methods that cannot attach.
+        basis: The study's edition, and what it knows of the backbone.
 
     Returns:
         The sizes, none without a limit, and the methods that no size makes fit.
@@ -36,14 +38,14 @@ def measure_sizes(
     if limit is None:
         return (), []
     for given in space.configurations:
-        stored = stored_on(backbone, configured(given, space, rows))
+        stored = stored_on(backbone, configured(given, space, rows, basis))
         if stored > limit:
             raise RequestError(
                 f"space.configurations: {given.name!r} must store at most --max-parameters numbers, {limit:,}; it "
                 f"stores {stored:,}. Give it smaller sizes, or allow more."
             )
-    sizes = [measure_size(backbone, method, space, rows) for method in space.methods if method not in absent]
-    smallest = {size.method: _smallest_stored(size, space, rows) for size in sizes}
+    sizes = [measure_size(backbone, method, space, rows, basis) for method in space.methods if method not in absent]
+    smallest = {size.method: _smallest_stored(size, space, rows, basis) for size in sizes}
     dropped = [
         DroppedMethod(
             method=method,
@@ -62,13 +64,13 @@ def measure_sizes(
     return tuple(sizes), dropped
 
 
-def _smallest_stored(size: MethodSize, space: SpaceSpec, rows: int) -> int:
+def _smallest_stored(size: MethodSize, space: SpaceSpec, rows: int, basis: Basis) -> int:
     """Count what a method stores with all of its sizes at their lowest."""
-    trial = published(size.method, space, rows)[0]
-    return stored_by(shrunk(trial, size, 1), size)
+    trial = published(size.method, space, rows, basis)[0]
+    return stored_by(shrunk(trial, size, 1, basis), size)
 
 
-def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -> MethodSize:
+def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int, basis: Basis) -> MethodSize:
     """Count what a method stores on a backbone, and what a unit more of each of its sizes would add.
 
     Args:
@@ -76,6 +78,7 @@ def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -
         method: A trained method.
         space: What every run shares.
         rows: Training rows.
+        basis: The study's edition, and what it knows of the backbone.
 
     Returns:
         The counts.
@@ -83,9 +86,9 @@ def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int) -
     Raises:
         BackboneError: The method cannot attach to the backbone.
     """
-    trial = published(method, space, rows)[0]
+    trial = published(method, space, rows, basis)[0]
     stored = stored_on(backbone, trial)
-    values = {name: value_of(trial, name) for name in lowest_sizes()}
+    values = {name: value_of(trial, name) for name in lowest_sizes(basis)}
     sizes = {name: value for name, value in values.items() if value is not None}
     # One unit less, not more: the published size attaches, a larger one need not.
     per_unit = {}

@@ -15,9 +15,11 @@ from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
 from unipelt_search.exporting.export_forms import planned_export
+from unipelt_search.methods.adapter_settings import FEED_FORWARD
+from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
-from unipelt_search.pelt.applicability import check_trial
-from unipelt_search.records.history import DroppedMethod, TaskSummary
+from unipelt_search.pelt.applicability import check_trial, partial_reach
+from unipelt_search.records.history import EDITION, DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import PlannedExport, StudyPlan
@@ -44,6 +46,9 @@ class Prepared:
     """A study that can begin."""
 
     spec: StudySpec
+    """What is asked, its own configurations with the published values that they leave open."""
+    basis: Basis
+    """What published settings and searched ranges depend on."""
     encoded: EncodedTask
     summary: TaskSummary
     dropped: tuple[DroppedMethod, ...]
@@ -73,6 +78,7 @@ class Prepared:
             measured.capacity,
             measured.layers,
             ready.dropped,
+            self.basis,
         )
         kept = self.checkpoint_bytes(backbone) * measured.capacity.workers
         notices = (*plan.notices, *ready.notices)
@@ -88,7 +94,7 @@ class Prepared:
         Returns:
             One entry per method that is in the study, and per configuration of the user's.
         """
-        trials = _first_trials(self.spec, self.summary.rows["train"])
+        trials = _first_trials(self.spec, self.summary.rows["train"], self.basis)
         for drop in self.dropped:
             trials.pop(drop.method, None)
         target = self.encoded.target
@@ -133,8 +139,8 @@ class Prepared:
         # largest cannot attach.
         rows = self.summary.rows["train"]
         space = self.spec.space
-        trials = [largest(method, space, rows) for method in space.methods]
-        trials += _first_trials(self.spec, rows).values()
+        trials = [largest(method, space, rows, self.basis) for method in space.methods]
+        trials += _first_trials(self.spec, rows, self.basis).values()
         return max(checkpoint_bytes(trained_by(backbone, trial), gates if trial.gate else 0) for trial in trials)
 
     def _fast_enough(self, measured: _Measured) -> Prepared:
@@ -164,7 +170,7 @@ class Prepared:
     def _within_time(self, measured: _Measured) -> Prepared:
         most = steps_for(self.summary.rows["train"], self.spec.space)
         timings = self._timings_of(measured)
-        steps = steps_within(self.spec, self.summary, timings, measured.capacity, measured.layers)
+        steps = steps_within(self.spec, self.summary, timings, measured.capacity, measured.layers, self.basis)
         if steps == most:
             return self
         space = self.spec.space.model_copy(update={"steps": steps})
@@ -184,11 +190,13 @@ class Prepared:
         dropped = {drop.method for drop in self.dropped}
         seeds = run_seeds(self.spec.seed, SEARCH_SEED_INDEX)
         timings = {}
+        trials = _first_trials(self.spec, self.summary.rows["train"], self.basis)
         with _as_in_a_worker(backbone, capacity):
-            for name, trial in _first_trials(self.spec, self.summary.rows["train"]).items():
-                if name not in dropped:
-                    run = RunSpec(trial=within_limit(trial, self.spec.space, self.summary), seeds=seeds)
-                    timings[name] = time_run(run, backbone, self.encoded)
+            for name, trial in trials.items():
+                if name in dropped:
+                    continue
+                fitting = within_limit(trial, self.spec.space, self.summary, self.basis)
+                timings[name] = time_run(RunSpec(trial=fitting, seeds=seeds), backbone, self.encoded)
         return _Measured(capacity, _layers(backbone), timings)
 
 
@@ -215,12 +223,13 @@ def _as_in_a_worker(backbone: Backbone, capacity: Capacity) -> Iterator[None]:
         backbone.model.to("cpu")
 
 
-def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
+def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Prepared, Backbone]:
     """Load the backbone once, try every method on it, and encode the task.
 
     Args:
         spec: What is asked.
         task: Its task.
+        basis: That of the study that goes on; None is a new study, which has the newest edition.
 
     Returns:
         The study, ready to begin; default methods that cannot attach are left out with a notice. And its backbone, on
@@ -231,25 +240,49 @@ def prepare(spec: StudySpec, task: Task) -> tuple[Prepared, Backbone]:
         RequestError: Nothing is small enough for `space.max_parameters`, or a configuration of the user's is not.
     """
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
+    basis = basis or _new_basis(backbone)
+    spec = spec.completed(basis)
     # Checked before anything is encoded, which takes far longer than attaching.
     tokens = min(spec.task.max_length, backbone.max_length)
     rows = len(task.train)
-    dropped = _drop_unattachable(spec, backbone, rows, tokens)
-    sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped})
+    first_trials = _first_trials(spec, rows, basis)
+    dropped = _drop_unattachable(spec, backbone, first_trials, tokens)
+    sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped}, basis)
     dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
     notices = [_left_out(drop) for drop in dropped]
+    notices += _partial_reaches(first_trials, backbone, {drop.method for drop in dropped})
     if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
         notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
-    summary = task.summary(encoded.truncated_share).model_copy(update={"sizes": sizes})
-    return Prepared(spec, encoded, summary, tuple(dropped), tuple(notices)), backbone
+    notices += _unread_outputs(first_trials, basis)
+    known = {"sizes": sizes, "hidden_size": basis.hidden_size, "block_output": basis.block_output}
+    summary = task.summary(encoded.truncated_share).model_copy(update=known)
+    return Prepared(spec, basis, encoded, summary, tuple(dropped), tuple(notices)), backbone
 
 
-def _drop_unattachable(spec: StudySpec, backbone: Backbone, rows: int, tokens: int) -> list[DroppedMethod]:
+def _new_basis(backbone: Backbone) -> Basis:
+    return Basis(
+        edition=EDITION,
+        hidden_size=backbone.model.config.get_text_config().hidden_size,
+        block_output=backbone.has_block_output,
+    )
+
+
+def _unread_outputs(trials: Mapping[str, TrialSpec], basis: Basis) -> list[Notice]:
+    """Name what has another adapter than the published one, because the backbone's blocks do not allow that one."""
+    if basis.block_output:
+        return []
+    names = tuple(name for name, trial in trials.items() if trial.adapter_input == FEED_FORWARD)
+    return [Notice(code="no_block_output", severity="warning", values={"methods": names})] if names else []
+
+
+def _drop_unattachable(
+    spec: StudySpec, backbone: Backbone, trials: Mapping[str, TrialSpec], tokens: int
+) -> list[DroppedMethod]:
     """Try every method on the backbone; only the default methods may fail, since nobody has asked for them by name."""
     dropped = []
     own = {given.name for given in spec.space.configurations}
-    for name, trial in _first_trials(spec, rows).items():
+    for name, trial in trials.items():
         try:
             check_trial(backbone, trial, tokens)
         except BackboneError as error:
@@ -265,6 +298,22 @@ def _drop_unattachable(spec: StudySpec, backbone: Backbone, rows: int, tokens: i
     return dropped
 
 
+def _partial_reaches(trials: Mapping[str, TrialSpec], backbone: Backbone, dropped: set[str]) -> list[Notice]:
+    """Return a notice for every method that attaches to some of a hybrid model's layers only."""
+    notices = []
+    for name, trial in trials.items():
+        reach = None if name in dropped else partial_reach(backbone, trial)
+        if reach is not None:
+            reached, layers = reach
+            notices.append(
+                Notice(
+                    code="attaches_to_some_layers",
+                    values={"method": name, "reached": reached, "layers": layers},
+                )
+            )
+    return notices
+
+
 def _left_out(drop: DroppedMethod) -> Notice:
     """Return the notice of a method that is left out: the code and the values of the reason are among its values."""
     return Notice(
@@ -274,11 +323,11 @@ def _left_out(drop: DroppedMethod) -> Notice:
     )
 
 
-def _first_trials(spec: StudySpec, rows: int) -> dict[str, TrialSpec]:
+def _first_trials(spec: StudySpec, rows: int, basis: Basis) -> dict[str, TrialSpec]:
     """Return the published settings of every method, and the user's own configurations by their names."""
     space = spec.space
-    trials = {method: published(method, space, rows)[0] for method in space.methods}
-    return trials | {given.name: configured(given, space, rows) for given in space.configurations}
+    trials = {method: published(method, space, rows, basis)[0] for method in space.methods}
+    return trials | {given.name: configured(given, space, rows, basis) for given in space.configurations}
 
 
 def _layers(backbone: Backbone) -> int:

@@ -102,7 +102,7 @@ def export_run(
     target = _kept_target(run, description)
     if kept.trial != trial or target.labels != record.task.labels:
         raise SavedModelError(_useless(run, "they belong to another trial or task"))
-    backbone = load_backbone(record.spec.backbone, target.outputs, "cpu")
+    backbone = load_backbone(record.spec.backbone, target.outputs, "cpu", record.edition)
     _check_backbone(backbone, description)
     library = None if outputs.merged is None else check_mergeable(backbone, trial, target)
     if peft is not None:

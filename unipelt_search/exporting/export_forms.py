@@ -8,6 +8,8 @@ from typing import Any, Literal
 from transformers import MODEL_MAPPING
 
 from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.declared_pooling import SENTENCE_TRANSFORMERS_MODES
+from unipelt_search.backbones.model_class import has_plain_class
 from unipelt_search.errors import SavedModelError
 from unipelt_search.kinds.label_kind import Target
 from unipelt_search.methods.catalogue import find_method
@@ -15,16 +17,12 @@ from unipelt_search.pelt.merged_weights import merge_obstacle_of
 from unipelt_search.pelt.registry import submodules_of
 from unipelt_search.pelt.submodule import Obstacle
 from unipelt_search.records.study_plan import PlannedExport
+from unipelt_search.specs.pooling import modes_of
 from unipelt_search.specs.trial import TrialSpec
 
 Library = Literal["transformers", "sentence-transformers"]
 """What loads a merged model without this package."""
-POOLING_MODES = {
-    "mean": "pooling_mode_mean_tokens",
-    "cls": "pooling_mode_cls_token",
-    "last": "pooling_mode_lasttoken",
-}
-"""Poolings that sentence-transformers has, with its key for them, which every version of it reads."""
+_ENCODERS_ALONE = ("T5EncoderModel", "MT5EncoderModel", "UMT5EncoderModel")
 UNGATED = "name a confirmed trial of a method without gates with --trial"
 
 
@@ -127,6 +125,9 @@ def _library(backbone: Backbone, target: Target) -> Library | Obstacle:
 
 def _native_obstacle(backbone: Backbone) -> Obstacle | None:
     """Say why transformers' own classification model does not pool as this backbone does."""
+    if not has_plain_class(backbone.model):
+        kind = backbone.model.config.model_type
+        return Obstacle(f"transformers has no classification model of the type {kind!r} for this checkpoint")
     if backbone.pooling == "native":
         return None
     if not backbone.family.causal or backbone.pooling != "last":
@@ -155,13 +156,20 @@ def _scale_obstacle(backbone: Backbone, target: Target) -> Obstacle | None:
 
 def _pooled_obstacle(backbone: Backbone) -> Obstacle | None:
     """Say why sentence-transformers does not compute the vectors that this backbone pools."""
-    if backbone.pooling not in POOLING_MODES:
-        return Obstacle(f"sentence-transformers has no pooling {backbone.pooling!r}")
+    unknown = set(modes_of(backbone.pooling)) - set(SENTENCE_TRANSFORMERS_MODES.values())
+    if unknown:
+        return Obstacle(f"sentence-transformers has no pooling {', '.join(sorted(unknown))!r}")
     config = backbone.model.config
-    known = MODEL_MAPPING.get(type(config), None)
-    if not isinstance(backbone.base, known if isinstance(known, tuple) else known or ()):
-        return Obstacle(f"transformers' AutoModel loads another class for a model of type {config.model_type!r}")
-    return None
+    base = type(backbone.base)
+    # Of some encoder-decoders sentence-transformers loads the encoder alone.
+    if base.__name__ in _ENCODERS_ALONE or base in _automodel_classes(config):
+        return None
+    return Obstacle(f"transformers' AutoModel loads another class than {base.__name__} for {config.model_type!r}")
+
+
+def _automodel_classes(config: Any) -> tuple[type, ...]:
+    known = MODEL_MAPPING.get(type(config), ())
+    return known if isinstance(known, tuple) else (known,)
 
 
 def _first(obstacles: Iterable[Obstacle | None]) -> Obstacle | None:

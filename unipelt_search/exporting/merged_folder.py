@@ -76,7 +76,7 @@ def write_merged(
         sample.check(_native_logits(folder, inputs), _OPTION)
     else:
         write_pooled(folder, backbone, saved, tensors)
-        sample.check(pooled_logits(folder, backbone.pooling, inputs), _OPTION)
+        sample.check(pooled_logits(folder, type(backbone.base), inputs), _OPTION)
 
 
 def _write_native(folder: Path, backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor]) -> None:

@@ -128,6 +128,7 @@ def _facts(saved: SavedModel, facts: CardFacts, where: str) -> str:
         predictions += f"; {rule}"
     rows = [
         ("Method", f"`{saved.trial.method}`"),
+        *_adapter(saved),
         ("Backbone", f"`{inert(name)}`{revision}, pooling `{backbone.pooling}`; {where}"),
         ("Licence of the backbone", known),
         ("Task", f"{task.kind.replace('_', ' ')}: {predictions}"),
@@ -141,6 +142,18 @@ def _facts(saved: SavedModel, facts: CardFacts, where: str) -> str:
         ("Software", ", ".join(f"{package} {version}" for package, version in saved.software.items())),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows)])
+
+
+def _adapter(saved: SavedModel) -> list[tuple[str, str]]:
+    """Say which adapter the scores are of; nothing without one."""
+    match saved.trial.adapter_input:
+        case None:
+            return []
+        case "normalised":
+            reads = "what its block would hand on without it, as published"
+        case "feed_forward":
+            reads = "the feed-forward network's output; the published adapter reads what its block would hand on"
+    return [("Adapter", f"reads {reads} (`adapter.input: {saved.trial.adapter_input}`)")]
 
 
 def _scores(saved: SavedModel, row: LeaderboardRow | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.load_backbone import MINILM_HUB_NAME
 from unipelt_search.exporting.model_card import example_columns, inert
 from unipelt_search.exporting.saved_model import SavedModel
 
@@ -64,13 +65,14 @@ def peft_card(saved: SavedModel, backbone: Backbone, base: str, routes: Routes) 
         "tags": ["unipelt-search", saved.trial.method],
     }
     if saved.backbone.source != "folder":
-        front["base_model"] = base
+        front["base_model"] = MINILM_HUB_NAME if saved.backbone.source == "package" else base
     task = saved.task
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
         f"# {saved.trial.method} for {inert(task.name)}, in the form of PEFT",
         _usage(saved, output_settings(saved, backbone)),
         _others(base, routes),
+        _location(saved, base),
         f"Texts are cut after {task.max_length} tokens (`truncation=True`).",
         f"## Its outputs\n\n{task.target.label_kind.meaning(task.target)}",
     ]
@@ -91,6 +93,17 @@ model = AutoPeftModelForSequenceClassification.from_pretrained("this folder", **
 tokenizer = AutoTokenizer.from_pretrained("this folder")
 logits = model(**tokenizer({example_columns(saved)}, truncation=True, padding=True, return_tensors="pt")).logits
 ```"""
+
+
+def _location(saved: SavedModel, base: str) -> str:
+    """Say where PEFT finds the backbone, and what to do where that is not."""
+    if saved.backbone.source == "hub":
+        return f"PEFT finds the backbone on the hub, as `{base}`."
+    same = f" or `{MINILM_HUB_NAME}`, which is the same model on the hub," if saved.backbone.source == "package" else ""
+    return (
+        f"PEFT finds the backbone in the folder `{base}`. On a machine without it, write its new folder{same} into "
+        "`base_model_name_or_path` of `adapter_config.json`."
+    )
 
 
 def _others(base: str, routes: Routes) -> str:

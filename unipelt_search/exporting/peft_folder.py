@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unipelt_search.backbones.backbone import Backbone
-from unipelt_search.backbones.load_backbone import MINILM_HUB_NAME
+from unipelt_search.backbones.load_backbone import resolve_model
 from unipelt_search.exporting.export_forms import peft_obstacle, refusal
 from unipelt_search.exporting.merge import with_head
 from unipelt_search.exporting.peft_card import Routes, peft_card
@@ -70,7 +70,7 @@ def write_peft(
     Raises:
         SavedModelError: What PEFT loads predicts something else.
     """
-    base = _base_name(saved)
+    base = resolve_model(saved.backbone.model)
     wrapped = peft_model(backbone, saved.trial, tensors, base)
     with _quiet_peft():
         wrapped.save_pretrained(folder, save_embedding_layers=False)
@@ -115,13 +115,14 @@ def peft_model(
         {
             "peft_type": form.peft_type,
             "task_type": TaskType.SEQ_CLS,
-            "base_model_name_or_path": base_name,
             "modules_to_save": _head_modules(backbone),
             **form.settings,
         }
     )
     with _quiet_peft():
         wrapped = get_peft_model(model, config)
+    # Said afterwards, because PEFT takes what the model itself says of where it is from.
+    wrapped.active_peft_config.base_model_name_or_path = base_name
     _fill(wrapped, form)
     return wrapped
 
@@ -170,10 +171,6 @@ def _fill(wrapped: Any, form: PeftForm) -> None:
         # One number stands for a tensor that is filled with it.
         own = values.expand_as(parameter) if values.dim() == 0 else values.view_as(parameter)
         set_values(parameter, own)
-
-
-def _base_name(saved: SavedModel) -> str:
-    return MINILM_HUB_NAME if saved.backbone.source == "package" else saved.backbone.model
 
 
 @contextmanager

@@ -19,16 +19,16 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModel
 
 from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.declared_pooling import POOLING_FLAGS, SENTENCE_TRANSFORMERS_MODES
 from unipelt_search.backbones.loader_errors import quiet_transformers
-from unipelt_search.exporting.export_forms import POOLING_MODES
 from unipelt_search.exporting.merge import merged_base, use_label_units
 from unipelt_search.exporting.plain_files import describe_outputs
 from unipelt_search.exporting.saved_model import SavedModel
 from unipelt_search.pelt.head import pool
 from unipelt_search.pelt.merged_weights import set_values, tensors_of
+from unipelt_search.specs.pooling import JOIN, modes_of
 
 _POOLING = "1_Pooling"
 _DENSE = "2_Dense"
@@ -57,8 +57,10 @@ def write_pooled(folder: Path, backbone: Backbone, saved: SavedModel, tensors: M
     _write_json(folder / "modules.json", modules)
     _write_json(folder / "sentence_bert_config.json", {"max_seq_length": saved.task.max_length, "do_lower_case": False})
     dense = _dense(backbone, saved, tensors)
-    modes = {key: name == backbone.pooling for name, key in POOLING_MODES.items()}
-    _write_json(folder / _POOLING / "config.json", {"word_embedding_dimension": dense.in_features, **modes})
+    modes = modes_of(backbone.pooling)
+    flags = {flag: SENTENCE_TRANSFORMERS_MODES[mode] in modes for flag, mode in POOLING_FLAGS.items()}
+    width = dense.in_features // len(modes)
+    _write_json(folder / _POOLING / "config.json", {"word_embedding_dimension": width, **flags})
     _write_json(
         folder / _DENSE / "config.json",
         {
@@ -73,23 +75,25 @@ def write_pooled(folder: Path, backbone: Backbone, saved: SavedModel, tensors: M
 
 
 @torch.no_grad()
-def pooled_logits(folder: Path, pooling: str, inputs: Mapping[str, Tensor]) -> Tensor:
+def pooled_logits(folder: Path, model_class: Any, inputs: Mapping[str, Tensor]) -> Tensor:
     """Compute the logits of what was written, from its files alone.
 
     Args:
         folder: What `write_pooled` wrote.
-        pooling: The backbone's.
+        model_class: The class of transformers that sentence-transformers loads for it.
         inputs: `input_ids`, `attention_mask` and perhaps `token_type_ids`, ``(B, T)``.
 
     Returns:
         ``(B, outputs)``.
     """
     with quiet_transformers():
-        model = AutoModel.from_pretrained(
+        model = model_class.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
         ).eval()
     hidden = model(**inputs).last_hidden_state
-    vectors = pool(hidden, inputs["attention_mask"], pooling)
+    flags = json.loads((folder / _POOLING / "config.json").read_text(encoding="utf-8"))
+    modes = [SENTENCE_TRANSFORMERS_MODES[mode] for flag, mode in POOLING_FLAGS.items() if flags[flag]]
+    vectors = pool(hidden, inputs["attention_mask"], JOIN.join(modes))
     dense = load_file(folder / _DENSE / _WEIGHTS)
     return nn.functional.linear(vectors, dense["linear.weight"], dense.get("linear.bias"))
 
@@ -102,11 +106,18 @@ def _dense(backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor])
     target = saved.task.target
     scale = target.label_kind.output_scale(target)
     dense = nn.Linear(width, outputs, bias="bias" in head or scale is not None)
-    set_values(dense.weight, head["weight"])
+    set_values(dense.weight, _in_their_order(head["weight"], modes_of(backbone.pooling)))
     if dense.bias is not None:
         set_values(dense.bias, head.get("bias", torch.zeros(outputs)))
     use_label_units(dense, scale)
     return dense
+
+
+def _in_their_order(weight: Tensor, modes: tuple[str, ...]) -> Tensor:
+    """Sort the columns of ``(outputs, modes · D)`` as sentence-transformers joins the vectors of several modes."""
+    theirs = [mode for mode in SENTENCE_TRANSFORMERS_MODES.values() if mode in modes]
+    columns = weight.unflatten(1, (len(modes), -1))
+    return columns[:, [modes.index(mode) for mode in theirs]].flatten(1)
 
 
 def _write_json(path: Path, value: Any) -> None:

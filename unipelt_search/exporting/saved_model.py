@@ -27,6 +27,7 @@ from unipelt_search.frozen import Frozen
 from unipelt_search.kinds.label_kind import Target, check_kind
 from unipelt_search.methods.catalogue import check_installed
 from unipelt_search.specs.parts import STORED
+from unipelt_search.specs.pooling import StoredPooling
 from unipelt_search.specs.seeds import RunSeeds
 from unipelt_search.specs.trial import TrialSpec
 
@@ -51,7 +52,7 @@ class SavedBackbone(Frozen):
     """Where it was loaded from when the model was exported."""
     revision: str | None
     """The hub's commit, where it is known."""
-    pooling: Literal["native", "mean", "cls", "last"]
+    pooling: StoredPooling
     weights_hash: str = Field(pattern=SHA_256)
     """SHA-256 of the frozen weights (`backbone_hash`)."""
 

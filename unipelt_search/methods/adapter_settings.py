@@ -7,17 +7,24 @@ from typing import Final, Literal
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, fixed, integer
+from unipelt_search.methods.basis import BlockOutputValue, WidthShare
+from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, fixed, integer, share_of_width
 from unipelt_search.methods.method_entry import SubmoduleEntry
 
 AdapterInput = Literal["normalised", "feed_forward"]
 AdapterUp = Literal["normal", "zero"]
+NORMALISED: Final = "normalised"
 FEED_FORWARD: Final = "feed_forward"
+NORMAL: Final = "normal"
 ZERO: Final = "zero"
 
 
 class AdapterSpec(Frozen):
-    """A bottleneck adapter on the feed-forward network's output."""
+    """A bottleneck adapter on the feed-forward network's output.
+
+    A field that is not given has the value of edition 1, as in whatever was stored then; the published settings are the
+    hyperparameters' below.
+    """
 
     bottleneck: int = Field(default=48, ge=1, le=4096)
     """Units in the middle."""
@@ -37,11 +44,19 @@ ENTRY = SubmoduleEntry(
     settings=AdapterSpec,
     learning_rates=(2e-3, 5e-4, 5e-3),
     hyperparameters=(
-        integer("adapter.bottleneck", 8, 96),
-        choice("adapter.activation", *ACTIVATIONS),
-        fixed("adapter.input"),
-        fixed("adapter.up"),
+        share_of_width("adapter.bottleneck", 64, 4).with_published(WidthShare(divisor=16)),
+        choice("adapter.activation", *ACTIVATIONS).with_published("relu"),
+        fixed("adapter.input").with_published(BlockOutputValue(value=NORMALISED, otherwise=FEED_FORWARD)),
+        fixed("adapter.up").with_published(NORMAL),
     ),
+    earlier={
+        1: (
+            integer("adapter.bottleneck", 8, 96),
+            choice("adapter.activation", *ACTIVATIONS),
+            fixed("adapter.input"),
+            fixed("adapter.up"),
+        ),
+    },
     set_order=1,
     list_order=4,
 )

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from unipelt_search.frozen import Frozen
-
-Value = bool | str | int | float | None
+from unipelt_search.methods.basis import Basis, Bound, Published, Value, WidthShare, resolved
 
 RATE_MARGIN = 4.0
 """The space reaches this factor below the lowest and above the highest published learning rate."""
@@ -21,8 +20,8 @@ class Hyperparameter(Frozen):
     """Dotted, as in a configuration: `lora.rank`."""
     kind: Literal["whole", "real", "choice", "rate", "fixed", "study"]
     """How it is searched: whole or real numbers of a range, choices, the method's own learning rates; or not at all."""
-    low: float | None = None
-    high: float | None = None
+    low: Bound = None
+    high: Bound = None
     step: float | None = None
     """Distance of the numbers that are tried; None is any number, evenly on a logarithmic scale."""
     choices: tuple[Value, ...] = ()
@@ -30,8 +29,9 @@ class Hyperparameter(Frozen):
     """Only methods with this submodule have it; set by the submodule's entry."""
     unless: tuple[str, Value] | None = None
     """Searched except where another hyperparameter, sampled before it, has this value."""
-    published: Value = None
-    """The published value; None also where it depends on the method or the study. Set by the entry."""
+    published: Published = None
+    """The published value; None also where it depends on the method or the study. The entry sets it to the field's
+    default unless it was given, see `with_published`."""
 
     @property
     def part(self) -> str:
@@ -67,7 +67,7 @@ class Hyperparameter(Frozen):
         if self.low is None or self.high is None:
             return "fixed"
         spacing = "logarithmic" if self.step is None else f"in steps of {self.step:g}"
-        return f"{self.low:g} to {self.high:g}, {spacing}"
+        return f"{_format_bound(self.low)} to {_format_bound(self.high)}, {spacing}"
 
     @property
     def condition_text(self) -> str:
@@ -82,6 +82,30 @@ class Hyperparameter(Frozen):
         name, value = self.unless
         return f"{where}, unless {name} is {_format_value(value)}"
 
+    def with_published(self, value: Published) -> Hyperparameter:
+        """Return the same hyperparameter with a published value that is not the default of its field.
+
+        The default of a field is what a configuration means that lacks it, and stays as it is for ever; what is
+        published may change with an edition.
+        """
+        return self.model_copy(update={"published": value})
+
+    def on(self, basis: Basis) -> Hyperparameter:
+        """Return the hyperparameter with the plain numbers that it has in a study.
+
+        Args:
+            basis: The study's.
+
+        Returns:
+            The hyperparameter; itself where nothing depends on the backbone.
+
+        Raises:
+            UnipeltError: A number is a share of the hidden size, which is not known.
+        """
+        known = {name: getattr(self, name) for name in ("low", "high", "published")}
+        changed = {name: resolved(value, basis) for name, value in known.items()}
+        return self if changed == known else self.model_copy(update=changed)
+
     def acts(self, chosen: Mapping[str, Value]) -> bool:
         """Tell whether it makes a difference beside the values chosen so far."""
         if self.unless is None:
@@ -93,7 +117,7 @@ class Hyperparameter(Frozen):
 def declared(
     model: type[Frozen], *parameters: Hyperparameter, submodule: str | None = None
 ) -> tuple[Hyperparameter, ...]:
-    """Complete hyperparameters with the published values, which are the defaults of a specification's fields.
+    """Complete hyperparameters with the published values: those given, else the defaults of a specification's fields.
 
     Args:
         model: The specification that has the fields.
@@ -107,11 +131,11 @@ def declared(
 
 
 def _complete(parameter: Hyperparameter, model: type[Frozen], submodule: str | None) -> Hyperparameter:
-    default: Value = None
+    changes: dict[str, object] = {"submodule": submodule}
     # A learning rate depends on the method, and what every run shares on the study.
-    if parameter.kind not in {"rate", "study"}:
-        default = model.model_fields[parameter.field].get_default()
-    return parameter.model_copy(update={"submodule": submodule, "published": default})
+    if parameter.kind not in {"rate", "study"} and "published" not in parameter.model_fields_set:
+        changes["published"] = model.model_fields[parameter.field].get_default()
+    return parameter.model_copy(update=changes)
 
 
 def integer(name: str, low: int, high: int) -> Hyperparameter:
@@ -126,6 +150,20 @@ def integer(name: str, low: int, high: int) -> Hyperparameter:
         The hyperparameter.
     """
     return Hyperparameter(name=name, kind="whole", low=low, high=high)
+
+
+def share_of_width(name: str, smallest: int, largest: int) -> Hyperparameter:
+    """Declare a size that is a share of the backbone's hidden size, sampled evenly on a logarithmic scale.
+
+    Args:
+        name: Dotted, as in a configuration.
+        smallest: The smallest size that is tried is the hidden size divided by this.
+        largest: The largest one is the hidden size divided by this.
+
+    Returns:
+        The hyperparameter.
+    """
+    return Hyperparameter(name=name, kind="whole", low=WidthShare(divisor=smallest), high=WidthShare(divisor=largest))
 
 
 def real(
@@ -182,7 +220,11 @@ def fixed(name: str) -> Hyperparameter:
     return Hyperparameter(name=name, kind="fixed")
 
 
-def _format_value(value: Value) -> str:
+def _format_bound(bound: Bound) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
+
+
+def _format_value(value: Published) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -55,10 +55,13 @@ class SubmoduleEntry(Frozen):
     learning_rates: LearningRates
     """The learning rates of its screen trials, best guess first."""
     settings: type[Frozen] | None = None
-    """The specification of its part of a configuration; every field has a default, the published value. None where it
-    has no settings."""
+    """The specification of its part of a configuration; every field has a default, which is what a stored configuration
+    without the field means, and the published value unless a hyperparameter names another. None where it has no
+    settings."""
     hyperparameters: tuple[Hyperparameter, ...] = ()
     """One for each field of `settings`, and those of the gate that only it has, in the order of sampling."""
+    earlier: dict[int, tuple[Hyperparameter, ...]] = {}
+    """The same of earlier editions, by the last edition that had them."""
     set_order: int = Field(default=0, ge=0)
     """Its rank in the canonical form of a set of gated submodules; a plug-in is ranked by its name, after ours."""
     list_order: int = Field(default=0, ge=0)
@@ -75,31 +78,45 @@ class SubmoduleEntry(Frozen):
             )
         if not _TORCH_MODULE.fullmatch(self.torch_module):
             raise ValueError(f"torch_module must be package.module:NAME; got {self.torch_module!r}")
-        self._check_hyperparameters()
-        completed = tuple(self._completed(parameter) for parameter in self.hyperparameters)
+        fields = {} if self.settings is None else self.settings.model_fields
+        for name, field in fields.items():
+            if field.is_required():
+                raise ValueError(f"{self.name}.{name} must have a default, the published value; got none")
         # The record is frozen, and this is still its making.
-        object.__setattr__(self, "hyperparameters", completed)
+        object.__setattr__(self, "hyperparameters", self._completed(self.hyperparameters))
+        earlier = {edition: self._completed(of_edition) for edition, of_edition in self.earlier.items()}
+        object.__setattr__(self, "earlier", earlier)
         return self
 
-    def _check_hyperparameters(self) -> None:
+    def hyperparameters_in(self, edition: int | None = None) -> tuple[Hyperparameter, ...]:
+        """Return its hyperparameters in an edition.
+
+        Args:
+            edition: A study's; None is the newest.
+
+        Returns:
+            The hyperparameters, in the order of sampling.
+        """
+        lasting = [last for last in self.earlier if edition is not None and edition <= last]
+        return self.earlier[min(lasting)] if lasting else self.hyperparameters
+
+    def _completed(self, parameters: tuple[Hyperparameter, ...]) -> tuple[Hyperparameter, ...]:
+        """Check the hyperparameters of one edition, and complete them with their published values."""
         fields = {} if self.settings is None else self.settings.model_fields
-        own = [parameter.field for parameter in self.hyperparameters if parameter.part == self.name]
+        own = [parameter.field for parameter in parameters if parameter.part == self.name]
         if sorted(own) != sorted(fields):
             raise ValueError(
                 f"hyperparameters must name each field of the settings of {self.name} once; got "
                 f"{', '.join(own) or 'none'}, fields: {', '.join(fields) or 'none'}"
             )
-        for name, field in fields.items():
-            if field.is_required():
-                raise ValueError(f"{self.name}.{name} must have a default, the published value; got none")
         sampled: set[str] = set()
-        for parameter in self.hyperparameters:
+        completed: list[Hyperparameter] = []
+        for parameter in parameters:
             _check_hyperparameter(parameter, self.name, sampled)
             sampled.add(parameter.name)
-
-    def _completed(self, parameter: Hyperparameter) -> Hyperparameter:
-        model = GateSpec if self.settings is None or parameter.part == "gate" else self.settings
-        return declared(model, parameter, submodule=self.name)[0]
+            model = GateSpec if self.settings is None or parameter.part == "gate" else self.settings
+            completed += declared(model, parameter, submodule=self.name)
+        return tuple(completed)
 
     def as_method(self) -> Method:
         """Return the method that attaches this submodule alone, without a gate."""

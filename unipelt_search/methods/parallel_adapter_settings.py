@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, integer, real
+from unipelt_search.methods.basis import WidthShare
+from unipelt_search.methods.hyperparameter import ACTIVATIONS, choice, integer, real, share_of_width
 from unipelt_search.methods.method_entry import SubmoduleEntry
 
 
@@ -29,10 +30,18 @@ ENTRY = SubmoduleEntry(
     settings=ParallelAdapterSpec,
     learning_rates=(1e-3, 3e-4, 3e-3),
     hyperparameters=(
-        integer("parallel_adapter.bottleneck", 8, 96),
+        # He et al. take up to half of the hidden size; here it costs the same as the sequential adapter.
+        share_of_width("parallel_adapter.bottleneck", 64, 4).with_published(WidthShare(divisor=16)),
         choice("parallel_adapter.activation", *ACTIVATIONS),
         real("parallel_adapter.scale", 0.5, 8.0),
     ),
+    earlier={
+        1: (
+            integer("parallel_adapter.bottleneck", 8, 96),
+            choice("parallel_adapter.activation", *ACTIVATIONS),
+            real("parallel_adapter.scale", 0.5, 8.0),
+        ),
+    },
     set_order=2,
     list_order=5,
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.registry import submodules_of
+from unipelt_search.pelt.submodule import Submodule
 from unipelt_search.specs.trial import TrialSpec
 
 
@@ -45,4 +48,50 @@ def check_trial(backbone: Backbone, trial: TrialSpec, tokens: int = 1) -> None:
                 f"layer {layer}."
             )
     for submodule in submodules_of(trial):
+        _check_parts(backbone, submodule, trial.method)
         submodule.check(backbone, trial, tokens)
+
+
+def _check_parts(backbone: Backbone, submodule: Submodule, method: str) -> None:
+    """Check that some layer has every part that a submodule attaches to."""
+    if not submodule.needs or layers_with(backbone, submodule.needs):
+        return
+    reasons = []
+    for lack in backbone.family.lacks:
+        if set(lack.parts) & set(submodule.needs):
+            reasons.append(lack.sentence)
+    reason = "; ".join(reasons) or f"we looked for a layer with {', '.join(submodule.needs)} and found none"
+    raise BackboneError(
+        f"{submodule.name} must have the parts that it attaches to; in type {backbone.model.config.model_type!r} "
+        f"{reason}. Leave {method} out."
+    )
+
+
+def layers_with(backbone: Backbone, parts: Iterable[str]) -> list[int]:
+    """List the layers that have some parts.
+
+    Args:
+        backbone: The backbone.
+        parts: As attributes of `LayerParts`.
+
+    Returns:
+        Their numbers, counted from 0.
+    """
+    wanted = tuple(parts)
+    return [layer.number for layer in layer_parts(backbone.base, backbone.family) if layer.has(wanted)]
+
+
+def partial_reach(backbone: Backbone, trial: TrialSpec) -> tuple[int, int] | None:
+    """Tell whether a configuration attaches to some layers only, as in hybrid models.
+
+    Args:
+        backbone: The backbone.
+        trial: A configuration that can attach.
+
+    Returns:
+        (layers that its least widespread submodule attaches to, all layers); None where it attaches to all.
+    """
+    count = len(layer_parts(backbone.base, backbone.family))
+    reached = [len(layers_with(backbone, submodule.needs)) for submodule in submodules_of(trial)]
+    fewest = min(reached, default=count)
+    return (fewest, count) if fewest < count else None

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.pelt.attachment import Attachment
-from unipelt_search.pelt.dropout import site_key
+from unipelt_search.pelt.dropout import backbone_site, in_layer
 from unipelt_search.pelt.head import POOLED, Head, SlotLinear, SlotNorm
 from unipelt_search.pelt.registry import in_order
 from unipelt_search.pelt.slots import ContextHolder, PackSlots
+from unipelt_search.specs.pooling import modes_of
 
 
 class DropoutSite:
@@ -20,7 +21,7 @@ class DropoutSite:
 
     def __init__(self, name: str, holder: ContextHolder) -> None:
         """Take the site's name and where the pass under way is found."""
-        self.key = site_key(f"backbone.{name}")
+        self.key = backbone_site(name)
         self.holder = holder
 
     def hook(
@@ -55,7 +56,7 @@ def attach(backbone: Backbone, model: Any, slots: PackSlots) -> tuple[Attachment
         submodule.attach_model(attachment)
     for layer in attachment.layers:
         for submodule in used:
-            if attachment.uses(submodule.name, layer.number):
+            if layer.has(submodule.needs) and attachment.uses(submodule.name, layer.number):
                 submodule.attach_layer(attachment, layer)
         attachment.finish_layer(layer)
     _attach_dropout(attachment)
@@ -66,13 +67,14 @@ def _attach_dropout(attachment: Attachment) -> None:
     # Hooks cost time in every pass, so there are none where nothing is dropped.
     if not any(trial.training.dropout > 0 for trial in attachment.slots.trials):
         return
-    sites = [(f"layer.{layer.number}.{name}", module) for layer in attachment.layers for name, module in layer.dropouts]
+    sites = [(in_layer(layer.number, name), module) for layer in attachment.layers for name, module in layer.dropouts]
     embedding = attachment.backbone.family.embedding_dropout
     if embedding is not None:
         sites.append(("embedding", attachment.model.base_model.get_submodule(embedding)))
     for name, module in sites:
         site = DropoutSite(name, attachment.slots.holder)
-        attachment.add_handle(module.register_forward_hook(site.hook))
+        # In front of a submodule's hook on the same module: it reads what was dropped.
+        attachment.add_handle(module.register_forward_hook(site.hook, prepend=True))
 
 
 def _attach_head(attachment: Attachment) -> Head:
@@ -85,7 +87,7 @@ def _attach_head(attachment: Attachment) -> Head:
         _replace_new_layers(attachment, std)
         return Head(model, backbone.family, backbone.pooling, None, slots.holder)
     last = backbone.family.head[-1]
-    width = model.get_submodule(last).weight.shape[1]
+    width = model.get_submodule(last).weight.shape[1] * len(modes_of(backbone.pooling))
     # A classifier that follows a pooler in the architecture follows our pooling in its place.
     name = last if backbone.family.pooler else POOLED
     linear = SlotLinear(name, (backbone.classes, width), not backbone.family.causal, std, slots)

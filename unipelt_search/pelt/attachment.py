@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from unipelt_search.backbones.backbone import Backbone
-from unipelt_search.backbones.layers import LayerParts
+from unipelt_search.backbones.layers import LayerParts, Projection, present
 from unipelt_search.pelt.gate import GateWeights, SlotGate
 from unipelt_search.pelt.slots import ContextHolder, ForwardContext, PackSlots, SlotPart
 
@@ -16,6 +16,9 @@ Inputs = dict[str, Tensor]
 """`input_ids` and `attention_mask` ``(S·B, T)``, slot-major, perhaps more."""
 Preparation = Callable[[Inputs, ForwardContext], Inputs]
 """Runs before each pass: may keep something in the context, and returns the inputs to use."""
+HookedModule = nn.Module | Projection
+OutputHook = Callable[[nn.Module, tuple[Any, ...], Any], Any]
+"""A forward hook: (module, its arguments, its output) → the output to use, or None to leave it."""
 
 
 class Handle(Protocol):
@@ -87,6 +90,7 @@ class Attachment:
         self._handles: list[Handle] = []
         self._attention_gates: dict[int, list[SlotGate]] = {}
         self._kept_inputs: set[int] = set()
+        self._last_hooks: list[tuple[HookedModule, OutputHook]] = []
 
     def uses(self, submodule: str, layer: int | None = None) -> bool:
         """Tell whether any slot has a submodule, in one layer or anywhere."""
@@ -100,6 +104,15 @@ class Attachment:
     def add_handle(self, handle: Handle) -> None:
         """Take what removes a hook again."""
         self._handles.append(handle)
+
+    def add_last_hook(self, module: HookedModule, hook: OutputHook) -> None:
+        """Hook a module's output, or a projection's, after all that the layer's submodules do there.
+
+        Args:
+            module: What is hooked once every submodule is attached to the layer.
+            hook: Sees what the others make of the output.
+        """
+        self._last_hooks.append((module, hook))
 
     def gate(
         self,
@@ -158,12 +171,15 @@ class Attachment:
         self._kept_inputs.add(layer)
 
     def finish_layer(self, layer: LayerParts) -> None:
-        """Hook what was asked of the attention module's input, once every submodule has asked."""
+        """Hook what was asked of the attention module's input, and what comes last, once every submodule has asked."""
         gates = self._attention_gates.get(layer.number, [])
         keeps_input = layer.number in self._kept_inputs
         if gates or keeps_input:
             reader = AttentionReader(layer.number, gates, keeps_input, self.slots.holder)
-            self.add_handle(layer.attention.register_forward_pre_hook(reader.hook, with_kwargs=True))
+            self.add_handle(present(layer.attention).register_forward_pre_hook(reader.hook, with_kwargs=True))
+        for module, hook in self._last_hooks:
+            self.add_handle(module.register_forward_hook(hook))
+        self._last_hooks.clear()
 
     def detach(self) -> None:
         """Take every hook off the backbone."""

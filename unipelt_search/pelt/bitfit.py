@@ -45,7 +45,7 @@ def bias_modules(backbone: Backbone) -> Iterator[tuple[str, int | None, nn.Modul
     family = backbone.family
     layers = [layer for stack in family.stacks for layer in stack_layers(backbone.base, stack)]
     layer_of = {module: number for number, layer in enumerate(layers) for module in layer.modules()}
-    unused = unused_modules(backbone)
+    unused = (*unused_modules(backbone), *family.unreached)
     for name, module in backbone.model.named_modules():
         if isinstance(getattr(module, "bias", None), nn.Parameter) and not is_inside(name, unused):
             yield name, layer_of.get(module), module
@@ -158,7 +158,11 @@ class BitFit(Submodule):
         base = f"{attachment.model.base_model_prefix}."
         projections: set[nn.Module] = set()
         for parts in attachment.layers:
-            projections |= {parts.query.module, parts.key.module, parts.value.module}
+            own = (parts.query, parts.key, parts.value)
+            projections |= {projection.module for projection in own if projection is not None}
+            if attachment.backbone.family.shares_positions and parts.attention is not None:
+                # Further ones run on relative positions alone.
+                projections |= set(parts.attention.modules())
         modules = dict(attachment.model.named_modules())
         for full_name, layer, frozen in list(bias_modules(attachment.backbone)):
             name = full_name.removeprefix(base)
@@ -170,8 +174,10 @@ class BitFit(Submodule):
             attachment.add_handle(module.register_forward_hook(part.hook))
 
     def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
-        """Make the layer's gate."""
-        gated = attachment.attention_gate(self.name, layer, layer.query.inner)
+        """Make the layer's gate; without an attention to read, the plain deltas act."""
+        if layer.attention is None:
+            return
+        gated = attachment.attention_gate(self.name, layer, layer.gate_width)
         if gated and attachment.backbone.family.shares_positions:
             attachment.keep_attention_input(layer.number)
 
@@ -199,7 +205,9 @@ class BitFit(Submodule):
             set_values(bias, bias.detach() + delta.to(bias.device))
 
     def peft_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
-        """Find none: a LoRA of rank 1 at zero with ``bias="all"`` keeps every bias."""
+        """Find none: a LoRA of rank 1 at zero with ``bias="all"`` keeps every bias, where it has a place."""
+        if not any(layer.query for layer in layer_parts(backbone.base, backbone.family)):
+            return Obstacle("PEFT keeps biases beside a LoRA on a query projection, and this model has none")
         return None
 
     def peft_form(
@@ -211,15 +219,16 @@ class BitFit(Submodule):
     ) -> PeftForm:
         """Return a LoRA that adds nothing and keeps the biases of the model, to which the deltas are added."""
         self.merge(backbone, model, trial, tensors)
-        query = layer_parts(model.base_model, backbone.family)[0].query
-        name = next(name for name, module in model.named_modules() if module is query.module)
+        queries = [layer.query for layer in layer_parts(model.base_model, backbone.family)]
+        module = next(query.module for query in queries if query is not None)
+        name = next(name for name, candidate in model.named_modules() if candidate is module)
         inside = f"base_model.model.{name}"
         # The output of the module, not of the query alone: a fused module computes keys and values too.
         factors = {
             f"{inside}.lora_A.default.weight": torch.zeros(()),
             f"{inside}.lora_B.default.weight": torch.zeros(()),
         }
-        settings = {"target_modules": [name], "r": 1, "bias": "all", "fan_in_fan_out": is_transposed(query.module)}
+        settings = {"target_modules": [name], "r": 1, "bias": "all", "fan_in_fan_out": is_transposed(module)}
         return PeftForm("LORA", settings, factors)
 
 

@@ -25,6 +25,16 @@ def site_key(name: str) -> int:
     return _signed(derive_seed(0, "dropout site", name))
 
 
+def backbone_site(name: str) -> int:
+    """Return the key of one of the backbone's own sites, by its name."""
+    return site_key(f"backbone.{name}")
+
+
+def in_layer(layer: int, name: str) -> str:
+    """Name the site of a layer's dropout module."""
+    return f"layer.{layer}.{name}"
+
+
 def _signed(seed: int) -> int:
     """Bring a seed into the range of signed 32-bit integers."""
     return seed % 2**32 - 2**31

@@ -7,7 +7,7 @@ token, found by the mask; an encoder-decoder's head reads the decoder's last one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -28,12 +28,13 @@ from unipelt_search.pelt.slots import (
     slot_parameter,
     zeros,
 )
+from unipelt_search.specs.pooling import modes_of
 
 POOLED = "pooled"
 
 
 def unused_modules(backbone: Backbone) -> tuple[str, ...]:
-    """Name what does not take part as the checkpoint has it: replaced by newly drawn layers, or skipped by the pooling.
+    """Name what does not take part as the checkpoint has it: newly drawn, skipped by the pooling, or never run.
 
     Args:
         backbone: The backbone.
@@ -43,8 +44,8 @@ def unused_modules(backbone: Backbone) -> tuple[str, ...]:
     """
     family = backbone.family
     if backbone.pooling == "native":
-        return backbone.new_modules
-    return tuple(name for name in (*family.head, family.pooler, *family.pooler_parts) if name)
+        return (*backbone.new_modules, *family.idle)
+    return tuple(name for name in (*family.head, family.pooler, *family.pooler_parts, *family.idle) if name)
 
 
 def is_inside(name: str, parents: Sequence[str]) -> bool:
@@ -156,19 +157,60 @@ def pool(hidden: Tensor, tokens: Tensor, pooling: str) -> Tensor:
     Args:
         hidden: ``(S·B, T, D)``.
         tokens: ``(S·B, T)``, 1 for a real token.
-        pooling: `mean` over real tokens, `cls` (the first real one) or `last` (the last real one).
+        pooling: Which modes of `specs.pooling`; the vectors of several are joined.
 
     Returns:
-        ``(S·B, D)``.
+        ``(S·B, D)``, with M modes ``(S·B, M·D)``.
     """
-    if pooling == "mean":
-        mask = tokens.to(hidden.dtype)[:, :, None]
-        return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
-    if pooling == "cls":
-        position = tokens.argmax(1)
-    else:
-        position = tokens.shape[1] - 1 - tokens.flip(1).argmax(1)
+    vectors = [_POOLS[mode](hidden, tokens) for mode in modes_of(pooling)]
+    return vectors[0] if len(vectors) == 1 else torch.cat(vectors, -1)
+
+
+def _mean(hidden: Tensor, tokens: Tensor) -> Tensor:
+    mask = tokens.to(hidden.dtype)[:, :, None]
+    return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+
+
+def _mean_sqrt_length(hidden: Tensor, tokens: Tensor) -> Tensor:
+    mask = tokens.to(hidden.dtype)[:, :, None]
+    return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1).sqrt()
+
+
+def _weighted_mean(hidden: Tensor, tokens: Tensor) -> Tensor:
+    """Let the n-th real token count n times (SGPT, Muennighoff 2022, section 3)."""
+    mask = tokens.to(hidden.dtype)[:, :, None]
+    weights = mask.cumsum(1) * mask
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def _max(hidden: Tensor, tokens: Tensor) -> Tensor:
+    padding = tokens[:, :, None] == 0
+    return hidden.masked_fill(padding, float("-inf")).max(1).values
+
+
+def _cls(hidden: Tensor, tokens: Tensor) -> Tensor:
+    """Take the first real token."""
+    return _token(hidden, tokens.argmax(1))
+
+
+def _last(hidden: Tensor, tokens: Tensor) -> Tensor:
+    """Take the last real token."""
+    return _token(hidden, tokens.shape[1] - 1 - tokens.flip(1).argmax(1))
+
+
+def _token(hidden: Tensor, position: Tensor) -> Tensor:
     return hidden.take_along_dim(position[:, None, None], 1)[:, 0]
+
+
+_POOLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": _mean,
+    "cls": _cls,
+    "last": _last,
+    "max": _max,
+    "weighted_mean": _weighted_mean,
+    "mean_sqrt_length": _mean_sqrt_length,
+}
+"""What computes each of `specs.pooling.MODES`."""
 
 
 class Head:
@@ -182,7 +224,7 @@ class Head:
         Args:
             model: The backbone's model, or the copy that is trained whole.
             family: How its parts are called.
-            pooling: `native`, `mean`, `cls` or `last`.
+            pooling: `native`, or a pooling of `specs.pooling`.
             linear: The layer that follows the pooling; None where the architecture's own head does.
             holder: Where the pass under way is found.
         """

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from unipelt_search.backbones.backbone import Backbone
-from unipelt_search.backbones.layers import LayerParts
+from unipelt_search.backbones.layers import LayerParts, present
 from unipelt_search.pelt.attachment import Attachment
 from unipelt_search.pelt.merged_weights import LinearTarget, by_module, is_transposed, linear_targets
 from unipelt_search.pelt.slots import PackSlots, SlotPart, gate_factors, scale_rows, slot_parameter, zeros
 from unipelt_search.pelt.submodule import Obstacle, PeftForm, Submodule
 from unipelt_search.specs.trial import TrialSpec
 
-TARGETS = {"key": "key", "value": "value", "ffn": "ffn_out"}
+TARGETS = {"key": "key", "value": "value", "ffn": "ffn_linear"}
 """What is rescaled, as its tensors' names and as `LayerParts` call it."""
 _ON_INPUT = "ffn"
 """Where the module's input is rescaled, not its output."""
@@ -108,6 +108,7 @@ class Ia3(Submodule):
 
     name = "ia3"
     order = 60
+    needs = ("attention", *TARGETS.values())
     merge_targets = tuple(TARGETS.values())
     has_peft_form = True
 
@@ -117,15 +118,16 @@ class Ia3(Submodule):
 
     def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
         """Hook the outputs of the key and value projections and the input of the feed-forward down-projection."""
-        key = self._add_part(attachment, layer, "key", layer.key.out)
-        value = self._add_part(attachment, layer, "value", layer.value.out)
-        ffn = self._add_part(attachment, layer, "ffn", layer.ffn_out.inner)
-        attachment.attention_gate(self.name, layer, layer.query.inner)
+        keys, values, ffn_out = present(layer.key), present(layer.value), present(layer.ffn_linear)
+        key = self._add_part(attachment, layer, "key", keys.out)
+        value = self._add_part(attachment, layer, "value", values.out)
+        ffn = self._add_part(attachment, layer, "ffn", ffn_out.inner)
+        attachment.attention_gate(self.name, layer, layer.gate_width)
         if attachment.backbone.family.shares_positions:
             attachment.keep_attention_input(layer.number)
-        attachment.add_handle(layer.key.register_forward_hook(key.output_hook))
-        attachment.add_handle(layer.value.register_forward_hook(value.output_hook))
-        attachment.add_handle(layer.ffn_out.module.register_forward_pre_hook(ffn.input_hook))
+        attachment.add_handle(keys.register_forward_hook(key.output_hook))
+        attachment.add_handle(values.register_forward_hook(value.output_hook))
+        attachment.add_handle(ffn_out.module.register_forward_pre_hook(ffn.input_hook))
 
     def _add_part(self, attachment: Attachment, layer: LayerParts, site: str, width: int) -> SlotIa3:
         part = SlotIa3(layer.number, site, width, attachment.slots)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unipelt_search.backbones.backbone import Backbone
-from unipelt_search.backbones.layers import LayerParts, Projection, layer_parts
+from unipelt_search.backbones.layers import LayerParts, Projection, layer_parts, present
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
@@ -140,6 +140,7 @@ class Lora(Submodule):
 
     name = "lora"
     order = 20
+    needs = ("attention", *TARGETS.values())
     merge_targets = tuple(TARGETS.values())
     has_peft_form = True
 
@@ -150,7 +151,8 @@ class Lora(Submodule):
             BackboneError: It is larger.
         """
         layers = layer_parts(backbone.base, backbone.family)
-        projections = [projection for layer in layers for projection in (layer.query, layer.value)]
+        both = [projection for layer in layers for projection in (layer.query, layer.value)]
+        projections = [projection for projection in both if projection is not None]
         smallest = min(min(projection.inner, projection.out) for projection in projections)
         spec = trial.part(self.name, LoraSpec)
         if spec is not None and spec.rank > smallest:
@@ -165,14 +167,14 @@ class Lora(Submodule):
 
     def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
         """Hook both projections; their gates read the attention module's input."""
-        projections: dict[str, Projection] = {"query": layer.query, "value": layer.value}
+        projections: dict[str, Projection] = {"query": present(layer.query), "value": present(layer.value)}
         for name, projection in projections.items():
             lora = SlotLora(layer.number, name, (projection.out, projection.inner), attachment.slots)
             attachment.add_part(f"lora/{layer.number}/{name}", lora)
             attachment.add_handle(projection.register_forward_hook(lora.hook))
             attachment.drops |= lora.drops
-        for name, projection in projections.items():
-            attachment.attention_gate(self.name, layer, projection.inner, f"lora_{name}")
+        for name in projections:
+            attachment.attention_gate(self.name, layer, layer.gate_width, f"lora_{name}")
         # Tells the rows' vectors from relative positions, which the same projections run on.
         if attachment.backbone.family.shares_positions:
             attachment.keep_attention_input(layer.number)

@@ -150,6 +150,7 @@ class Pack(nn.Module):
         # Hashing a mask costs time, so none is made where every rate is 0.
         if steps is not None and self._attached.drops:
             dropout = DropoutKeys.of_step(self.dropout_seeds, steps, self.rates, first_row=first_row)
+        inputs = self.backbone.in_windows(inputs)
         tokens = inputs["attention_mask"].to(torch.float32)
         context = ForwardContext(self.slots, tokens, dropout, recorder, removed)
         self.holder.set(context)
@@ -222,6 +223,8 @@ class Pack(nn.Module):
                 f"stored tensors must go into a configuration without training-only parts; got one of {trial.method} "
                 "with some. Make the pack of without_training_only(run)."
             )
+        # Once counted and never run: runs of before this release have stored them too.
+        tensors = {name: values for name, values in tensors.items() if not self._is_idle(name)}
         own = _shapes(self.slot_state_dict(slot))
         given = _shapes(tensors)
         if own != given:
@@ -279,6 +282,14 @@ class Pack(nn.Module):
         """Return a fine-tuned backbone's trained tensors by name; of any other method there are none."""
         own = [tensor for tensor in self.trained() if not tensor.slotted]
         return {tensor.name: tensor.parameter.detach() for tensor in own}
+
+    def _is_idle(self, stored: str) -> bool:
+        """Tell whether a stored tensor belongs to a part of the backbone that never runs."""
+        base = f"{self.model.base_model_prefix}."
+        idle = self.backbone.family.idle
+        whole = [f"backbone.{name}" for name in idle]
+        biases = [f"bitfit.{name.removeprefix(base)}" for name in idle]
+        return is_inside(stored, [*whole, *biases])
 
     def _unfreeze(self) -> None:
         """Train every weight of the copied backbone that takes part, the replaced head aside."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from transformers.integrations.heterogeneity.configuration_utils import AmbiguousGlobalPerLayerAttributeError
 
-from unipelt_search.backbones.attention_interface import ATTENTION
+from unipelt_search.backbones.attention_interface import ATTENTION, EAGER_ATTENTION
 from unipelt_search.backbones.backbone import Backbone
-from unipelt_search.backbones.layers import LayerParts, attention_shape, layer_parts
+from unipelt_search.backbones.layers import LayerParts, attention_shape, layer_parts, present
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.attachment import Attachment, Inputs
@@ -21,6 +22,8 @@ from unipelt_search.pelt.slots import ForwardContext
 from unipelt_search.pelt.submodule import Obstacle, PeftForm, Submodule
 from unipelt_search.specs.trial import TrialSpec
 
+NEEDS = ("attention", "query", "value")
+"""The parts of a layer that can have a prefix."""
 UNSHIFTED = "PEFT moves the tokens' positions up by the prefix's length, and this model was trained without that"
 
 
@@ -66,20 +69,26 @@ def check_attention(backbone: Backbone, method: str) -> None:
         BackboneError: It does not.
     """
     config = backbone.model.config
-    layers = layer_parts(backbone.base, backbone.family)
-    attention = type(layers[0].attention)
+    layers = [layer for layer in layer_parts(backbone.base, backbone.family) if layer.has(NEEDS)]
+    attention = type(present(layers[0].attention))
     asks = "ALL_ATTENTION_FUNCTIONS" in inspect.getsource(attention.forward)
-    ours = config._attn_implementation == ATTENTION
+    ours = config._attn_implementation in (ATTENTION, EAGER_ATTENTION)
     if not backbone.family.spliced_prefix and not (asks and ours):
         raise BackboneError(
             f"A prefix needs an attention that asks transformers' attention interface for plain attention; that of "
             f"type {config.model_type!r} does not. Leave {method} out."
         )
-    shape = attention_shape(config)
-    widths = {layer.value.out for layer in layers}
-    if {shape.heads * shape.head_width} != widths:
+    try:
+        shape = attention_shape(config)
+    except AmbiguousGlobalPerLayerAttributeError as error:
         raise BackboneError(
-            f"A prefix needs values of heads · head width = {shape.heads} · {shape.head_width} features in every "
+            f"A prefix needs heads of the same width in every layer; those of type {config.model_type!r} differ. "
+            f"Leave {method} out."
+        ) from error
+    widths = {present(layer.value).out for layer in layers}
+    if {shape.heads * shape.value_width} != widths:
+        raise BackboneError(
+            f"A prefix needs values of heads · head width = {shape.heads} · {shape.value_width} features in every "
             f"layer; those of {backbone.name!r} have {', '.join(map(str, sorted(widths)))}. Leave {method} out."
         )
 
@@ -113,6 +122,7 @@ class Prefix(Submodule):
 
     name = "prefix"
     order = 30
+    needs = NEEDS
     # An untrained prefix takes its share of the attention: its values are small, its keys are not hidden.
     changes_at_first = True
     has_peft_form = True
@@ -130,8 +140,8 @@ class Prefix(Submodule):
 
     def attach_model(self, attachment: Attachment) -> None:
         """Make the keys and values of all layers, which one MLP may compute together."""
-        every = [layer.number for layer in attachment.layers]
-        numbers = [number for number in every if attachment.uses(self.name, number)]
+        able = [layer.number for layer in attachment.layers if layer.has(NEEDS)]
+        numbers = [number for number in able if attachment.uses(self.name, number)]
         if not numbers:
             return
         prefix = SlotPrefix(numbers, attention_shape(attachment.model.config), attachment.slots)
@@ -143,7 +153,7 @@ class Prefix(Submodule):
         prefix: Any = attachment.parts[self.name]
         site = Splice if attachment.backbone.family.spliced_prefix else PrefixSite
         attachment.add_handle(site(prefix, layer, attachment.slots.holder).attach())
-        attachment.attention_gate(self.name, layer, layer.query.inner)
+        attachment.attention_gate(self.name, layer, layer.gate_width)
 
     def closed_gate_removes(self, trial: TrialSpec) -> bool:
         """Tell whether the gate acts on the logits: keys of zero, the published form, still take attention."""

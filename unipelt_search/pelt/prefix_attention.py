@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from unipelt_search.backbones.attention_interface import set_extension
-from unipelt_search.backbones.layers import LayerParts
+from unipelt_search.backbones.attention_interface import hides_later_tokens, plain_attention, set_extension
+from unipelt_search.backbones.layers import LayerParts, present
 from unipelt_search.pelt.prefix_values import SlotPrefix
 from unipelt_search.pelt.slots import ContextHolder
 
@@ -36,12 +35,12 @@ class PrefixSite:
 
     def attach(self) -> Self:
         """Hang this site on the attention module."""
-        set_extension(self.layer.attention, self)
+        set_extension(present(self.layer.attention), self)
         return self
 
     def remove(self) -> None:
         """Take the site off again."""
-        set_extension(self.layer.attention, None)
+        set_extension(present(self.layer.attention), None)
 
     def attend(
         self,
@@ -66,20 +65,21 @@ class PrefixSite:
             ``(S·B, T, query heads, head_width)``.
         """
         context = self.holder.context
+        plain = plain_attention(module)
         if context.is_removed("prefix", self.layer.number):
-            output, _ = sdpa_attention_forward(module, query, key, value, mask, **options)
+            output, _ = plain(module, query, key, value, mask, **options)
             return output
         number = self.layer.number
-        causal = self.layer.causal
+        causal = mask is None and hides_later_tokens(module, options)
         keys, values, extended_mask = self.prefix.extend(key, value, mask, context, number, causal)
         # sdpa's own causal mask is wrong where there are more keys than queries; ours is in `extended_mask`.
         extended = {**options, "is_causal": False}
         if options.get("position_bias") is not None:  # T5: a prefix has no position, so its bias is 0
             added = keys.shape[2] - key.shape[2]
             extended["position_bias"] = functional.pad(options["position_bias"], (added, 0))
-        output, _ = sdpa_attention_forward(module, query, keys, values, extended_mask, **extended)
+        output, _ = plain(module, query, keys, values, extended_mask, **extended)
         if context.wants_contributions:
-            without, _ = sdpa_attention_forward(module, query, key, value, mask, **options)
+            without, _ = plain(module, query, key, value, mask, **options)
             delta = (output - without).flatten(2)
             context.record_contribution(number, "prefix", delta, output.flatten(2))
         return output
@@ -126,7 +126,8 @@ class Splice:
         self.layer = layer
         self.holder = holder
         # DeBERTa divides by the number of its terms too: content, and each kind of relative position.
-        kinds = {"c2p", "p2c"} & set(getattr(layer.attention, "pos_att_type", ()))
+        self.attention = present(layer.attention)
+        kinds = {"c2p", "p2c"} & set(getattr(self.attention, "pos_att_type", ()))
         terms = 1 + len(kinds)
         self.scale = 1.0 / math.sqrt(prefix.shape[3] * terms)
         self.handles: list[RemovableHandle] = []
@@ -136,27 +137,25 @@ class Splice:
 
     def attach(self) -> Self:
         """Wrap the attention module's forward method and hook its query and output projections."""
-        self.handles = [self.layer.query.register_forward_hook(self._keep_query)]
-        if self.layer.attention_out is None:
-            raise RuntimeError("a spliced prefix needs the attention's output projection")
-        self.handles.append(self.layer.attention_out.register_forward_pre_hook(self._add_context))
+        self.handles = [present(self.layer.query).register_forward_hook(self._keep_query)]
+        self.handles.append(present(self.layer.attention_out).register_forward_pre_hook(self._add_context))
         # On the instance, past nn.Module's registry: the class and other layers keep their own.
-        object.__setattr__(self.layer.attention, "forward", self._run)
+        object.__setattr__(self.attention, "forward", self._run)
         return self
 
     def remove(self) -> None:
         """Take everything off again."""
         for handle in self.handles:
             handle.remove()
-        self.layer.attention.__dict__.pop("forward", None)
+        self.attention.__dict__.pop("forward", None)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
-        forward = type(self.layer.attention).forward
+        forward = type(self.attention).forward
         self._forget()
         if self.holder.context.is_removed("prefix", self.layer.number):
-            return forward(self.layer.attention, *args, **kwargs)
+            return forward(self.attention, *args, **kwargs)
         with _SoftmaxMode(self._softmax) as mode:
-            result = forward(self.layer.attention, *args, **kwargs)
+            result = forward(self.attention, *args, **kwargs)
         if mode.calls != 1:
             raise RuntimeError(f"the attention must compute one softmax over its scores; it computed {mode.calls}")
         return result
@@ -177,7 +176,9 @@ class Splice:
             raise RuntimeError("the attention must project its queries before its softmax")
         key, value, logits = self.prefix.of_rows(self.holder.context, self.layer.number)
         length = key.shape[2]
-        by_head = self.query.unflatten(-1, (key.shape[1], -1))
+        bias = getattr(self.attention, "q_bias", None)  # DeBERTa v1 adds its query's bias after the projection
+        content = self.query if bias is None else self.query + bias
+        by_head = content.unflatten(-1, (key.shape[1], -1))
         query = by_head.transpose(1, 2)  # (S·B, heads, T, head_width)
         front = query @ key.to(query.dtype).transpose(-1, -2) * self.scale
         if logits is not None:

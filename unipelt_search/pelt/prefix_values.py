@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from unipelt_search.backbones.layers import AttentionShape
 from unipelt_search.methods.prefix_settings import PrefixSpec
@@ -62,7 +63,10 @@ class SlotPrefix(SlotPart):
         self.lengths = [spec.length if spec else 0 for spec in specs]
         self.middles = [spec.mlp or 0 if spec else 0 for spec in specs]
         self.indices = {layer: index for index, layer in enumerate(layers)}
-        self.shape = (len(layers), 2, shape.heads, shape.head_width)
+        self.widths = (shape.head_width, shape.value_width)
+        self.shape = (len(layers), 2, shape.heads, max(self.widths))
+        self.out = len(layers) * shape.heads * sum(self.widths)
+        """Numbers of one position, keys and values of all layers."""
         self.direct = self._initialise_direct(slots.seeds)
         self.embedding: Tensor | None = None
         if any(self.middles):
@@ -81,7 +85,7 @@ class SlotPrefix(SlotPart):
 
     def _initialise_direct(self, seeds: Sequence[int]) -> Tensor | None:
         """Initialise the keys and values of slots without an MLP."""
-        out = math.prod(self.shape)
+        out = self.out
         shapes: list[Shape | None] = [
             (length, out) if length and not middle else None for length, middle in self._sizes()
         ]
@@ -91,7 +95,7 @@ class SlotPrefix(SlotPart):
 
     def _initialise_mlp(self, width: int, seeds: Sequence[int]) -> None:
         """Initialise the MLPs with the initial values of torch's own Embedding and Linear."""
-        out = math.prod(self.shape)
+        out = self.out
         sizes = self._sizes()
 
         def initialise(
@@ -154,8 +158,27 @@ class SlotPrefix(SlotPart):
         if values is None:
             raise RuntimeError("a pack without a prefix has no SlotPrefix")
         slots, length, _ = values.shape
-        by_layer = values.view(slots, length, *self.shape)
+        by_layer = self._apart(values.view(slots, length, -1))
         return by_layer.permute(0, 2, 3, 4, 1, 5)
+
+    def _apart(self, values: Tensor) -> Tensor:
+        """Take keys and values apart, the narrower ones padded: ``(S, length, out)`` → ``(S, length, *shape)``."""
+        key_width, value_width = self.widths
+        layers, _, heads, width = self.shape
+        if key_width == value_width:
+            return values.view(*values.shape[:2], *self.shape)
+        by_head = values.view(*values.shape[:2], layers, heads, key_width + value_width)
+        pair = by_head.split([key_width, value_width], -1)
+        padded = [functional.pad(part, (0, width - part.shape[-1])) for part in pair]
+        return torch.stack(padded, 3)
+
+    def _together(self, values: Tensor) -> Tensor:
+        """Undo `_apart` for one slot: ``(length, *shape)`` → ``(length, out)``."""
+        key_width, value_width = self.widths
+        if key_width == value_width:
+            return values.flatten(1)
+        key, value = values.unbind(2)
+        return torch.cat([key[..., :key_width], value[..., :value_width]], -1).flatten(1)
 
     def extend(
         self,
@@ -213,7 +236,8 @@ class SlotPrefix(SlotPart):
         parts = own.repeat_interleave(state.rows, 0)  # (S·B, 2, heads, length, head_width)
         if self.scaled:
             parts = scale_rows(parts, state.factor(self.offset, self.slope, layer, "prefix"))
-        return parts[:, 0], parts[:, 1], self._logits(state, layer)
+        key_width, value_width = self.widths
+        return parts[:, 0, ..., :key_width], parts[:, 1, ..., :value_width], self._logits(state, layer)
 
     def _logits(self, state: ForwardContext, layer: int) -> Tensor | None:
         """What is added to the prefix's attention logits: ``(S·B, length)``, or None for nothing."""
@@ -252,14 +276,14 @@ class SlotPrefix(SlotPart):
         if self.direct is None or self.middles[slot]:
             raise ValueError("stored keys and values go into a prefix without MLP; this slot's has one")
         for key_value in tensors.values():
-            flat = key_value.permute(3, 0, 1, 2, 4).flatten(1)  # (length, layers · 2 · heads · head_width)
+            flat = self._together(key_value.permute(3, 0, 1, 2, 4))
             self.direct[slot, : self.lengths[slot]] = flat.to(self.direct)
 
     def trained_count(self, slot: int) -> int:
         """Count the numbers that are trained for one slot, the MLP included."""
         length = self.lengths[slot]
         middle = self.middles[slot]
-        out = math.prod(self.shape)
+        out = self.out
         if self.embedding is None or not middle:
             return length * out
         width = self.embedding.shape[-1]

@@ -48,12 +48,25 @@ class Submodule(Protocol):
     """As in its settings module; its parts' names begin with it."""
     order: int = 100
     """Where its hooks stand among those of others on the same module, the smaller the earlier; ours are 10 to 60."""
+    needs: tuple[str, ...] = ()
+    """The parts of a layer that it attaches to, as attributes of `LayerParts`; layers without them are left alone."""
     changes_at_first: bool = False
     """Whether it changes the logits before the first step; most techniques begin at zero, a prefix does not."""
     merge_targets: tuple[str, ...] = ()
     """The linear layers that it changes and can be merged into, as attributes of `LayerParts`."""
     has_peft_form: bool = False
     """Whether PEFT can hold some configurations of it."""
+
+    def changes_logits_at_first(self, trial: TrialSpec) -> bool:
+        """Tell whether a configuration changes the logits before the first step.
+
+        Args:
+            trial: A configuration with this submodule.
+
+        Returns:
+            Whether it does; `changes_at_first` of any configuration, where that is all that matters.
+        """
+        return self.changes_at_first
 
     def check(self, backbone: Backbone, trial: TrialSpec, tokens: int) -> None:
         """Check that a configuration with this submodule can attach to a backbone; any can, unless this says no.
@@ -81,7 +94,7 @@ class Submodule(Protocol):
         return
 
     def attach_layer(self, attachment: Attachment, layer: LayerParts) -> None:
-        """Attach to one layer that has it in some slot: its parts, its gate, its hooks.
+        """Attach to one layer that has it in some slot and has what it needs: its parts, its gate, its hooks.
 
         A hook sees ``(S·B, T, D)``, slot-major, finds the pass under way in ``attachment.slots.holder``, leaves the
         output alone where ``context.is_removed(name, layer)``, and adds nothing in slots without the submodule.

@@ -10,14 +10,17 @@ from pydantic import Field
 
 from unipelt_search.frozen import Frozen
 from unipelt_search.kinds.label_kind import Label
+from unipelt_search.methods.basis import Basis
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
 
-EDITION = 1
+EDITION = 2
 """The edition of a new study: counted up whenever a default changes that decides a score, as published settings, the
-rule for splits or the evaluation schedule do. A study keeps the edition that it began with."""
+rule for splits or the evaluation schedule do. A study keeps the edition that it began with. Since 2 the published
+settings of adapters are the published ones: their input, their activation, how they begin, and a size that grows with
+the backbone."""
 
 
 class StudyState(StrEnum):
@@ -74,6 +77,10 @@ class MethodSize(Frozen):
     """What is added, usually less than 0, where all layers share their gates; None without gates."""
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class TaskSummary(Frozen):
     """What a study keeps of its task: no text."""
 
@@ -101,6 +108,11 @@ class TaskSummary(Frozen):
     """Share of all rows that were longer than the limit of tokens and were cut; None where nobody counted."""
     folds: int = 0
     """Folds of train and validation that decide, in place of select rows; 0 where there are none."""
+    # Left out where nothing is known, as in studies of edition 1, whose settings did not depend on the backbone.
+    hidden_size: int | None = Field(default=None, exclude_if=_is_none)
+    """Features of a token in the backbone; published sizes and ranges are shares of it."""
+    block_output: bool = Field(default=True, exclude_if=bool)
+    """Whether an adapter can read what its block would hand on without it."""
     # Left out where it is empty: studies without plug-ins are stored as they always were.
     plugins: dict[str, str] = Field(default={}, exclude_if=not_)
     """The package of each submodule that a plug-in brings, by the submodule's name."""
@@ -195,3 +207,8 @@ class StudyRecord(Frozen):
     notices: tuple[Notice, ...]
     edition: int = 1
     """Which defaults the study began with; 1 in studies that were made before editions were counted."""
+
+    @property
+    def basis(self) -> Basis:
+        """What its published settings and searched ranges depend on."""
+        return Basis(edition=self.edition, hidden_size=self.task.hidden_size, block_output=self.task.block_output)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.methods.adapter_settings import AdapterInput
 from unipelt_search.records.results import AblationRow, GateRow
 from unipelt_search.specs.trial import Phase
 
@@ -102,6 +103,9 @@ class LeaderboardRow(ReportedMethod):
     phase: Literal["screen", "tune", "confirm"] | None
     runs: int
     config: dict[str, bool | str | int | float | None]
+    adapter_input: AdapterInput | None = None
+    """What its adapter reads: `normalised`, as published, or `feed_forward`, as in studies of edition 1; None without
+    an adapter. `config` has `adapter.input` where it is not the latter."""
     validation: Interval
     """On the deciding rows where confirmed, with folds the sd over repeats; else on the tune rows of the best trial."""
     test: Interval | None
@@ -205,6 +209,8 @@ class ReportedStudy(Frozen):
     software: dict[str, str]
     command: str
     seed: int
+    edition: int = 1
+    """Which published settings and other defaults it began with."""
 
 
 class ReportedTask(Frozen):

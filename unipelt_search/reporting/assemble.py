@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from statistics import fmean
 
+from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import DroppedMethod, StudyRecord, TrialRecord, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.report import (
     CurvePoint,
     Interval,
@@ -46,12 +48,13 @@ def build_report(record: StudyRecord) -> StudyReport:
         The report.
     """
     ranking = rank_methods(record)
-    notices = described((*record.task.notices, *record.notices))
+    leaderboard = _leaderboard(ranking)
+    notices = described((*record.task.notices, *record.notices, *_unpublished_adapters(record, leaderboard)))
     return StudyReport(
         study=_study(record),
         task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
         verdict=make_verdict(ranking),
-        leaderboard=_leaderboard(ranking),
+        leaderboard=leaderboard,
         upper_bound=_upper_bound(ranking.candidates),
         pareto=_pareto(ranking),
         gates=tuple(pool_gates(record)),
@@ -81,7 +84,16 @@ def _study(record: StudyRecord) -> ReportedStudy:
         software=record.software,
         command=record.command,
         seed=record.spec.seed,
+        edition=record.edition,
     )
+
+
+def _unpublished_adapters(record: StudyRecord, leaderboard: Sequence[LeaderboardRow]) -> tuple[Notice, ...]:
+    """Say which figures are not those of the published adapter; nothing where the study has said so and why."""
+    names = tuple(row.name for row in leaderboard if row.adapter_input == FEED_FORWARD)
+    if not names or not record.task.block_output:
+        return ()
+    return (Notice(code="feed_forward_adapter", values={"names": names}),)
 
 
 def _dropped(drop: DroppedMethod) -> ReportedDrop:
@@ -161,6 +173,7 @@ def _trained_row(candidate: Candidate, ranking: Ranking) -> LeaderboardRow:
         phase="confirm" if candidate.confirmed else _search_phase(trial),
         runs=len(candidate.confirmed) or len(results),
         config={**config_of(trial.spec), "head_parameters": costs[0].head_parameters},
+        adapter_input=trial.spec.adapter_input,
         validation=ranking.validation.get(candidate.name, tuned),
         test=ranking.test.get(candidate.name),
         difference_to_best=ranking.differences.get(candidate.name),

@@ -177,6 +177,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
 }
 _SEARCH: dict[str, Callable[[_Values], str]] = {
     "method_left_out": _left_out,
+    "attaches_to_some_layers": _template("{method} attaches to {reached} of {layers} layers of this backbone."),
     "steps_shortened": _template(
         "The time limit allows runs of {steps} steps; without a limit they would have {without_limit}."
     ),
@@ -188,6 +189,17 @@ _SEARCH: dict[str, Callable[[_Values], str]] = {
     ),
     "time_limit_seeds": _time_limit_seeds,
     "too_few_trials_left": _template("{left} of {of} trials were left, too few for one more of each method."),
+}
+_ADAPTERS: dict[str, Callable[[_Values], str]] = {
+    "no_block_output": lambda values: (
+        f"The adapter of {', '.join(values['methods'])} reads the feed-forward network's output, not the published "
+        "input: on this backbone it cannot be found out what a block hands on without an adapter."
+    ),
+    "feed_forward_adapter": lambda values: (
+        f"The adapter of {', '.join(values['names'])} reads the feed-forward network's output (adapter.input: "
+        "feed_forward, as in every study of edition 1), not the published input: these are not the figures of the "
+        "published adapter."
+    ),
 }
 _REASONS: dict[str, Callable[[_Values], str]] = {
     "cannot_attach": _template("{cause}"),
@@ -212,6 +224,7 @@ SENTENCES: dict[str, Callable[[_Values], str]] = {
     LEGACY: _template("{sentence}"),
     **_DATA,
     **_SEARCH,
+    **_ADAPTERS,
     **_REASONS,
     **_RUNS,
 }

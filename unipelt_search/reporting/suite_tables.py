@@ -18,6 +18,8 @@ END = "<!-- end of results -->"
 """The lines of a page that enclose the results."""
 _COPY = "†"
 """After the name of a task whose rows are from a local copy."""
+_OTHER_ADAPTER = "‡"
+"""After a score of an adapter that is not the published one."""
 
 
 def render_suite(scores: SuiteScores) -> str:
@@ -82,6 +84,7 @@ def _parts(scores: SuiteScores) -> Iterator[str]:
     held = [_what_held(scores, size) for size in sorted(suite.sizes)]
     yield _bullets(filter(None, held)) or "Nothing can be said yet: no task has all methods."
     yield from _section("Missing", _missing(scores))
+    yield from _section(f"{_OTHER_ADAPTER} Not the published adapter", _other_adapters(scores))
     yield from _section(f"{_COPY} Local copies", _local_copies(scores))
 
 
@@ -138,8 +141,10 @@ def _method_cells(scores: SuiteScores, size: int, method: str) -> list[str]:
     cells = []
     for task in scores.suite.tasks:
         published = scores.suite.published_score(size, method, task.name)
-        cells.append(_cell(scores.scores(size, method, task.name), published))
-    cells.append(_cell(scores.average(size, method), scores.published_average(size, method)))
+        cell = _cell(scores.scores(size, method, task.name), published, scores.is_unpublished(size, method, task.name))
+        cells.append(cell)
+    average, published = scores.average(size, method), scores.published_average(size, method)
+    cells.append(_cell(average, published, scores.is_unpublished(size, method)))
     return cells
 
 
@@ -161,9 +166,11 @@ def _bound_cells(scores: SuiteScores, size: int, singles: tuple[str, ...]) -> li
     for task in scores.suite.tasks:
         bound = scores.bound(size, singles, task.name)
         published = scores.published_bound(size, singles, task.name)
-        cell = _cell(bound.test if bound else None, published)
+        other = bound is not None and scores.is_unpublished(size, bound.method, task.name)
+        cell = _cell(bound.test if bound else None, published, other)
         cells.append(f"{bound.method} {cell}" if bound else cell)
-    cells.append(_cell(scores.average_bound(size, singles), scores.published_average_bound(size, singles)))
+    other = _has_unpublished(scores, size, singles)
+    cells.append(_cell(scores.average_bound(size, singles), scores.published_average_bound(size, singles), other))
     return cells
 
 
@@ -219,7 +226,7 @@ def _against_bound(scores: SuiteScores, size: int, method: str, singles: tuple[s
     sentence = f"Its average lies {_distance(gap)} that of the best of {', '.join(singles)}"
     published = scores.published_average(size, method)
     published_bound = scores.published_average_bound(size, singles)
-    if published is None or published_bound is None:
+    if published is None or published_bound is None or _has_unpublished(scores, size, (method, *singles)):
         return f"{sentence}."
     published_gap = published - published_bound
     return f"{sentence}, the published one {_distance(published_gap)}: {_held((gap > 0) == (published_gap > 0))}."
@@ -239,7 +246,7 @@ def _highest(scores: SuiteScores, size: int) -> str:
         return ""
     best = max(ours, key=ours.__getitem__)
     sentence = f"The highest average is that of {best} ({_number(ours[best])})"
-    if not published:
+    if not published or _has_unpublished(scores, size, scores.suite.eligible):
         return f"{sentence}."
     first = max(published, key=published.__getitem__)
     return (
@@ -267,6 +274,18 @@ def _missing(scores: SuiteScores) -> Iterator[str]:
         yield f"Not begun: {', '.join(absent)}."
 
 
+def _other_adapters(scores: SuiteScores) -> Iterator[str]:
+    """Name the methods whose figures are not of the published adapter, and say what follows for the comparison."""
+    sizes = scores.suite.sizes
+    other = [name for name in scores.suite.eligible if any(scores.is_unpublished(size, name) for size in sizes)]
+    if other:
+        yield (
+            f"{', '.join(other)}: the adapter reads the feed-forward network's output (adapter.input: feed_forward, as "
+            "in every study of edition 1), not the published input. These figures and the published ones are of two "
+            "different methods; what held is said without them."
+        )
+
+
 def _local_copies(scores: SuiteScores) -> Iterator[str]:
     """Say of the tasks whose rows are from a local copy how these differ from the original ones."""
     for task in scores.suite.tasks:
@@ -276,9 +295,16 @@ def _local_copies(scores: SuiteScores) -> Iterator[str]:
             yield f"{task.name}{_COPY}: {note or 'the original rows'}."
 
 
-def _cell(ours: Scores | None, published: float | None) -> str:
-    """Write our score with its spread, and the published one in brackets."""
+def _has_unpublished(scores: SuiteScores, size: int, methods: Iterable[str]) -> bool:
+    """Tell whether one of some methods has another adapter than the published one."""
+    return any(scores.is_unpublished(size, method) for method in methods)
+
+
+def _cell(ours: Scores | None, published: float | None, other_adapter: bool) -> str:
+    """Write our score with its spread, a mark where its adapter is not the published one, and the published score."""
     mine = _hundredths(ours.mean if ours else None)
+    if ours is not None and other_adapter:
+        mine += _OTHER_ADAPTER
     if ours is not None and ours.sd is not None:
         mine += f" ± {100 * ours.sd:.2f}"
     return mine if published is None else f"{mine} ({_number(published)})"

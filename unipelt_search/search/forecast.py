@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice, NoticeValue
@@ -30,6 +31,7 @@ def forecast(
     capacity: Capacity,
     layers: int,
     left_out: tuple[DroppedMethod, ...],
+    basis: Basis,
 ) -> StudyPlan:
     """Plan a study and estimate its time.
 
@@ -41,6 +43,7 @@ def forecast(
         capacity: Where it would run.
         layers: Layers of the backbone, which the ablation visits one by one.
         left_out: Methods that cannot attach.
+        basis: The study's edition and backbone.
 
     Returns:
         The plan.
@@ -50,8 +53,8 @@ def forecast(
     rounds = screen_rounds(spec.budget.trials, len(names), len(own))
     # Where only the user's own configurations are left there is nothing to tune.
     tune_trials = spec.budget.trials - rounds * len(names) - len(own) if names else 0
-    tuned = [_plan_method(spec, task, name, timings[name], rounds, layers) for name in names]
-    fixed = [_plan_variant(spec, task, given, timings[given.name], layers) for given in own]
+    tuned = [_plan_method(spec, task, name, timings[name], rounds, layers, basis) for name in names]
+    fixed = [_plan_variant(spec, task, given, timings[given.name], layers, basis) for given in own]
     pruned = _plan_pruned([*tuned, *fixed]) if spec.space.prune_gates else []
     methods = (*tuned, *fixed, *pruned)
     confirm_runs = spec.budget.seeds * max(task.folds, 1) * len(methods)
@@ -75,19 +78,25 @@ def forecast(
 
 
 def _plan_method(
-    spec: StudySpec, task: TaskSummary, method: str, timing: RunTiming, rounds: int, layers: int
+    spec: StudySpec,
+    task: TaskSummary,
+    method: str,
+    timing: RunTiming,
+    rounds: int,
+    layers: int,
+    basis: Basis,
 ) -> PlannedMethod:
     """Plan a method with its published settings, tried once per screen round."""
-    first = published(method, spec.space, task.rows["train"])[0]
-    trial = within_limit(first, spec.space, task)
+    first = published(method, spec.space, task.rows["train"], basis)[0]
+    trial = within_limit(first, spec.space, task, basis)
     return _planned(spec, task, trial, None, timing, rounds, layers)
 
 
 def _plan_variant(
-    spec: StudySpec, task: TaskSummary, variant: Variant, timing: RunTiming, layers: int
+    spec: StudySpec, task: TaskSummary, variant: Variant, timing: RunTiming, layers: int, basis: Basis
 ) -> PlannedMethod:
     """Plan a configuration of the user's, tried once."""
-    trial = configured(variant, spec.space, task.rows["train"])
+    trial = configured(variant, spec.space, task.rows["train"], basis)
     return _planned(spec, task, trial, variant.name, timing, 1, layers)
 
 
@@ -112,7 +121,12 @@ def _confirm_seconds(methods: Sequence[PlannedMethod]) -> float:
 
 
 def steps_within(
-    spec: StudySpec, task: TaskSummary, timings: Mapping[str, RunTiming], capacity: Capacity, layers: int
+    spec: StudySpec,
+    task: TaskSummary,
+    timings: Mapping[str, RunTiming],
+    capacity: Capacity,
+    layers: int,
+    basis: Basis,
 ) -> int:
     """Choose the steps of a run so that a study fits into its time limit whole.
 
@@ -122,6 +136,7 @@ def steps_within(
         timings: As for `forecast`.
         capacity: Where it would run.
         layers: Layers of the backbone.
+        basis: The study's edition and backbone.
 
     Returns:
         The study's own steps where it gives them, or without a limit; else the most steps with which both the search
@@ -135,7 +150,7 @@ def steps_within(
     def fits(steps: int) -> bool:
         space = spec.space.model_copy(update={"steps": steps})
         shorter = spec.model_copy(update={"space": space})
-        plan = forecast(shorter, task, timings, capacity, layers, ())
+        plan = forecast(shorter, task, timings, capacity, layers, (), basis)
         search = plan.seconds - _confirm_seconds(plan.methods) / capacity.workers
         return plan.seconds <= _SPARED * limit and search <= _SPARED * (1 - CONFIRM_SHARE) * limit
 

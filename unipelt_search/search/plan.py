@@ -290,8 +290,8 @@ def _screen_trial(record: StudyRecord, name: str, done: int) -> StartTrial:
     rows = record.task.rows["train"]
     own = {given.name: given for given in space.configurations}
     if name in own:
-        return StartTrial(configured(own[name], space, rows), "screen", "given", name)
-    trial = within_limit(published(name, space, rows)[done], space, record.task)
+        return StartTrial(configured(own[name], space, rows, record.basis), "screen", "given", name)
+    trial = within_limit(published(name, space, rows, record.basis)[done], space, record.task, record.basis)
     return StartTrial(trial, "screen", "published")
 
 

@@ -41,7 +41,7 @@ def propose(record: StudyRecord, method: str) -> TrialSpec:
     Raises:
         UnipeltError: Every proposal is a configuration that was tried already.
     """
-    rows, space = record.task.rows["train"], record.spec.space
+    rows, space, basis = record.task.rows["train"], record.spec.space, record.basis
     tried = {trial.spec.content_hash() for trial in record.trials}
     first = proposal_seed(record.spec.seed, len(record.trials))
     observed = _observations(record, method)
@@ -54,7 +54,8 @@ def propose(record: StudyRecord, method: str) -> TrialSpec:
             )
             study = optuna.create_study(sampler=sampler, direction=direction)
             study.add_trials(observed)
-            spec = within_limit(suggest(study.ask(), method, space, rows), space, record.task)
+            suggested = suggest(study.ask(), method, space, rows, basis)
+            spec = within_limit(suggested, space, record.task, basis)
             if spec.content_hash() not in tried:
                 return spec
     raise UnipeltError(f"{_ATTEMPTS} proposals in a row for {method} were configurations that had been tried already.")
@@ -75,7 +76,8 @@ def _observations(record: StudyRecord, method: str) -> list[FrozenTrial]:
 
 
 def _observation(trial: TrialRecord, value: float | None, record: StudyRecord) -> FrozenTrial:
-    params, distributions = parameters_of(trial.spec, record.spec.space, record.task.rows["train"])
+    rows = record.task.rows["train"]
+    params, distributions = parameters_of(trial.spec, record.spec.space, rows, record.basis)
     running = trial.state is TrialState.RUNNING
     return create_trial(
         state=OptunaState.RUNNING if running else OptunaState.COMPLETE,

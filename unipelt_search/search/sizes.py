@@ -6,6 +6,7 @@ measured once on the backbone and its configurations are counted without it.
 
 from __future__ import annotations
 
+from unipelt_search.methods.basis import Basis, resolved
 from unipelt_search.methods.search_space import hyperparameters
 from unipelt_search.records.history import MethodSize, TaskSummary
 from unipelt_search.specs.study import SpaceSpec
@@ -15,10 +16,10 @@ _SHRINK = 0.8
 """How much smaller a size becomes at each step towards the limit."""
 
 
-def lowest_sizes() -> dict[str, int]:
+def lowest_sizes(basis: Basis) -> dict[str, int]:
     """Return the smallest value that is searched of each size, by name, in the order of sampling."""
-    sizes = [parameter for parameter in hyperparameters() if parameter.kind == "whole"]
-    return {parameter.name: int(parameter.low or 1) for parameter in sizes}
+    sizes = [parameter for parameter in hyperparameters(basis.edition) if parameter.kind == "whole"]
+    return {parameter.name: int(resolved(parameter.low, basis) or 1) for parameter in sizes}
 
 
 def value_of(trial: TrialSpec, name: str) -> int | None:
@@ -47,18 +48,19 @@ def stored_by(trial: TrialSpec, size: MethodSize) -> int:
     return stored
 
 
-def shrunk(trial: TrialSpec, size: MethodSize, limit: int) -> TrialSpec:
+def shrunk(trial: TrialSpec, size: MethodSize, limit: int, basis: Basis) -> TrialSpec:
     """Make a configuration's sizes smaller, all by the same factor, until it fits or can be no smaller.
 
     Args:
         trial: The configuration.
         size: What was measured of its method.
         limit: Numbers that it may store.
+        basis: The study's edition and backbone.
 
     Returns:
         The configuration that fits, as it is if it does, or the smallest one.
     """
-    lowest = lowest_sizes()
+    lowest = lowest_sizes(basis)
     while stored_by(trial, size) > limit:
         smaller = trial
         for name in size.sizes:
@@ -72,13 +74,14 @@ def shrunk(trial: TrialSpec, size: MethodSize, limit: int) -> TrialSpec:
     return trial
 
 
-def within_limit(trial: TrialSpec, space: SpaceSpec, task: TaskSummary) -> TrialSpec:
+def within_limit(trial: TrialSpec, space: SpaceSpec, task: TaskSummary, basis: Basis) -> TrialSpec:
     """Return a configuration that stores no more than the study allows.
 
     Args:
         trial: A configuration of a method that was not left out.
         space: The study's space.
         task: Its task, with the measured sizes.
+        basis: The study's edition and backbone.
 
     Returns:
         The configuration, its sizes made smaller where that is needed.
@@ -86,4 +89,4 @@ def within_limit(trial: TrialSpec, space: SpaceSpec, task: TaskSummary) -> Trial
     size = next((size for size in task.sizes if size.method == trial.method), None)
     if space.max_parameters is None or size is None:
         return trial
-    return shrunk(trial, size, space.max_parameters)
+    return shrunk(trial, size, space.max_parameters, basis)

@@ -13,10 +13,12 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from unipelt_search.frozen import Frozen, content_hash
 from unipelt_search.kinds.label_kind import check_asked_kind, check_asked_metric
+from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS, check_methods
 from unipelt_search.specs.option import Option
 from unipelt_search.specs.parts import is_stored
-from unipelt_search.specs.variants import NAME_PATTERN, Variant
+from unipelt_search.specs.pooling import AUTO, AskedPooling
+from unipelt_search.specs.variants import NAME_PATTERN, WRITTEN_OUT, Variant
 
 Metric = Annotated[str, AfterValidator(check_asked_metric)]
 """`auto`, or a metric of a kind of task."""
@@ -104,7 +106,9 @@ class BackboneSpec(Frozen):
             details="`minilm` is the small model of the extra `demo`.",
         ),
     ]
-    pooling: Literal["auto", "native", "mean", "cls", "last"] = "auto"
+    pooling: AskedPooling = AUTO
+    """`auto` is what the checkpoint declares, else `native`; others are mean, cls, last, max, weighted_mean and
+    mean_sqrt_length, or several with `+` between them, whose vectors are joined."""
 
     def absolute(self) -> BackboneSpec:
         """Return the same backbone as any working directory has it: a local folder by its absolute path."""
@@ -324,9 +328,30 @@ class StudySpec(Frozen):
             )
         return name
 
+    def completed(self, basis: Basis) -> StudySpec:
+        """Return the same study with the published values that its own configurations leave open.
+
+        Args:
+            basis: The study's edition and backbone.
+
+        Returns:
+            The study; completed again with the same basis it stays the same.
+
+        Raises:
+            UnipeltError: A value depends on the backbone's hidden size, which is not known.
+            MachineError: A plug-in cannot be loaded, or takes a name that is taken.
+        """
+        configurations = tuple(given.completed(basis) for given in self.space.configurations)
+        space = self.space.model_copy(update={"configurations": configurations})
+        return self.model_copy(update={"space": space})
+
     def identity(self) -> dict[str, Any]:
-        """Return what must be the same for a study to go on: task, backbone, space and seed."""
-        return self.model_dump(mode="json", include={"task", "backbone", "space", "seed"})
+        """Return what must be the same for a study to go on: task, backbone, space and seed.
+
+        Of two specifications to compare, each is `completed` first.
+        """
+        parts = {"task", "backbone", "space", "seed"}
+        return self.model_dump(mode="json", include=parts, context=WRITTEN_OUT)
 
     def question_hash(self) -> str:
         """Return the content hash of `identity`."""

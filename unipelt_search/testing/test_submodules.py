@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
 import pytest
 import torch
@@ -16,10 +18,13 @@ from torch import Tensor
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.exporting.merge import merged_model
+from unipelt_search.methods.basis import Basis, Value, resolved
 from unipelt_search.methods.catalogue import canonical_method, catalogue, find_submodule, part_models, parts_of
+from unipelt_search.methods.hyperparameter import Hyperparameter
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.pelt.registry import torch_submodule
+from unipelt_search.records.history import EDITION
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.testing.tiny_models import KeptGates, randomise, tiny_backbone, tiny_inputs
@@ -27,14 +32,77 @@ from unipelt_search.testing.tiny_models import KeptGates, randomise, tiny_backbo
 CLASSES = 3
 WIDTH = 64
 """Features of a token: wide enough for the published settings."""
+BASIS = Basis(edition=EDITION, hidden_size=WIDTH)
 TOLERANCE = 1e-5
 """Of logits in single precision; a gate or an update that is left out changes them by 0.01 and more."""
 
 
-@pytest.fixture(params=[entry.name for entry in catalogue()])
-def name(request: pytest.FixtureRequest) -> str:
-    """Give the name of a registered submodule."""
-    return str(request.param)
+@dataclass(frozen=True)
+class Case:
+    """A registered submodule with some of its settings."""
+
+    name: str
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    """Values of its fields; the others have their defaults."""
+
+    def __str__(self) -> str:
+        """Name the case, for `pytest -k`."""
+        return "-".join([self.name, *(f"{setting}={value}" for setting, value in self.settings.items())])
+
+    def trial(self, method: str | None = None, *, smallest: bool = False) -> TrialSpec:
+        """Make a configuration with the case's settings, or with the smallest numbers of its search space.
+
+        Args:
+            method: The method; without one the submodule alone.
+            smallest: Whether the submodule has the smallest numbers.
+        """
+        return trial_of(method or self.name, self.name, self.smallest() if smallest else self.settings)
+
+    def smallest(self) -> dict[str, Value]:
+        """Return the settings, with whole numbers as small as the search tries them."""
+        numbers = [parameter for parameter in hyperparameters_of(self.name) if parameter.kind == "whole"]
+        lowest = {number.field: int(number.low) for number in numbers if isinstance(number.low, int | float)}
+        return {**self.settings, **lowest}
+
+
+def cases() -> list[Case]:
+    """List every submodule with the defaults of its settings, and again with the published ones where they differ."""
+    found = []
+    for entry in catalogue():
+        found.append(Case(entry.name))
+        published = published_settings(entry.name)
+        if published:
+            found.append(Case(entry.name, published))
+    return found
+
+
+def published_settings(name: str) -> dict[str, Value]:
+    """Return a submodule's published settings on the backbone, those aside that are the defaults of its fields."""
+    settings = find_submodule(name).settings
+    if settings is None:
+        return {}
+    own = [parameter for parameter in hyperparameters_of(name) if parameter.part == name]
+    published = {parameter.field: resolved(parameter.published, BASIS) for parameter in own}
+    defaults = settings()
+    return {field: value for field, value in published.items() if value != getattr(defaults, field)}
+
+
+def hyperparameters_of(name: str) -> list[Hyperparameter]:
+    """Return a submodule's hyperparameters as they are on the backbone."""
+    return [parameter.on(BASIS) for parameter in find_submodule(name).hyperparameters]
+
+
+@pytest.fixture(params=cases(), ids=str)
+def case(request: pytest.FixtureRequest) -> Case:
+    """Give a registered submodule with some of its settings."""
+    given: Case = request.param
+    return given
+
+
+@pytest.fixture
+def name(case: Case) -> str:
+    """Give its name."""
+    return case.name
 
 
 @pytest.fixture
@@ -43,14 +111,11 @@ def backbone() -> Backbone:
     return tiny_backbone("bert", CLASSES, hidden_size=WIDTH, intermediate_size=WIDTH)
 
 
-def trial_of(method: str, smallest: str | None = None) -> TrialSpec:
-    """Make a configuration with published settings, or the smallest ones of one submodule's search space."""
-    parts = {part: part_models()[part]() for part in parts_of(method) if part != "training"}
-    if smallest in parts:
-        entry = find_submodule(smallest)
-        numbers = [parameter for parameter in entry.hyperparameters if parameter.kind == "whole"]
-        lowest = {parameter.field: int(parameter.low or 0) for parameter in numbers}
-        parts[smallest] = parts[smallest].model_copy(update=lowest)
+def trial_of(method: str, part: str | None = None, settings: Mapping[str, Any] | None = None) -> TrialSpec:
+    """Make a configuration of default settings, except for some of one part."""
+    parts = {name: part_models()[name]() for name in parts_of(method) if name != "training"}
+    if part in parts:
+        parts[part] = parts[part].model_copy(update=dict(settings or {}))
     training = TrainingSpec(learning_rate=1e-3, steps=4, dropout=0.2)
     return TrialSpec.model_validate({"method": method, "training": training, **parts})
 
@@ -86,21 +151,21 @@ def copies_of(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def test_it_adds_nothing_at_first(name: str, backbone: Backbone) -> None:
-    if torch_submodule(name).changes_at_first:
+def test_it_adds_nothing_at_first(case: Case, name: str, backbone: Backbone) -> None:
+    if torch_submodule(name).changes_logits_at_first(case.trial()):
         pytest.skip(f"{name} says that it changes the logits at first")
     inputs = tiny_inputs([7, 4])
     with Pack(backbone, [run_of(trial_of("head"))]) as probe:
         expected = probe(inputs)
     for method in (name, gated_with_another(name)):
-        trial = trial_of(method)
+        trial = case.trial(method)
         others = frozenset((part, None) for part in parts_of(method) if part != name)
         with Pack(backbone, [run_of(trial)]) as pack:
             assert torch.allclose(pack(inputs, removed=others), expected, atol=TOLERANCE)
 
 
-def test_only_its_own_parameters_train_and_all_of_them_do(name: str, backbone: Backbone) -> None:
-    with Pack(backbone, [run_of(trial_of(name))]) as pack:
+def test_only_its_own_parameters_train_and_all_of_them_do(case: Case, name: str, backbone: Backbone) -> None:
+    with Pack(backbone, [run_of(case.trial(name))]) as pack:
         randomise(pack)
         logits = pack(tiny_inputs([6, 4]), steps=[0])
         logits.square().sum().backward()
@@ -113,9 +178,9 @@ def test_only_its_own_parameters_train_and_all_of_them_do(name: str, backbone: B
 
 
 @torch.no_grad()
-def test_removing_it_leaves_the_linear_probe(name: str, backbone: Backbone) -> None:
+def test_removing_it_leaves_the_linear_probe(case: Case, name: str, backbone: Backbone) -> None:
     inputs = tiny_inputs([7, 4])
-    with Pack(backbone, [run_of(trial_of(name))]) as pack:
+    with Pack(backbone, [run_of(case.trial(name))]) as pack:
         randomise(pack, head=False)
         bare = pack(inputs, removed=frozenset({(name, None)}))
         full = pack(inputs)
@@ -125,9 +190,9 @@ def test_removing_it_leaves_the_linear_probe(name: str, backbone: Backbone) -> N
 
 
 @torch.no_grad()
-def test_every_layer_has_its_gates_between_0_and_1(name: str, backbone: Backbone) -> None:
+def test_every_layer_has_its_gates_between_0_and_1(case: Case, name: str, backbone: Backbone) -> None:
     kept = KeptGates()
-    with Pack(backbone, [run_of(trial_of(gated_with_another(name)))]) as pack:
+    with Pack(backbone, [run_of(case.trial(gated_with_another(name)))]) as pack:
         pack(tiny_inputs([7, 4]), recorder=kept)
         layers = range(len(pack.layers))
     own = {key: values for key, values in kept.values.items() if is_gate_of(key[1], name)}
@@ -138,8 +203,8 @@ def test_every_layer_has_its_gates_between_0_and_1(name: str, backbone: Backbone
 
 
 @torch.no_grad()
-def test_a_closed_gate_removes_it(name: str, backbone: Backbone) -> None:
-    trial = trial_of(gated_with_another(name))
+def test_a_closed_gate_removes_it(case: Case, name: str, backbone: Backbone) -> None:
+    trial = case.trial(gated_with_another(name))
     if not torch_submodule(name).closed_gate_removes(trial):
         pytest.skip(f"{name} says that a closed gate does not remove it")
     inputs = tiny_inputs([7, 4])
@@ -159,11 +224,11 @@ def test_a_closed_gate_removes_it(name: str, backbone: Backbone) -> None:
 
 @pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
 @torch.no_grad()
-def test_padding_changes_nothing(name: str, backbone: Backbone, gated: bool) -> None:
+def test_padding_changes_nothing(case: Case, name: str, backbone: Backbone, gated: bool) -> None:
     lengths = [7, 4]
     inputs = tiny_inputs(lengths)
     padded = tiny_inputs(lengths, width=12)
-    with Pack(backbone, [run_of(trial_of(gated_with_another(name) if gated else name))]) as pack:
+    with Pack(backbone, [run_of(case.trial(gated_with_another(name) if gated else name))]) as pack:
         randomise(pack)
         together = pack(inputs)
         assert torch.allclose(pack(padded), together, atol=TOLERANCE)
@@ -172,11 +237,11 @@ def test_padding_changes_nothing(name: str, backbone: Backbone, gated: bool) -> 
             assert torch.allclose(alone[0, 0], together[0, row], atol=TOLERANCE)
 
 
-def test_runs_in_a_pack_are_the_runs_alone(name: str, backbone: Backbone) -> None:
+def test_runs_in_a_pack_are_the_runs_alone(case: Case, name: str, backbone: Backbone) -> None:
     if not torch_submodule(name).packable(backbone):
         pytest.skip(f"{name} says that its runs are never packed on this backbone")
     methods = [name, name, "head", gated_with_another(name)]
-    trials = [trial_of(method, smallest=name if number else None) for number, method in enumerate(methods)]
+    trials = [case.trial(method, smallest=bool(number)) for number, method in enumerate(methods)]
     runs = [run_of(trial, seed) for seed, trial in enumerate(trials)]
     inputs = tiny_inputs([7, 4, 5])
     with Pack(backbone, runs) as pack:
@@ -215,9 +280,9 @@ def _steps(
 
 @pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
 @torch.no_grad()
-def test_stored_weights_load_into_a_fresh_pack(name: str, backbone: Backbone, gated: bool) -> None:
+def test_stored_weights_load_into_a_fresh_pack(case: Case, name: str, backbone: Backbone, gated: bool) -> None:
     inputs = tiny_inputs([7, 4])
-    trial = trial_of(gated_with_another(name) if gated else name)
+    trial = case.trial(gated_with_another(name) if gated else name)
     with Pack(backbone, [run_of(trial)]) as pack:
         randomise(pack)
         expected = pack(inputs)
@@ -233,15 +298,15 @@ def test_stored_weights_load_into_a_fresh_pack(name: str, backbone: Backbone, ga
         assert fresh.slot_state_dict(0).keys() == stored.keys()
 
 
-def test_biases_and_gates_do_not_decay(name: str, backbone: Backbone) -> None:
-    with Pack(backbone, [run_of(trial_of(gated_with_another(name)))]) as pack:
+def test_biases_and_gates_do_not_decay(case: Case, name: str, backbone: Backbone) -> None:
+    with Pack(backbone, [run_of(case.trial(gated_with_another(name)))]) as pack:
         decaying = [tensor.name for tensor in pack.trained() if tensor.decays]
     assert [tensor for tensor in decaying if tensor.endswith("bias") or tensor.startswith("gate/")] == []
 
 
 @torch.no_grad()
-def test_a_merged_backbone_computes_the_same(name: str, backbone: Backbone) -> None:
-    trial = trial_of(name)
+def test_a_merged_backbone_computes_the_same(case: Case, name: str, backbone: Backbone) -> None:
+    trial = case.trial(name)
     obstacle = torch_submodule(name).merge_obstacle(backbone, trial)
     if obstacle is not None:
         pytest.skip(f"{name} says that it cannot be merged: {obstacle.reason}")
@@ -258,8 +323,8 @@ def test_a_merged_backbone_computes_the_same(name: str, backbone: Backbone) -> N
 
 
 @torch.no_grad()
-def test_what_peft_holds_computes_the_same(name: str, backbone: Backbone) -> None:
-    trial = trial_of(name)
+def test_what_peft_holds_computes_the_same(case: Case, name: str, backbone: Backbone) -> None:
+    trial = case.trial(name)
     obstacle = torch_submodule(name).peft_obstacle(backbone, trial)
     if obstacle is not None:
         pytest.skip(f"{name} says that PEFT cannot hold it: {obstacle.reason}")
@@ -275,12 +340,12 @@ def test_what_peft_holds_computes_the_same(name: str, backbone: Backbone) -> Non
 
 @pytest.mark.parametrize("gated", [False, True], ids=["alone", "gated"])
 @torch.no_grad()
-def test_detaching_leaves_the_backbone_as_it_was(name: str, backbone: Backbone, gated: bool) -> None:
+def test_detaching_leaves_the_backbone_as_it_was(case: Case, name: str, backbone: Backbone, gated: bool) -> None:
     inputs = tiny_inputs([7, 4])
     before = backbone.model(**inputs).logits
     attributes = [set(vars(module)) for module in backbone.model.modules()]
     tensors = copies_of(backbone.model.state_dict())
-    with Pack(backbone, [run_of(trial_of(gated_with_another(name) if gated else name))]) as pack:
+    with Pack(backbone, [run_of(case.trial(gated_with_another(name) if gated else name))]) as pack:
         randomise(pack)
         pack(inputs)
     modules = list(backbone.model.modules())

@@ -9,15 +9,14 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
-    AutoModelForSequenceClassification,
     PreTrainedTokenizerFast,
 )
 
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.load_backbone import make_backbone
+from unipelt_search.backbones.model_class import choose_class
 from unipelt_search.pelt.pack import Pack
 
 WORDS = tuple(f"w{number}" for number in range(60))
@@ -66,8 +65,9 @@ def tiny_model(model_type: str, classes: int = 3, **settings: Any) -> Any:
     torch.manual_seed(0)
     config = AutoConfig.for_model(model_type, **{**_SIZES, "num_labels": classes, **settings})
     config.use_cache = False
-    attention = attention_of(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)], config)
-    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention)
+    choice = choose_class(model_type, config)
+    attention = attention_of(choice.model_class, choice.config)
+    model: Any = choice.model_class._from_config(choice.config, attn_implementation=attention)
     with torch.no_grad():  # an untrained model's biases are zero and its vectors alike: make them differ
         for parameter in model.parameters():
             parameter.add_(torch.randn(parameter.shape) * 0.05)

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from unipelt_search.errors import StudyExistsError
+from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import StudyRecord, StudyState
 from unipelt_search.specs.study_identity import spec_differences
@@ -59,6 +60,8 @@ class StudyScores:
     majority: float
     """Test score of the majority prediction."""
     verdict: Recommendation
+    unpublished: tuple[str, ...] = ()
+    """Of the confirmed ones, those whose adapter does not read the published input, as in studies of edition 1."""
 
     def confirmed_runs(self, method: str) -> int:
         """Return how many confirm runs of a method have finished."""
@@ -100,6 +103,12 @@ class SuiteScores:
         """Return the test scores of a method on a task; None while it is not confirmed."""
         study = self.studies.get((task, size))
         return study.test.get(method) if study else None
+
+    def is_unpublished(self, size: int, method: str, task: str | None = None) -> bool:
+        """Tell whether a method has another adapter than the published one, on a task or on any."""
+        tasks = [known.name for known in self.suite.tasks] if task is None else [task]
+        studies = [self.studies.get((name, size)) for name in tasks]
+        return any(method in study.unpublished for study in studies if study is not None)
 
     def shared_tasks(self, size: int) -> tuple[str, ...]:
         """Return the tasks on which every method is confirmed, over which averages are taken."""
@@ -152,13 +161,16 @@ class SuiteScores:
             size: Training rows.
 
         Returns:
-            Spearman's rank correlation, and the number of methods that both have; None with fewer than three of them,
+            Spearman's rank correlation, and the number of methods that both have, those with another adapter than the
+            published one left out; None with fewer than three of them,
             or where all averages of one side are equal.
         """
         ours, published = [], []
         for method in self.suite.eligible:
             average = self.average(size, method)
             published_average = self.published_average(size, method)
+            if self.is_unpublished(size, method):
+                continue
             if average is not None and published_average is not None:
                 # Rounded, since sums of floats differ in the last digits where the averages are equal.
                 ours.append(round(average.mean, 9))
@@ -230,7 +242,7 @@ def _check_same_identity(suite: SuiteSpec, task: SuiteTask, size: int, record: S
     if asked.space.steps is None:  # where a time limit was given, the study chose them for itself
         space = asked.space.model_copy(update={"steps": record.spec.space.steps})
         asked = asked.model_copy(update={"space": space})
-    differences = spec_differences(record.spec, asked)
+    differences = spec_differences(record.spec.completed(record.basis), asked.completed(record.basis))
     if differences:
         name = record.spec.name
         raise StudyExistsError(
@@ -252,6 +264,9 @@ def _study_scores(record: StudyRecord, task: SuiteTask) -> StudyScores:
         select={candidate.name: candidate.score for candidate in ranking.confirmed},
         majority=record.task.majority["test"][record.task.metric],
         verdict=recommend(ranking),
+        unpublished=tuple(
+            candidate.name for candidate in ranking.confirmed if candidate.trial.spec.adapter_input == FEED_FORWARD
+        ),
     )
 
 

@@ -1,0 +1,176 @@
+"""What the published adapter is worth against that of edition 1, alone and inside UniPELT, with little data.
+
+python benchmarks/adapter_variants.py --data-root DIR                (all that is missing; goes on where it was)
+python benchmarks/adapter_variants.py --data-root DIR --minutes 60   (begins no run after that)
+python benchmarks/adapter_variants.py --table                        (what there is, as Markdown)
+
+Every arm is trained on the same rows with the same seeds: for each seed K training rows are sampled anew, and tune rows
+choose the best of the evaluations. The score is that of the test rows, of which at most 1,000, evenly spaced, are used.
+An arm names what it changes of the published settings. Results are in `adapter_variants.json` beside this script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import t as student
+
+from unipelt_search import BackboneSpec, SpaceSpec, TaskSpec
+from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.load_backbone import load_backbone
+from unipelt_search.methods.basis import Basis
+from unipelt_search.records.results import RunResult
+from unipelt_search.search.space import configured
+from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.trial import RunSpec, TrialSpec
+from unipelt_search.specs.variants import Variant
+from unipelt_search.tasks.encode import EncodedSplit, EncodedTask, encode_task
+from unipelt_search.tasks.load import load_task
+from unipelt_search.training.train import train
+
+TASKS = ("trec", "sst2", "banking77")
+SEEDS = 5
+ROWS = 100
+SPACE = SpaceSpec(steps=100, batch_size=16, evaluations=5, patience=5)
+TUNE_ROWS, SELECT_ROWS, TEST_ROWS = 200, 32, 1000
+MAX_LENGTH = 64
+EDITION_1 = {"bottleneck": 48, "activation": "gelu", "input": "feed_forward", "up": "zero"}
+ARMS: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "adapter": ("adapter", {}),
+    "adapter, edition 1": ("adapter", EDITION_1),
+    "unipelt_apl": ("unipelt_apl", {}),
+    "unipelt_apl, edition 1": ("unipelt_apl", EDITION_1),
+    "adapter, input: feed_forward": ("adapter", {"input": "feed_forward"}),
+    "adapter, up: zero": ("adapter", {"up": "zero"}),
+    "adapter, activation: gelu": ("adapter", {"activation": "gelu"}),
+    "adapter, bottleneck: 48": ("adapter", {"bottleneck": 48}),
+}
+"""By name: the method, and what differs from its published adapter."""
+MAIN = tuple(ARMS)[:4]
+
+Results = dict[str, dict[str, Any]]
+"""By `task/seed/arm`."""
+
+
+def main() -> None:
+    """Run what is missing, seed by seed, the main arms of all seeds first; or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, help="folder with a folder per task")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after this")
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--table", action="store_true", help="print what there is and train nothing")
+    options = parser.parse_args()
+    known = json.loads(options.results.read_text()) if options.results.exists() else {}
+    if not options.table:
+        if options.data_root is None:
+            parser.error("--data-root must be given, to train")
+        end = time.monotonic() + 60 * options.minutes
+        torch.set_num_threads(1)
+        for arms in (MAIN, tuple(ARMS)[4:]):
+            for seed in range(SEEDS):
+                for task in TASKS:
+                    missing = [arm for arm in arms if f"{task}/{seed}/{arm}" not in known]
+                    if missing and time.monotonic() < end:
+                        run_arms(task, seed, missing, options, known, end)
+    print(table(known))
+
+
+def run_arms(task: str, seed: int, arms: list[str], options: argparse.Namespace, known: Results, end: float) -> None:
+    """Train some arms on one sample of a task's rows, and write each result as it comes."""
+    data = str(options.data_root / task)
+    spec = TaskSpec(data=data, text=("sentence",), label="label", train_size=ROWS, max_length=MAX_LENGTH)
+    rows = load_task(spec, seed)
+    backbone = load_backbone(BackboneSpec(model="minilm"), rows.target.outputs, "cpu")
+    encoded = fewer(encode_task(rows, backbone.tokenizer, MAX_LENGTH))
+    for arm in arms:
+        if time.monotonic() >= end:
+            return
+        trial = trial_of(arm, backbone)
+        began = time.monotonic()
+        run = RunSpec(trial=trial, seeds=run_seeds(seed, 1), confirm=True)
+        (result,) = train([run], backbone, encoded, tune_rows=TUNE_ROWS)
+        if not isinstance(result, RunResult) or result.test is None:
+            raise SystemExit(f"{task}/{seed}/{arm}: {result}")
+        known[f"{task}/{seed}/{arm}"] = {
+            "score": round(result.test[encoded.metric], 5),
+            "metric": encoded.metric,
+            "best_step": result.best_step,
+            "seconds": round(time.monotonic() - began, 1),
+        }
+        options.results.write_text(json.dumps(known, indent=1) + "\n")
+        print(f"{task}/{seed}/{arm}: {known[f'{task}/{seed}/{arm}']}", flush=True)
+
+
+def trial_of(arm: str, backbone: Backbone) -> TrialSpec:
+    """Return an arm's configuration, at its method's best-guess learning rate."""
+    method, changes = ARMS[arm]
+    variant = Variant.model_validate({"name": "arm", "method": method, "adapter": dict(changes)})
+    basis = Basis(edition=2, hidden_size=backbone.model.config.hidden_size, block_output=backbone.has_block_output)
+    return configured(variant, SPACE, ROWS, basis)
+
+
+def fewer(task: EncodedTask) -> EncodedTask:
+    """Leave out rows that would only be scored: the score stands on the test rows."""
+    return replace(task, select=spaced(task.select, SELECT_ROWS), test=spaced(task.test, TEST_ROWS))
+
+
+def spaced(split: EncodedSplit, most: int) -> EncodedSplit:
+    """Keep at most so many rows, evenly spaced."""
+    count = min(most, len(split))
+    return split.take([int(number) for number in np.linspace(0, len(split) - 1, count)])
+
+
+def scores(known: Results, task: str, arm: str) -> dict[int, float]:
+    """Return an arm's scores on a task, by seed, in points."""
+    found = {}
+    for seed in range(SEEDS):
+        result = known.get(f"{task}/{seed}/{arm}")
+        if result is not None:
+            found[seed] = 100 * result["score"]
+    return found
+
+
+def difference(known: Results, arm: str, baseline: str, tasks: tuple[str, ...]) -> str:
+    """Return the paired difference of two arms with its 95 % interval over seeds, each a mean over the tasks."""
+    by_seed = []
+    for seed in range(SEEDS):
+        pairs = [(scores(known, task, arm).get(seed), scores(known, task, baseline).get(seed)) for task in tasks]
+        differences = [one - other for one, other in pairs if one is not None and other is not None]
+        if len(differences) == len(tasks):
+            by_seed.append(fmean(differences))
+    if len(by_seed) < 2:
+        return "–"
+    half = student.ppf(0.975, len(by_seed) - 1) * np.std(by_seed, ddof=1) / len(by_seed) ** 0.5
+    mean = fmean(by_seed)
+    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})".replace("-", "−")
+
+
+def table(known: Results) -> str:
+    """Write what there is: scores by task, and the difference to the published arm of the same method."""
+    header = ["configuration", *TASKS, "minus published, per task", "minus published, mean", "runs"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for arm, (method, changes) in ARMS.items():
+        found = [scores(known, task, arm) for task in TASKS]
+        if not any(found):
+            continue
+        cells = [f"{fmean(by_seed.values()):.1f}" if by_seed else "–" for by_seed in found]
+        per_task, mean = "", ""
+        if changes:
+            per_task = "; ".join(difference(known, arm, method, (task,)) for task in TASKS)
+            mean = difference(known, arm, method, TASKS)
+        lines.append(f"| `{arm}` | {' | '.join(cells)} | {per_task} | {mean} | {sum(map(len, found))} |")
+    asked = len(TASKS) * SEEDS * len(ARMS)
+    return "\n".join([f"{len(known)} of {asked} runs, {SPACE.steps} steps each.", "", *lines])
+
+
+if __name__ == "__main__":
+    main()
