@@ -400,7 +400,7 @@ def _search(ready: Prepared, start: _Start) -> bool:
         settings = DriverSettings(checkpoints=start.checkpoints, machine=spec.machine)
         shared = WorkerSetup(
             task=ready.encoded,
-            backbone=spec.backbone.absolute(),
+            backbone=ready.backbone,
             device=capacity.device,
             tune_rows=spec.space.tune_rows,
             plugins=plugins,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from model_folders import BROKEN, break_folder, save_whole
 
+from model_folders import BROKEN, break_folder, save_whole
 from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import BackboneError
 from unipelt_search.specs.study import BackboneSpec

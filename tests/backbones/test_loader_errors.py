@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from tiny import tiny_model, tiny_tokenizer
 from unipelt_search.backbones.load_backbone import load_backbone
@@ -23,13 +22,6 @@ def folder(tmp_path: Path) -> Path:
 def test_an_unknown_name_is_one_sentence(name: str) -> None:
     with pytest.raises(BackboneError, match=rf"--model must be .*got '{name}'. The hub is switched off"):
         load_backbone(BackboneSpec(model=name), 2, "cpu")
-
-
-def test_pickled_weights_are_refused(folder: Path) -> None:
-    (folder / "model.safetensors").unlink()
-    torch.save(tiny_model("bert").state_dict(), folder / "pytorch_model.bin")
-    with pytest.raises(BackboneError, match="safetensors"):
-        load_backbone(BackboneSpec(model=str(folder)), 2, "cpu")
 
 
 def test_code_beside_a_model_is_never_run(folder: Path) -> None:

@@ -42,8 +42,11 @@ def test_tensors_by_name_are_read(tmp_path: Path, zipped: bool, kind: type[dict[
 def test_a_hostile_file_runs_nothing(tmp_path: Path, zipped: bool, where: str) -> None:
     hostile = Hostile(tmp_path / "canary")
     state = {
-        "value": {**TENSORS, "x": hostile}, "key": {hostile: TENSORS["b"]}, "alone": hostile, "deep": {"x": [{"y": hostile}]},
-    }[where]  # fmt: skip
+        "value": {**TENSORS, "x": hostile},
+        "key": {hostile: TENSORS["b"]},
+        "alone": hostile,
+        "deep": {"x": [{"y": hostile}]},
+    }[where]
     torch.save(state, tmp_path / "w.bin", _use_new_zipfile_serialization=zipped)
     with pytest.raises(BackboneError, match="w.bin of .* is refused, and nothing of it was run: it asks for .*system"):
         read_pickled(tmp_path / "w.bin")
@@ -60,11 +63,15 @@ def test_a_plain_pickle_runs_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("state", "found"),
     [
-        ([TENSORS["b"]], "one list"), ({"state_dict": TENSORS}, "a dict under 'state_dict'"), ({"a": 1}, "a int under 'a'"),
-        ({1: TENSORS["b"]}, "a Tensor under '1'"), ({"a": torch.eye(2).to_sparse()}, "a Tensor under 'a'"),
-        ({"a": partial(print)}, "functools.partial"), (nn.Linear(1, 1), "torch.nn.modules.linear.Linear"),
+        ([TENSORS["b"]], "one list"),
+        ({"state_dict": TENSORS}, "a dict under 'state_dict'"),
+        ({"a": 1}, "a int under 'a'"),
+        ({1: TENSORS["b"]}, "a Tensor under '1'"),
+        ({"a": torch.eye(2).to_sparse()}, "a Tensor under 'a'"),
+        ({"a": partial(print)}, "functools.partial"),
+        (nn.Linear(1, 1), "torch.nn.modules.linear.Linear"),
     ],
-)  # fmt: skip
+)
 def test_any_other_object_is_refused(tmp_path: Path, state: object, found: str) -> None:
     torch.save(state, tmp_path / "w.bin")
     with pytest.raises(BackboneError, match="must have weights that are tensors by name and nothing else") as error:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import tiny
+from model_folders import break_folder
 from unipelt_search.cli.app import main
 from unipelt_search.execution import ray_session
 from unipelt_search.search.capacity import Capacity
@@ -85,8 +86,6 @@ def here(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "coded/config.json": '{"model_type": "mine", "auto_map": {"AutoConfig": "code.Config"}}',
         "foreign/config.json": '{"format": 1}',
         "foreign/model.safetensors": b"\x10\x00",
-        "pickled/config.json": '{"model_type": "bert"}',
-        "pickled/pytorch_model.bin": b"\x80\x04N.",
         "hollow/readme.txt": "no model here",
         "damaged/config.json": "{",
         "halves/train.csv": ROWS,
@@ -195,8 +194,7 @@ REQUESTS: dict[str, tuple[Sequence[str], str]] = {
     "no such model": (["run", "--data", "good.csv", "--text", "text", "--label", "label", "--model", "bert-bsae"],
                       "HF_HUB_OFFLINE"),
     "folder without a model": ([*GOOD, "--model", "hollow"], "'hollow'"),
-    "pickled weights": ([*GOOD, "--model", "pickled"], "model.safetensors"),
-    "damaged model": ([*GOOD, "--model", "damaged"], "damaged/config.json"),
+    "damaged model": ([*GOOD, "--model", "damaged"], "config.json of 'damaged'"),
     "model is a file": ([*GOOD, "--model", "good.csv"], "'good.csv'"),
     "a model for pictures": ([*GOOD, "--model", "strange"], "'resnet'"),
     "a model with code": ([*GOOD, "--model", "coded"], "'coded'"),
@@ -282,3 +280,17 @@ def test_a_wrong_request_is_refused(request_: str, here: Path, capsys: pytest.Ca
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU, so the request is right")
 def test_a_request_beyond_the_machine_is_refused(request_: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused(*ON_A_CPU[request_], here, capsys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("no tokenizer", "tokenizer.save_pretrained"),
+        ("half a download", "Download it again"),
+        ("hostile .bin", "nothing of it was run"),
+        ("GPTQ", "(gptq)"),
+    ],
+)
+def test_a_broken_model_is_refused(kind: str, message: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    break_folder(here / "model", here / "broken", kind)
+    refused([*GOOD, "--model", "broken"], message, here, capsys)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def asked(tmp_path: Path) -> StudySpec:
     """A study of two methods on a tiny model and 60 rows."""
     tiny.tiny_model("bert").save_pretrained(tmp_path / "model")
     tiny.tiny_tokenizer().save_pretrained(tmp_path / "model")
-    rows = "".join(f"w{i % 60} w{(7 * i) % 60} n{i},{'yes' if i % 2 else 'no'}\n" for i in range(60))
+    rows = "".join(f"w{i % 60} w{(7 * i) % 60},{'yes' if i % 2 else 'no'}\n" for i in range(60))
     (tmp_path / "rows.csv").write_text(f"text,label\n{rows}")
     return StudySpec(
         name="toy",
@@ -216,3 +217,29 @@ def test_no_run_keeps_more_than_was_estimated(asked: StudySpec, method: str, tmp
     assert isinstance(result, RunResult)
     assert estimate <= 3 * (16 * 1.1 * result.costs.trained_parameters + 1.2 * 2**20), "and not much more"
     assert ready.plan(backbone).checkpoint_bytes == estimate
+
+
+def test_unknown_tokens_are_counted_and_said(asked: StudySpec, tmp_path: Path) -> None:
+    rows = (tmp_path / "rows.csv").read_text().replace("w1 ", "never ")
+    (tmp_path / "rows.csv").write_text(rows)
+    ready, _ = prepare(asked, load_task(asked.task, 0))
+    assert ready.summary.unknown_share == pytest.approx(1 / 120)
+    assert ready.notices == ()
+    (tmp_path / "rows.csv").write_text(rows.replace("w2", "more"))
+    ready, _ = prepare(asked, load_task(asked.task, 0))
+    (notice,) = ready.notices
+    assert (notice.code, notice.values) == ("tokens_unknown", {"share": ready.summary.unknown_share})
+    (tmp_path / "rows.csv").write_text(rows.replace("w", "v"))
+    with pytest.raises(BackboneError, match="does not know 100.0% of their tokens"):
+        prepare(asked, load_task(asked.task, 0))
+
+
+def test_what_the_checkpoint_declares_is_said_and_reaches_the_workers(asked: StudySpec, tmp_path: Path) -> None:
+    (tmp_path / "model/1_Pooling").mkdir()
+    (tmp_path / "model/1_Pooling/config.json").write_text('{"pooling_mode": "max"}')
+    modules = [{"type": f"models.{kind}", "path": place} for kind, place in (("Pooling", "1_Pooling"), ("Dense", "2"))]
+    (tmp_path / "model/modules.json").write_text(json.dumps(modules))
+    ready, backbone = prepare(asked, load_task(asked.task, 0))
+    assert [notice.code for notice in ready.notices] == ["modules_unused"]
+    assert (backbone.pooling, ready.backbone.pooling, ready.spec.backbone.pooling) == ("max", "max", "auto")
+    assert ready.plan(backbone).notices[-1:] == ready.notices

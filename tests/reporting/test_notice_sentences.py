@@ -77,6 +77,12 @@ SAID = [
     ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 57, "most_trained": 57}, "each trained on 57 rows of"),
     ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 56, "most_trained": 57}, "trained on 56 to 57 rows"),
     ("rows_cut", {"share": 0.25}, "25.0% of the rows are longer"),
+    ("tokens_unknown", {"share": 0.25}, "25.0% of the tokens are unknown"),
+    ("few_tokens", {"tokens": 30521, "embeddings": 50000}, "has 30,521 tokens for 50,000 embeddings;"),
+    ("tokens_without_embedding", {"tokens": ("<a>", "<b>")}, "no embedding for <a>, <b>,"),
+    ("pooling_unknown", {"declared": "attention", "used": "native"}, "declares the pooling attention,"),
+    ("pooling_unfit", {"declared": "cls", "used": "last"}, "does not fit the model; last is used."),
+    ("modules_unused", {"modules": ("Dense", "LayerNorm")}, "not used: Dense, LayerNorm."),
     ("attaches_to_some_layers", {"method": "lora", "reached": 2, "layers": 8}, "lora attaches to 2 of 8 layers"),
     (
         "method_left_out",

@@ -123,7 +123,7 @@ def read_json(file: Path, name: str) -> object:
         ) from error
 
 
-def check_whole(name: str, path: str, files: Sequence[str]) -> None:
+def check_no_pointer(name: str, path: str, files: Sequence[str]) -> None:
     """Check that files are no pointers of Git LFS, and not empty.
 
     Args:
@@ -231,8 +231,8 @@ def precision_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _shards(name: str, path: str, index: Path) -> list[Path]:
-    listed = read_json(index, name)
-    weight_map = listed.get("weight_map") if isinstance(listed, Mapping) else None
+    content = read_json(index, name)
+    weight_map = content.get("weight_map") if isinstance(content, Mapping) else None
     if not isinstance(weight_map, Mapping) or not weight_map:
         raise BackboneError(f"--model must have a weight_map in {index.name}; that of {name!r} has none.")
     shards = []

@@ -1,7 +1,7 @@
 """How a model's token vectors become one: as the user asks, or as its checkpoint declares.
 
-sentence-transformers writes `modules.json`, which names the folder of the pooling, and there a `config.json` with either
-`pooling_mode` (since version 6: a name or a list of them) or one truth value per mode (before).
+sentence-transformers writes `modules.json`, which names the folder of the pooling, and there a `config.json`. That has
+either `pooling_mode` (since version 6: a name or a list of them) or one truth value per mode (before).
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def read_declared(path: str) -> DeclaredPooling:
     """
     folder = _USUAL_FOLDER
     unused: tuple[str, ...] = ()
-    listed = _read(path, _MODULES)
-    if listed is not None:
-        found, unused = _pooling_folder(path, listed)
+    content = _read(path, _MODULES)
+    if content is not None:
+        found, unused = _pooling_folder(path, content)
         if found is None:
             return UNDECLARED
         folder = found
@@ -199,13 +199,13 @@ def _of_edition_1(path: str) -> str:
     return NATIVE
 
 
-def _pooling_folder(path: str, listed: object) -> tuple[str | None, tuple[str, ...]]:
+def _pooling_folder(path: str, content: object) -> tuple[str | None, tuple[str, ...]]:
     """Return the folder of the pooling that `modules.json` names, if any, and the modules that follow it."""
-    if not isinstance(listed, list) or not all(isinstance(module, Mapping) for module in listed):
+    if not isinstance(content, list) or not all(isinstance(module, Mapping) for module in content):
         raise BackboneError(_damaged(path, _MODULES))
     folder = None
     unused = []
-    for module in listed:
+    for module in content:
         kind = str(module.get("type", "")).rpartition(".")[2]
         if folder is not None:
             unused.append(kind)
@@ -221,7 +221,8 @@ def _modes(config: Mapping[str, Any]) -> list[str]:
     given = config.get("pooling_mode")
     if given is not None:
         return [str(mode) for mode in given] if isinstance(given, list) else [str(given)]
-    return [mode for flag, mode in POOLING_FLAGS.items() if config.get(flag)]
+    # sentence-transformers takes the mean where nothing is said.
+    return [mode for flag, mode in POOLING_FLAGS.items() if config.get(flag)] or ["mean"]
 
 
 def _read(path: str, file: str) -> object:

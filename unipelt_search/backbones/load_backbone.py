@@ -17,7 +17,7 @@ from transformers import (
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.block_output import with_block_output
-from unipelt_search.backbones.checkpoint_files import check_config, check_quantisation, check_whole, find_weights
+from unipelt_search.backbones.checkpoint_files import check_config, check_no_pointer, check_quantisation, find_weights
 from unipelt_search.backbones.declared_pooling import (
     UNDECLARED,
     DeclaredPooling,
@@ -69,7 +69,7 @@ def load_tokenizer(spec: BackboneSpec) -> PreTrainedTokenizerBase:
     """
     path = resolve_model(spec.model)
     with quiet_transformers(), load_errors(spec.model, "tokenizer"):
-        check_whole(spec.model, path, TOKENIZER_FILES)
+        check_no_pointer(spec.model, path, TOKENIZER_FILES)
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         check_tokenizer_files(spec.model, path, tokenizer)
     tokenizer.padding_side = "right"

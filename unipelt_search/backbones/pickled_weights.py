@@ -23,7 +23,7 @@ _READER_ERRORS = (
     pickle.UnpicklingError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, OSError,
     BadZipFile, OverflowError, AssertionError, MemoryError, struct.error,
 )  # fmt: skip
-"""What torch raises for a file that is damaged, or that asks for more than tensors: found by changing bytes of files."""
+"""What torch raises for a file that is damaged, or that asks for more than tensors: found by damaging files."""
 _FORBIDDEN = re.compile(r"GLOBAL (\S+)")
 """What a pickle asks for, in the words of torch's reader."""
 
@@ -79,8 +79,8 @@ def _refusal(path: Path, error: BaseException) -> str:
     forbidden = _FORBIDDEN.search(str(error))
     if forbidden is None and not isinstance(error, pickle.UnpicklingError):
         return (
-            f"--model must have whole weight files; {path.name} of {str(path.parent)!r} is cut off or damaged. Download "
-            "it again."
+            f"--model must have whole weight files; {path.name} of {str(path.parent)!r} is cut off or damaged. "
+            "Download it again."
         )
     asks = f"it asks for {forbidden.group(1)[:80]}" if forbidden else "it asks for other objects"
     return (

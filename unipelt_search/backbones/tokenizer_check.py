@@ -1,7 +1,7 @@
 """Whether a tokenizer is the one of its model, and how much of a text it knows.
 
-transformers makes up an empty tokenizer where a folder has no tokenizer files: every word becomes the unknown token, and
-a study would judge methods by the lengths of texts.
+transformers makes up an empty tokenizer where a folder has no tokenizer files: every word becomes the unknown token,
+and a study would judge methods by the lengths of texts.
 """
 
 from __future__ import annotations
@@ -139,13 +139,9 @@ def unknown_share(rows: Iterable[Any], tokenizer: PreTrainedTokenizerBase) -> fl
     """
     unknown = np.asarray(sorted(unknown_tokens(tokenizer)), dtype=np.int64)
     special = np.asarray(sorted(set(tokenizer.all_special_ids) - set(unknown.tolist())), dtype=np.int64)
-    count = of = 0
-    for row in rows:
-        numbers = np.asarray(row, dtype=np.int64)
-        words = numbers[~np.isin(numbers, special)]
-        count += int(np.isin(words, unknown).sum())
-        of += len(words)
-    return count / of if of else 0.0
+    numbers = np.concatenate([np.zeros(0, np.int64), *[np.asarray(row, np.int64) for row in rows]])
+    words = numbers[~np.isin(numbers, special)]
+    return float(np.isin(words, unknown).mean()) if len(words) else 0.0
 
 
 def _is_spare(tokenizer: PreTrainedTokenizerBase, number: int) -> bool:

@@ -11,6 +11,7 @@ import torch
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.backbones.load_backbone import load_backbone
+from unipelt_search.backbones.tokenizer_check import UNKNOWN_WORTH_A_NOTICE
 from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
@@ -28,9 +29,10 @@ from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, largest, published, steps_for
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
-from unipelt_search.specs.study import StudySpec
+from unipelt_search.specs.study import BackboneSpec, StudySpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.tasks.encode import EncodedTask, encode_task
+from unipelt_search.tasks.known_tokens import check_known, count_unknown
 from unipelt_search.tasks.task import Task
 from unipelt_search.training.checkpoint import checkpoint_bytes
 from unipelt_search.training.timing import time_run
@@ -49,6 +51,8 @@ class Prepared:
     """What is asked, its own configurations with the published values that they leave open."""
     basis: Basis
     """What published settings and searched ranges depend on."""
+    backbone: BackboneSpec
+    """As workers load it from wherever they run, with the pooling that was found here."""
     encoded: EncodedTask
     summary: TaskSummary
     dropped: tuple[DroppedMethod, ...]
@@ -239,7 +243,9 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
         BackboneError: The backbone cannot be loaded, or a method that was asked for cannot attach to it.
         RequestError: Nothing is small enough for `space.max_parameters`, or a configuration of the user's is not.
     """
-    backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
+    new = basis is None
+    edition = EDITION if basis is None else basis.edition
+    backbone = load_backbone(spec.backbone, task.target.outputs, "cpu", edition)
     basis = basis or _new_basis(backbone)
     spec = spec.completed(basis)
     # Checked before anything is encoded, which takes far longer than attaching.
@@ -250,14 +256,32 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped}, basis)
     dropped += too_large
     encoded = encode_task(task, backbone.tokenizer, tokens)
-    notices = [_left_out(drop) for drop in dropped]
+    unknown = count_unknown(encoded, backbone)
+    if new:
+        check_known(unknown, backbone)
+    notices = [*backbone.notices, *map(_left_out, dropped)]
     notices += _partial_reaches(first_trials, backbone, {drop.method for drop in dropped})
-    if encoded.truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
-        notices.append(Notice(code="rows_cut", severity="warning", values={"share": encoded.truncated_share}))
+    notices += _text_notices(encoded.truncated_share, unknown)
     notices += _unread_outputs(first_trials, basis)
-    known = {"sizes": sizes, "hidden_size": basis.hidden_size, "block_output": basis.block_output}
-    summary = task.summary(encoded.truncated_share).model_copy(update=known)
-    return Prepared(spec, basis, encoded, summary, tuple(dropped), tuple(notices)), backbone
+    summary = task.summary(encoded.truncated_share).model_copy(
+        update={
+            "sizes": sizes,
+            "hidden_size": basis.hidden_size,
+            "block_output": basis.block_output,
+            "unknown_share": unknown,
+        }
+    )
+    worker = spec.backbone.absolute().model_copy(update={"pooling": backbone.pooling})
+    return Prepared(spec, basis, worker, encoded, summary, tuple(dropped), tuple(notices)), backbone
+
+
+def _text_notices(truncated_share: float, unknown_share: float) -> list[Notice]:
+    notices = []
+    if truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
+        notices.append(Notice(code="rows_cut", severity="warning", values={"share": truncated_share}))
+    if unknown_share > UNKNOWN_WORTH_A_NOTICE:
+        notices.append(Notice(code="tokens_unknown", severity="warning", values={"share": unknown_share}))
+    return notices
 
 
 def _new_basis(backbone: Backbone) -> Basis:

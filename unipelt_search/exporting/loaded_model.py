@@ -19,6 +19,7 @@ from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, encode_texts, pad_token_id
+from unipelt_search.tasks.known_tokens import check_split
 from unipelt_search.training.evaluate import predict
 from unipelt_search.training.recorder import ACTIVE_ABOVE, GateRecorder
 
@@ -106,7 +107,8 @@ class LoadedModel:
 
     def _encode(self, texts: Texts) -> EncodedSplit:
         rows = _rows_of(texts, len(self.text))
-        return encode_texts(rows, self._pack.backbone.tokenizer, self.saved.task.max_length)
+        split = encode_texts(rows, self._pack.backbone.tokenizer, self.saved.task.max_length)
+        return check_split(split, self._pack.backbone)
 
     def _logits(self, split: EncodedSplit, recorder: GateRecorder | None = None) -> np.ndarray:
         padding = pad_token_id(self._pack.backbone.tokenizer)

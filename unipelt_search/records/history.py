@@ -106,6 +106,8 @@ class TaskSummary(Frozen):
     """Of every method, where the study limits them."""
     truncated_share: float | None = None
     """Share of all rows that were longer than the limit of tokens and were cut; None where nobody counted."""
+    unknown_share: float | None = None
+    """Share of all tokens that the backbone's tokenizer does not know; None where nobody counted."""
     folds: int = 0
     """Folds of train and validation that decide, in place of select rows; 0 where there are none."""
     # Left out where nothing is known, as in studies of edition 1, whose settings did not depend on the backbone.

@@ -225,6 +225,8 @@ class ReportedTask(Frozen):
     fingerprint: str
     truncated_share: float | None = None
     """Share of all rows that were longer than the limit of tokens and were cut."""
+    unknown_share: float | None = None
+    """Share of all tokens that the backbone's tokenizer does not know."""
     folds: int = 0
     """Folds of train and validation that decide; 0 where the select rows do."""
 

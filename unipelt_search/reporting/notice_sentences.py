@@ -173,7 +173,27 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "overlap": _overlap,
     "few_validation_rows": _few_rows_halved,
     "few_validation_rows_folds": _few_rows_folds,
+    "tokens_unknown": _template(
+        "{share:.1%} of the tokens are unknown to the model's tokenizer; a model for the texts' language may do better."
+    ),
     "rows_cut": _template("{share:.1%} of the rows are longer than the limit of tokens and were cut."),
+}
+_BACKBONE: dict[str, Callable[[_Values], str]] = {
+    "few_tokens": _template(
+        "The tokenizer has {tokens:,} tokens for {embeddings:,} embeddings; it may be another model's."
+    ),
+    "tokens_without_embedding": lambda values: (
+        f"The model has no embedding for {', '.join(values['tokens'])}, which no text may hold."
+    ),
+    "pooling_unknown": _template(
+        "The checkpoint declares the pooling {declared}, which is not computed here; {used} is used."
+    ),
+    "pooling_unfit": _template(
+        "The checkpoint declares the pooling {declared}, which does not fit the model; {used} is used."
+    ),
+    "modules_unused": lambda values: (
+        f"The checkpoint has modules after its pooling that are not used: {', '.join(values['modules'])}."
+    ),
 }
 _SEARCH: dict[str, Callable[[_Values], str]] = {
     "method_left_out": _left_out,
@@ -223,6 +243,7 @@ _RUNS: dict[str, Callable[[_Values], str]] = {
 SENTENCES: dict[str, Callable[[_Values], str]] = {
     LEGACY: _template("{sentence}"),
     **_DATA,
+    **_BACKBONE,
     **_SEARCH,
     **_ADAPTERS,
     **_REASONS,

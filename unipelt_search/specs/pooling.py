@@ -1,4 +1,4 @@
-"""The names of how token vectors become one vector: one of a model's own, or a few of which the answers are joined."""
+"""The names of how token vectors become one vector: one of a model's own, or a few of which the vectors are joined."""
 
 from __future__ import annotations
 
