@@ -34,6 +34,7 @@ from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.report import LeaderboardRow, ReportedGate
 from unipelt_search.remote_paths import reaching, to_storage_path
+from unipelt_search.specs.study import Side
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.training.checkpoint import load_run
 
@@ -68,7 +69,7 @@ class OutputFolders:
 class PeftForm:
     """How a PEFT folder is made; handed in, because PEFT is an optional dependency."""
 
-    check: Callable[[Backbone, TrialSpec], None]
+    check: Callable[[Backbone, TrialSpec, Side | None], None]
     write: PeftWriter
 
 
@@ -104,14 +105,15 @@ def export_run(
         raise SavedModelError(_useless(run, "they belong to another trial or task"))
     backbone = load_backbone(record.spec.backbone, target.outputs, "cpu", record.edition)
     _check_backbone(backbone, description)
-    library = None if outputs.merged is None else check_mergeable(backbone, trial, target)
+    side = record.spec.task.side
+    library = None if outputs.merged is None else check_mergeable(backbone, trial, target, side)
     if peft is not None:
-        peft.check(backbone, trial)
+        peft.check(backbone, trial, side)
     max_length = min(record.spec.task.max_length, backbone.max_length)
     with Pack(backbone, [without_training_only(kept)]) as pack:
         check_tensors(tensors, pack.slot_state_dict(0), f"The checkpoint {run.result.checkpoint if run.result else ''}")
         pack.load_slot_state_dict(0, tensors)
-        sample = Sample.of(pack.eval(), len(record.spec.task.text), max_length)
+        sample = Sample.of(pack.eval(), len(record.spec.task.text), max_length, side)
     with ExitStack() as folders:  # they get their names only when all of them are complete
         folder = folders.enter_context(new_folder(outputs.to))
         saved = _describe(record, kept, target, backbone, max_length, write_weights(folder, tensors))
@@ -160,6 +162,7 @@ def _describe(
             threshold=target.threshold,
             text=record.spec.task.text,
             max_length=max_length,
+            truncation=record.spec.task.side,
         ),
         weights_sha256=weights_sha256,
         software=record.software,

@@ -18,6 +18,7 @@ from unipelt_search.pelt.registry import submodules_of
 from unipelt_search.pelt.submodule import Obstacle
 from unipelt_search.records.study_plan import PlannedExport
 from unipelt_search.specs.pooling import modes_of
+from unipelt_search.specs.study import Side
 from unipelt_search.specs.trial import TrialSpec
 
 Library = Literal["transformers", "sentence-transformers"]
@@ -26,27 +27,29 @@ _ENCODERS_ALONE = ("T5EncoderModel", "MT5EncoderModel", "UMT5EncoderModel")
 UNGATED = "name a confirmed trial of a method without gates with --trial"
 
 
-def merged_form(backbone: Backbone, trial: TrialSpec, target: Target) -> Library | Obstacle:
+def merged_form(backbone: Backbone, trial: TrialSpec, target: Target, side: Side | None = None) -> Library | Obstacle:
     """Tell which library loads a configuration that is merged into its backbone.
 
     Args:
         backbone: The backbone.
         trial: The configuration.
         target: What the outputs mean.
+        side: The side of a long text that is cut; None is the tokenizer's own.
 
     Returns:
         The library; an obstacle where no weights of the backbone can say the same.
     """
-    obstacle = _merge_obstacle(backbone, trial)
+    obstacle = _merge_obstacle(backbone, trial) or _side_obstacle(side)
     return _library(backbone, target) if obstacle is None else obstacle
 
 
-def peft_obstacle(backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
+def peft_obstacle(backbone: Backbone, trial: TrialSpec, side: Side | None = None) -> Obstacle | None:
     """Say why the library PEFT cannot hold a configuration exactly.
 
     Args:
         backbone: The backbone.
         trial: The configuration.
+        side: The side of a long text that is cut; None is the tokenizer's own.
 
     Returns:
         The first reason; None where PEFT can.
@@ -57,10 +60,12 @@ def peft_obstacle(backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
     if not submodules:
         return Obstacle("it has no part that PEFT knows")
     found = (submodule.peft_obstacle(backbone, trial) for submodule in submodules)
-    return _first([*found, _plain_obstacle(backbone, trial), _native_obstacle(backbone)])
+    return _first([*found, _plain_obstacle(backbone, trial), _native_obstacle(backbone), _side_obstacle(side)])
 
 
-def planned_export(name: str, trial: TrialSpec, backbone: Backbone, target: Target) -> PlannedExport:
+def planned_export(
+    name: str, trial: TrialSpec, backbone: Backbone, target: Target, side: Side | None = None
+) -> PlannedExport:
     """Tell which forms of export can hold a method's model.
 
     Args:
@@ -68,12 +73,13 @@ def planned_export(name: str, trial: TrialSpec, backbone: Backbone, target: Targ
         trial: Its configuration; which numbers it has makes no difference.
         backbone: The backbone.
         target: What the outputs mean.
+        side: The side of a long text that is cut; None is the tokenizer's own.
 
     Returns:
         The entry of a study's plan.
     """
-    merged = merged_form(backbone, trial, target)
-    peft = peft_obstacle(backbone, trial)
+    merged = merged_form(backbone, trial, target, side)
+    peft = peft_obstacle(backbone, trial, side)
     return PlannedExport(
         method=trial.method,
         variant=None if name == trial.method else name,
@@ -111,6 +117,16 @@ def _plain_obstacle(backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
     targets = {target for submodule in submodules_of(trial) for target in submodule.merge_targets}
     reason = merge_obstacle_of(backbone, sorted(targets))
     return None if reason is None else Obstacle(f"{reason} in {backbone.name!r}")
+
+
+def _side_obstacle(side: Side | None) -> Obstacle | None:
+    """Say why a tokenizer alone does not cut texts as training did."""
+    if side != "head_tail":
+        return None
+    return Obstacle(
+        "no tokenizer cuts the middle of a text, as task.truncation head_tail does",
+        "set task.truncation to right or left in a new study",
+    )
 
 
 def _library(backbone: Backbone, target: Target) -> Library | Obstacle:

@@ -23,18 +23,20 @@ from unipelt_search.exporting.pooled_folder import pooled_logits, write_pooled
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import SavedModel
 from unipelt_search.kinds.label_kind import Target
+from unipelt_search.specs.study import Side
 from unipelt_search.specs.trial import TrialSpec
 
 _OPTION = "--merged"
 
 
-def check_mergeable(backbone: Backbone, trial: TrialSpec, target: Target) -> Library:
+def check_mergeable(backbone: Backbone, trial: TrialSpec, target: Target, side: Side | None = None) -> Library:
     """Check that a configuration can be merged into its backbone exactly.
 
     Args:
         backbone: The backbone.
         trial: The configuration.
         target: What the outputs mean.
+        side: The side of a long text that is cut; None is the tokenizer's own.
 
     Returns:
         What loads the merged model.
@@ -42,7 +44,7 @@ def check_mergeable(backbone: Backbone, trial: TrialSpec, target: Target) -> Lib
     Raises:
         SavedModelError: It cannot; says why.
     """
-    form = merged_form(backbone, trial, target)
+    form = merged_form(backbone, trial, target, side)
     if isinstance(form, str):
         return form
     raise refusal(_OPTION, trial, form)
@@ -71,7 +73,7 @@ def write_merged(
     sample = sample.in_label_units(target.label_kind.output_scale(target))
     save_tokenizer(folder, backbone, saved.task)
     inputs = sample.read_with(load_saved_tokenizer(folder), _OPTION)
-    if check_mergeable(backbone, saved.trial, target) == "transformers":
+    if check_mergeable(backbone, saved.trial, target, saved.task.truncation) == "transformers":
         _write_native(folder, backbone, saved, tensors)
         sample.check(_native_logits(folder, inputs), _OPTION)
     else:

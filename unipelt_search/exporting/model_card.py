@@ -17,6 +17,12 @@ from unipelt_search.exporting.saved_model import SavedModel
 from unipelt_search.records.report import Interval, LeaderboardRow, ReportedGate
 
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+_CUT = {
+    None: "what is longer is cut",
+    "right": "what is longer loses its end",
+    "left": "what is longer loses its beginning",
+    "head_tail": "what is longer loses its middle",
+}
 
 
 def find_licence(model: str) -> str | None:
@@ -137,7 +143,7 @@ def _facts(saved: SavedModel, facts: CardFacts, where: str) -> str:
             f"{inert(task.name)}, fingerprint `{inert(task.fingerprint)}`; no text of it is in this folder",
         ),
         ("Text columns", ", ".join(f"`{inert(column)}`" for column in task.text)),
-        ("Longest text", f"{task.max_length} tokens; what is longer is cut"),
+        ("Longest text", f"{task.max_length} tokens; {_CUT[task.truncation]}"),
         ("Study", f"`{inert(facts.study)}`"),
         ("Software", ", ".join(f"{package} {version}" for package, version in saved.software.items())),
     ]

@@ -32,6 +32,7 @@ from unipelt_search.exporting.saved_model import CARD, SavedModel
 from unipelt_search.pelt.merged_weights import set_values, tensors_of
 from unipelt_search.pelt.registry import submodules_of
 from unipelt_search.pelt.submodule import PeftForm
+from unipelt_search.specs.study import Side
 from unipelt_search.specs.trial import TrialSpec
 
 _OPTION = "--peft"
@@ -40,17 +41,18 @@ _PEFT_HEADS = ("classifier", "score")
 _WRAPPERS = frozenset({"modules_to_save", "original_module"})
 
 
-def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
+def check_peft(backbone: Backbone, trial: TrialSpec, side: Side | None = None) -> None:
     """Check that PEFT can hold a configuration exactly.
 
     Args:
         backbone: The backbone.
         trial: The configuration.
+        side: The side of a long text that is cut; None is the tokenizer's own.
 
     Raises:
         SavedModelError: It cannot; says why.
     """
-    obstacle = peft_obstacle(backbone, trial)
+    obstacle = peft_obstacle(backbone, trial, side)
     if obstacle is not None:
         raise refusal(_OPTION, trial, obstacle)
 

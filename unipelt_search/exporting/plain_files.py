@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.loader_errors import quiet_transformers
+from unipelt_search.exporting.plain_tokenizer import plain_tokenizer
 from unipelt_search.exporting.saved_model import SavedTask
 from unipelt_search.pelt.head import reads_types
 
@@ -41,8 +41,7 @@ def save_tokenizer(folder: Path, backbone: Backbone, task: SavedTask) -> None:
         backbone: The backbone.
         task: How texts were read.
     """
-    tokenizer = copy.deepcopy(backbone.tokenizer)
-    tokenizer.model_max_length = task.max_length  # so that truncation=True cuts texts as training did
+    tokenizer = plain_tokenizer(backbone.tokenizer, task)
     tokenizer.init_kwargs.pop("auto_map", None)
     if not reads_types(backbone.model.config):
         # Some tokenizers give token types that the model numbers otherwise, or looks up among its words.

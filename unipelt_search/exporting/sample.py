@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from unipelt_search.errors import SavedModelError
 from unipelt_search.pelt.pack import Pack
+from unipelt_search.specs.study import Side
 from unipelt_search.tasks.encode import encode_texts, pad_token_id
 from unipelt_search.training.batches import make_batch
 
@@ -24,12 +25,26 @@ TOLERANCE = 1e-4
 """How much the largest logit may differ by, in shares of itself: sums in another order."""
 
 
+def long_text(tokens: int) -> str:
+    """Make a text that has more tokens than a row may have, none of them alike at its two ends.
+
+    Args:
+        tokens: Tokens of a row at most.
+
+    Returns:
+        Words.
+    """
+    return " ".join([TEXTS[0], *[TEXTS[2]] * (1 + tokens // 20), TEXTS[1]])
+
+
 @dataclass(frozen=True)
 class Sample:
     """Rows of different lengths, and a model's logits."""
 
     columns: int
     """Texts of a row."""
+    cut: tuple[int, ...]
+    """Token numbers of a row that is longer than a row may be, as training cut it."""
     inputs: dict[str, Tensor]
     """`input_ids`, `attention_mask` and perhaps `token_type_ids`, ``(B, T)``."""
     logits: Tensor
@@ -37,21 +52,26 @@ class Sample:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, pack: Pack, columns: int, max_length: int) -> Sample:
+    def of(cls, pack: Pack, columns: int, max_length: int, side: Side | None = None) -> Sample:
         """Compute the logits of a pack of one run.
 
         Args:
             pack: The attached pack, with the weights to compare with.
             columns: Texts of a row.
             max_length: Tokens of a row at most.
+            side: The side of a long text that is cut.
 
         Returns:
             The sample.
         """
         tokenizer = pack.backbone.tokenizer
-        split = encode_texts([(text,) * columns for text in TEXTS], tokenizer, max_length)
+        rows = [(text,) * columns for text in (*TEXTS, long_text(max_length))]
+        encoded = encode_texts(rows, tokenizer, max_length, side)
+        # Of the longest row the tokens are compared alone: a pass over thousands of them takes long.
+        split = encoded.take(range(len(TEXTS)))
+        cut = tuple(encoded.input_ids[-1].tolist())
         batch = make_batch(split, [np.arange(len(split))], pad_token_id(tokenizer), pack.backbone.device)
-        return cls(columns, batch.inputs, pack(batch.inputs)[0])
+        return cls(columns, cut, batch.inputs, pack(batch.inputs)[0])
 
     def in_label_units(self, scale: tuple[float, float] | None) -> Sample:
         """Return the sample of a model whose outputs are multiplied and moved; None leaves them as they are."""
@@ -75,7 +95,9 @@ class Sample:
         """
         texts = list(TEXTS)
         read = dict(tokenizer(*[texts] * self.columns, truncation=True, padding=True, return_tensors="pt"))
-        if not torch.equal(read["input_ids"], self.inputs["input_ids"].cpu()):
+        long = long_text(tokenizer.model_max_length)
+        cut = tuple(tokenizer(*[long] * self.columns, truncation=True)["input_ids"])
+        if not torch.equal(read["input_ids"], self.inputs["input_ids"].cpu()) or cut != self.cut:
             raise SavedModelError(
                 f"{option} must read texts as the trained model does; the tokenizer that it writes gives other tokens. "
                 f"Leave {option} out."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from unipelt_search.specs.study import BudgetSpec, StudySpec
 
+_LEFT_OUT = "the default"
+
 
 def spec_differences(old: StudySpec, new: StudySpec) -> list[str]:
     """Say in what two studies ask something else.
@@ -18,7 +20,31 @@ def spec_differences(old: StudySpec, new: StudySpec) -> list[str]:
     if old.question_hash() == new.question_hash():
         return []
     before, after = _flat(old.identity()), _flat(new.identity())
-    return [f"{name}: {before[name]} → {after[name]}" for name in after if before[name] != after[name]]
+    differences = []
+    # A key whose value is the default may be left out.
+    for name in {**before, **after}:
+        was, asked = before.get(name, _LEFT_OUT), after.get(name, _LEFT_OUT)
+        if was != asked:
+            differences.append(f"{name}: {was} → {asked}")
+    return differences
+
+
+def as_begun(old: StudySpec, new: StudySpec) -> StudySpec:
+    """Fill in what a study chose for itself when it began, where it is not asked for.
+
+    Args:
+        old: The study as it began.
+        new: What is asked now.
+
+    Returns:
+        What is asked, with the old study's steps and its side of truncation unless it names others.
+    """
+    space, task = new.space, new.task
+    if space.steps is None:
+        space = space.model_copy(update={"steps": old.space.steps})
+    if task.side is None:
+        task = task.model_copy(update={"truncation": old.task.truncation})
+    return new.model_copy(update={"space": space, "task": task})
 
 
 def shrunk_budget(old: BudgetSpec, new: BudgetSpec) -> list[str]:
