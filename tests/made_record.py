@@ -12,6 +12,7 @@ import numpy as np
 from editions import EDITION_1
 from made_results import make_costs, make_gate_row, make_run_result
 
+from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import (
     RunRecord,
@@ -154,10 +155,10 @@ def made_result(
 
 def made_trial(
     number: int, method: str, tune: float, confirmed: Mapping[int, float] | None = None,
-    labels: Sequence[str] = LABELS, variant: str | None = None,
+    labels: Sequence[str] = LABELS, variant: str | None = None, basis: Basis = EDITION_1,
 ) -> TrialRecord:  # fmt: skip
     """A complete trial with its search run and a confirm run per seed index."""
-    spec: TrialSpec = published(method, SpaceSpec(), 100, EDITION_1)[0]
+    spec: TrialSpec = published(method, SpaceSpec(), 100, basis)[0]
 
     def run(index: int, value: float) -> RunRecord:
         confirm = index != SEARCH_SEED_INDEX

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from editions import NEWEST
 from made_record import made_record, made_trial
 
+from unipelt_search.methods.basis import Basis
 from unipelt_search.records.history import StudyRecord, StudyState
 from unipelt_search.specs.suite import SuiteSpec
 
@@ -44,19 +46,24 @@ def made_suite(**changes: Any) -> SuiteSpec:
 
 
 def made_study(
-    suite: SuiteSpec, task: str, size: int, scores: dict[str, tuple[float, ...]], *, local: bool = False, **changes: Any
-) -> StudyRecord:
+    suite: SuiteSpec, task: str, size: int, scores: dict[str, tuple[float, ...]], *, local: bool = False,
+    basis: Basis = NEWEST, **changes: Any,
+) -> StudyRecord:  # fmt: skip
     """A study of a suite with these select scores, seed by seed; the test scores lie 0.02 higher."""
     place = next(place for place in suite.tasks if place.name == task)
     data = f"copies/{place.local.data}" if local and place.local else place.hub.data
     trials = [
-        made_trial(number, method, values[0] if values else 0.5, dict(enumerate(values, start=1)))
+        made_trial(number, method, values[0] if values else 0.5, dict(enumerate(values, start=1)), basis=basis)
         for number, (method, values) in enumerate(scores.items())
     ]
-    return made_record(*trials, spec=suite.study(place, size, data), **{"state": StudyState.COMPLETE, **changes})
+    return made_record(
+        *trials,
+        spec=suite.study(place, size, data),
+        **{"state": StudyState.COMPLETE, "edition": basis.edition, **changes},
+    )
 
 
-def made_records(suite: SuiteSpec) -> list[StudyRecord]:
+def made_records(suite: SuiteSpec, basis: Basis = NEWEST) -> list[StudyRecord]:
     """Both tasks with 20 rows whole, the first from its local copy; films with 100 rows half way."""
     films = {
         "fine_tuning": (0.58, 0.60), "adapter": (0.60, 0.62), "lora": (0.70, 0.72), "unipelt_al": (0.64, 0.66),
@@ -66,7 +73,7 @@ def made_records(suite: SuiteSpec) -> list[StudyRecord]:
     }  # fmt: skip
     begun = {"fine_tuning": (0.7, 0.7), "adapter": (0.8,), "lora": ()}
     return [
-        made_study(suite, "films", 20, films, local=True),
-        made_study(suite, "pairs", 20, pairs),
-        made_study(suite, "films", 100, begun, local=True, state=StudyState.STOPPED),
+        made_study(suite, "films", 20, films, local=True, basis=basis),
+        made_study(suite, "pairs", 20, pairs, basis=basis),
+        made_study(suite, "films", 100, begun, local=True, basis=basis, state=StudyState.STOPPED),
     ]

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from editions import NEWEST
 from made_record import made_record, made_trial, whole_record
 from rich.console import Console
 
@@ -88,8 +89,25 @@ def test_gates_ablation_curves_and_costs_are_of_the_right_runs(report: dict[str,
     assert len(report["curves"]) == 3 * (7 + 6 * 3)
     assert report["cost"]["examples_trained"] == 480 * 25
     assert report["trials"] == {"complete": 7, "stopped": 0, "failed": 0}
-    assert report["notices"] == ["The validation split was halved.", "A second notice."]
-    assert report["notice_codes"] == ["legacy", "legacy"]
+    assert report["notices"][:2] == ["The validation split was halved.", "A second notice."]
+    assert report["notice_codes"] == ["legacy", "legacy", "feed_forward_adapter"]
+
+
+def test_a_report_says_which_adapter_its_figures_are_of(report: dict[str, Any]) -> None:
+    reads = {row["method"]: row["adapter_input"] for row in report["leaderboard"]}
+    assert (reads["adapter"], reads["unipelt_apl"], reads["lora"], reads["majority"]) == (
+        "feed_forward", "feed_forward", None, None,
+    )  # fmt: skip
+    assert "adapter of adapter, unipelt_apl reads the feed-forward network's output" in report["notices"][2]
+    assert report["study"]["edition"] == 1
+    newest = build_report(made_record(made_trial(0, "adapter", 0.8, basis=NEWEST), edition=NEWEST.edition))
+    assert newest.notice_codes == ("legacy", "legacy")
+    assert newest.leaderboard[-1].adapter_input == "normalised"
+    assert newest.leaderboard[-1].config["adapter.input"] == "normalised"
+    # Where the study has said already why there can be no other one, it is not said twice.
+    record = made_record(made_trial(0, "adapter", 0.8))
+    unread = record.model_copy(update={"task": record.task.model_copy(update={"block_output": False})})
+    assert build_report(unread).notice_codes == ("legacy", "legacy")
 
 
 def test_a_study_without_confirmed_runs_reports_what_it_has() -> None:

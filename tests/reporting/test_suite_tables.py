@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from editions import EDITION_1
 from made_suite import made_records, made_suite
 
 from unipelt_search.errors import RequestError
@@ -64,6 +65,23 @@ def test_what_held_follows_from_the_figures(visible: str) -> None:
     assert "highest published one that of unipelt_al (71.00)" in sentence
     assert "rank correlation 0.63 (4 methods)" in sentence
     assert "- **100 rows" not in visible
+
+
+def test_figures_of_another_adapter_are_marked_and_compared_with_nothing() -> None:
+    suite = made_suite()
+    visible = render_suite(suite_scores(suite, made_records(suite, EDITION_1)))
+    table = rows(visible, "20 training rows")
+    assert table["unipelt_al"] == ["67.00‡ ± 1.41 (66.00)", "78.00‡ ± 2.83 (76.00)", "72.50‡ ± 0.71 (71.00)"]
+    assert "‡" not in "".join(table["lora"] + table["fine_tuning"])
+    bounds = rows(visible, "The upper bound")["20 best of adapter, lora"]
+    assert bounds[1:] == ["lora 73.00 ± 1.41 (65.00)", "adapter 82.00‡ ± 0.00 (75.00)", "77.50‡ ± 0.71 (70.00)"]
+    (sentence,) = (line for line in visible.splitlines() if line.startswith("- **20 rows"))
+    assert "below that of the best of adapter, lora. The highest" in sentence
+    assert "this held" not in sentence and "did not hold" not in sentence and "correlation" not in sentence
+    section = visible.partition("### ‡ Not the published adapter")[2]
+    assert "- adapter, unipelt_al: the adapter reads the feed-forward network's output" in section
+    alone = made_suite(published=None)
+    assert "‡" not in render_suite(suite_scores(alone, made_records(alone, EDITION_1)))
 
 
 def test_what_is_missing_and_what_is_a_copy_is_named(visible: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from editions import EDITION_1
+from editions import NEWEST
 
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
@@ -51,7 +51,7 @@ def test_a_short_run_beats_the_linear_probe_and_its_gates_differ(
 ) -> None:
     torch.set_num_threads(1)
     space = SpaceSpec(steps=60, evaluations=2)
-    trial = published(method, space, 100, EDITION_1)[0]
+    trial = published(method, space, 100, NEWEST)[0]
     (result,) = train([RunSpec(trial=trial, seeds=run_seeds(0, 1), confirm=True)], minilm, trec, tune_rows=200)
     assert isinstance(result, RunResult)
     assert result.test is not None

@@ -56,6 +56,8 @@ class Backbone:
         """Positions that tokens can take."""
         config = self.model.config
         max_positions = getattr(config, "max_position_embeddings", None) or _NO_LIMIT
+        if max_positions < 0:  # XLNet says so that it has no limit
+            max_positions = _NO_LIMIT
         offset = self.family.position_offset
         if offset:  # RoBERTa counts its positions from padding_idx + 1
             max_positions -= max(offset, (config.pad_token_id or 0) + 1)

@@ -10,7 +10,6 @@ A published adapter reads it (docs/decisions/0021-what-an-adapter-reads.md)::
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -20,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from unipelt_search.backbones.discovery import is_norm
 from unipelt_search.backbones.families import BlockSum, Family, Stack
 from unipelt_search.backbones.layers import LayerParts, layer_parts, present, submodule_of
 from unipelt_search.backbones.trial_pass import token_numbers
 
-_NORMS = re.compile(r"norm", re.IGNORECASE)
 _TOLERANCE = 1e-5
 """Of a value against itself and the mean size of the layer's output: sums in another order differ by 1e-7."""
 
@@ -166,7 +165,7 @@ class _Trace:
         self.h: Tensor | None = None
         modules = dict(layer.module.named_modules())
         names = {module: name for name, module in modules.items()}
-        self.norms = [name for name, module in modules.items() if _NORMS.search(type(module).__name__)]
+        self.norms = [name for name, module in modules.items() if is_norm(module)]
         self.dropouts = [name for name, _ in layer.dropouts]
         self.attention = None if layer.attention is None else names[layer.attention]
         self.ffn_in = names[present(layer.ffn_in)]

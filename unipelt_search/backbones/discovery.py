@@ -209,8 +209,9 @@ def _discover_layers(base: nn.Module, lacks: list[Lack]) -> tuple[str | None, li
 
 
 def _look_alike(members: nn.ModuleList) -> bool:
-    """Tell whether modules are layers of one model: all of one class, or of classes from one file, as hybrids have."""
-    return len({type(member).__module__ for member in members}) == 1
+    """Tell whether modules are layers of one model: of one class, or of classes from one file, as hybrids have."""
+    have_parts = all(list(member.children()) for member in members)
+    return have_parts and len({type(member).__module__ for member in members}) == 1
 
 
 def _different(layers: Sequence[nn.Module]) -> list[nn.Module]:
@@ -373,7 +374,12 @@ def _discover_head(kind: str, model: Any) -> tuple[str | None, tuple[str, ...], 
 
 def is_linear_or_norm(module: nn.Module) -> bool:
     """Tell whether a module is a linear layer or a norm, as heads and poolers are made of."""
-    return isinstance(module, nn.Linear) or _NORMS.search(type(module).__name__) is not None
+    return isinstance(module, nn.Linear) or is_norm(module)
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Tell whether a module is a norm, by its class; a module with parts may only be named after one."""
+    return _NORMS.search(type(module).__name__) is not None and not list(module.children())
 
 
 def _linears(model: nn.Module, parent: str) -> Iterator[str]:

@@ -104,6 +104,8 @@ class Family:
     """Whether the attention computes its own softmax, in which a prefix is spliced (see `attention`)."""
     shares_positions: bool = False
     """Whether the attention's projections also run on relative position vectors that all rows share."""
+    head_reads_padding: bool = False
+    """Whether the architecture's own head depends on padding, so that another pooling must be asked for (XLNet)."""
     idle: tuple[str, ...] = ()
     """Linear and norm layers outside of the stacks that never run (BigBird's pooler); nothing of them is trained."""
     unreached: tuple[str, ...] = ()

@@ -159,6 +159,11 @@ def make_backbone(
         family = try_out(model, as_decoder(family) if causal else family)
     family = with_block_output(model, family)
     pooling = fitting_pooling(name, model, family, pooling, declared, causal=causal)
+    if pooling == "native" and family.head_reads_padding:
+        raise BackboneError(
+            f"backbone.pooling must be mean, cls or last for type {model.config.model_type!r}, whose own head reads "
+            f"padding; got native for {name!r}."
+        )
     new = family.head
     if pooling == "native":
         new = (*(part for part in family.pooler_parts if f"{part}.weight" in missing), *family.head)

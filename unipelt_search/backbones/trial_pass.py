@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -39,47 +39,80 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
     Raises:
         BackboneError: The model needs more than tokens and a padding mask, or depends on padding.
     """
-    kind = model.config.model_type
     outside = _outside_of_layers(model, family)
     biased = _biased(model)
-    ids = token_numbers(model.config)
-    rows, tokens = ids.shape
-    mask = torch.ones_like(ids)
     parts = _projections(model, family)
     calls = _Calls([*parts, *outside.values(), *biased.values()])
-    usable = ([(rows, tokens)], [(rows * tokens,)], [(rows, 1, tokens)])
+    ids = token_numbers(model.config)
+    padding = max(3, window_of(model.config))
     try:
-        hidden = model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
-        once = {module for module in parts if calls.shapes[module] in usable}
-        by_rows = all(shape[:1] in ([rows], [rows * tokens]) for shape in calls.first_shapes(biased.values()))
-        more = max(3, window_of(model.config))
-        wide_ids = functional.pad(ids, (0, more))
-        wide_mask = functional.pad(mask, (0, more))
-        padded = model.base_model(input_ids=wide_ids, attention_mask=wide_mask).last_hidden_state[:, :tokens]
-        if not family.causal:
-            model(input_ids=ids, attention_mask=mask)
+        hidden = _vectors(model, ids, 0)
+        shapes = {module: tuple(seen) for module, seen in calls.shapes.items()}
+        padded = _vectors(model, ids, padding)
+        reads_padding = not family.causal and not _agree(_logits(model, ids, 0), _logits(model, ids, padding))
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
-        raise _not_run(kind, error) from error
+        raise _not_run(model.config.model_type, error) from error
     finally:
         calls.stop()
-    tolerance = _tolerance(hidden)
-    if not torch.allclose(hidden, padded, rtol=0, atol=tolerance):
+    _check_vectors(model.config.model_type, ids, hidden, padded)
+    rows, tokens = ids.shape
+    once = (((rows, tokens),), ((rows * tokens,),), ((rows, 1, tokens),))
+    wrong = {part for module, part in parts.items() if shapes[module] not in once}
+    idle = [name for name, module in outside.items() if not calls.shapes[module] and name not in family.head]
+    idle += [name for name in _unused(model, family, ids) if name not in idle]
+    first = [shapes[module][0][:1] for module in biased.values() if shapes[module]]
+    tried = replace(
+        family,
+        pooler_parts=tuple(name for name in family.pooler_parts if name not in idle),
+        head_reads_padding=reads_padding,
+        idle=tuple(idle),
+        unreached=_unreached(family, model, biased, calls),
+        # What runs on something else than a run's own rows may not be shared by runs.
+        shares_positions=family.shares_positions or any(shape not in ((rows,), (rows * tokens,)) for shape in first),
+    )
+    return _without(tried, wrong)
+
+
+def _padded(ids: Tensor, padding: int) -> dict[str, Tensor]:
+    """Return the inputs of tokens ``(rows, tokens)`` with some padding after them."""
+    mask = functional.pad(torch.ones_like(ids), (0, padding))
+    return {"input_ids": functional.pad(ids, (0, padding)), "attention_mask": mask}
+
+
+def _vectors(model: PreTrainedModel, ids: Tensor, padding: int) -> Tensor:
+    """Compute the vectors of tokens ``(rows, tokens)`` with padding after them: ``(rows, tokens, features)``."""
+    hidden: Tensor = model.base_model(**_padded(ids, padding)).last_hidden_state
+    return hidden[:, : ids.shape[1]]
+
+
+def _logits(model: PreTrainedModel, ids: Tensor, padding: int) -> Tensor:
+    """Compute the logits ``(rows, classes)`` of the architecture's own head, with padding after the tokens."""
+    logits: Tensor = model(**_padded(ids, padding)).logits
+    return logits
+
+
+def _check_vectors(
+    kind: str,
+    ids: Tensor,
+    hidden: Tensor,
+    padded: Tensor,
+) -> None:
+    """Check that there is a vector for every token ``(rows, tokens)``, and that padding changes none of them."""
+    if hidden.shape[:2] != ids.shape or padded.shape != hidden.shape:
+        raise BackboneError(
+            f"--model must have a vector for every token; type {kind!r} has {hidden.shape[1]} for {ids.shape[1]}. "
+            "Choose another model."
+        )
+    if not _agree(hidden, padded):
         raise BackboneError(
             f"--model must compute the same with more padding; type {kind!r} does not, so the prediction for a "
             "sentence would depend on its neighbours in the batch. Choose another model."
         )
-    idle = [name for name, module in outside.items() if not calls.shapes[module] and name not in family.head]
-    idle += [name for name in _unused(model, family, ids) if name not in idle]
-    ran = [name for name in family.pooler_parts if name not in idle]
-    tried = replace(
-        family,
-        pooler_parts=tuple(ran),
-        idle=tuple(idle),
-        unreached=_unreached(family, model, biased, calls),
-        # What runs on something else than a run's own rows may not be shared by runs.
-        shares_positions=family.shares_positions or not by_rows,
-    )
-    return _without(tried, {part for module, part in parts.items() if module not in once})
+
+
+def _agree(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two results of the same shape are the same but for rounding."""
+    return torch.allclose(one, other, rtol=0, atol=1e-4 * max(1.0, float(one.abs().max())))
 
 
 @torch.no_grad()
@@ -107,7 +140,7 @@ def sees_later_tokens(model: PreTrainedModel) -> bool:
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
         raise _not_run(model.config.model_type, error) from error
     first, second = hidden[:, :-1]
-    return not torch.allclose(first, second, rtol=0, atol=_tolerance(hidden))
+    return not _agree(first, second)
 
 
 def _not_run(kind: str, error: Exception) -> BackboneError:
@@ -115,11 +148,6 @@ def _not_run(kind: str, error: Exception) -> BackboneError:
         f"--model must read token numbers and a padding mask alone; type {kind!r} raised {type(error).__name__}: "
         f"{first_line(error)} Choose another model."
     )
-
-
-def _tolerance(hidden: Tensor) -> float:
-    """Return what vectors ``(rows, tokens, features)`` may differ by and be the same but for rounding."""
-    return 1e-4 * max(1.0, float(hidden.abs().max()))
 
 
 def _outside_of_layers(model: PreTrainedModel, family: Family) -> dict[str, nn.Module]:
@@ -235,10 +263,6 @@ class _Calls:
         tensor: Tensor = output[0] if isinstance(output, tuple) else output
         self.shapes[module].append(tensor.shape[:-1])
         self.widths[module].add(None if isinstance(output, tuple) else tensor.shape[-1])
-
-    def first_shapes(self, modules: Iterable[nn.Module]) -> list[list[int]]:
-        """List the shapes, without features, of the first output of those modules that ran."""
-        return [list(self.shapes[module][0]) for module in modules if self.shapes[module]]
 
     def stop(self) -> None:
         for handle in self._handles:

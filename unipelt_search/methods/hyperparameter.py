@@ -85,7 +85,7 @@ class Hyperparameter(Frozen):
     def with_published(self, value: Published) -> Hyperparameter:
         """Return the same hyperparameter with a published value that is not the default of its field.
 
-        The default of a field is what a configuration means that lacks it, and stays as it is for ever; what is
+        The default of a field is what a configuration means that lacks it, and stays as it is forever; what is
         published may change with an edition.
         """
         return self.model_copy(update={"published": value})

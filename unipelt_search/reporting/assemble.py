@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from statistics import fmean
 
-from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import DroppedMethod, StudyRecord, TrialRecord, TrialState
-from unipelt_search.records.notice import Notice
 from unipelt_search.records.report import (
     CurvePoint,
     Interval,
@@ -32,7 +30,7 @@ from unipelt_search.reporting.pooled_outcomes import pool_outcomes
 from unipelt_search.reporting.verdict_words import make_verdict
 from unipelt_search.specs.seeds import run_number
 from unipelt_search.specs.trial import Phase, config_of
-from unipelt_search.verdict.candidates import Candidate
+from unipelt_search.verdict.candidates import Candidate, adapter_notices
 from unipelt_search.verdict.pareto import pareto_front
 from unipelt_search.verdict.ranking import Ranking, rank_methods
 from unipelt_search.verdict.roles import role_of
@@ -48,13 +46,12 @@ def build_report(record: StudyRecord) -> StudyReport:
         The report.
     """
     ranking = rank_methods(record)
-    leaderboard = _leaderboard(ranking)
-    notices = described((*record.task.notices, *record.notices, *_unpublished_adapters(record, leaderboard)))
+    notices = described((*record.task.notices, *record.notices, *adapter_notices(record, ranking.candidates)))
     return StudyReport(
         study=_study(record),
         task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
         verdict=make_verdict(ranking),
-        leaderboard=leaderboard,
+        leaderboard=_leaderboard(ranking),
         upper_bound=_upper_bound(ranking.candidates),
         pareto=_pareto(ranking),
         gates=tuple(pool_gates(record)),
@@ -86,14 +83,6 @@ def _study(record: StudyRecord) -> ReportedStudy:
         seed=record.spec.seed,
         edition=record.edition,
     )
-
-
-def _unpublished_adapters(record: StudyRecord, leaderboard: Sequence[LeaderboardRow]) -> tuple[Notice, ...]:
-    """Say which figures are not those of the published adapter; nothing where the study has said so and why."""
-    names = tuple(row.name for row in leaderboard if row.adapter_input == FEED_FORWARD)
-    if not names or not record.task.block_output:
-        return ()
-    return (Notice(code="feed_forward_adapter", values={"names": names}),)
 
 
 def _dropped(drop: DroppedMethod) -> ReportedDrop:

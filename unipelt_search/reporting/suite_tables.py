@@ -276,8 +276,7 @@ def _missing(scores: SuiteScores) -> Iterator[str]:
 
 def _other_adapters(scores: SuiteScores) -> Iterator[str]:
     """Name the methods whose figures are not of the published adapter, and say what follows for the comparison."""
-    sizes = scores.suite.sizes
-    other = [name for name in scores.suite.eligible if any(scores.is_unpublished(size, name) for size in sizes)]
+    other = [name for name in scores.suite.eligible if _is_unpublished_anywhere(scores, name)]
     if other:
         yield (
             f"{', '.join(other)}: the adapter reads the feed-forward network's output (adapter.input: feed_forward, as "
@@ -293,6 +292,11 @@ def _local_copies(scores: SuiteScores) -> Iterator[str]:
         notes = [study.copy_note for study in studies if study is not None]
         for note in dict.fromkeys(note for note in notes if note is not None):
             yield f"{task.name}{_COPY}: {note or 'the original rows'}."
+
+
+def _is_unpublished_anywhere(scores: SuiteScores, method: str) -> bool:
+    """Tell whether a method has another adapter than the published one with any number of training rows."""
+    return any(scores.is_unpublished(size, method) for size in scores.suite.sizes)
 
 
 def _has_unpublished(scores: SuiteScores, size: int, methods: Iterable[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import inf
@@ -12,7 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.records.history import RunRecord, StudyRecord, TaskSummary, TrialRecord, TrialState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import Predictions, RunResult
 from unipelt_search.verdict.row_scores import fold_of_rows, joined_folds, row_scores
 
@@ -179,3 +181,20 @@ def find_candidates(record: StudyRecord) -> tuple[Candidate, ...]:
 def _sort_key(candidate: Candidate, sign: int) -> tuple[float, ...]:
     runs = len(candidate.confirmed)
     return -runs, sign * candidate.score, candidate.stored_parameters, candidate.trial.number
+
+
+def adapter_notices(record: StudyRecord, candidates: Iterable[Candidate]) -> tuple[Notice, ...]:
+    """Say which figures of a study are not those of the published adapter.
+
+    Args:
+        record: The study.
+        candidates: Whatever its report shows.
+
+    Returns:
+        One notice with the names, or none: where each adapter is the published one, and where the study has already
+        said why it cannot be.
+    """
+    names = [candidate.name for candidate in candidates if candidate.trial.spec.adapter_input == FEED_FORWARD]
+    if not names or not record.task.block_output:
+        return ()
+    return (Notice(code="feed_forward_adapter", values={"names": tuple(names)}),)

@@ -105,7 +105,9 @@ class SuiteScores:
         return study.test.get(method) if study else None
 
     def is_unpublished(self, size: int, method: str, task: str | None = None) -> bool:
-        """Tell whether a method has another adapter than the published one, on a task or on any."""
+        """Tell whether a published score is of another adapter than a method has here, on a task or on any."""
+        if self.suite.published is None:
+            return False
         tasks = [known.name for known in self.suite.tasks] if task is None else [task]
         studies = [self.studies.get((name, size)) for name in tasks]
         return any(method in study.unpublished for study in studies if study is not None)
