@@ -6,26 +6,7 @@ import copy
 
 from transformers import PreTrainedTokenizerBase
 
-from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting.saved_model import SavedTask
-from unipelt_search.specs.study import Side
-
-
-def check_side(side: Side | None, option: str) -> None:
-    """Check that a tokenizer can cut texts on the side on which training did.
-
-    Args:
-        side: The side; None is the tokenizer's own.
-        option: What the user asked for.
-
-    Raises:
-        SavedModelError: It cannot.
-    """
-    if side == "head_tail":
-        raise SavedModelError(
-            f"{option} needs texts that are cut on one side, which a tokenizer does by itself; this model was trained "
-            f"with task.truncation head_tail. Set right or left in a new study, or leave {option} out."
-        )
 
 
 def plain_tokenizer(tokenizer: PreTrainedTokenizerBase, task: SavedTask) -> PreTrainedTokenizerBase:
@@ -33,7 +14,7 @@ def plain_tokenizer(tokenizer: PreTrainedTokenizerBase, task: SavedTask) -> PreT
 
     Args:
         tokenizer: The backbone's tokenizer.
-        task: The task of the model; `check_side` has passed.
+        task: The task of the model; its texts are cut on one side.
 
     Returns:
         The copy, which `save_pretrained` writes with its limit of tokens and its side.
