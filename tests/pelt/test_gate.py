@@ -103,7 +103,7 @@ def test_only_the_slot_that_asks_has_a_gate_for_each_position_and_its_last_is_re
 
 def by_position(method: str, **gate: Any) -> TrialSpec:
     """Make a configuration whose gates see no later token."""
-    return tiny_trial(method).model_copy(update={"gate": GateSpec(pooling="prefix_mean", prefix="logit", **gate)})
+    return tiny_trial(method).model_copy(update={"gate": GateSpec(**gate).by_position()})
 
 
 @torch.no_grad()

@@ -26,6 +26,10 @@ class GateSpec(Frozen):
         """Whether there is a gate for each position, which no later token changes."""
         return self.pooling == "prefix_mean"
 
+    def by_position(self) -> GateSpec:
+        """Return the same gates with one for each position, and what that needs of each submodule."""
+        return self.model_copy(update={"pooling": "prefix_mean", "prefix": "logit"})
+
 
 # `gate.lora` and `gate.prefix` are declared where LoRA and the prefix are.
 GATE_HYPERPARAMETERS = declared(GateSpec, choice("gate.sharing", "per_layer", "shared"), fixed("gate.pooling"))

@@ -243,7 +243,7 @@ def test_padding_changes_nothing(case: Case, name: str, backbone: Backbone, gate
 @torch.no_grad()
 def test_gates_by_position_show_a_decoder_no_later_token(case: Case, name: str) -> None:
     trial = case.trial(gated_with_another(name))
-    causal = GateSpec(pooling="prefix_mean", prefix="logit")
+    causal = GateSpec().by_position()
     decoder = tiny_backbone("gpt2", CLASSES, hidden_size=WIDTH, n_inner=WIDTH, bos_token_id=2, eos_token_id=3)
     inputs = tiny_inputs([7, 7])
     changed = {**inputs, "input_ids": inputs["input_ids"].clone()}
