@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from unipelt_search.specs.study import BudgetSpec, StudySpec
 
+_DEFAULT = "default"
+"""The value of a key that is left out of a study's identity where it is not asked for."""
+
 
 def spec_differences(old: StudySpec, new: StudySpec) -> list[str]:
     """Say in what two studies ask something else.
@@ -18,7 +21,27 @@ def spec_differences(old: StudySpec, new: StudySpec) -> list[str]:
     if old.question_hash() == new.question_hash():
         return []
     before, after = _flat(old.identity()), _flat(new.identity())
-    return [f"{name}: {before[name]} → {after[name]}" for name in after if before[name] != after[name]]
+    names = dict.fromkeys((*after, *before))
+    differing = [name for name in names if before.get(name, _DEFAULT) != after.get(name, _DEFAULT)]
+    return [f"{name}: {before.get(name, _DEFAULT)} → {after.get(name, _DEFAULT)}" for name in differing]
+
+
+def as_begun(old: StudySpec, new: StudySpec) -> StudySpec:
+    """Fill in what a study chose for itself when it began, where it is not asked for.
+
+    Args:
+        old: The study as it began.
+        new: What is asked now.
+
+    Returns:
+        What is asked, with the old study's steps and its side of truncation unless it names others.
+    """
+    space, task = new.space, new.task
+    if space.steps is None:
+        space = space.model_copy(update={"steps": old.space.steps})
+    if task.side is None:
+        task = task.model_copy(update={"truncation": old.task.truncation})
+    return new.model_copy(update={"space": space, "task": task})
 
 
 def shrunk_budget(old: BudgetSpec, new: BudgetSpec) -> list[str]:
