@@ -38,3 +38,10 @@ def test_a_budget_may_grow_and_not_shrink() -> None:
     assert shrunk_budget(limited, BudgetSpec(trials=4, seeds=1, time_seconds=30)) == [
         "budget.trials: 5 → 4", "budget.seeds: 2 → 1", "budget.time_seconds: 60 → 30",
     ]  # fmt: skip
+
+
+def test_a_key_that_is_left_out_where_it_is_off_is_a_difference_too() -> None:
+    other = SPEC.model_copy(update={"space": SpaceSpec(ablate_layers=True)})
+    assert spec_differences(SPEC, other) == ["space.ablate_layers: default → True"]
+    assert spec_differences(other, SPEC) == ["space.ablate_layers: True → default"]
+    assert "ablate_layers" not in SPEC.identity()["space"]
