@@ -60,11 +60,13 @@ def save_toy(folder: Path, family: str = "bert", rows: int = 90, **changes: Any)
     draw = random.Random(0)
     with (folder / "rows.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["sentence", "second", "kind"])
+        table.writerow(["sentence", "second", "kind", "number", "tags"])
         for number in range(rows):
             kind = number % 3
             words = [f"w{20 * kind + draw.randrange(20)}" for _ in range(draw.randrange(4, 10))]
-            table.writerow([" ".join([*words, f"n{number}"]), words[0], f"kind {kind}"])
+            tags = "|".join(f"tag {tag}" for tag in range(kind + 1))
+            text = " ".join([*words, f"n{number}"])
+            table.writerow([text, words[0], f"kind {kind}", f"{40 + 10 * kind + number % 2 / 2}", tags])
 
 
 def train_toy(
@@ -74,22 +76,26 @@ def train_toy(
     *,
     pair: bool = False,
     pooling: str = "native",
+    label: str = "kind",
     prefix: PrefixSpec | None = None,
     **training: Any,
 ) -> Trained:
-    """Train one confirmed run of a method on what `save_toy` wrote, and keep its weights in a folder."""
+    """Train one confirmed run of a method on what `save_toy` wrote, and keep its weights in a folder.
+
+    The label's column is `kind` for three classes, `number` for regression, `tags` for sets of labels.
+    """
     spec = StudySpec(
         name="toy",
         task=TaskSpec(
             data=str(folder / "rows.csv"),
             text=("sentence", "second") if pair else ("sentence",),
-            label="kind",
+            label=label,
             max_length=16,
         ),
         backbone=BackboneSpec(model=str(folder / "model"), pooling=pooling),
     )
     task = load_task(spec.task, 0)
-    backbone = load_backbone(spec.backbone, len(task.labels), "cpu")
+    backbone = load_backbone(spec.backbone, task.target.outputs, "cpu")
     encoded = encode_task(task, backbone.tokenizer, 16)
     trial = tiny.tiny_trial(method, **{"steps": 8, **training})
     if prefix is not None:

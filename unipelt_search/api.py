@@ -32,7 +32,7 @@ from unipelt_search.reporting.pooled_gates import row_of_run
 from unipelt_search.settings import storage_url
 from unipelt_search.specs.seeds import run_number
 from unipelt_search.specs.study import StudySpec
-from unipelt_search.specs.study_identity import shrunk_budget, spec_differences
+from unipelt_search.specs.study_identity import as_begun, shrunk_budget, spec_differences
 from unipelt_search.storage.connection import check_writable as check_storage
 from unipelt_search.storage.store import StudyReader, StudyStore, check_new_name, upgrade_database
 from unipelt_search.storage.upgrade import Upgraded
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from unipelt_search.execution.preparation import Prepared
     from unipelt_search.exporting.export import PeftForm
     from unipelt_search.exporting.loaded_model import LoadedModel
+    from unipelt_search.records.diagnosis import ModelFacts
     from unipelt_search.remote_paths import StoragePath
     from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.task import Task
@@ -244,7 +245,8 @@ def export_model(
         to: Folder for the trained tensors, their description and a model card; the backbone is not in it.
         trial: This trial's model; None is the verdict's.
         cheapest: Of the methods that tie the one with the fewest stored parameters, not the best.
-        merged: Folder for a plain Hugging Face model with the same predictions, where that is exact.
+        merged: Folder for a model with the same predictions that transformers or sentence-transformers alone loads,
+            where that is exact.
         peft: Folder in the form of the library PEFT, where that is exact.
         force: Replace models that are there.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
@@ -353,6 +355,25 @@ def plan_study(
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task, None if found is None else found.basis)
     return ready.plan(backbone)
+
+
+def examine_model(model: str, *, device: str = "cpu") -> ModelFacts:
+    """Load a model as a study would, check it, and try every method on it. Nothing is trained and nothing is written.
+
+    Args:
+        model: A hub name, a folder, or `minilm`.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        What matters of it: tokenizer, pooling, attention, weights, and what each method can do and why not.
+
+    Raises:
+        BackboneError: No study can use it; says why.
+        MachineError: A package is missing that brings a method.
+    """
+    from unipelt_search.execution import examination
+
+    return examination.examine_model(model, device)
 
 
 def _check_out(out: Path | None) -> None:
@@ -535,13 +556,10 @@ def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
 
 
 def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
-    """Check that a study may go on as asked; returns what is asked, with the steps that the study chose for itself."""
+    """Check that a study may go on as asked; returns what is asked, with what the study chose for itself."""
     check_installed(found.spec.space.compared, found.task.plugins)
-    if spec.space.steps is None:
-        space = spec.space.model_copy(update={"steps": found.spec.space.steps})
-        spec = spec.model_copy(update={"space": space})
     # What a configuration leaves open means what was published when the study began.
-    spec = spec.completed(found.basis)
+    spec = as_begun(found.spec, spec).completed(found.basis)
     differences = spec_differences(found.spec.completed(found.basis), spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")

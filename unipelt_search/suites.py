@@ -11,7 +11,7 @@ from unipelt_search.records.history import StudyState
 from unipelt_search.reporting.suite_tables import render_suite
 from unipelt_search.settings import storage_url
 from unipelt_search.specs.study import StudySpec
-from unipelt_search.specs.study_identity import spec_differences
+from unipelt_search.specs.study_identity import as_begun, spec_differences
 from unipelt_search.specs.suite import SuiteSpec
 from unipelt_search.storage.store import StudyReader
 from unipelt_search.verdict.suite_scores import suite_scores
@@ -84,7 +84,7 @@ def is_complete(spec: StudySpec, *, storage: str | None = None) -> bool:
         found is not None
         and found.state is StudyState.COMPLETE
         and found.spec.budget == spec.budget
-        and not spec_differences(found.spec.completed(found.basis), spec.completed(found.basis))
+        and not spec_differences(found.spec.completed(found.basis), as_begun(found.spec, spec).completed(found.basis))
     )
 
 

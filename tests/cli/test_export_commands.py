@@ -54,7 +54,7 @@ def test_export_writes_and_says_where(toy: Path, tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--merged", "m"], "--merged needs a method without gates"),
+        (["--merged", "m"], "--merged cannot hold unipelt_al: gates depend on the text"),
         (["--peft", "p"], "PEFT has no gates"),
         (["--trial", "7"], "trial 7 has none, there are: 0 (unipelt_al)"),
         (["--trial", "0", "--cheapest"], "--trial and --cheapest name two trials"),

@@ -31,7 +31,7 @@ def asked(tmp_path: Path) -> StudySpec:
     """A study of two methods on a tiny model and 60 rows."""
     tiny.tiny_model("bert").save_pretrained(tmp_path / "model")
     tiny.tiny_tokenizer().save_pretrained(tmp_path / "model")
-    rows = "".join(f"w{i % 60} w{(7 * i) % 60},{'yes' if i % 2 else 'no'}\n" for i in range(60))
+    rows = "".join(f"w{i % 60} w{(7 * i) % 60} w{(11 * i) % 60},{'yes' if i % 2 else 'no'}\n" for i in range(60))
     (tmp_path / "rows.csv").write_text(f"text,label\n{rows}")
     return StudySpec(
         name="toy",
@@ -53,6 +53,37 @@ def test_a_study_is_prepared_whole(asked: StudySpec) -> None:
     assert len(ready.encoded.train) == ready.summary.rows["train"] == 36
     plan = ready.plan(backbone)
     assert (plan.steps, [method.method for method in plan.methods]) == (150, ["head", "lora"])
+    assert [(entry.method, entry.merged, entry.peft) for entry in plan.exports] == [
+        ("head", "transformers", False),
+        ("lora", "transformers", True),
+    ]
+
+
+@pytest.mark.parametrize("own", ["right", "left"])
+def test_auto_becomes_the_tokenizers_side_in_a_new_study_alone(asked: StudySpec, own: str) -> None:
+    tokenizer = tiny.tiny_tokenizer()
+    tokenizer.init_kwargs["truncation_side"] = tokenizer.truncation_side = own
+    tokenizer.save_pretrained(asked.backbone.model)
+    short = changed(asked, task=asked.task.model_copy(update={"max_length": 4}))
+    task = load_task(short.task, 0)
+    ready, backbone = prepare(short, task)
+    assert ready.spec.task.truncation == own
+    assert ready.summary.truncated_share == 1.0
+    said = changed(short, task=short.task.model_copy(update={"truncation": "head_tail"}))
+    assert prepare(said, task)[0].spec == said
+    older, _ = prepare(short, task, EDITION_1)
+    assert older.spec == short
+    first, *_ = task.train.texts[0][0].split() if own == "right" else task.train.texts[0][0].split()[1:]
+    assert backbone.tokenizer.convert_ids_to_tokens(int(ready.encoded.train.input_ids[0][1])) == first
+
+
+def test_rows_that_are_longer_than_the_model_allows_are_named(asked: StudySpec) -> None:
+    rows = "".join(f"{'w1 ' * (70 if i < 3 else 5)}w{i},{'yes' if i % 2 else 'no'}\n" for i in range(60))
+    Path(asked.task.data).write_text(f"text,label\n{rows}")
+    ready, _ = prepare(asked, load_task(asked.task, 0))
+    (notice,) = ready.notices
+    assert (notice.code, notice.values["tokens"], notice.values["asked"]) == ("fewer_positions", 64, 128)
+    assert notice.values["share"] == ready.summary.truncated_share == 3 / 60
 
 
 def test_default_methods_that_cannot_attach_are_left_out_and_others_are_refused(asked: StudySpec) -> None:
@@ -216,10 +247,10 @@ def test_no_run_keeps_more_than_was_estimated(asked: StudySpec, method: str, tmp
 
 
 def test_unknown_tokens_are_counted_and_said(asked: StudySpec, tmp_path: Path) -> None:
-    rows = (tmp_path / "rows.csv").read_text().replace("w1 ", "never ")
+    rows = (tmp_path / "rows.csv").read_text().replace("\nw1 ", "\nnever ")
     (tmp_path / "rows.csv").write_text(rows)
     ready, _ = prepare(asked, load_task(asked.task, 0))
-    assert ready.summary.unknown_share == pytest.approx(1 / 120)
+    assert ready.summary.unknown_share == pytest.approx(1 / 180)
     assert ready.notices == ()
     (tmp_path / "rows.csv").write_text(rows.replace("w2", "more"))
     ready, _ = prepare(asked, load_task(asked.task, 0))

@@ -4,24 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from described_model import described
 from made_record import gate_row
 
-from tiny import tiny_trial
-from unipelt_search.exporting.model_card import find_licence, model_card
-from unipelt_search.exporting.saved_model import SavedBackbone, SavedModel, SavedTask
+from unipelt_search.exporting.model_card import CardFacts, find_licence, merged_card, model_card
 from unipelt_search.records.report import Interval, LeaderboardRow, ReportedGate
-from unipelt_search.specs.seeds import run_seeds
-
-
-def described(**task: object) -> SavedModel:
-    settings = {"name": "reviews", "kind": "classification", "labels": ("no", "yes"), "metric": "accuracy",
-                "text": ("review",), "max_length": 64, "fingerprint": "ab" * 8}  # fmt: skip
-    backbone = SavedBackbone(model="org/small", source="hub", revision="c0ffee", pooling="mean", weights_hash="0" * 64)
-    return SavedModel(
-        trial=tiny_trial("unipelt_al"), seeds=run_seeds(0, 1), backbone=backbone,
-        task=SavedTask.model_validate({**settings, **task}), weights_sha256="0" * 64, software={"torch": "2.13"},
-    )  # fmt: skip
-
 
 ROW = LeaderboardRow(
     method="unipelt_al", trial=2, phase="confirm", runs=3, config={},
@@ -37,7 +24,7 @@ def test_a_card_says_what_a_stranger_needs() -> None:
         ReportedGate(**gate_row(layer, gate, mean).model_dump(), trial=2, method="unipelt_al", runs=3)
         for layer, gate, mean in ((0, "adapter", 0.25), (0, "lora_query", 0.5), (1, "adapter", 0.75))
     ]
-    card = model_card(described(), "reviews-1", ROW, gates, "apache-2.0")
+    card = model_card(described(), CardFacts("reviews-1", ROW, gates, "apache-2.0"))
     front = yaml.safe_load(card.split("---\n")[1])
     assert front["base_model"] == "org/small"
     assert front["pipeline_tag"] == "text-classification"
@@ -51,17 +38,30 @@ def test_a_card_says_what_a_stranger_needs() -> None:
 
 
 def test_what_is_not_known_is_said_or_left_out() -> None:
-    card = model_card(described(), "reviews-1", None, [], None)
+    card = model_card(described(), CardFacts("reviews-1", None, [], None))
     assert "not stated by its card" in card
     assert "## Scores" not in card
     assert "## Gates" not in card
 
 
 def test_words_of_a_dataset_are_no_markup() -> None:
-    card = model_card(described(name="a|b\n# c", labels=("<script>", "[x](y)")), "s", None, [], None)
+    card = model_card(described(name="a|b\n# c", labels=("<script>", "[x](y)")), CardFacts("s", None, [], None))
     assert "<script>" not in card.replace("\\<script", "")
     assert "a\\|b # c" in card
     assert "\n# c" not in card
+
+
+def test_a_merged_model_is_loaded_by_its_library_alone() -> None:
+    facts = CardFacts("reviews-1", ROW, [], "mit")
+    for library in ("transformers", "sentence-transformers"):
+        card = merged_card(described(text=("one", "two")), facts, library)
+        assert yaml.safe_load(card.split("---\n")[1])["library_name"] == library
+        assert "unipelt_search" not in card
+        assert "not in this folder" not in card
+        assert '"another text"' in card
+        assert "1. `yes`" in card
+    number = described(kind="regression", labels=(), mean=3.0, sd=2.0)
+    assert "2.0" not in merged_card(number, facts, "transformers").split("## Its outputs")[1]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from unipelt_search.errors import SavedModelError
+from unipelt_search.exporting import new_folder as new_folder_module
 from unipelt_search.exporting.new_folder import check_free, new_folder
 
 
@@ -24,6 +25,18 @@ def test_a_folder_is_whole_or_absent(tmp_path: Path) -> None:
     fill(tmp_path / "a" / "model", "2")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["model"]
     assert (tmp_path / "a" / "model" / "config.json").read_text() == "2"
+
+
+def test_everything_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(new_folder_module, "make_durable", lambda path: done.append(path.name))
+    monkeypatch.setattr(os, "replace", lambda source, target: (done.append("replace"), replace(source, target)))
+    with new_folder(tmp_path / "model") as made:
+        (made / "part").mkdir()
+        (made / "part" / "file").write_text("x")
+    assert set(done[:3]) == {"part", "file", made.name}
+    assert done[3:] == ["replace", tmp_path.name]
 
 
 def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(

@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 import tarfile
-from contextlib import closing
+from contextlib import chdir, closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from golden.make_edition_1 import exported
 from golden.observed import (
     KILLED,
     TRAINED,
+    command,
     differences,
     go_on,
     outcome_of,
@@ -107,3 +108,6 @@ def _check_edition_1(folder: Path, models: dict[str, Any]) -> None:
     # The same words as in the study file that it began with are still the same question.
     begun = go_on(folder)
     assert begun == []
+    with chdir(folder):
+        printed = command("resume", "adapters", "--storage", url, "--out", str(folder / "out"), "--json")
+    assert (printed["code"], json.loads(printed["out"])["study"]["edition"]) == (0, 1)

@@ -85,6 +85,11 @@ SAID = [
     ("modules_unused", {"modules": ("Dense", "LayerNorm")}, "not used: Dense, LayerNorm."),
     ("attaches_to_some_layers", {"method": "lora", "reached": 2, "layers": 8}, "lora attaches to 2 of 8 layers"),
     (
+        "fewer_positions",
+        {"model": "m", "tokens": 64, "asked": 128, "share": 0.25},
+        "m takes at most 64 tokens, fewer than task.max_length, 128: 25.0% of the rows",
+    ),
+    (
         "method_left_out",
         {"method": "lora", "reason": "too_slow", "milliseconds": 4.0, "limit": 2.0},
         "lora was left out: A row took it 4.00 ms, far more than --max-latency-ms, 2.",

@@ -43,3 +43,12 @@ def test_names_are_plain(name: str) -> None:
 def test_methods_are_checked_where_they_are_named() -> None:
     with pytest.raises(RequestError, match="Did you mean 'adapter'"):
         SpaceSpec(methods=("adaptor",))
+
+
+def test_the_side_of_truncation_is_stored_only_where_it_is_stated() -> None:
+    assert "truncation" not in STUDY.task.model_dump()
+    assert (STUDY.task.truncation, STUDY.task.side) == ("auto", None)
+    stated = STUDY.model_copy(update={"task": STUDY.task.model_copy(update={"truncation": "right"})})
+    assert StudySpec.model_validate(stated.model_dump()) == stated
+    assert stated.task.side == "right"
+    assert stated.question_hash() != STUDY.question_hash()

@@ -3,7 +3,7 @@ from __future__ import annotations
 from editions import EDITION_1, NEWEST
 
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, SpaceSpec, StudySpec, TaskSpec
-from unipelt_search.specs.study_identity import shrunk_budget, spec_differences
+from unipelt_search.specs.study_identity import as_begun, shrunk_budget, spec_differences
 
 SPEC = StudySpec(name="a", task=TaskSpec(data="d", text=("t",), label="l"), backbone=BackboneSpec(model="m"))
 
@@ -45,3 +45,19 @@ def test_a_key_that_is_left_out_where_it_is_off_is_a_difference_too() -> None:
     assert spec_differences(SPEC, other) == ["space.ablate_layers: default → True"]
     assert spec_differences(other, SPEC) == ["space.ablate_layers: True → default"]
     assert "ablate_layers" not in SPEC.identity()["space"]
+
+
+def test_what_a_study_chose_for_itself_is_no_difference() -> None:
+    begun = SPEC.model_copy(
+        update={"space": SpaceSpec(steps=40), "task": SPEC.task.model_copy(update={"truncation": "left"})}
+    )
+    assert as_begun(begun, SPEC) == begun
+    assert as_begun(SPEC, SPEC) == SPEC
+    asked = begun.model_copy(
+        update={"space": SpaceSpec(steps=50), "task": SPEC.task.model_copy(update={"truncation": "right"})}
+    )
+    assert as_begun(begun, asked) == asked
+    assert spec_differences(begun, asked) == ["task.truncation: left → right", "space.steps: 40 → 50"]
+    assert spec_differences(SPEC, as_begun(SPEC, asked)) == [
+        "task.truncation: default → right", "space.steps: None → 50",
+    ]  # fmt: skip

@@ -27,6 +27,7 @@ TASK = TaskSummary(
     rows={"train": 30, "validation": 10, "test": 10, "tune": 5, "select": 5},
     metric="accuracy",
     direction="maximize",
+    hidden_size=384,
     fingerprint="ab" * 8,
     majority={"select": {"accuracy": 0.4}, "test": {"accuracy": 0.3}},
     notices=(Notice(code="no_label", values={"rows": 5}),),

@@ -10,11 +10,12 @@ from transformers import PreTrainedTokenizerFast
 from tiny import tiny_tokenizer
 from unipelt_search.errors import BackboneError
 from unipelt_search.kinds.label_kind import Target
-from unipelt_search.specs.study import TaskSpec
+from unipelt_search.specs.study import Side, TaskSpec
 from unipelt_search.tasks.build import build_task
-from unipelt_search.tasks.encode import CHARACTERS_PER_TOKEN, EncodedTask, encode_task, encode_texts, pad_token_id
+from unipelt_search.tasks.encode import EncodedTask, encode_task, encode_texts, pad_token_id
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.task import Resample, Split, Task
+from unipelt_search.tasks.truncate import CHARACTERS_PER_TOKEN
 
 CLS, SEP, FIRST = 2, 3, 4
 
@@ -71,6 +72,17 @@ def test_absurdly_long_texts_are_cut_before_they_are_tokenized() -> None:
     assert len(ids(encoded, 0)) == 8
     assert ids(encoded, 1) == [CLS, FIRST + 1, SEP]
     assert encoded.truncated_share == 1.0
+
+
+@pytest.mark.parametrize(("side", "kept"), [("right", [0, 1, 2]), ("left", [6, 7, 8]), ("head_tail", [0, 1, 8])])
+def test_a_side_that_is_stated_is_cut_in_every_split_and_in_texts_without_labels(side: Side, kept: list[int]) -> None:
+    rows = ((" ".join(f"w{number}" for number in range(9)),), ("w0" + " " * 64 * 8 + "w1",))
+    encoded = encode_task(task(*rows), tiny_tokenizer(), 5, side)
+    expected = [CLS, *(FIRST + number for number in kept), SEP]
+    assert ids(encoded, 0) == encoded.test.input_ids[0].tolist() == expected
+    assert encode_texts(rows, tiny_tokenizer(), 5, side).input_ids[0].tolist() == expected
+    assert ids(encoded, 1) == [CLS, FIRST, FIRST + 1, SEP]
+    assert encoded.truncated_share == 0.5
 
 
 def test_every_batch_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:

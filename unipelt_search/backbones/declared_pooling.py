@@ -32,7 +32,7 @@ SENTENCE_TRANSFORMERS_MODES = {
 """What sentence-transformers calls a mode, with its name here, in the order in which it joins several."""
 _MODULES = "modules.json"
 _USUAL_FOLDER = "1_Pooling"
-_FLAGS = {
+POOLING_FLAGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_tokens": "mean",
@@ -40,6 +40,7 @@ _FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+"""The truth value of a mode in the older form, with its name in the newer one, in the same order."""
 _FLAGS_OF_EDITION_1 = (
     ("pooling_mode_mean_tokens", "mean"),
     ("pooling_mode_cls_token", "cls"),
@@ -221,7 +222,7 @@ def _modes(config: Mapping[str, Any]) -> list[str]:
     if given is not None:
         return [str(mode) for mode in given] if isinstance(given, list) else [str(given)]
     # sentence-transformers takes the mean where nothing is said.
-    return [mode for flag, mode in _FLAGS.items() if config.get(flag)] or ["mean"]
+    return [mode for flag, mode in POOLING_FLAGS.items() if config.get(flag)] or ["mean"]
 
 
 def _read(path: str, file: str) -> object:

@@ -33,9 +33,9 @@ class Folders:
         Option(
             "--merged",
             metavar="DIR",
-            help="Folder for a plain Hugging Face model too, where that is exact.",
-            details="That is so for `head`, `lora`, `ia3`, `bitfit` and `fine_tuning` with the architecture's own "
-            "pooling.",
+            help="Folder for a model too that transformers or sentence-transformers alone loads, where that is exact.",
+            details="That is so for `head`, `lora`, `ia3`, `bitfit` and `fine_tuning`: with the architecture's own "
+            "pooling transformers loads it, with any other sentence-transformers.",
         ),
     ] = None
     peft: Annotated[
@@ -44,8 +44,8 @@ class Folders:
             "--peft",
             metavar="DIR",
             help="Folder in the form of the library PEFT too, where that is exact.",
-            details="That is so for `lora`, `ia3`, `bitfit` and a `prefix` with `position_shift`; needs the extra "
-            "`peft`.",
+            details="That is so for `lora`, `ia3`, `bitfit` and a `prefix` with `position_shift`, with the "
+            "architecture's own pooling; needs the extra `peft`.",
         ),
     ] = None
     force: Annotated[bool, Option("--force", help="Replace exported models that these folders contain.")] = False

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from unipelt_search.cli.durations import format_duration
 from unipelt_search.records.study_plan import StudyPlan
+from unipelt_search.reporting.export_sentences import export_sentences
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
 
 
@@ -50,6 +51,8 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         "--out, or where --checkpoints says.",
         highlight=False,
     )
+    for sentence in export_sentences(plan.exports):
+        console.print(f"Export: {escape(sentence)}", highlight=False)
     for drop in plan.left_out:
         console.print(f"Left out: {escape(drop.method)}. {escape(notice_sentence(drop.reason))}", highlight=False)
     for sentence in described(plan.notices):

@@ -11,18 +11,19 @@ import torch
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.backbones.load_backbone import load_backbone
-from unipelt_search.backbones.tokenizer_check import UNKNOWN_WORTH_A_NOTICE
 from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
+from unipelt_search.exporting.export_forms import planned_export
 from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial, partial_reach
+from unipelt_search.records.diagnosis import UNKNOWN_WORTH_A_NOTICE
 from unipelt_search.records.history import EDITION, DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.run_timing import RunTiming
-from unipelt_search.records.study_plan import StudyPlan
+from unipelt_search.records.study_plan import PlannedExport, StudyPlan
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.search.sizes import within_limit
@@ -85,7 +86,23 @@ class Prepared:
         )
         kept = self.checkpoint_bytes(backbone) * measured.capacity.workers
         notices = (*plan.notices, *ready.notices)
-        return plan.model_copy(update={"notices": notices, "checkpoint_bytes": kept})
+        exports = ready.exports(backbone)
+        return plan.model_copy(update={"notices": notices, "checkpoint_bytes": kept, "exports": exports})
+
+    def exports(self, backbone: Backbone) -> tuple[PlannedExport, ...]:
+        """Tell which forms of `export` can hold what the study trains; nothing is trained for it.
+
+        Args:
+            backbone: The study's.
+
+        Returns:
+            One entry per method that is in the study, and per configuration of the user's.
+        """
+        trials = _first_trials(self.spec, self.summary.rows["train"], self.basis)
+        for drop in self.dropped:
+            trials.pop(drop.method, None)
+        target, side = self.encoded.target, self.spec.task.side
+        return tuple(planned_export(name, trial, backbone, target, side) for name, trial in trials.items())
 
     def within_limits(self, backbone: Backbone) -> Prepared:
         """Keep to the study's limits: leave out methods that are far too slow, and shorten runs that take too long.
@@ -229,7 +246,9 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     new = basis is None
     edition = EDITION if basis is None else basis.edition
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu", edition)
-    basis = basis or _new_basis(backbone)
+    if basis is None:
+        spec = _with_side(spec, backbone)
+        basis = new_basis(backbone)
     spec = spec.completed(basis)
     # Checked before anything is encoded, which takes far longer than attaching.
     tokens = min(spec.task.max_length, backbone.max_length)
@@ -238,13 +257,13 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     dropped = _drop_unattachable(spec, backbone, first_trials, tokens)
     sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped}, basis)
     dropped += too_large
-    encoded = encode_task(task, backbone.tokenizer, tokens)
+    encoded = encode_task(task, backbone.tokenizer, tokens, spec.task.side)
     unknown = count_unknown(encoded, backbone)
     if new:
         check_known(unknown, backbone)
     notices = [*backbone.notices, *map(_left_out, dropped)]
     notices += _partial_reaches(first_trials, backbone, {drop.method for drop in dropped})
-    notices += _text_notices(encoded.truncated_share, unknown)
+    notices += [*_cut_rows(spec, tokens, encoded.truncated_share), *_unknown_tokens(unknown)]
     notices += _unread_outputs(first_trials, basis)
     summary = task.summary(encoded.truncated_share).model_copy(
         update={
@@ -258,16 +277,21 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     return Prepared(spec, basis, worker, encoded, summary, tuple(dropped), tuple(notices)), backbone
 
 
-def _text_notices(truncated_share: float, unknown_share: float) -> list[Notice]:
-    notices = []
-    if truncated_share > _CUT_SHARE_WORTH_A_NOTICE:
-        notices.append(Notice(code="rows_cut", severity="warning", values={"share": truncated_share}))
-    if unknown_share > UNKNOWN_WORTH_A_NOTICE:
-        notices.append(Notice(code="tokens_unknown", severity="warning", values={"share": unknown_share}))
-    return notices
+def _unknown_tokens(share: float) -> list[Notice]:
+    if share <= UNKNOWN_WORTH_A_NOTICE:
+        return []
+    return [Notice(code="tokens_unknown", severity="warning", values={"share": share})]
 
 
-def _new_basis(backbone: Backbone) -> Basis:
+def new_basis(backbone: Backbone) -> Basis:
+    """Return what published settings depend on in a new study.
+
+    Args:
+        backbone: The study's.
+
+    Returns:
+        The newest edition, and what the backbone decides.
+    """
     return Basis(
         edition=EDITION,
         hidden_size=backbone.model.config.get_text_config().hidden_size,
@@ -281,6 +305,30 @@ def _unread_outputs(trials: Mapping[str, TrialSpec], basis: Basis) -> list[Notic
         return []
     names = tuple(name for name, trial in trials.items() if trial.adapter_input == FEED_FORWARD)
     return [Notice(code="no_block_output", severity="warning", values={"methods": names})] if names else []
+
+
+def _cut_rows(spec: StudySpec, tokens: int, share: float) -> list[Notice]:
+    """Say which share of the rows is cut, and by whose limit if it is not the study's own."""
+    if share and tokens < spec.task.max_length:
+        asked = spec.task.max_length
+        return [
+            Notice(
+                code="fewer_positions",
+                severity="warning",
+                values={"model": spec.backbone.model, "tokens": tokens, "asked": asked, "share": share},
+            )
+        ]
+    if share > _CUT_SHARE_WORTH_A_NOTICE:
+        return [Notice(code="rows_cut", severity="warning", values={"share": share})]
+    return []
+
+
+def _with_side(spec: StudySpec, backbone: Backbone) -> StudySpec:
+    """Write down the side that `auto` stands for, the tokenizer's own."""
+    if spec.task.side is not None:
+        return spec
+    side = backbone.tokenizer.truncation_side
+    return spec.model_copy(update={"task": spec.task.model_copy(update={"truncation": side})})
 
 
 def _drop_unattachable(

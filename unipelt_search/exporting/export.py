@@ -15,8 +15,8 @@ from torch import Tensor
 from unipelt_search.backbones.backbone import Backbone, backbone_hash
 from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import SavedModelError
-from unipelt_search.exporting.merge import check_mergeable, write_merged
-from unipelt_search.exporting.model_card import find_licence, model_card
+from unipelt_search.exporting.merged_folder import check_mergeable, write_merged
+from unipelt_search.exporting.model_card import CardFacts, find_licence, merged_card, model_card
 from unipelt_search.exporting.new_folder import check_free, new_folder
 from unipelt_search.exporting.sample import Sample
 from unipelt_search.exporting.saved_model import (
@@ -34,6 +34,7 @@ from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.report import LeaderboardRow, ReportedGate
 from unipelt_search.remote_paths import reaching, to_storage_path
+from unipelt_search.specs.study import Side
 from unipelt_search.specs.trial import RunSpec, TrialSpec
 from unipelt_search.training.checkpoint import load_run
 
@@ -68,7 +69,7 @@ class OutputFolders:
 class PeftForm:
     """How a PEFT folder is made; handed in, because PEFT is an optional dependency."""
 
-    check: Callable[[Backbone, TrialSpec], None]
+    check: Callable[[Backbone, TrialSpec, Side | None], None]
     write: PeftWriter
 
 
@@ -102,27 +103,27 @@ def export_run(
     target = _kept_target(run, description)
     if kept.trial != trial or target.labels != record.task.labels:
         raise SavedModelError(_useless(run, "they belong to another trial or task"))
-    backbone = load_backbone(record.spec.backbone, target.outputs, "cpu")
+    backbone = load_backbone(record.spec.backbone, target.outputs, "cpu", record.edition)
     _check_backbone(backbone, description)
-    if outputs.merged is not None:
-        check_mergeable(backbone, trial)
+    side = record.spec.task.side
+    library = None if outputs.merged is None else check_mergeable(backbone, trial, target, side)
     if peft is not None:
-        peft.check(backbone, trial)
+        peft.check(backbone, trial, side)
     max_length = min(record.spec.task.max_length, backbone.max_length)
     with Pack(backbone, [without_training_only(kept)]) as pack:
         check_tensors(tensors, pack.slot_state_dict(0), f"The checkpoint {run.result.checkpoint if run.result else ''}")
         pack.load_slot_state_dict(0, tensors)
-        sample = Sample.of(pack.eval(), len(record.spec.task.text), max_length)
+        sample = Sample.of(pack.eval(), len(record.spec.task.text), max_length, side)
     with ExitStack() as folders:  # they get their names only when all of them are complete
         folder = folders.enter_context(new_folder(outputs.to))
         saved = _describe(record, kept, target, backbone, max_length, write_weights(folder, tensors))
         (folder / DESCRIPTION).write_text(saved.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        card = model_card(saved, record.spec.name, row, gates, find_licence(saved.backbone.model))
-        (folder / CARD).write_text(card, encoding="utf-8")
-        if outputs.merged is not None:
-            write_merged(
-                folders.enter_context(new_folder(outputs.merged)), backbone, trial, tensors, saved.task, sample
-            )
+        facts = CardFacts(record.spec.name, row, gates, find_licence(saved.backbone.model))
+        (folder / CARD).write_text(model_card(saved, facts), encoding="utf-8")
+        if outputs.merged is not None and library is not None:
+            merged = folders.enter_context(new_folder(outputs.merged))
+            write_merged(merged, backbone, saved, tensors, sample)
+            (merged / CARD).write_text(merged_card(saved, facts, library), encoding="utf-8")
         if peft is not None and outputs.peft is not None:
             peft.write(folders.enter_context(new_folder(outputs.peft)), backbone, saved, tensors, sample)
 
@@ -161,6 +162,7 @@ def _describe(
             threshold=target.threshold,
             text=record.spec.task.text,
             max_length=max_length,
+            truncation=record.spec.task.side,
         ),
         weights_sha256=weights_sha256,
         software=record.software,

@@ -107,7 +107,8 @@ class LoadedModel:
 
     def _encode(self, texts: Texts) -> EncodedSplit:
         rows = _rows_of(texts, len(self.text))
-        split = encode_texts(rows, self._pack.backbone.tokenizer, self.saved.task.max_length)
+        task = self.saved.task
+        split = encode_texts(rows, self._pack.backbone.tokenizer, task.max_length, task.truncation)
         return check_split(split, self._pack.backbone)
 
     def _logits(self, split: EncodedSplit, recorder: GateRecorder | None = None) -> np.ndarray:

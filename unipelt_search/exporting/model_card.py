@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from transformers.utils import cached_file
 
 from unipelt_search.backbones.load_backbone import resolve_model
+from unipelt_search.exporting.export_forms import Library
 from unipelt_search.exporting.saved_model import SavedModel
 from unipelt_search.records.report import Interval, LeaderboardRow, ReportedGate
 
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+_CUT = {
+    None: "what is longer is cut",
+    "right": "what is longer loses its end",
+    "left": "what is longer loses its beginning",
+    "head_tail": "what is longer loses its middle",
+}
 
 
 def find_licence(model: str) -> str | None:
@@ -40,41 +49,84 @@ def find_licence(model: str) -> str | None:
     return licence if isinstance(licence, str) else None
 
 
-def model_card(
-    saved: SavedModel, study: str, row: LeaderboardRow | None, gates: Sequence[ReportedGate], licence: str | None
-) -> str:
-    """Write a model's card.
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card says beside the model's description."""
+
+    study: str
+    """The study's name."""
+    row: LeaderboardRow | None
+    """The trial's scores, where the leaderboard has them."""
+    gates: Sequence[ReportedGate]
+    """The trial's overall gate rows of the final weights; none for a method without gates."""
+    licence: str | None
+    """The backbone's licence, if it is known."""
+
+
+def model_card(saved: SavedModel, facts: CardFacts) -> str:
+    """Write the card of a model in this package's form.
 
     Args:
         saved: The model's description.
-        study: The study's name.
-        row: The trial's scores, where the leaderboard has them.
-        gates: The trial's overall gate rows of the final weights; none for a method without gates.
-        licence: The backbone's licence, if it is known.
+        facts: What else the card says.
 
     Returns:
         Markdown with the front matter of the Hugging Face hub.
     """
-    front = {"library_name": "unipelt-search", "pipeline_tag": "text-classification", "tags": [saved.trial.method]}
+    return _card(saved, facts, "unipelt-search", "not in this folder", _usage(saved))
+
+
+def merged_card(saved: SavedModel, facts: CardFacts, library: Library) -> str:
+    """Write the card of a merged model.
+
+    Args:
+        saved: The model's description.
+        facts: What else the card says.
+        library: What loads the folder.
+
+    Returns:
+        Markdown with the front matter of the Hugging Face hub.
+    """
+    usage = _transformers_usage(saved) if library == "transformers" else _sentence_transformers_usage(saved)
+    target = saved.task.target
+    meaning = "1. the number, in the units of the training data"
+    if target.label_kind.output_scale(target) is None:
+        meaning = target.label_kind.meaning(target)
+    return _card(saved, facts, library, "merged with what was trained", f"{usage}\n\n## Its outputs\n\n{meaning}")
+
+
+def _card(
+    saved: SavedModel,
+    facts: CardFacts,
+    library: str,
+    backbone: str,
+    usage: str,
+) -> str:
+    front: dict[str, Any] = {
+        "library_name": library,
+        "pipeline_tag": "text-classification",
+        "tags": ["unipelt-search", saved.trial.method] if library != "unipelt-search" else [saved.trial.method],
+    }
     if saved.backbone.source == "hub":
         front["base_model"] = saved.backbone.model
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
-        f"# {saved.trial.method} for {_inert(saved.task.name)}",
-        _facts(saved, study, licence),
-        _scores(saved, row),
-        _gates(gates),
-        _usage(saved),
+        f"# {saved.trial.method} for {inert(saved.task.name)}",
+        _facts(saved, facts, backbone),
+        _scores(saved, facts.row),
+        _gates(facts.gates),
+        usage,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _facts(saved: SavedModel, study: str, licence: str | None) -> str:
+def _facts(saved: SavedModel, facts: CardFacts, where: str) -> str:
     task, backbone = saved.task, saved.backbone
+    licence = facts.licence
     name = Path(backbone.model).name if backbone.source == "folder" else backbone.model
     revision = f", revision `{backbone.revision}`" if backbone.revision else ""
-    known = f"`{_inert(licence)}`" if licence else "not stated by its card; find out before you pass this model on"
-    labels = ", ".join(_inert(label) for label in task.labels[:20])
+    known = f"`{inert(licence)}`" if licence else "not stated by its card; find out before you pass this model on"
+    labels = ", ".join(inert(label) for label in task.labels[:20])
     more = f" and {len(task.labels) - 20} more" if len(task.labels) > 20 else ""
     predictions = f"{len(task.labels)} labels: {labels}{more}" if task.labels else "a number"
     rule = task.target.label_kind.rule(task.target)
@@ -83,16 +135,16 @@ def _facts(saved: SavedModel, study: str, licence: str | None) -> str:
     rows = [
         ("Method", f"`{saved.trial.method}`"),
         *_adapter(saved),
-        ("Backbone", f"`{_inert(name)}`{revision}, pooling `{backbone.pooling}`; not in this folder"),
+        ("Backbone", f"`{inert(name)}`{revision}, pooling `{backbone.pooling}`; {where}"),
         ("Licence of the backbone", known),
         ("Task", f"{task.kind.replace('_', ' ')}: {predictions}"),
         (
             "Training data",
-            f"{_inert(task.name)}, fingerprint `{_inert(task.fingerprint)}`; no text of it is in this folder",
+            f"{inert(task.name)}, fingerprint `{inert(task.fingerprint)}`; no text of it is in this folder",
         ),
-        ("Text columns", ", ".join(f"`{_inert(column)}`" for column in task.text)),
-        ("Longest text", f"{task.max_length} tokens; what is longer is cut"),
-        ("Study", f"`{_inert(study)}`"),
+        ("Text columns", ", ".join(f"`{inert(column)}`" for column in task.text)),
+        ("Longest text", f"{task.max_length} tokens; {_CUT[task.truncation]}"),
+        ("Study", f"`{inert(facts.study)}`"),
         ("Software", ", ".join(f"{package} {version}" for package, version in saved.software.items())),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows)])
@@ -147,8 +199,7 @@ def _gates(rows: Sequence[ReportedGate]) -> str:
 
 
 def _usage(saved: SavedModel) -> str:
-    pair = len(saved.task.text) == 2
-    row = '("one text", "another text")' if pair else '"a text"'
+    row = _example_row(saved)
     backbone = ""
     if saved.backbone.source == "folder":
         backbone = ', backbone="where the backbone is"'
@@ -166,6 +217,53 @@ unipelt-search predict "this folder" --data texts.csv
 ```"""
 
 
-def _inert(text: str) -> str:
-    """Make a user's words harmless in a Markdown table: one line, no markup."""
+def _transformers_usage(saved: SavedModel) -> str:
+    return f"""## How to use it
+
+```python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained("this folder")
+tokenizer = AutoTokenizer.from_pretrained("this folder")
+logits = model(**tokenizer({example_columns(saved)}, truncation=True, padding=True, return_tensors="pt")).logits
+```"""
+
+
+def _sentence_transformers_usage(saved: SavedModel) -> str:
+    return f"""## How to use it
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("this folder")
+logits = model.encode([{_example_row(saved)}])
+```"""
+
+
+def _example_row(saved: SavedModel) -> str:
+    """Write one example as Python."""
+    return '("one text", "another text")' if len(saved.task.text) == 2 else '"a text"'
+
+
+def example_columns(saved: SavedModel) -> str:
+    """Write an example as Python, as a tokenizer takes it: column by column.
+
+    Args:
+        saved: The model's description.
+
+    Returns:
+        One list per text column.
+    """
+    return '["one text"], ["another text"]' if len(saved.task.text) == 2 else '["a text"]'
+
+
+def inert(text: str) -> str:
+    """Make a user's words harmless in a Markdown table: one line, no markup.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The same words.
+    """
     return re.sub(r"([\\|`*_<>\[\]])", r"\\\1", " ".join(text.split()))

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from unipelt_search.errors import SavedModelError
+from unipelt_search.training.checkpoint import make_durable
 
 MODEL_FILES = ("config.json", "adapter_config.json")
 """What a folder with an exported model has; `--force` replaces no other folder."""
@@ -44,7 +45,7 @@ def check_free(folder: Path, option: str, *, force: bool) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Fill a folder under another name, and give it its own when it is whole; on an error nothing is left.
+    """Fill a folder under another name, and give it its own when it is whole and on the disk; an error leaves nothing.
 
     Args:
         folder: Where it shall be; what is there already is replaced.
@@ -59,12 +60,15 @@ def new_folder(folder: Path) -> Iterator[Path]:
     made.mkdir()
     try:
         yield made
-        for file in made.rglob("*"):
-            if file.is_file():  # safetensors lets nobody but the owner read its files
-                file.chmod(made.stat().st_mode & 0o666)
+        for path in made.rglob("*"):
+            if path.is_file():  # safetensors lets nobody but the owner read its files
+                path.chmod(made.stat().st_mode & 0o666)
+            make_durable(path)
+        make_durable(made)
         if folder.exists():
             os.replace(folder, old)
         os.replace(made, folder)
+        make_durable(folder.parent)
     finally:
         shutil.rmtree(made, ignore_errors=True)
         if old.exists() and not folder.exists():

@@ -15,53 +15,46 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peft import PeftModel, TaskType, get_peft_config, get_peft_model
+import torch
+from peft import PeftModel, PeftType, TaskType, get_peft_config, get_peft_model
+from peft.utils import ModulesToSaveWrapper
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from unipelt_search.backbones.backbone import Backbone
-from unipelt_search.backbones.load_backbone import MINILM_HUB_NAME
-from unipelt_search.errors import SavedModelError
-from unipelt_search.exporting.merge import check_native_head, check_plain_projections, with_head
+from unipelt_search.backbones.load_backbone import resolve_model
+from unipelt_search.exporting.export_forms import peft_obstacle, refusal
+from unipelt_search.exporting.merge import with_head
+from unipelt_search.exporting.peft_card import Routes, peft_card
+from unipelt_search.exporting.plain_files import load_saved_tokenizer, save_tokenizer
 from unipelt_search.exporting.sample import Sample
-from unipelt_search.exporting.saved_model import SavedModel
-from unipelt_search.methods.catalogue import catalogue, find_method
+from unipelt_search.exporting.saved_model import CARD, SavedModel
 from unipelt_search.pelt.merged_weights import set_values, tensors_of
-from unipelt_search.pelt.registry import submodules_of, torch_submodule
-from unipelt_search.pelt.submodule import Obstacle, PeftForm
+from unipelt_search.pelt.registry import submodules_of
+from unipelt_search.pelt.submodule import PeftForm
+from unipelt_search.specs.study import Side
 from unipelt_search.specs.trial import TrialSpec
 
+_OPTION = "--peft"
+_PEFT_HEADS = ("classifier", "score")
+"""Ends of the names of modules that PEFT takes for the head of a classification model, whatever it is told."""
+_WRAPPERS = frozenset({"modules_to_save", "original_module"})
 
-def check_peft(backbone: Backbone, trial: TrialSpec) -> None:
+
+def check_peft(backbone: Backbone, trial: TrialSpec, side: Side | None = None) -> None:
     """Check that PEFT can hold a configuration exactly.
 
     Args:
         backbone: The backbone.
         trial: The configuration.
+        side: The side of a long text that is cut; None is the tokenizer's own.
 
     Raises:
         SavedModelError: It cannot; says why.
     """
-    obstacle = _obstacle(backbone, trial)
+    obstacle = peft_obstacle(backbone, trial, side)
     if obstacle is not None:
-        held = ", ".join(entry.name for entry in catalogue() if torch_submodule(entry.name).has_peft_form)
-        instead = f", or {obstacle.instead}" if obstacle.instead else ""
-        raise SavedModelError(
-            f"--peft holds {held} without gates; {trial.method} does not fit: {obstacle.reason}. Leave --peft "
-            f"out{instead}."
-        )
-    check_native_head(backbone, "--peft")
-    check_plain_projections(backbone, trial, "--peft")
-
-
-def _obstacle(backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
-    """Find the first reason why PEFT cannot hold a configuration."""
-    if find_method(trial.method).gated:
-        return Obstacle("PEFT has no gates")
-    submodules = submodules_of(trial)
-    if not submodules:
-        return Obstacle("it has no part that PEFT knows")
-    found = (submodule.peft_obstacle(backbone, trial) for submodule in submodules)
-    return next((obstacle for obstacle in found if obstacle is not None), None)
+        raise refusal(_OPTION, trial, obstacle)
 
 
 def write_peft(
@@ -79,12 +72,24 @@ def write_peft(
     Raises:
         SavedModelError: What PEFT loads predicts something else.
     """
-    wrapped = peft_model(backbone, saved.trial, tensors, _base_name(saved))
+    base = resolve_model(saved.backbone.model)
+    wrapped = peft_model(backbone, saved.trial, tensors, base)
     with _quiet_peft():
         wrapped.save_pretrained(folder, save_embedding_layers=False)
-        again = PeftModel.from_pretrained(copy.deepcopy(backbone.model), folder)
-    (folder / "README.md").write_text(_card(saved), encoding="utf-8")
-    sample.check(again, "--peft")
+    _drop_duplicates(folder / "adapter_model.safetensors")
+    save_tokenizer(folder, backbone, saved.task)
+    (folder / CARD).write_text(peft_card(saved, backbone, base, _routes(wrapped)), encoding="utf-8")
+    inputs = sample.read_with(load_saved_tokenizer(folder), _OPTION)
+    sample.check(_logits(folder, backbone, inputs), _OPTION)
+
+
+@torch.no_grad()
+def _logits(folder: Path, backbone: Backbone, inputs: Mapping[str, Any]) -> Tensor:
+    """Load what was written and compute its logits ``(B, outputs)``."""
+    with _quiet_peft():
+        model = PeftModel.from_pretrained(copy.deepcopy(backbone.model), folder).eval()
+    logits: Tensor = model(**inputs).logits
+    return logits
 
 
 def peft_model(
@@ -112,22 +117,52 @@ def peft_model(
         {
             "peft_type": form.peft_type,
             "task_type": TaskType.SEQ_CLS,
-            "base_model_name_or_path": base_name,
             "modules_to_save": _head_modules(backbone),
             **form.settings,
         }
     )
     with _quiet_peft():
         wrapped = get_peft_model(model, config)
+    # Said afterwards, because PEFT takes what the model itself says of where it is from.
+    wrapped.active_peft_config.base_model_name_or_path = base_name
     _fill(wrapped, form)
     return wrapped
 
 
 def _head_modules(backbone: Backbone) -> list[str]:
-    """Name the modules that hold the trained head; PEFT wraps a head of several layers as a whole."""
+    """Name the modules that hold the trained head."""
     modules = backbone.family.head if backbone.pooling != "native" else backbone.new_modules
-    inside = f"{backbone.model.base_model_prefix}."
-    return sorted({name if name.startswith(inside) else name.split(".")[0] for name in modules})
+    return sorted({_wrapped_part(name) for name in modules})
+
+
+def _wrapped_part(name: str) -> str:
+    """Name what PEFT wraps of a head's layer: the layer, or the whole of what has one of PEFT's own names for heads.
+
+    Layers are named one by one because PEFT's IA3 merges no wrapped module that has no weight of its own.
+    """
+    steps = name.split(".")
+    for count in range(1, len(steps)):
+        if steps[count - 1].endswith(_PEFT_HEADS):
+            return ".".join(steps[:count])
+    return name
+
+
+def _routes(wrapped: Any) -> Routes:
+    """Tell in which ways a model of PEFT's can be loaded."""
+    config = wrapped.active_peft_config
+    if config.is_prompt_learning:
+        return Routes(without_peft_model=False, merges=False)
+    heads = [module for module in wrapped.modules() if isinstance(module, ModulesToSaveWrapper)]
+    several_layers = any(not hasattr(head.original_module, "weight") for head in heads)
+    return Routes(without_peft_model=True, merges=config.peft_type != PeftType.IA3 or not several_layers)
+
+
+def _drop_duplicates(path: Path) -> None:
+    """Take the head's biases out that PEFT stores a second time, under the names of its wrapper (``bias="all"``)."""
+    tensors = load_file(path)
+    kept = {name: values for name, values in tensors.items() if not _WRAPPERS.intersection(name.split("."))}
+    if len(kept) < len(tensors):
+        save_file(kept, path, metadata={"format": "pt"})
 
 
 def _fill(wrapped: Any, form: PeftForm) -> None:
@@ -138,31 +173,6 @@ def _fill(wrapped: Any, form: PeftForm) -> None:
         # One number stands for a tensor that is filled with it.
         own = values.expand_as(parameter) if values.dim() == 0 else values.view_as(parameter)
         set_values(parameter, own)
-
-
-def _base_name(saved: SavedModel) -> str:
-    return MINILM_HUB_NAME if saved.backbone.source == "package" else saved.backbone.model
-
-
-def _card(saved: SavedModel) -> str:
-    task = saved.task
-    meaning = task.target.label_kind.meaning(task.target)
-    return f"""# {saved.trial.method} for {saved.task.name}, in the form of PEFT
-
-```python
-from peft import PeftModel
-from transformers import AutoModelForSequenceClassification
-
-base = AutoModelForSequenceClassification.from_pretrained({_base_name(saved)!r}, num_labels={saved.task.target.outputs})
-model = PeftModel.from_pretrained(base, "this folder").eval()
-```
-
-Texts are cut after {saved.task.max_length} tokens. A causal base model needs a `pad_token_id` in its configuration.
-
-The outputs mean:
-
-{meaning}
-"""
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from unipelt_search.methods.catalogue import check_installed
 from unipelt_search.specs.parts import STORED
 from unipelt_search.specs.pooling import StoredPooling
 from unipelt_search.specs.seeds import RunSeeds
+from unipelt_search.specs.study import Side
 from unipelt_search.specs.trial import TrialSpec
 
 WEIGHTS = "model.safetensors"
@@ -86,6 +87,9 @@ class SavedTask(Frozen):
     """The column with the text, or the two columns of a text pair."""
     max_length: int = Field(ge=1, le=1_000_000)
     """Tokens of an example at most; longer ones are cut."""
+    # A missing key is the way of models from before there was a choice (`encode_rows`).
+    truncation: Side | None = Field(default=None, exclude_if=lambda side: side is None)
+    """The side of a long text that is cut."""
     fingerprint: str
     """Content hash of the training data."""
 

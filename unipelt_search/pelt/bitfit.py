@@ -18,7 +18,7 @@ from unipelt_search.backbones.layers import LayerParts, layer_parts, stack_layer
 from unipelt_search.errors import BackboneError
 from unipelt_search.pelt.attachment import Attachment
 from unipelt_search.pelt.head import is_inside, unused_modules
-from unipelt_search.pelt.merged_weights import set_values
+from unipelt_search.pelt.merged_weights import is_transposed, set_values
 from unipelt_search.pelt.slots import (
     ForwardContext,
     PackSlots,
@@ -228,7 +228,8 @@ class BitFit(Submodule):
             f"{inside}.lora_A.default.weight": torch.zeros(()),
             f"{inside}.lora_B.default.weight": torch.zeros(()),
         }
-        return PeftForm("LORA", {"target_modules": [name], "r": 1, "bias": "all"}, factors)
+        settings = {"target_modules": [name], "r": 1, "bias": "all", "fan_in_fan_out": is_transposed(module)}
+        return PeftForm("LORA", settings, factors)
 
 
 BITFIT = BitFit()

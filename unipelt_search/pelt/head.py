@@ -53,6 +53,14 @@ def is_inside(name: str, parents: Sequence[str]) -> bool:
     return any(name == parent or name.startswith(f"{parent}.") for parent in parents)
 
 
+def reads_types(config: Any) -> bool:
+    """Tell whether a model of a configuration reads token types as tokenizers number them.
+
+    Others ignore token types, number them from 1 (RoBERTa) or look them up among the words (GPT-2).
+    """
+    return (getattr(config, "type_vocab_size", None) or 0) > 1
+
+
 class SlotLinear(SlotPart):
     """A linear layer of the head with dropout on its input, for every slot of a pack."""
 
@@ -225,8 +233,7 @@ class Head:
         self.pooling = pooling
         self.linear = linear
         self.holder = holder
-        # Others ignore token types, number them from 1 (RoBERTa) or look them up among the words (GPT-2).
-        self.reads_types = (getattr(model.config, "type_vocab_size", None) or 0) > 1
+        self.reads_types = reads_types(model.config)
 
     def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
         """Compute logits ``(S·B, classes)`` of inputs ``(S·B, T)``."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import LayerParts, present
 from unipelt_search.pelt.attachment import Attachment
-from unipelt_search.pelt.merged_weights import linear_targets, set_values
+from unipelt_search.pelt.merged_weights import LinearTarget, by_module, is_transposed, linear_targets
 from unipelt_search.pelt.slots import PackSlots, SlotPart, gate_factors, scale_rows, slot_parameter, zeros
 from unipelt_search.pelt.submodule import Obstacle, PeftForm, Submodule
 from unipelt_search.specs.trial import TrialSpec
@@ -151,16 +151,15 @@ class Ia3(Submodule):
     ) -> None:
         """Rescale the columns of the feed-forward down-projection, and the rows of the others with their biases."""
         for target in linear_targets(backbone, model, TARGETS, tensors):
-            # In double precision, so that merging adds no rounding of its own.
-            weight = target.module.weight.detach().double().cpu()
-            bias = target.module.bias
+            weight = target.weight()
             scale = 1 + target.tensors["deviation"].double()
             if target.site == _ON_INPUT:
-                set_values(target.module.weight, weight * scale)
+                target.set_weight(weight * scale)
                 continue
-            set_values(target.module.weight, weight * scale[:, None])
+            target.set_weight(weight * scale[:, None])
+            bias = target.bias()
             if bias is not None:
-                set_values(bias, bias.detach().double().cpu() * scale)
+                target.set_bias(bias * scale)
 
     def peft_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
         """Find none: IA3 is PEFT's own."""
@@ -173,16 +172,27 @@ class Ia3(Submodule):
         trial: TrialSpec,
         tensors: Mapping[str, Tensor],
     ) -> PeftForm:
-        """Return PEFT's IA3, whose scales are one plus our deviations."""
+        """Return PEFT's IA3, whose scales are one plus our deviations; of a fused module it scales ours alone."""
         targets = linear_targets(backbone, model, TARGETS, tensors)
+        modules = by_module(targets)
         settings = {
-            "target_modules": [target.name for target in targets],
+            "target_modules": list(modules),
             "feedforward_modules": [target.name for target in targets if target.site == _ON_INPUT],
+            "fan_in_fan_out": any(is_transposed(target.module) for target in targets),
         }
-        scales = {
-            f"base_model.model.{target.name}.ia3_l.default": 1 + target.tensors["deviation"] for target in targets
-        }
+        scales = {f"base_model.model.{name}.ia3_l.default": _peft_scales(own) for name, own in modules.items()}
         return PeftForm("IA3", settings, scales)
+
+
+def _peft_scales(targets: list[LinearTarget]) -> Tensor:
+    """Return the scales ``(out,)`` of a module's output, or ``(inner,)`` of its input: one where nothing is ours."""
+    first = targets[0]
+    if first.site == _ON_INPUT:
+        return 1 + first.tensors["deviation"]
+    scales = torch.ones(first.total)
+    for target in targets:
+        scales[target.features] += target.tensors["deviation"]
+    return scales
 
 
 IA3 = Ia3()

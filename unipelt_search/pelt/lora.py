@@ -19,7 +19,7 @@ from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.pelt.attachment import Attachment
 from unipelt_search.pelt.dropout import site_key
-from unipelt_search.pelt.merged_weights import LinearTarget, linear_targets, set_values
+from unipelt_search.pelt.merged_weights import LinearTarget, by_module, is_transposed, linear_targets
 from unipelt_search.pelt.slots import (
     ForwardContext,
     PackSlots,
@@ -193,10 +193,8 @@ class Lora(Submodule):
         """Add ``alpha / rank · B A`` to the projections' weights."""
         spec = _settings(trial)
         for target in linear_targets(backbone, model, TARGETS, tensors):
-            # In double precision, so that merging adds no rounding of its own.
-            weight = target.module.weight.detach().double().cpu()
             update = target.tensors["up"].double() @ target.tensors["down"].double()
-            set_values(target.module.weight, weight + spec.alpha / spec.rank * update)
+            target.set_weight(target.weight() + spec.alpha / spec.rank * update)
 
     def peft_obstacle(self, backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
         """Find none: LoRA is PEFT's own."""
@@ -209,16 +207,23 @@ class Lora(Submodule):
         trial: TrialSpec,
         tensors: Mapping[str, Tensor],
     ) -> PeftForm:
-        """Return PEFT's LoRA of the same rank, alpha and dropout."""
+        """Return PEFT's LoRA of the same rank, alpha and dropout.
+
+        PEFT has one LoRA per module. Where a fused module computes query and value, that one has the rows of both.
+        """
         spec = _settings(trial)
         targets = linear_targets(backbone, model, TARGETS, tensors)
+        modules = by_module(targets)
+        shares = max((len(own) for own in modules.values()), default=1)
         settings = {
-            "target_modules": [target.name for target in targets],
-            "r": spec.rank,
-            "lora_alpha": spec.alpha,
+            "target_modules": list(modules),
+            # Both grow alike, so that what the update is scaled with, alpha / rank, stays.
+            "r": spec.rank * shares,
+            "lora_alpha": spec.alpha * shares,
             "lora_dropout": spec.dropout,
+            "fan_in_fan_out": any(is_transposed(target.module) for target in targets),
         }
-        return PeftForm("LORA", settings, _peft_tensors(targets))
+        return PeftForm("LORA", settings, _peft_tensors(modules))
 
 
 def _settings(trial: TrialSpec) -> LoraSpec:
@@ -228,14 +233,26 @@ def _settings(trial: TrialSpec) -> LoraSpec:
     return spec
 
 
-def _peft_tensors(targets: list[LinearTarget]) -> dict[str, Tensor]:
+def _peft_tensors(modules: Mapping[str, list[LinearTarget]]) -> dict[str, Tensor]:
     """Name the factors as PEFT does in the model that it has wrapped."""
     named = {}
-    for target in targets:
-        inside = f"base_model.model.{target.name}"
-        named[f"{inside}.lora_A.default.weight"] = target.tensors["down"]
-        named[f"{inside}.lora_B.default.weight"] = target.tensors["up"]
+    for name, targets in modules.items():
+        inside = f"base_model.model.{name}"
+        downs = [target.tensors["down"] for target in targets]
+        named[f"{inside}.lora_A.default.weight"] = torch.cat(downs)  # (ranks, in)
+        named[f"{inside}.lora_B.default.weight"] = _up_of_module(targets)
     return named
+
+
+def _up_of_module(targets: list[LinearTarget]) -> Tensor:
+    """Return ``(out, ranks)`` for a module's output: each projection's factor in its own rows, zero elsewhere."""
+    columns = []
+    for target in targets:
+        up = target.tensors["up"]
+        column = up.new_zeros(target.total, up.shape[1])
+        column[target.features] = up
+        columns.append(column)
+    return torch.cat(columns, 1)
 
 
 LORA = Lora()

@@ -22,6 +22,22 @@ class PlannedMethod(Frozen):
     """Estimated seconds of all its confirm runs together."""
 
 
+class PlannedExport(Frozen):
+    """Which forms of `export` can hold a method's model exactly, and why not the others."""
+
+    method: str
+    variant: str | None = None
+    """The name of a configuration that the user gave."""
+    merged: str | None = None
+    """The library that alone loads what `--merged` writes; None where it can write nothing."""
+    merged_obstacle: str | None = None
+    """Why it cannot."""
+    peft: bool = False
+    """Whether `--peft` can write a folder."""
+    peft_obstacle: str | None = None
+    """Why it cannot."""
+
+
 class StudyPlan(Frozen):
     """A study that was checked whole and not started."""
 
@@ -44,5 +60,7 @@ class StudyPlan(Frozen):
     """Estimated wall-clock seconds, early stopping left out."""
     checkpoint_bytes: int = 0
     """What the checkpoints of the runs that train take on the disk at most, at a time."""
+    exports: tuple[PlannedExport, ...] = ()
+    """One entry per method and per configuration of the user's; that of a configuration with its own settings."""
     left_out: tuple[DroppedMethod, ...]
     notices: tuple[Notice, ...]

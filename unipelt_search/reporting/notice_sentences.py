@@ -177,6 +177,10 @@ _DATA: dict[str, Callable[[_Values], str]] = {
         "{share:.1%} of the tokens are unknown to the model's tokenizer; a model for the texts' language may do better."
     ),
     "rows_cut": _template("{share:.1%} of the rows are longer than the limit of tokens and were cut."),
+    "fewer_positions": _template(
+        "{model} takes at most {tokens} tokens, fewer than task.max_length, {asked}: {share:.1%} of the rows are "
+        "longer and were cut."
+    ),
 }
 _BACKBONE: dict[str, Callable[[_Values], str]] = {
     "few_tokens": _template(

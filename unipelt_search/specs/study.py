@@ -27,6 +27,9 @@ Kind = Annotated[str, AfterValidator(check_asked_kind)]
 """`auto`, or a kind of task."""
 
 Allocation = Literal["plausible", "equal"]
+Side = Literal["right", "left", "head_tail"]
+"""Where a text that is too long loses tokens; `head_tail` keeps the first and the last ones."""
+Truncation = Literal["auto", "right", "left", "head_tail"]
 
 
 class TaskSpec(Frozen):
@@ -93,6 +96,23 @@ class TaskSpec(Frozen):
     """Which of the data's splits is the test split; with `validation` the data's own test split is not used."""
     max_length: int = Field(default=128, ge=4, le=8192)
     """Tokens of an example at most; longer ones are cut."""
+    # A new study stores the side that `auto` stands for. Stored `auto` is the way of studies from before there was a
+    # choice; it is left out of their question, whose hash stays what it was.
+    truncation: Annotated[
+        Truncation,
+        Option(
+            "--truncation",
+            metavar="SIDE",
+            help="Which side of a text that is too long is cut; auto is the tokenizer's own.",
+            details="`head_tail` keeps the first and the last tokens, half of them each. "
+            "[Long texts](data.md#long-texts) says what holds for text pairs.",
+        ),
+    ] = Field(default="auto", exclude_if=lambda side: side == "auto")
+
+    @property
+    def side(self) -> Side | None:
+        """The side that is cut; None where it is still to be chosen, or was not stored."""
+        return None if self.truncation == "auto" else self.truncation
 
 
 class BackboneSpec(Frozen):

@@ -26,6 +26,24 @@ def spec_differences(old: StudySpec, new: StudySpec) -> list[str]:
     return [f"{name}: {before.get(name, _DEFAULT)} → {after.get(name, _DEFAULT)}" for name in differing]
 
 
+def as_begun(old: StudySpec, new: StudySpec) -> StudySpec:
+    """Fill in what a study chose for itself when it began, where it is not asked for.
+
+    Args:
+        old: The study as it began.
+        new: What is asked now.
+
+    Returns:
+        What is asked, with the old study's steps and its side of truncation unless it names others.
+    """
+    space, task = new.space, new.task
+    if space.steps is None:
+        space = space.model_copy(update={"steps": old.space.steps})
+    if task.side is None:
+        task = task.model_copy(update={"truncation": old.task.truncation})
+    return new.model_copy(update={"space": space, "task": task})
+
+
 def shrunk_budget(old: BudgetSpec, new: BudgetSpec) -> list[str]:
     """Say in what a budget is smaller than it was.
 

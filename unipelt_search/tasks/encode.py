@@ -10,13 +10,13 @@ import numpy as np
 
 from unipelt_search.errors import BackboneError
 from unipelt_search.kinds.label_kind import Target
+from unipelt_search.specs.study import Side
 from unipelt_search.tasks.task import Fold, Split, Task
+from unipelt_search.tasks.truncate import encode_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-CHARACTERS_PER_TOKEN = 64
-"""A text is cut to this many characters per allowed token first: some tokenizers are quadratic in a long word."""
 BATCH_ROWS = 1000
 
 
@@ -104,13 +104,19 @@ class EncodedTask:
         return self.target.labels
 
 
-def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedTask:
+def encode_task(
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    side: Side | None = None,
+) -> EncodedTask:
     """Tokenize every row of a task.
 
     Args:
         task: The task.
         tokenizer: The backbone's tokenizer.
         max_length: Tokens of a row at most, special ones included; of a pair, the longer text is cut first.
+        side: The side of a long text that is cut, as in `encode_rows`.
 
     Returns:
         The encoded task.
@@ -134,12 +140,12 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
             # With folds the select rows are those of train and validation, which no one needs to tokenize twice.
             splits[name] = splits["train"].followed_by(splits["tune"])
             continue
-        splits[name], cut = _encode_split(split, task.target, tokenizer, max_length)
+        splits[name], cut = _encode_split(split, task.target, tokenizer, max_length, side)
         rows += len(split)
         cut_rows += cut
     resamples = []
     for resample in task.resamples:
-        train, _ = _encode_split(resample.train, resample.target, tokenizer, max_length)
+        train, _ = _encode_split(resample.train, resample.target, tokenizer, max_length, side)
         resamples.append(EncodedResample(resample.target, train))
     return EncodedTask(
         target=task.target,
@@ -155,13 +161,19 @@ def encode_task(task: Task, tokenizer: PreTrainedTokenizerBase, max_length: int)
     )
 
 
-def encode_texts(texts: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedSplit:
+def encode_texts(
+    texts: Sequence[tuple[str, ...]],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    side: Side | None = None,
+) -> EncodedSplit:
     """Tokenize rows that have no labels.
 
     Args:
         texts: One text per row, or the two of a pair.
         tokenizer: The backbone's tokenizer.
         max_length: Tokens of a row at most, as in training.
+        side: The side of a long text that is cut, as in training.
 
     Returns:
         The rows, with 0 for every label.
@@ -169,7 +181,7 @@ def encode_texts(texts: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenize
     Raises:
         BackboneError: The tokenizer finds no token in a row.
     """
-    ids, types, _ = _tokenize(texts, tokenizer, max_length)
+    ids, types, _ = _tokenize(texts, tokenizer, max_length, side)
     no_labels = np.zeros(len(ids), dtype=np.int64)
     return EncodedSplit(tuple(ids), tuple(types) or None, no_labels)
 
@@ -183,23 +195,30 @@ def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def _encode_split(
-    split: Split, target: Target, tokenizer: PreTrainedTokenizerBase, max_length: int
+    split: Split,
+    target: Target,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    side: Side | None,
 ) -> tuple[EncodedSplit, int]:
     """Tokenize a split; also return how many of its rows were cut."""
-    ids, types, cut = _tokenize(split.texts, tokenizer, max_length)
+    ids, types, cut = _tokenize(split.texts, tokenizer, max_length, side)
     labels = target.to_array(split.labels)
     return EncodedSplit(input_ids=tuple(ids), token_type_ids=tuple(types) or None, labels=labels), cut
 
 
 def _tokenize(
-    texts: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenizerBase, max_length: int
+    texts: Sequence[tuple[str, ...]],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    side: Side | None,
 ) -> tuple[list[np.ndarray], list[np.ndarray], int]:
     """Tokenize rows: token numbers, token types if the tokenizer has any, and how many rows were cut."""
     ids: list[np.ndarray] = []
     types: list[np.ndarray] = []
     cut = 0
     for start in range(0, len(texts), BATCH_ROWS):
-        encoded, cut_here = _encode_rows(texts[start : start + BATCH_ROWS], tokenizer, max_length)
+        encoded, cut_here = encode_rows(texts[start : start + BATCH_ROWS], tokenizer, max_length, side)
         cut += cut_here
         ids += [np.asarray(row, dtype=np.int64) for row in encoded["input_ids"]]
         types += [np.asarray(row, dtype=np.int64) for row in encoded.get("token_type_ids", ())]
@@ -210,28 +229,3 @@ def _tokenize(
             "invisible characters. Remove them."
         )
     return ids, types, cut
-
-
-def _encode_rows(
-    rows: Sequence[tuple[str, ...]], tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> tuple[dict[str, list[list[int]]], int]:
-    """Tokenize some rows without a limit, then those again that are too long; also return how many those are."""
-    most = CHARACTERS_PER_TOKEN * max_length
-    shortened = []
-    for row in rows:
-        shortened.append(tuple(text[:most] for text in row))
-    encoded = dict(tokenizer(*_columns(shortened), truncation=False, padding=False, verbose=False))
-    long = [number for number, tokens in enumerate(encoded["input_ids"]) if len(tokens) > max_length]
-    if long:
-        columns = _columns([shortened[number] for number in long])
-        again = tokenizer(*columns, truncation="longest_first", max_length=max_length, padding=False)
-        for key, values in again.items():
-            for number, value in zip(long, values, strict=True):
-                encoded[key][number] = value
-    cut = set(long)
-    cut.update(number for number, row in enumerate(rows) if row != shortened[number])
-    return encoded, len(cut)
-
-
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[list[str]]:
-    return [list(column) for column in zip(*rows, strict=True)]

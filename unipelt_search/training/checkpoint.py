@@ -278,11 +278,11 @@ class RunCheckpoints:
         reach("checkpoint.manifest.before")
         (half / MANIFEST).write_text(manifest.text(), encoding="utf-8")
         for path in (half / TENSORS, half / MANIFEST, half):
-            _make_durable(path)
+            make_durable(path)
         final = folder / _name(self._attempt, state.step)
         reach("checkpoint.rename.before")
         os.replace(half, final)
-        _make_durable(folder)
+        make_durable(folder)
         reach("checkpoint.rename.after")
         return final
 
@@ -453,8 +453,12 @@ def _write_files(
         (folder / last).write_text(text, encoding="utf-8")
 
 
-def _make_durable(path: Path) -> None:
-    """Let a file, or a folder's names, survive a power cut."""
+def make_durable(path: Path) -> None:
+    """Let a file, or a folder's names, survive a power cut.
+
+    Args:
+        path: The file or the folder.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

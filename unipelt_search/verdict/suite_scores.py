@@ -19,7 +19,7 @@ from unipelt_search.errors import StudyExistsError
 from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import StudyRecord, StudyState
-from unipelt_search.specs.study_identity import spec_differences
+from unipelt_search.specs.study_identity import as_begun, spec_differences
 from unipelt_search.specs.suite import SuiteSpec, SuiteTask
 from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.ranking import rank_methods
@@ -241,9 +241,7 @@ def _mean(values: list[float | None]) -> float | None:
 
 def _check_same_identity(suite: SuiteSpec, task: SuiteTask, size: int, record: StudyRecord) -> None:
     asked = suite.study(task, size, record.spec.task.data)
-    if asked.space.steps is None:  # where a time limit was given, the study chose them for itself
-        space = asked.space.model_copy(update={"steps": record.spec.space.steps})
-        asked = asked.model_copy(update={"space": space})
+    asked = as_begun(record.spec, asked)
     differences = spec_differences(record.spec.completed(record.basis), asked.completed(record.basis))
     if differences:
         name = record.spec.name
