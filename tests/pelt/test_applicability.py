@@ -9,7 +9,7 @@ from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.methods.prefix_settings import PrefixSpec
-from unipelt_search.pelt.applicability import check_trial, packable
+from unipelt_search.pelt.applicability import check_trial, layers_with, packable, partial_reach
 from unipelt_search.pelt.pack import Pack
 
 
@@ -112,3 +112,35 @@ def test_prefix_and_tokens_share_the_models_positions(
     with pytest.raises(BackboneError, match=rf"position_shift needs 4 \+ {most + 1} positions, .*; '{family}' {has}\."):
         check_trial(backbone, trial, most + 1)
     check_trial(backbone, tiny_trial("prefix"), 10**6)
+
+
+@pytest.mark.parametrize(
+    ("family", "method", "sentence"),
+    [
+        ("mamba", "lora", "lora must have the parts .* in type 'mamba' we looked for one module .* Leave lora out."),
+        ("mamba", "adapter", "adapter must have .* 'mamba' we looked for one linear layer .* Leave adapter out."),
+        ("mamba", "unipelt_apl", "lora must have .* Leave unipelt_apl out."),
+        ("mixtral", "ia3", "ia3 must have .* 'mixtral' the feed-forward networks are mixtures of experts"),
+        ("bloom", "prefix", "A prefix needs an attention that asks .* 'bloom' does not"),
+    ],
+)
+def test_a_method_is_refused_for_the_part_it_needs_and_head_and_fine_tuning_are_not(
+    family: str, method: str, sentence: str
+) -> None:
+    backbone = tiny_backbone(family)
+    with pytest.raises(BackboneError, match=sentence):
+        check_trial(backbone, tiny_trial(method))
+    check_trial(backbone, tiny_trial("head"))
+    check_trial(backbone, tiny_trial("fine_tuning"))
+
+
+def test_a_hybrid_tells_to_how_many_layers_a_method_attaches() -> None:
+    hybrid, plain = tiny_backbone("jamba"), tiny_backbone("bert")
+    assert layers_with(hybrid, ("attention", "query")) == [1, 3]
+    methods = ("head", "adapter", "lora", "unipelt_al")
+    assert [partial_reach(hybrid, tiny_trial(method)) for method in methods] == [None, None, (2, 4), (2, 4)]
+    assert partial_reach(plain, tiny_trial("unipelt_apl")) is None
+    with Pack(hybrid, [tiny_run(tiny_trial("unipelt_apl"))]) as pack:
+        attached = {tuple(part.split("/")[:2]) for part in pack.parts if part.startswith(("lora", "adapter"))}
+    adapters = {("adapter", str(layer)) for layer in range(4)}
+    assert attached == {("lora", "1"), ("lora", "3"), *adapters}
