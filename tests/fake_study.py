@@ -159,6 +159,7 @@ def make_task() -> TaskSummary:
         rows={"train": 320, "validation": 200, "test": 100, "tune": 100, "select": 100},
         metric="accuracy",
         direction="maximize",
+        hidden_size=384,
         fingerprint="0" * 16,
         majority={"select": {"accuracy": 0.3}, "test": {"accuracy": 0.3}},
     )

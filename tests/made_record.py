@@ -191,6 +191,7 @@ def made_record(*trials: TrialRecord, **changes: Any) -> StudyRecord:
             rows={"train": 100, "validation": 400, "test": 500, "tune": 200, "select": 200},
             metric="accuracy",
             direction="maximize",
+            hidden_size=384,
             fingerprint="0123456789abcdef",
             majority={"select": scores(0.25), "test": scores(0.2)},
             majority_answer=0,

@@ -191,6 +191,30 @@ def predictions(study: api.Study) -> list[object]:
     return found
 
 
+def test_a_configuration_is_stored_whole_and_asked_for_again_in_the_same_words(ask, url: str, here: list[str]) -> None:
+    def asking(**adapter: object) -> StudySpec:
+        own = {"name": "mine", "method": "adapter", "adapter": {"bottleneck": 3, **adapter}}
+        spec = ask(methods=("head",), trials=2)
+        space = SpaceSpec.model_validate({**spec.space.model_dump(), "configurations": [own]})
+        return spec.model_copy(update={"space": space})
+
+    study = api.run_study(asking(), storage=url)
+    assert (study.record.edition, study.record.task.hidden_size) == (2, 64)
+    newest = {"bottleneck": 3, "activation": "relu", "input": "normalised", "up": "normal"}
+    (stored,) = study.record.spec.space.configurations
+    assert stored.model_dump()["adapter"] == newest
+    assert {row.name: row.adapter_input for row in study.report.leaderboard}["mine"] == "normalised"
+    assert "feed_forward_adapter" not in study.report.notice_codes
+    done = len(here)
+    # In the same words, written out, and as `resume` asks, from the database through plain values.
+    again = api.stored_spec("toy", storage=url)
+    for spec in (asking(), asking(**newest), StudySpec.model_validate(again.model_dump())):
+        assert api.run_study(spec, storage=url).record.id == study.record.id
+    assert len(here) == done
+    with pytest.raises(StudyExistsError, match=r"space\.configurations"):
+        api.run_study(asking(input="feed_forward"), storage=url)
+
+
 def test_the_same_seed_gives_the_same_study_under_another_name(ask, url: str, here: list[str]) -> None:
     spec = ask(trials=4, seeds=2)
     first = api.run_study(spec, storage=url)

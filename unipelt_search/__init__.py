@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from unipelt_search.api import (
         delete_study,
+        examine_model,
         export_model,
         list_studies,
         load_model,
@@ -41,6 +42,7 @@ __all__ = [
     "SuiteSpec",
     "TaskSpec",
     "delete_study",
+    "examine_model",
     "export_model",
     "list_studies",
     "load_model",
@@ -56,6 +58,7 @@ __all__ = [
 _HOMES = {
     "Study": "reporting.opened_study",
     "delete_study": "api",
+    "examine_model": "api",
     "export_model": "api",
     "list_studies": "api",
     "load_model": "api",

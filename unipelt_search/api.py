@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from unipelt_search.execution.preparation import Prepared
     from unipelt_search.exporting.export import PeftForm
     from unipelt_search.exporting.loaded_model import LoadedModel
+    from unipelt_search.records.diagnosis import ModelFacts
     from unipelt_search.remote_paths import StoragePath
     from unipelt_search.tasks.data_frames import Frames
     from unipelt_search.tasks.task import Task
@@ -351,6 +352,25 @@ def plan_study(
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task, None if found is None else found.basis)
     return ready.plan(backbone)
+
+
+def examine_model(model: str, *, device: str = "cpu") -> ModelFacts:
+    """Load a model as a study would, check it, and try every method on it. Nothing is trained and nothing is written.
+
+    Args:
+        model: A hub name, a folder, or `minilm`.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        What matters of it: tokenizer, pooling, attention, weights, and what each method can do and why not.
+
+    Raises:
+        BackboneError: No study can use it; says why.
+        MachineError: A package is missing that brings a method.
+    """
+    from unipelt_search.execution import examination
+
+    return examination.examine_model(model, device)
 
 
 def _check_out(out: Path | None) -> None:

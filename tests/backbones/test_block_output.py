@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tiny import FAMILIES, tiny_backbone, tiny_inputs
+from tiny import FAMILIES, FURTHER_SIZES, tiny_backbone, tiny_inputs
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.block_output import block_parts, first_output, first_tensor, with_block_output
 from unipelt_search.backbones.families import BlockSum
 from unipelt_search.backbones.layers import layer_parts
 
 _GROUPED = {"num_key_value_heads": 2, "bos_token_id": 2, "eos_token_id": 3}
-# By structure alone: a parallel residual (twice), a norm between (three times), post-LN, and a learned residual.
+# By structure alone: a parallel residual (twice), a norm between (three times), a multiplier, and others.
 BY_STRUCTURE: dict[str, tuple[str, dict[str, Any]]] = {
     "phi": ("phi", _GROUPED),
     "stablelm in parallel": ("stablelm", {**_GROUPED, "use_parallel_residual": True}),
@@ -24,14 +24,19 @@ BY_STRUCTURE: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma2": ("gemma2", {**_GROUPED, "head_dim": 8}),
     "ernie": ("ernie", {}),
     "nemotron": ("nemotron", _GROUPED),
+    "granitemoe": ("granitemoe", {**_GROUPED, "residual_multiplier": 0.25, "num_local_experts": 4}),
 }
 OTHER_SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "opt that normalises last": ("opt", {"do_layer_norm_before": False}),
     "gpt_neox in sequence": ("gpt_neox", {"use_parallel_residual": False}),
     "t5 with a gated network": ("t5", {"feed_forward_proj": "gated-gelu"}),
     "albert of two layers in a group": ("albert", {"inner_group_num": 2}),
+    "falcon of two norms": ("falcon", {"new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon in sequence": ("falcon", {"parallel_attn": False}),
+    "bloom with a normalised residual": ("bloom", {"apply_residual_connection_post_layernorm": True}),
 }
-CASES = {**{family: (family, {}) for family in FAMILIES}, **OTHER_SETTINGS, **BY_STRUCTURE}
+TYPES = {family: (family, {}) for family in (*FAMILIES, *FURTHER_SIZES)}
+CASES = {**TYPES, **OTHER_SETTINGS, **BY_STRUCTURE}
 
 
 class Watched:
@@ -51,7 +56,8 @@ class Watched:
             parts.attention.register_forward_hook(
                 lambda module, args, output: seen.update(attention=first_output(output))
             )
-        layer.ffn_out.module.register_forward_hook(lambda module, args, output: seen.update(h=output.clone()))
+        # Copied, because Falcon adds to it in place.
+        layer.ffn_out.register_forward_hook(lambda module, args, output: seen.update(h=output.clone()) or output)
         layer.module.register_forward_hook(
             lambda module, args, output: self.pairs.append(
                 (parts.output(seen["h"], seen["residual"], seen.get("attention")), first_output(output))
@@ -92,6 +98,10 @@ def test_a_multiplier_is_part_of_it() -> None:
         layer.mlp.register_forward_hook(lambda module, args, output: 0.25 * output)
     (stack,) = with_block_output(backbone.model, backbone.family).stacks
     assert stack.sums == (BlockSum("post_attention_layernorm", scale="residual_multiplier"),)
+
+
+def test_a_learned_scale_of_the_residual_is_no_sum_that_is_known() -> None:
+    assert not tiny_backbone("doge", **_GROUPED).has_block_output
 
 
 def test_where_no_sum_equals_it_there_is_none() -> None:

@@ -165,7 +165,7 @@ def test_a_plan_has_a_line_for_every_study(
         rows = {"train": 20, "tune": 5, "select": 5, "test": 9, "validation": 10}
         task = TaskSummary(
             name="t", kind="classification", labels=("a", "b"), rows=rows, metric="accuracy", direction="maximize",
-            fingerprint="0" * 16, majority={}, notices=("The same note.",),
+            hidden_size=384, fingerprint="0" * 16, majority={}, notices=("The same note.",),
         )  # fmt: skip
         return StudyPlan(
             study=spec.name, task=task, backbone="m", device="cpu", workers=1, steps=9, batch_size=16, methods=(),

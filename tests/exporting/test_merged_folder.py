@@ -60,6 +60,7 @@ class Case:
 CASES = {
     "head": Case("bert", "head"),
     "encoder and decoder": Case("t5", "lora"),
+    "decoder that begins with the last token": Case("mbart", "lora"),
     "fused": Case("gpt2", "ia3"),
     "pairs": Case("roberta", "lora", pair=True),
     "number": Case("bert", "bitfit", label="number"),

@@ -55,6 +55,7 @@ _TASK = TaskSummary(
     rows={"train": 320, "validation": 200, "test": 100, "tune": 100, "select": 100},
     metric="accuracy",
     direction="maximize",
+    hidden_size=384,
     fingerprint="0" * 16,
     majority={"select": {"accuracy": 0.3}, "test": {"accuracy": 0.3}},
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import io
@@ -24,6 +25,9 @@ from unipelt_search.cli.app import main
 
 HERE = Path(__file__).parent
 REPORTS, MODELS, KILLED = (HERE / name for name in ("reports", "models", "killed"))
+DIGESTS = REPORTS / "digests.json.gz"
+"""Of tables and pages, made once more when they were given fewer parts to keep, by commit 1a991ea, which printed all
+that release 0.1.0 had."""
 MADE_STUDIES = REPORTS / "made-studies.db.gz"
 HASHES, PACKS = HERE / "hashes.json", HERE / "packs.json.gz"
 EXACT = 1e-9
@@ -33,6 +37,11 @@ TRAINED = 1e-6
 
 SENTENCES = frozenset({"sentence", "notices", "reason"})
 """Keys of report.json whose values are English; they may be reworded, the numbers in them may not change."""
+_QUANTILES = ("q05", "q25", "q50", "q75", "q95")
+_GATE_COLUMNS = ("method", "variant", "epoch", "layer", "gate", "label", "n", "mean", "sd", "share_active",
+                 "contribution", "initial_mean", "null_mean", "trial", "runs")  # fmt: skip
+_NO_GATES = re.compile(r"Note: |Dropped in |\d+ trials complete|## (?!Gates of |Without a submodule)")
+"""How a line begins that ends what a report says of gates and submodules."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 _PATH = re.compile(r"sqlite:\S+")
 _WIDTH = "100"
@@ -106,6 +115,32 @@ def without_words(value: Any) -> Any:
     return [without_words(inner) for inner in value] if isinstance(value, list) else value
 
 
+def without_pooled_quantiles(value: Any) -> Any:
+    """Leave out the quantiles of gates of several runs: they were averages of the runs' and are none now."""
+    if isinstance(value, dict):
+        pooled = "q50" in value and value.get("runs", 1) > 1
+        left = {key: inner for key, inner in value.items() if not (pooled and key in _QUANTILES)}
+        return {key: without_pooled_quantiles(inner) for key, inner in left.items()}
+    return [without_pooled_quantiles(inner) for inner in value] if isinstance(value, list) else value
+
+
+def without_gates(text: str) -> str:
+    """Leave out what a report on a terminal or in Markdown says of gates and removed submodules.
+
+    Gates on which runs disagree, and the removal of a method's only submodule, are not shown as they were.
+    """
+    kept: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        if re.match(r"(## )?Gates of |## Without a submodule|\w+ without a submodule", line):
+            inside = True
+        elif _NO_GATES.match(line):
+            inside = False
+        if not inside:
+            kept.append(line)
+    return "\n".join(kept)
+
+
 # ---------------------------------------------------------------------------------------------------- the commands
 
 
@@ -169,17 +204,19 @@ def _of_json(printed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_csv(printed: dict[str, Any]) -> dict[str, Any]:
-    """Keep of a table its head and a digest: the JSON beside it has the numbers."""
-    lines = printed["out"].splitlines()
+    """Keep of a table of gates a digest, without quantiles: the JSON beside it has the numbers."""
+    rows = csv.DictReader(io.StringIO(printed["out"]))
+    lines = [",".join(row[column] for column in _GATE_COLUMNS) for row in rows]
     rounded = [re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.6g}", line) for line in lines]
-    return {"code": printed["code"], "columns": lines[:1], "digest": digest(rounded)}
+    return {"code": printed["code"], "rows": len(rounded), "digest": digest(rounded)}
 
 
 def _of_page(printed: dict[str, Any]) -> dict[str, Any]:
-    """Keep of a page how many figures there are, and a digest of the numbers that its tables show."""
-    cells = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", printed["out"], re.DOTALL)
+    """Keep of a page how many figures there are, and a digest of the numbers that its tables show; gates left out."""
+    page = re.sub(r'<section aria-labelledby="(gates|ablation)">.*?</section>', "", printed["out"], flags=re.DOTALL)
+    cells = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", page, re.DOTALL)
     shown = [numbers_of(re.sub(r"<[^>]*>", " ", cell)) for cell in cells]
-    return {"code": printed["code"], "figures": printed["out"].count("<svg"), "digest": digest(shown)}
+    return {"code": printed["code"], "figures": page.count("<svg"), "digest": digest(shown)}
 
 
 # -------------------------------------------------------------------------------------------------- exported models

@@ -205,3 +205,28 @@ def test_what_others_add_to_the_network_is_part_of_what_it_reads(family: str) ->
             pack(inputs, recorder=kept)
             gates.append(kept.values[0, "adapter"])
     assert not torch.allclose(gates[0], gates[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt_neox"])
+def test_gradients_pass_through_what_it_reads(family: str) -> None:
+    """The slope of a loss along a direction is what its gradient says, in double precision."""
+    backbone, inputs = tiny_backbone(family), tiny_inputs([6, 4])
+    backbone.model.double()
+    with Pack(backbone, [tiny_run(published("unipelt_al"))]) as pack:
+        pack.double()
+        randomise(pack)
+        # Those of the first layer, so that the second layer's adapter reads what they do.
+        tensors = [
+            values for name, values in pack.parts.named_parameters() if "/0/" in name or name.startswith("adapter/0")
+        ]
+        generator = torch.Generator().manual_seed(0)
+        direction = [torch.randn(values.shape, generator=generator, dtype=torch.float64) for values in tensors]
+        pack(inputs).square().sum().backward()
+        expected = sum(float((values.grad * step).sum()) for values, step in zip(tensors, direction, strict=True))
+        losses = []
+        with torch.no_grad():
+            for size in (1e-5, -2e-5):  # one step up, then to one step down
+                for values, step in zip(tensors, direction, strict=True):
+                    values.add_(size * step)
+                losses.append(float(pack(inputs).square().sum()))
+    assert (losses[0] - losses[1]) / 2e-5 == pytest.approx(expected, rel=1e-4)

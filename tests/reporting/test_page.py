@@ -106,8 +106,8 @@ def test_sections_without_content_are_left_out() -> None:
     wanted = {
         "six-labels": {"settings", "labels", "gates", "price", "ablation"},
         "regression": {"settings", "gates", "price", "ablation"},
-        "one-method": {"settings", "labels", "ablation"},
-        "no-gates": {"settings", "labels", "price", "ablation"},
+        "one-method": {"settings", "labels"},
+        "no-gates": {"settings", "labels", "price"},
         "not-confirmed": {"settings", "gates"},
         "nothing-yet": set(),
         "failed": set(),

@@ -8,7 +8,7 @@ from made_studies import studies
 from rich.console import Console
 
 from unipelt_search.reporting.assemble import build_report
-from unipelt_search.reporting.frames import gates_frame
+from unipelt_search.reporting.frames import chosen_gates
 from unipelt_search.reporting.terminal import render_gates, render_terminal
 
 REPORT = build_report(whole_record())
@@ -48,13 +48,13 @@ def test_names_and_notices_with_markup_stay_as_they_are() -> None:
 
 def test_gates_by_label_and_the_empty_table() -> None:
     out = console()
-    render_gates(gates_frame(REPORT, by="label"), out)
+    render_gates(chosen_gates(REPORT, by="label"), out)
     assert "location" in text_of(out)
     out = console()
-    render_gates(gates_frame(REPORT, by="epoch"), out)
+    render_gates(chosen_gates(REPORT, by="epoch"), out)
     assert "1.5" in text_of(out)
     out = console()
-    render_gates(gates_frame(build_report(made_record())), out)
+    render_gates(chosen_gates(build_report(made_record())), out)
     assert "No gate statistics" in text_of(out)
 
 

@@ -15,7 +15,7 @@ from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import AblationRow, EvaluationRow, OutcomeRow, RunResult
+from unipelt_search.records.results import AblationRow, EvaluationRow, GateName, GateValues, OutcomeRow, RunResult
 from unipelt_search.specs.study import BackboneSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.store import StudyStore
@@ -27,6 +27,7 @@ TASK = TaskSummary(
     rows={"train": 30, "validation": 10, "test": 10, "tune": 5, "select": 5},
     metric="accuracy",
     direction="maximize",
+    hidden_size=384,
     fingerprint="ab" * 8,
     majority={"select": {"accuracy": 0.4}, "test": {"accuracy": 0.3}},
     notices=(Notice(code="no_label", values={"rows": 5}),),
@@ -140,6 +141,11 @@ def run_result() -> Callable[..., RunResult]:
                 EvaluationRow(step=100, epoch=2.5, train_loss=0.2, value=0.7, seconds=2.0),
             ),
             gates=gates if confirmed else (),
+            gate_values=GateValues(
+                gates=(GateName(stack="encoder", layer=1, gate="prefix"),), rows=(0, 2), values=b"\x00\x38\x00\x34"
+            )
+            if confirmed
+            else None,
             ablation=(
                 AblationRow(submodule="prefix", layer=None, value=0.6, drop=0.1),
                 AblationRow(submodule="adapter", layer=0, value=0.8, drop=-0.1),

@@ -17,7 +17,8 @@ from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.store import StudyStore
 
 OUR_TABLES = (
-    "study", "trial", "run", "attempt", "evaluation", "gate", "ablation", "outcome", "dropped", "notice", "prediction",
+    "study", "trial", "run", "attempt", "evaluation", "gate", "gate_values", "ablation", "outcome", "dropped", "notice",
+    "prediction",
 )  # fmt: skip
 
 
@@ -71,7 +72,8 @@ def test_a_result_comes_back_equal_after_the_store_was_closed(
     assert [run.result for run in trial.runs] == [run_result(0.75, confirmed=False), run_result()]
     assert [(run.phase, run.seed_index, run.attempt) for run in trial.runs] == [("screen", 0, 1), ("confirm", 1, 1)]
     fast = again.studies.load("first", details=False).trials[0].runs[1].result
-    assert fast == run_result().model_copy(update={"evaluations": (), "gates": (), "ablation": (), "outcomes": ()})
+    details = {"evaluations": (), "gates": (), "gate_values": None, "ablation": (), "outcomes": ()}
+    assert fast == run_result().model_copy(update=details)
     again.close()
 
 

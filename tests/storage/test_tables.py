@@ -148,7 +148,7 @@ def test_a_change_is_returned_or_refused_with_what_would_be_allowed() -> None:
 
 def test_everything_that_a_run_measured_has_its_column_or_table() -> None:
     details = (EVALUATIONS, *NUMBERED_DETAILS)
-    stored = {*RESULT_COLUMNS, *(detail.field for detail in details), "predictions", "costs"}
+    stored = {*RESULT_COLUMNS, *(detail.field for detail in details), "predictions", "gate_values", "costs"}
     assert stored == set(RunResult.model_fields)
     assert {*RESULT_COLUMNS.values(), *Costs.model_fields} <= set(RunRow.__table__.columns.keys())
     for detail in details:

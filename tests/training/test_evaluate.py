@@ -30,16 +30,18 @@ def test_predictions_stand_in_the_order_asked_for() -> None:
             assert torch.allclose(torch.tensor(logits[:, position]), removed_alone[:, 0], atol=1e-5)
 
 
-def test_ablation_names_every_submodule_as_a_whole_and_per_layer() -> None:
+def test_ablation_names_every_submodule_as_a_whole_and_per_layer_on_request() -> None:
     task = tiny_task()
     with Pack(tiny_backbone(), [tiny_run(tiny_trial("unipelt_ap"))]) as pack:
         randomise(pack)
-        rows = list(ablate(pack, 0, task))
+        rows = list(ablate(pack, 0, task, layers=True))
+        whole = list(ablate(pack, 0, task, layers=False))
         full = (predict(pack, task.select, 0, np.arange(12))[0].argmax(-1) == task.select.labels).mean()
         without = predict(pack, task.select, 0, np.arange(12), removed=frozenset({("adapter", 1)}))[0]
     assert [(row.layer, row.submodule) for row in rows] == [
         (layer, submodule) for layer in (None, 0, 1) for submodule in ("adapter", "prefix")
     ]
+    assert whole == rows[:2]
     assert all(row.value + row.drop == pytest.approx(full) for row in rows)
     (row,) = (row for row in rows if (row.submodule, row.layer) == ("adapter", 1))
     assert row.value == (without.argmax(-1) == task.select.labels).mean()
@@ -49,14 +51,14 @@ def test_the_error_of_a_drop_is_about_that_of_a_paired_difference() -> None:
     task = tiny_task(other=300)
     with Pack(tiny_backbone(), [tiny_run(tiny_trial("unipelt_ap"))]) as pack:
         randomise(pack)
-        rows = [row for row in ablate(pack, 0, task) if row.layer is None]
+        rows = [row for row in ablate(pack, 0, task, layers=False) if row.layer is None]
         every = np.arange(300)
         right = predict(pack, task.select, 0, every)[0].argmax(-1) == task.select.labels
         for row in rows:
             without = predict(pack, task.select, 0, every, removed=frozenset({(row.submodule, None)}))[0].argmax(-1)
             change = right.astype(float) - (without == task.select.labels)
             assert row.error == pytest.approx(change.std(ddof=1) / np.sqrt(300), rel=0.5)
-        few = ablate(pack, 0, tiny_task(other=12))
+        few = ablate(pack, 0, tiny_task(other=12), layers=False)
     assert all(row.error is None for row in few)
 
 
@@ -85,7 +87,7 @@ def test_nothing_can_go_where_everything_could() -> None:
 
 def test_methods_without_submodules_have_nothing_to_remove() -> None:
     with Pack(tiny_backbone(), [tiny_run(tiny_trial("head"))]) as pack:
-        assert list(ablate(pack, 0, tiny_task())) == []
+        assert list(ablate(pack, 0, tiny_task(), layers=True)) == []
 
 
 NAMES = tuple(f"class {i}" for i in range(7))

@@ -22,10 +22,8 @@ FEWEST_TOKENS = 0.5
 for 51,200), and the emptiest published table that is known is IndoBERT's with 30,521 tokens for 50,000."""
 _FEW_TOKENS = 0.9
 """Share of the embeddings below which a notice says so."""
-UNKNOWN_WORTH_A_NOTICE = 0.05
-"""Share of a task's tokens: English texts with emoji have about 0.01 in an English model, Chinese ones far more."""
 MOST_UNKNOWN = 0.95
-"""Share of a task's tokens beyond which nothing is left to learn from but the number of words."""
+"""Share of a task's tokens beyond which nothing is left to learn from but the number of words: MiniLM knows no Thai."""
 _UNKNOWN_TOKENS = ("[UNK]", "<unk>", "<UNK>")
 TOKENIZER_FILES = ("tokenizer.json", "tekken.json", "tiktoken.model", "tokenizer.model")
 """Files that transformers reads a vocabulary from whatever the class of the tokenizer is."""

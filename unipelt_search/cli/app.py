@@ -19,6 +19,7 @@ import typer
 from unipelt_search import __version__
 from unipelt_search.cli import (
     delete_command,
+    doctor_command,
     export_commands,
     read_commands,
     run_command,
@@ -47,6 +48,7 @@ COMMANDS = (
     read_commands.methods,
     export_commands.export,
     export_commands.predict,
+    doctor_command.doctor,
     delete_command.delete,
     upgrade_command.upgrade,
 )

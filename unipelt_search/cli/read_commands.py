@@ -64,13 +64,15 @@ def gates(
         unipelt-search gates demo --trial 5 --by label --format csv
     """
     from unipelt_search import api
-    from unipelt_search.reporting.frames import gates_frame
+    from unipelt_search.reporting.frames import chosen_gates, gates_frame
     from unipelt_search.reporting.terminal import render_gates
 
-    frame = gates_frame(api.open_study(name, storage=storage).report, by=by, trial=trial)
+    found = api.open_study(name, storage=storage).report
     if form == "terminal":
-        render_gates(frame, Console())
-    elif form == "csv":
+        render_gates(chosen_gates(found, by, trial), Console())
+        return
+    frame = gates_frame(found, by, trial)
+    if form == "csv":
         write_text(frame.to_csv(index=False), None)
     else:
         write_text(frame.to_json(orient="records"), None)

@@ -7,6 +7,7 @@ from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import EarlierAttempts, RunRecord, StudyRecord, TrialRecord
 from unipelt_search.remote_paths import StoragePath
+from unipelt_search.search.asked_ablation import asked_ablation
 from unipelt_search.specs.seeds import run_number, run_seeds
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.specs.variants import PRUNED
@@ -34,6 +35,7 @@ def make_assignment(
     # What is measured once per method is measured on its first confirm run.
     first = number == 1
     gated = first and find_method(trial.method).gated
+    ablation = asked_ablation(trial.method, space, study.edition)
     return RunAssignment(
         run_id=run.id,
         attempt=attempt,
@@ -44,7 +46,8 @@ def make_assignment(
             draw=number if task.redraw or study.task.folds else 0,
             gate_null=gated and space.gate_null,
             prune=gated and space.prune_gates and trial.origin != PRUNED,
-            ablation=first,
+            ablation=first and ablation.submodules > 0,
+            ablation_layers=ablation.single_layers,
         ),
         label=_label(trial, run),
         # Absolute: Tune moves a worker's working directory.

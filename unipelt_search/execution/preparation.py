@@ -11,7 +11,6 @@ import torch
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.backbones.load_backbone import load_backbone
-from unipelt_search.backbones.tokenizer_check import UNKNOWN_WORTH_A_NOTICE
 from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
@@ -20,6 +19,7 @@ from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial, partial_reach
+from unipelt_search.records.diagnosis import UNKNOWN_WORTH_A_NOTICE
 from unipelt_search.records.history import EDITION, DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.run_timing import RunTiming
@@ -246,7 +246,7 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     new = basis is None
     edition = EDITION if basis is None else basis.edition
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu", edition)
-    basis = basis or _new_basis(backbone)
+    basis = basis or new_basis(backbone)
     if new:
         spec = _with_side(spec, backbone)
     spec = spec.completed(basis)
@@ -284,7 +284,15 @@ def _text_notices(spec: StudySpec, tokens: int, cut_share: float, unknown_share:
     return notices
 
 
-def _new_basis(backbone: Backbone) -> Basis:
+def new_basis(backbone: Backbone) -> Basis:
+    """Return what published settings depend on in a new study.
+
+    Args:
+        backbone: The study's.
+
+    Returns:
+        The newest edition, and what the backbone decides.
+    """
     return Basis(
         edition=EDITION,
         hidden_size=backbone.model.config.get_text_config().hidden_size,

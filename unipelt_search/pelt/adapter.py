@@ -29,7 +29,7 @@ from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.block_output import BlockParts, block_parts
 from unipelt_search.backbones.layers import LayerParts, layer_parts, present
 from unipelt_search.errors import BackboneError
-from unipelt_search.methods.adapter_settings import FEED_FORWARD, ZERO, AdapterSpec
+from unipelt_search.methods.adapter_settings import FEED_FORWARD, NORMAL, NORMALISED, AdapterSpec
 from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.pelt.attachment import Attachment
 from unipelt_search.pelt.block_reader import BlockReader
@@ -234,11 +234,11 @@ def _scale(spec: Spec | None) -> float:
 
 
 def _reads_block(spec: Spec | None) -> bool:
-    return isinstance(spec, AdapterSpec) and spec.input != FEED_FORWARD
+    return isinstance(spec, AdapterSpec) and spec.input == NORMALISED
 
 
 def _begins_random(spec: Spec) -> bool:
-    return isinstance(spec, AdapterSpec) and spec.up != ZERO
+    return isinstance(spec, AdapterSpec) and spec.up == NORMAL
 
 
 class Adapter(Submodule):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from unipelt_search.frozen import Frozen
 from unipelt_search.methods.adapter_settings import AdapterInput
-from unipelt_search.records.results import AblationRow, GateRow
+from unipelt_search.records.results import AblationRow, GateFigures
 from unipelt_search.specs.trial import Phase
 
 
@@ -133,11 +133,53 @@ class UpperBound(Frozen):
     test: float | None
 
 
-class ReportedGate(GateRow, ReportedMethod):
-    """A gate row pooled over a trial's confirmed runs."""
+def _is_none(value: object) -> bool:
+    return value is None
 
+
+class GatesOfRuns(Frozen):
+    """What each run has of a gate, side by side: entry i of every list is of run i of `run`.
+
+    A row of one label or of one epoch has four decimals, and of more than five runs those with the lowest and the
+    highest mean.
+    """
+
+    run: tuple[int, ...]
+    """As in the curves: the run's seed index; with folds its number."""
+    mean: tuple[float, ...]
+    q50: tuple[float, ...]
+    q05: tuple[float, ...] | None = Field(default=None, exclude_if=_is_none)
+    q95: tuple[float, ...] | None = Field(default=None, exclude_if=_is_none)
+    share_active: tuple[float, ...] | None = Field(default=None, exclude_if=_is_none)
+    """These three for the final weights and all labels together."""
+    null_mean: tuple[float | None, ...] | None = Field(default=None, exclude_if=_is_none)
+    """None for the runs that had no label-shuffled control, and in whole where none had."""
+
+
+class ReportedGate(GateFigures, ReportedMethod):
+    """A gate row of one run of a trial, or of several pooled.
+
+    Mean, sd, share, contribution and initial mean are those of all examples of all runs together. So are the quantiles
+    where each run has kept its gates; of several runs of which one has not, there are none.
+    """
+
+    q05: float | None
+    q25: float | None
+    q50: float | None
+    q75: float | None
+    q95: float | None
     trial: int
     runs: int
+    # Left out where they are not known: a report of an older version has none of these.
+    between_sd: float | None = Field(default=None, exclude_if=_is_none)
+    """Standard deviation of the runs' means; None with one run."""
+    agrees: bool | None = Field(default=None, exclude_if=_is_none)
+    """Whether the runs say the same; None with one run."""
+    per_run: GatesOfRuns | None = Field(default=None, exclude_if=_is_none)
+    """None with one run, and for a label on whose gate the runs agree and are pooled."""
+    histogram: tuple[int, ...] | None = Field(default=None, exclude_if=_is_none)
+    """Examples in each of 64 bins of equal width from 0 to 1; for all labels together, where all runs have kept their
+    gates."""
 
 
 class ReportedAblation(AblationRow, ReportedMethod):
@@ -145,7 +187,12 @@ class ReportedAblation(AblationRow, ReportedMethod):
 
     trial: int
     role: Literal["carries", "helps", "idle", "hurts"] | None = None
-    """What the submodule contributes to the score; None for single layers, and where the drop has no known error."""
+    """What the submodule contributes to the score; None where that was not seen, for single layers, and where the drop
+    has no known error."""
+    detectable: float | None = Field(default=None, exclude_if=_is_none)
+    """Where no change was seen, the smallest one that would have been seen with a power of 80 %."""
+    margin: float | None = Field(default=None, exclude_if=_is_none)
+    """Where it is idle, the change that counts as none."""
 
 
 class LabelScore(Frozen):

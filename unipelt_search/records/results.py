@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import ConfigDict, model_validator
 
 from unipelt_search.frozen import Frozen
 from unipelt_search.kinds.label_kind import Label
 
 ABLATION_ROWS = 500
 """Select rows that an ablation scores at most; training scores them, and a forecast counts them."""
+GATE_VALUE_ROWS = 2_000
+"""Select rows of a confirmed run whose gates are kept one by one, at most."""
+_FLOAT16_BYTES = 2
 
 
 class EvaluationRow(Frozen):
@@ -26,15 +31,20 @@ class EvaluationRow(Frozen):
     """Wall-clock seconds since the run began."""
 
 
-class GateRow(Frozen):
-    """Statistics of one gate over examples, as they were at one evaluation."""
+class GateName(Frozen):
+    """One gate of a model."""
 
-    epoch: float
     stack: Literal["encoder", "decoder"]
     layer: int
     """Counted from 0, the layer nearest to the input."""
     gate: str
     """`adapter`, `prefix`, `lora_query` or `lora_value`."""
+
+
+class GateFigures(GateName):
+    """What is known of one gate over examples, one run's or several runs' together."""
+
+    epoch: float
     split: Literal["tune", "select"]
     """The rows: `tune` while training, `select` at the end of a confirmed run."""
     label: str | None
@@ -43,11 +53,6 @@ class GateRow(Frozen):
     """Examples."""
     mean: float
     sd: float
-    q05: float
-    q25: float
-    q50: float
-    q75: float
-    q95: float
     share_active: float
     """Share of the examples whose gate is above 0.5."""
     contribution: float | None
@@ -57,6 +62,37 @@ class GateRow(Frozen):
     null_mean: float | None = None
     """The mean of the same gate after the same training with shuffled labels, which have nothing to teach; None where
     that was not asked for."""
+
+
+class GateRow(GateFigures):
+    """Statistics of one gate of one run over examples, as they were at one evaluation."""
+
+    q05: float
+    q25: float
+    q50: float
+    q75: float
+    q95: float
+
+
+class GateValues(Frozen):
+    """A confirmed run's gates on select rows, one by one, from which those of several runs are pooled."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    gates: tuple[GateName, ...]
+    """In the order of layers and names."""
+    rows: tuple[int, ...]
+    """Which of the run's select rows, counted from 0 in their order: all, or `GATE_VALUE_ROWS` evenly spread ones. With
+    folds the select rows are those of the run's fold."""
+    values: bytes
+    """Little-endian float16, gates × rows."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        wanted = _FLOAT16_BYTES * len(self.gates) * len(self.rows)
+        if len(self.values) != wanted:
+            raise ValueError(f"gate values must have {wanted} bytes, two per gate and row; got {len(self.values)}")
+        return self
 
 
 class AblationRow(Frozen):
@@ -136,6 +172,8 @@ class RunResult(Frozen):
     """Optimizer steps done; fewer than asked after early stopping."""
     evaluations: tuple[EvaluationRow, ...]
     gates: tuple[GateRow, ...]
+    gate_values: GateValues | None = None
+    """Of a confirmed run with gates; None for all others, and in studies of older versions."""
     ablation: tuple[AblationRow, ...]
     outcomes: tuple[OutcomeRow, ...] = ()
     """Of a confirmed run's task with labels, on select and test rows; empty for all others."""

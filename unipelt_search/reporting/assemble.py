@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import isfinite
@@ -33,7 +34,11 @@ from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.candidates import Candidate, adapter_notices
 from unipelt_search.verdict.pareto import pareto_front
 from unipelt_search.verdict.ranking import Ranking, rank_methods
-from unipelt_search.verdict.roles import role_of
+from unipelt_search.verdict.roles import ablation_scale, worth_of
+
+# A string of JSON holds no line break and no quotation mark of its own, so neither is ever inside of one.
+_NUMBERS = re.compile(r"\[\n[\s\d.eE+,null-]*\]")
+_RUNS = re.compile(r'"per_run": \{\n[^{}]*\}')
 
 
 def build_report(record: StudyRecord) -> StudyReport:
@@ -67,8 +72,13 @@ def build_report(record: StudyRecord) -> StudyReport:
 
 
 def render_json(report: StudyReport) -> str:
-    """Render a report as report.json: schema 1, finite numbers only, one trailing newline."""
-    return report.model_dump_json(by_alias=True, indent=1) + "\n"
+    """Render a report as report.json: schema 1, finite numbers only, one trailing newline; a list of numbers a line."""
+    text = report.model_dump_json(by_alias=True, indent=1)
+    return _RUNS.sub(_on_one_line, _NUMBERS.sub(_on_one_line, text)) + "\n"
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    return "".join(found[0].split())
 
 
 def _study(record: StudyRecord) -> ReportedStudy:
@@ -115,14 +125,17 @@ def _cost(record: StudyRecord) -> StudyCost:
 
 
 def _ablation(record: StudyRecord) -> Iterator[ReportedAblation]:
-    majority = record.task.majority["select"][record.task.metric]
+    scale = ablation_scale(record.task)
     for trial, result in _results(record):
         for row in result.ablation:
+            worth = worth_of(row, scale)
             yield ReportedAblation(
                 trial=trial.number,
                 method=trial.method,
                 variant=trial.variant,
-                role=role_of(row, majority),
+                role=worth.role,
+                detectable=worth.detectable,
+                margin=scale.margin if worth.role == "idle" else None,
                 **row.model_dump(),
             )
 

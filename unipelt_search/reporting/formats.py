@@ -137,8 +137,13 @@ def drop(row: ReportedAblation) -> str:
 
 
 def role(row: ReportedAblation) -> str:
-    """Say what a submodule is worth; nothing where that is not known."""
-    return _ROLES[row.role] if row.role else ""
+    """Say what a submodule is worth, or how much it may be worth unseen; nothing where that is not known."""
+    if row.role:
+        within = "" if row.margin is None else f", within ±{row.margin:.2g}"
+        return _ROLES[row.role] + within
+    if row.detectable is None:
+        return ""
+    return f"no loss seen; less than {row.detectable:.3f} could not be seen"
 
 
 def runs(row: LeaderboardRow) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from unipelt_search.errors import RequestError
 from unipelt_search.kinds.label_kind import Label
+from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import (
     CurvePoint,
@@ -22,7 +23,11 @@ from unipelt_search.specs.seeds import run_number
 
 By = Literal["layer", "label", "epoch"]
 _PREDICTION_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
-_GATE_COLUMNS = [name for name in ReportedGate.model_fields if name not in {"split", "stack"}]
+_GATE_COLUMNS = [
+    "method", "variant", "epoch", "layer", "gate", "label", "n", "mean", "sd", "q05", "q25", "q50", "q75", "q95",
+    "share_active", "contribution", "initial_mean", "null_mean", "trial", "runs", "between_sd", "agrees", "run_mean",
+    "run_q05", "run_q50", "run_q95",
+]  # fmt: skip
 
 
 def leaderboard_frame(report: StudyReport) -> pd.DataFrame:
@@ -54,24 +59,49 @@ def gates_frame(report: StudyReport, by: By = "layer", trial: int | None = None)
 
     Args:
         report: The report.
+        by: As for `chosen_gates`.
+        trial: Only this trial.
+
+    Returns:
+        One row per row of `chosen_gates`. A cell of ``run_…`` is a list with an entry per run, or empty where the
+        report does not have the runs side by side.
+
+    Raises:
+        RequestError: The trial has no gate statistics.
+    """
+    rows = chosen_gates(report, by, trial)
+    return pd.DataFrame([_gate_cells(row) for row in rows], columns=_GATE_COLUMNS)
+
+
+def chosen_gates(report: StudyReport, by: By = "layer", trial: int | None = None) -> list[ReportedGate]:
+    """Choose the gate rows of a table.
+
+    Args:
+        report: The report.
         by: `layer` and `label` are of the final weights on the deciding rows; `epoch` is how the gates moved on the
             tune rows while training. Where nothing was confirmed, `layer` is the last of these.
         trial: Only this trial.
 
     Returns:
-        One row per layer × gate, × label or × epoch, for each gated trial; empty where no trial has gates.
+        One row per layer × gate, × label or × epoch, for each gated trial; none where no trial has gates.
 
     Raises:
         RequestError: The trial has no gate statistics.
     """
     rows = list(report.gates) if trial is None else _gates_of_trial(report, trial)
     if by == "epoch":
-        chosen = [row for row in rows if row.split == "tune"]
-    elif by == "label":
-        chosen = [row for row in rows if row.split == "select" and row.label is not None]
-    else:
-        chosen = final_gates(rows)
-    return pd.DataFrame([row.model_dump() for row in chosen], columns=_GATE_COLUMNS)
+        return [row for row in rows if row.split == "tune"]
+    if by == "label":
+        return [row for row in rows if row.split == "select" and row.label is not None]
+    return final_gates(rows)
+
+
+def _gate_cells(row: ReportedGate) -> dict[str, object]:
+    cells: dict[str, object] = {name: getattr(row, name, None) for name in _GATE_COLUMNS}
+    for name in ("mean", "q05", "q50", "q95"):
+        of_runs = None if row.per_run is None else getattr(row.per_run, name)
+        cells[f"run_{name}"] = None if of_runs is None else list(of_runs)
+    return cells
 
 
 def _gates_of_trial(report: StudyReport, trial: int) -> list[ReportedGate]:
@@ -125,6 +155,21 @@ def ablation_frame(report: StudyReport) -> pd.DataFrame:
     """
     rows = [row.model_dump() for row in report.ablation]
     return pd.DataFrame(rows, columns=list(ReportedAblation.model_fields))
+
+
+def ablated(report: StudyReport) -> list[ReportedAblation]:
+    """Choose the ablation rows that reports show: submodules of gated methods, removed from all layers.
+
+    A method with one submodule is left out: without it the head remains, which the leaderboard compares with it
+    already, over all seeds and rows.
+
+    Args:
+        report: The report; those of older studies have rows of every method.
+
+    Returns:
+        The rows.
+    """
+    return [row for row in report.ablation if row.layer is None and stored_method(row.method).gated]
 
 
 def predictions_frame(record: StudyRecord) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from types import MappingProxyType
 
 from unipelt_search.records.report import CurvePoint, ReportedGate, ReportedTask, StudyReport
 from unipelt_search.reporting import formats as formats
@@ -26,6 +27,8 @@ class Line:
     """`x,y x,y …`, as an SVG polyline takes them."""
     end: tuple[float, float]
     label_y: float
+    band: str = ""
+    """A polygon from the lowest to the highest run around the line, in the same notation; empty without runs."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ def gate_trajectory(
 ) -> LineChart | None:
     """Lay out how the gates of one trial moved on the tune rows, each the mean over its layers.
 
+    A band around a line goes from the lowest to the highest run of each layer.
+
     Args:
         rows: The report's gate rows.
         trial: The trial.
@@ -102,26 +107,51 @@ def gate_trajectory(
     Returns:
         One line per gate; None with fewer than two epochs.
     """
-    over_layers: dict[tuple[str, float], list[float]] = defaultdict(list)
+    over_layers: dict[tuple[str, float], list[ReportedGate]] = defaultdict(list)
     for row in rows:
         if row.trial == trial and row.split == "tune":
-            over_layers[row.gate, row.epoch].append(row.mean)
+            over_layers[row.gate, row.epoch].append(row)
     epochs = sorted({epoch for _, epoch in over_layers})
     if len(epochs) < 2:
         return None
-    lines: dict[str, list[_Point]] = {gate: [] for gate, _ in over_layers}
-    for epoch in epochs:
-        for gate, line in lines.items():
-            if (gate, epoch) in over_layers:
-                line.append((epoch, fmean(over_layers[gate, epoch])))
+    lines: dict[str, list[_Point]] = defaultdict(list)
+    bands: dict[str, list[tuple[_Point, _Point]]] = defaultdict(list)
+    for (gate, epoch), here in sorted(over_layers.items(), key=_by_epoch):
+        lines[gate].append((epoch, fmean(row.mean for row in here)))
+        lowest, highest = _range_of_runs(here)
+        bands[gate].append(((epoch, lowest), (epoch, highest)))
     x_axis = Axis(0.0, epochs[-1], width)
     y_axis = Axis(0.0, 1.0, height)
-    moves = [f"{gate} went from {line[0][1]:.2f} to {line[-1][1]:.2f}" for gate, line in lines.items()]
-    described = "; ".join(moves)
-    return _chart("Mean gate while training", lines, x_axis, y_axis, described)
+    described = "; ".join(_move(gate, line, bands[gate]) for gate, line in lines.items())
+    return _chart("Mean gate while training", lines, x_axis, y_axis, described, bands)
 
 
-def _chart(title: str, lines: Mapping[str, Sequence[_Point]], x_axis: Axis, y_axis: Axis, described: str) -> LineChart:
+def _by_epoch(entry: tuple[tuple[str, float], object]) -> float:
+    (_, epoch), _ = entry
+    return epoch
+
+
+def _range_of_runs(rows: Sequence[ReportedGate]) -> tuple[float, float]:
+    """Return the lowest and the highest run's mean, each the mean over layers."""
+    lowest = fmean(min(row.per_run.mean) if row.per_run else row.mean for row in rows)
+    highest = fmean(max(row.per_run.mean) if row.per_run else row.mean for row in rows)
+    return lowest, highest
+
+
+def _move(gate: str, line: Sequence[_Point], band: Sequence[tuple[_Point, _Point]]) -> str:
+    (_, lowest), (_, highest) = band[-1]
+    apart = f" (runs from {lowest:.2f} to {highest:.2f})" if highest > lowest else ""
+    return f"{gate} went from {line[0][1]:.2f} to {line[-1][1]:.2f}{apart}"
+
+
+def _chart(
+    title: str,
+    lines: Mapping[str, Sequence[_Point]],
+    x_axis: Axis,
+    y_axis: Axis,
+    described: str,
+    bands: Mapping[str, Sequence[tuple[_Point, _Point]]] = MappingProxyType({}),
+) -> LineChart:
     height = y_axis.width
 
     def in_chart(point: _Point) -> _Point:
@@ -131,7 +161,10 @@ def _chart(title: str, lines: Mapping[str, Sequence[_Point]], x_axis: Axis, y_ax
     placed = {name: list(map(in_chart, line)) for name, line in lines.items()}
     ends = {name: line[-1] for name, line in placed.items()}
     labels = _spread({name: y for name, (_, y) in ends.items()})
-    laid_out = [Line(name, _polyline(line), ends[name], labels[name]) for name, line in placed.items()]
+    outlines = {name: _polyline(list(map(in_chart, _outline(band)))) for name, band in bands.items()}
+    laid_out = [
+        Line(name, _polyline(line), ends[name], labels[name], outlines.get(name, "")) for name, line in placed.items()
+    ]
     return LineChart(
         title=title,
         width=x_axis.width,
@@ -141,6 +174,15 @@ def _chart(title: str, lines: Mapping[str, Sequence[_Point]], x_axis: Axis, y_ax
         y_ticks=upward_ticks(y_axis),
         described=described,
     )
+
+
+def _outline(band: Sequence[tuple[_Point, _Point]]) -> list[_Point]:
+    """Go along the lower ends of a band and back along the upper ones; nothing where it has no width."""
+    if all(low == high for low, high in band):
+        return []
+    lower = [low for low, _ in band]
+    upper = [high for _, high in band]
+    return lower + upper[::-1]
 
 
 def _polyline(points: Sequence[_Point]) -> str:

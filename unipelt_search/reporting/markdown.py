@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from unipelt_search.records.report import LabelScore, LeaderboardRow, StudyReport, Verdict
+from unipelt_search.records.report import LabelScore, LeaderboardRow, ReportedGate, StudyReport, Verdict
 from unipelt_search.reporting import formats as formats
-from unipelt_search.reporting.frames import gates_frame
+from unipelt_search.reporting.frames import ablated, chosen_gates
+from unipelt_search.reporting.gate_words import agreement, summarise
 from unipelt_search.reporting.label_tables import label_tables
 from unipelt_search.reporting.settings_table import settings_table
 from unipelt_search.reporting.verdict_words import metric_name
@@ -105,19 +106,31 @@ def _label_cells(score: LabelScore) -> tuple[str, ...]:
 
 
 def _gates(report: StudyReport) -> Iterator[str]:
-    for (trial, method), rows in gates_frame(report).groupby(["trial", "method"], sort=False):
-        pivot = rows.pivot_table(index="layer", columns="gate", values="mean", sort=False).sort_index()
+    by_trial: dict[int, list[ReportedGate]] = {}
+    for row in chosen_gates(report):
+        by_trial.setdefault(row.trial, []).append(row)
+    for trial, rows in by_trial.items():
+        gates = list(dict.fromkeys(row.gate for row in rows))
+        found = {(row.layer, row.gate): row for row in rows}
         body = []
-        for layer, values in pivot.iterrows():
-            cells = [f"{value:.3f}" for value in values]
+        for layer in sorted({row.layer for row in rows}):
+            cells = [_gate_cell(found.get((layer, gate))) for gate in gates]
             body.append([str(layer), *cells])
-        header = ("layer", *map(str, pivot.columns))
-        yield f"## Gates of {plain_text(str(method))}, trial {trial}"
+        header = ("layer", *gates)
+        yield f"## Gates of {plain_text(rows[0].name)}, trial {trial}"
         yield markdown_table(header, body, numbers=range(1, len(header)))
+        yield plain_text(agreement(rows))
+
+
+def _gate_cell(row: ReportedGate | None) -> str:
+    if row is None:
+        return formats.NONE
+    summary = summarise([row])
+    return summary.text if summary.apart else f"{row.mean:.3f}"
 
 
 def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
-    complete = [row for row in report.ablation if row.layer is None]
+    complete = ablated(report)
     if complete:
         yield "## Without a submodule"
         body = []

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from unipelt_search.records.report import LeaderboardRow, StudyReport
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.figures import Axis, Cost, bar, compared_rows, leaderboard_axis, scatter
+from unipelt_search.reporting.frames import ablated
 from unipelt_search.reporting.heat_maps import ablation_maps, gated_trials
 from unipelt_search.reporting.label_tables import label_tables
 from unipelt_search.reporting.line_charts import gate_trajectory, learning_curves
@@ -29,7 +30,7 @@ def render_html(report: StudyReport) -> str:
     Returns:
         HTML that needs no network.
     """
-    complete = [row for row in report.ablation if row.layer is None]
+    complete = ablated(report)
     drops = [row.drop for row in complete]
     gated = gated_trials(report)
     axis = leaderboard_axis(report, _BAR_WIDTH)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from collections import defaultdict
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from unipelt_search.records.report import StudyReport
+from unipelt_search.records.report import ReportedGate, StudyReport
 from unipelt_search.reporting import formats as formats
-from unipelt_search.reporting.frames import gates_frame
+from unipelt_search.reporting.frames import ablated, chosen_gates
+from unipelt_search.reporting.gate_words import agreement, summarise
 from unipelt_search.reporting.verdict_words import metric_name
 
 _SHADES = ("on grey93", "on light_steel_blue1", "on sky_blue2", "on steel_blue1", "on dodger_blue2")
@@ -34,8 +37,8 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     console.print(_leaderboard(report))
     if report.upper_bound.of:
         console.print(escape(formats.upper_bound(report.upper_bound, report.task)), highlight=False)
-    gates = gates_frame(report)
-    if not gates.empty:
+    gates = chosen_gates(report)
+    if gates:
         console.print()
         render_gates(gates, console)
     _print_ablation(report, console)
@@ -51,20 +54,31 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     )
 
 
-def render_gates(frame: pd.DataFrame, console: Console) -> None:
-    """Print gate statistics as layer × gate tables, or as rows where there are labels or epochs.
+def render_gates(rows: Sequence[ReportedGate], console: Console) -> None:
+    """Print gate statistics as layer × gate tables, or over all layers where there are labels or epochs.
 
     Args:
-        frame: What `gates_frame` returns.
+        rows: What `chosen_gates` returns.
         console: Where to.
     """
-    if frame.empty:
+    if not rows:
         console.print("No gate statistics: no gated method has finished.", highlight=False)
         return
-    for (trial, method), rows in frame.groupby(["trial", "method"], sort=False):
-        by_layer = not rows.duplicated(["layer", "gate"]).any()
-        title = f"Gates of {escape(str(method))}, trial {trial}: " + ("mean (sd)" if by_layer else "mean of all layers")
-        console.print(_layers(rows, title) if by_layer else _groups(rows, title))
+    by_trial: dict[int, list[ReportedGate]] = defaultdict(list)
+    for row in rows:
+        by_trial[row.trial].append(row)
+    for trial, of_trial in by_trial.items():
+        title = f"Gates of {escape(of_trial[0].name)}, trial {trial}: "
+        if _is_by_layer(of_trial):
+            console.print(_layers(of_trial, title + "mean (sd)"))
+            console.print(escape(agreement(of_trial)), highlight=False)
+        else:
+            console.print(_groups(of_trial, title + "mean of all layers"))
+
+
+def _is_by_layer(rows: Sequence[ReportedGate]) -> bool:
+    """Tell whether rows of one trial are one per layer and gate."""
+    return len({(row.layer, row.gate) for row in rows}) == len(rows)
 
 
 def _leaderboard(report: StudyReport) -> Table:
@@ -91,41 +105,59 @@ def _leaderboard(report: StudyReport) -> Table:
     return table
 
 
-def _layers(rows: pd.DataFrame, title: str) -> Table:
+def _layers(rows: Sequence[ReportedGate], title: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    gates = list(dict.fromkeys(rows["gate"]))
+    gates = list(dict.fromkeys(row.gate for row in rows))
     table.add_column("layer", justify="right")
     for gate in gates:
         table.add_column(gate, justify="right")
-    for layer in sorted(rows["layer"].unique()):
-        here = rows[rows["layer"] == layer].set_index("gate")
-        cells = [_cell(here.loc[gate]) if gate in here.index else formats.NONE for gate in gates]
+    found = {(row.layer, row.gate): row for row in rows}
+    for layer in sorted({row.layer for row in rows}):
+        cells = [_cell(found.get((layer, gate))) for gate in gates]
         table.add_row(str(layer), *cells)
     return table
 
 
-def _cell(row: pd.Series) -> Text:
+def _cell(row: ReportedGate | None) -> Text:
+    if row is None:
+        return Text(formats.NONE)
+    summary = summarise([row])
+    if summary.apart:
+        # The shade of the mean would be that of a gate that is half open.
+        return Text(f" {summary.text} ", style="bold")
     # A gate of exactly 1 would be one shade too far.
-    position = int(row["mean"] * len(_SHADES))
+    position = int(row.mean * len(_SHADES))
     shade = _SHADES[min(position, len(_SHADES) - 1)]
-    text = Text(f" {row['mean']:.2f} ", style=f"black {shade}")
-    return text + Text(f" ({row['sd']:.2f})")
+    text = Text(f" {summary.text} ", style=f"black {shade}")
+    return text + Text(f" ({row.sd:.2f})")
 
 
-def _groups(rows: pd.DataFrame, title: str) -> Table:
-    by = "label" if rows["label"].notna().any() else "epoch"
+def _groups(rows: Sequence[ReportedGate], title: str) -> Table:
+    by_label = any(row.label is not None for row in rows)
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-    table.add_column(by)
-    pivot = rows.pivot_table(index=by, columns="gate", values="mean", sort=False)
-    for gate in pivot.columns:
-        table.add_column(str(gate), justify="right")
-    for key, values in pivot.iterrows():
-        table.add_row(escape(str(key)), *(f"{value:.3f}" for value in values))
+    table.add_column("label" if by_label else "epoch")
+    gates = list(dict.fromkeys(row.gate for row in rows))
+    for gate in gates:
+        table.add_column(gate, justify="right")
+    groups: dict[object, dict[str, list[ReportedGate]]] = {}
+    for row in rows:
+        of_group = groups.setdefault(row.label if by_label else row.epoch, defaultdict(list))
+        of_group[row.gate].append(row)
+    for key, of_gates in groups.items():
+        cells = [_over_layers(of_gates.get(gate, [])) for gate in gates]
+        table.add_row(escape(str(key)), *cells)
     return table
 
 
+def _over_layers(rows: Sequence[ReportedGate]) -> str:
+    if not rows:
+        return formats.NONE
+    summary = summarise(rows)
+    return summary.text if summary.apart else f"{summary.mean:.3f}"
+
+
 def _print_ablation(report: StudyReport, console: Console) -> None:
-    complete = [row for row in report.ablation if row.layer is None]
+    complete = ablated(report)
     if not complete:
         return
     table = Table(

@@ -12,6 +12,7 @@ from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.records.results import ABLATION_ROWS
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
+from unipelt_search.search.asked_ablation import asked_ablation
 from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.plan import CONFIRM_SHARE, screen_rounds
 from unipelt_search.search.sizes import within_limit
@@ -89,7 +90,8 @@ def _plan_method(
     """Plan a method with its published settings, tried once per screen round."""
     first = published(method, spec.space, task.rows["train"], basis)[0]
     trial = within_limit(first, spec.space, task, basis)
-    return _planned(spec, task, trial, None, timing, rounds, layers)
+    passes = asked_ablation(method, spec.space, basis.edition).passes(layers)
+    return _planned(spec, task, trial, None, timing, rounds, passes)
 
 
 def _plan_variant(
@@ -97,7 +99,8 @@ def _plan_variant(
 ) -> PlannedMethod:
     """Plan a configuration of the user's, tried once."""
     trial = configured(variant, spec.space, task.rows["train"], basis)
-    return _planned(spec, task, trial, variant.name, timing, 1, layers)
+    passes = asked_ablation(variant.method, spec.space, basis.edition).passes(layers)
+    return _planned(spec, task, trial, variant.name, timing, 1, passes)
 
 
 def _plan_pruned(methods: Sequence[PlannedMethod]) -> list[PlannedMethod]:
@@ -175,9 +178,12 @@ def _planned(
     variant: str | None,
     timing: RunTiming,
     trials: int,
-    layers: int,
+    passes: int,
 ) -> PlannedMethod:
-    """Estimate a configuration's runs: the steps, what is scored at evaluations, and what confirm scores beside."""
+    """Estimate a configuration's runs: the steps, what is scored at evaluations, and what confirm scores beside.
+
+    Its ablation takes some passes over the select rows.
+    """
     method = find_method(trial.method)
     steps = trial.training.steps
     tune_rows = min(task.rows["tune"], spec.space.tune_rows)
@@ -189,9 +195,6 @@ def _planned(
         # The gates before the first step and with the final weights take passes of their own.
         evaluated += tune_rows
         scored += 2 * select_rows
-    submodules = len(method.submodules)
-    # Whole, then without each submodule: in all layers, and in each of them.
-    passes = submodules * (layers + 1) + 1 if submodules else 0
     ablation = passes * min(select_rows, ABLATION_ROWS) * timing.row_seconds
     run_seconds = steps * timing.step_seconds + evaluated * timing.row_seconds
     return PlannedMethod(

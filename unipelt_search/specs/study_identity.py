@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from unipelt_search.specs.study import BudgetSpec, StudySpec
 
-_LEFT_OUT = "the default"
+_DEFAULT = "default"
+"""The value of a key that is left out of a study's identity where it is not asked for."""
 
 
 def spec_differences(old: StudySpec, new: StudySpec) -> list[str]:
@@ -20,13 +21,9 @@ def spec_differences(old: StudySpec, new: StudySpec) -> list[str]:
     if old.question_hash() == new.question_hash():
         return []
     before, after = _flat(old.identity()), _flat(new.identity())
-    differences = []
-    # A key whose value is the default may be left out.
-    for name in {**before, **after}:
-        was, asked = before.get(name, _LEFT_OUT), after.get(name, _LEFT_OUT)
-        if was != asked:
-            differences.append(f"{name}: {was} → {asked}")
-    return differences
+    names = dict.fromkeys((*after, *before))
+    differing = [name for name in names if before.get(name, _DEFAULT) != after.get(name, _DEFAULT)]
+    return [f"{name}: {before.get(name, _DEFAULT)} → {after.get(name, _DEFAULT)}" for name in differing]
 
 
 def as_begun(old: StudySpec, new: StudySpec) -> StudySpec:

@@ -5,7 +5,7 @@ Two configurations are the same trial exactly when their content is the same (`T
 
 from __future__ import annotations
 
-from operator import not_
+from operator import not_, truth
 from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -94,6 +94,9 @@ class RunSpec(Frozen):
     """Also find out which submodules could go, in which layers."""
     ablation: bool = False
     """Also measure the score with each submodule removed."""
+    # Left out where it is true: runs that were begun before it existed stay the same.
+    ablation_layers: bool = Field(default=True, exclude_if=truth)
+    """An ablation also removes each submodule from single layers."""
 
 
 def config_of(spec: TrialSpec) -> dict[str, bool | str | int | float | None]:

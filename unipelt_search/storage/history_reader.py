@@ -25,6 +25,7 @@ from unipelt_search.specs.parts import STORED
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.connection import Database
+from unipelt_search.storage.gate_blobs import read_gate_values
 from unipelt_search.storage.prediction_blobs import read_predictions
 from unipelt_search.storage.tables import (
     EVALUATIONS,
@@ -32,6 +33,7 @@ from unipelt_search.storage.tables import (
     RESULT_COLUMNS,
     DetailTable,
     DroppedRow,
+    GateValuesRow,
     NoticeRow,
     PredictionRow,
     RunRow,
@@ -198,7 +200,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
     Args:
         session: An open transaction.
         study: The study's row.
-        details: Read evaluations, gates, ablations, outcomes and predictions too; without them those tuples are empty.
+        details: Read evaluations, gates, ablations, outcomes and predictions too; without them those are empty.
 
     Returns:
         The record; trials by number, runs by seed index and fold.
@@ -256,6 +258,7 @@ def run_record(run: RunRow, number: int, details: _Details | None = None) -> Run
 
 def _read_all_details(session: Session, of_study: ColumnElement[bool]) -> _Details:
     found = {detail.field: _read_details(session, of_study, detail) for detail in _DETAILS}
+    found["gate_values"] = _read_gate_values(session, of_study)
     return {**found, "predictions": _read_predictions(session, of_study)}
 
 
@@ -287,6 +290,7 @@ def _result(run: RunRow, details: _Details) -> RunResult:
     for name in (*(detail.field for detail in _DETAILS), "predictions"):
         of_runs = details.get(name, {})
         values[name] = tuple(of_runs.get(run.id, ()))
+    values["gate_values"] = next(iter(details.get("gate_values", {}).get(run.id, ())), None)
     values["costs"] = {name: getattr(run, name) for name in Costs.model_fields}
     return RunResult.model_validate(values)
 
@@ -313,3 +317,8 @@ def _read_predictions(session: Session, of_study: ColumnElement[bool]) -> dict[s
     for row in session.scalars(query.order_by(PredictionRow.split)):
         found[row.run_id].append(read_predictions(row))
     return found
+
+
+def _read_gate_values(session: Session, of_study: ColumnElement[bool]) -> dict[str, list[Any]]:
+    query = select(GateValuesRow).join(RunRow).join(TrialRow).where(of_study)
+    return {row.run_id: [read_gate_values(row)] for row in session.scalars(query)}

@@ -17,6 +17,7 @@ from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
 from unipelt_search.storage.attempts import attempt_row, end_attempt, move_run, run_or_raise, running_or_raise
 from unipelt_search.storage.connection import Database
+from unipelt_search.storage.gate_blobs import gate_values_row
 from unipelt_search.storage.history_reader import read_study, run_record
 from unipelt_search.storage.mirror import Mirror, MirrorChangedError
 from unipelt_search.storage.prediction_blobs import prediction_row
@@ -298,6 +299,8 @@ def _insert_details(session: Session, run: RunRow, result: RunResult) -> None:
             numbered.append({"run_id": run.id, "position": position, **row.model_dump()})
         _insert_all(session, detail.table, numbered)
     session.add_all(prediction_row(run.id, predictions) for predictions in result.predictions)
+    if result.gate_values is not None:
+        session.add(gate_values_row(run.id, result.gate_values))
 
 
 def _evaluation(run: RunRow, row: EvaluationRow) -> dict[str, object]:

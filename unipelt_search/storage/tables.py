@@ -5,6 +5,7 @@ Optuna's own tables may stand beside them.
     study ─┬─ trial ─ run ─┬─ attempt      one start of a run by one owner
            │               ├─ evaluation   the curve on the tune rows
            │               ├─ gate         gate statistics
+           │               ├─ gate_values  a confirmed run's gates, one by one
            │               ├─ ablation     the score with a submodule removed
            │               ├─ outcome      true labels against predictions, counted
            │               └─ prediction   what was predicted for every row
@@ -112,6 +113,7 @@ _PHASE = Enum(
 # MySQL's TEXT ends at 64 kB, and a traceback or a list of labels may be longer.
 _LONG_TEXT = Text().with_variant(LONGTEXT(), "mysql")
 _NULLABLE_JSON = JSON(none_as_null=True)
+_BLOB = LargeBinary().with_variant(LONGBLOB(), "mysql")
 # SQLite counts up a column of this type alone by itself.
 _EVENT_ID = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -282,6 +284,18 @@ class GateTableRow(Row):
     null_mean: Mapped[float | None]
 
 
+class GateValuesRow(Row):
+    """A confirmed run's gates on its select rows, one by one."""
+
+    __tablename__ = "ups_gate_values"
+
+    run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
+    content: Mapped[bytes] = mapped_column(_BLOB)
+    """NumPy's `.npz` with the arrays `values` (gates × rows, float16), `stack`, `layer` and `gate` (an entry per gate),
+    and `row`."""
+    sha256: Mapped[str] = mapped_column(String(64))
+
+
 class AblationTableRow(Row):
     """The metric on select rows with one submodule removed."""
 
@@ -316,7 +330,7 @@ class PredictionRow(Row):
 
     run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
     split: Mapped[str] = mapped_column(String(16), primary_key=True)
-    content: Mapped[bytes] = mapped_column(LargeBinary().with_variant(LONGBLOB(), "mysql"))
+    content: Mapped[bytes] = mapped_column(_BLOB)
     """A Parquet file with the columns `label` and `predicted`."""
     sha256: Mapped[str] = mapped_column(String(64))
 
@@ -397,7 +411,8 @@ NUMBERED_DETAILS = (
     DetailTable("outcomes", OutcomeTableRow, OutcomeRow),
 )
 """Rows that come with the result, by position."""
-_ELSEWHERE = {EVALUATIONS.field, *(detail.field for detail in NUMBERED_DETAILS), "predictions", "costs"}
+_BLOBS = {"gate_values", "predictions"}
+_ELSEWHERE = {EVALUATIONS.field, *(detail.field for detail in NUMBERED_DETAILS), *_BLOBS, "costs"}
 _RENAMED = {"select": "select_scores", "test": "test_scores"}  # SQL keeps `select` for itself
 RESULT_COLUMNS = {field: _RENAMED.get(field, field) for field in RunResult.model_fields if field not in _ELSEWHERE}
 """The columns of `RunRow` by the fields of a result. Its costs have columns of their own names."""

@@ -69,16 +69,17 @@ def predict(
     return logits
 
 
-def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
-    """Measure one slot's score on select rows with each submodule removed, as a whole and layer by layer.
+def ablate(pack: Pack, slot: int, task: EncodedTask, *, layers: bool) -> Iterator[AblationRow]:
+    """Measure one slot's score on select rows with each submodule removed.
 
     Args:
         pack: The attached pack, with the weights to evaluate.
         slot: The run's slot in the pack.
         task: The encoded task; at most 500 of its select rows are used.
+        layers: Whether each submodule is also removed from single layers.
 
     Yields:
-        A row per submodule, with the standard error of its drop, then one per layer × submodule.
+        A row per submodule, with the standard error of its drop, then, with ``layers``, one per layer × submodule.
 
     Source:
         The jackknife over groups of rows: Shao and Tu, "The Jackknife and Bootstrap", 1995.
@@ -101,7 +102,8 @@ def ablate(pack: Pack, slot: int, task: EncodedTask) -> Iterator[AblationRow]:
     every = np.ones(len(rows), dtype=bool)
     complete = predictions(NOTHING)
     full = score(complete, every)
-    for layer in (None, *range(len(pack.layers))):
+    single = range(len(pack.layers)) if layers else ()
+    for layer in (None, *single):
         for submodule in submodules:
             if (submodule, layer) in trial.without:
                 continue

@@ -12,13 +12,28 @@ import numpy as np
 from unipelt_search.backbones.backbone import backbone_hash
 from unipelt_search.kinds.label_kind import Target
 from unipelt_search.pelt.pack import Pack
-from unipelt_search.records.results import Costs, OutcomeRow, Predictions, RunResult
+from unipelt_search.records.results import (
+    GATE_VALUE_ROWS,
+    AblationRow,
+    Costs,
+    GateValues,
+    OutcomeRow,
+    Predictions,
+    RunResult,
+)
 from unipelt_search.remote_paths import StoragePath
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.training.checkpoint import CostSoFar, save_run
-from unipelt_search.training.evaluate import ablate, every_row, outcome_rows, predict, prunable_parts
-from unipelt_search.training.recorder import GateRecorder, gate_rows
+from unipelt_search.training.evaluate import (
+    ablate,
+    every_row,
+    outcome_rows,
+    predict,
+    prunable_parts,
+    spread_rows,
+)
+from unipelt_search.training.recorder import GateRecorder, gate_rows, gate_values
 from unipelt_search.training.slot import Slot
 
 Scored = Literal["select", "test"]
@@ -68,11 +83,10 @@ class FinalScoring:
         if best is None:
             raise RuntimeError("only a run that was evaluated has a result")
         confirmed = slot.run.confirm
-        if confirmed:
-            self._record_gates(number, best.epoch)
+        values = self._record_gates(number, best.epoch) if confirmed else None
         # With sets of labels the best evaluation has chosen the threshold.
         task = replace(self.task, target=slot.target)
-        ablation = tuple(ablate(self.pack, number, task)) if slot.run.ablation else ()
+        ablation = self._ablation(number, task)
         prunable = prunable_parts(self.pack, number, task, self.tune_rows) if slot.run.prune else None
         if checkpoint is not None:
             save_run(checkpoint, self.pack.slot_state_dict(number), self._description(slot))
@@ -85,6 +99,7 @@ class FinalScoring:
             steps=slot.step,
             evaluations=tuple(slot.evaluations),
             gates=tuple(slot.gates),
+            gate_values=values,
             ablation=ablation,
             prunable=prunable,
             outcomes=tuple(self._outcomes(slot.target, predicted)),
@@ -115,19 +130,34 @@ class FinalScoring:
         target = self.slots[number].target
         return {split: target.predict(logits[number]) for split, logits in self.logits.items()}
 
-    def _record_gates(self, number: int, epoch: float) -> None:
-        """Add one slot's gate statistics on the select rows, label by label, if it has gates."""
+    def _record_gates(self, number: int, epoch: float) -> GateValues | None:
+        """Add one slot's gate statistics on the select rows, label by label; returns the gates themselves.
+
+        None where it has no gates.
+        """
         slot = self.slots[number]
         if self.recorder is None or not slot.gated:
-            return
+            return None
+        gates = self.recorder.of_slot(number, slot.initial_select)
+        stacks = [layer.stack for layer in self.pack.layers]
         slot.gates += gate_rows(
-            self.recorder.of_slot(number, slot.initial_select),
+            gates,
             epoch=epoch,
-            stacks=[layer.stack for layer in self.pack.layers],
+            stacks=stacks,
             split="select",
             labels=self.task.select.labels,
             names=self.task.labels,
         )
+        # By their number alone, so that all runs keep the same rows.
+        rows = spread_rows(len(self.task.select), GATE_VALUE_ROWS)
+        return gate_values(gates, stacks=stacks, rows=rows)
+
+    def _ablation(self, number: int, task: EncodedTask) -> tuple[AblationRow, ...]:
+        """Measure what one slot's submodules are worth, as far as that was asked for."""
+        run = self.slots[number].run
+        if not run.ablation:
+            return ()
+        return tuple(ablate(self.pack, number, task, layers=run.ablation_layers))
 
     def _split(self, name: Scored) -> EncodedSplit:
         return self.task.select if name == "select" else self.task.test

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from unipelt_search.records.results import GateRow
+from unipelt_search.records.results import GateName, GateRow, GateValues
 
 ACTIVE_ABOVE = 0.5
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_HALF = np.dtype("<f2")
 GateKey = tuple[int, str]
 """(layer, gate name)."""
 
@@ -130,6 +131,27 @@ def gate_rows(
                     label=name,
                     **statistics,
                 )
+
+
+def gate_values(
+    gates: Sequence[RecordedGate],
+    *,
+    stacks: Sequence[Literal["encoder", "decoder"]],
+    rows: np.ndarray,
+) -> GateValues:
+    """Keep gates row by row.
+
+    Args:
+        gates: What `GateRecorder.of_slot` returns; the rows must have been seen.
+        stacks: Which stack each layer belongs to.
+        rows: ``(m,)``, which rows of the split to keep.
+
+    Returns:
+        Their values in half precision, 11 bits of each.
+    """
+    names = [GateName(stack=stacks[gate.layer], layer=gate.layer, gate=gate.name) for gate in gates]
+    kept = [gate.values[rows].astype(_HALF).tobytes() for gate in gates]
+    return GateValues(gates=tuple(names), rows=tuple(rows.tolist()), values=b"".join(kept))
 
 
 def _statistics(gate: RecordedGate, selected: np.ndarray) -> dict[str, Any]:
