@@ -9,7 +9,8 @@ from unipelt_search import __version__
 from unipelt_search.cli.app import app, main
 
 COMMANDS = [
-    "demo", "run", "resume", "suite", "report", "gates", "studies", "methods", "export", "predict", "doctor", "delete", "upgrade",
+    "demo", "run", "resume", "suite", "report", "gates", "studies", "methods", "export", "predict", "doctor",
+    "delete", "upgrade",
 ]  # fmt: skip
 
 

@@ -52,5 +52,5 @@ def test_what_a_study_chose_for_itself_is_no_difference() -> None:
     assert as_begun(begun, asked) == asked
     assert spec_differences(begun, asked) == ["task.truncation: left → right", "space.steps: 40 → 50"]
     assert spec_differences(SPEC, as_begun(SPEC, asked)) == [
-        "space.steps: None → 50", "task.truncation: the default → right",
+        "task.truncation: default → right", "space.steps: None → 50",
     ]  # fmt: skip

@@ -91,13 +91,15 @@ def find_file(path: str, file: str) -> Path | None:
 
     Returns:
         Where it is on this machine, or None where the checkpoint has none.
+
+    Raises:
+        OSError: The hub cannot be asked, or does not give it.
     """
     if Path(path).is_dir():
         found = Path(path) / file
         return found if found.is_file() else None
-    cached = cached_file(
-        path, file, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
-    )
+    # A hub that fails is an error, or a study would go on without what it could not ask for.
+    cached = cached_file(path, file, _raise_exceptions_for_missing_entries=False)
     return None if cached is None else Path(cached)
 
 
@@ -141,28 +143,44 @@ def check_no_pointer(name: str, path: str, files: Sequence[str]) -> None:
 
 
 def check_config(name: str, path: str) -> None:
-    """Check what can be said of a checkpoint before transformers reads its configuration.
+    """Check what can be said of a folder before transformers reads its configuration.
+
+    Args:
+        name: What to call the model.
+        path: Its folder; of a hub name nothing can be said yet.
+
+    Raises:
+        BackboneError: It is an adapter of PEFT, an empty folder, or its config.json is no JSON object.
+    """
+    if not Path(path).is_dir():
+        return
+    check_no_adapter(name, path)
+    config = find_file(path, CONFIG)
+    if config is not None:
+        if not isinstance(read_json(config, name), Mapping):
+            raise BackboneError(f"--model must have a config.json with a JSON object; that of {name!r} holds none.")
+    else:
+        raise BackboneError(
+            f"--model must be a folder with a Hugging Face model (config.json, *.safetensors, tokenizer), a hub name, "
+            f"or 'minilm'; the folder {name!r} has no config.json{_has_instead(Path(path))}."
+        )
+
+
+def check_no_adapter(name: str, path: str) -> None:
+    """Refuse an adapter of PEFT, with its model or without: what it changes is not in the model's weights.
 
     Args:
         name: What to call the model.
         path: Its folder or hub name.
 
     Raises:
-        BackboneError: It is an adapter of PEFT without a model, an empty folder, or its config.json is no JSON object.
+        BackboneError: It is one.
+        OSError: The hub cannot be asked.
     """
     if find_file(path, "adapter_config.json") is not None:
         raise BackboneError(
             f"--model must be a whole model; {name!r} is an adapter of the library PEFT. Merge it into its model with "
             "merge_and_unload() and save that."
-        )
-    config = find_file(path, CONFIG)
-    if config is not None:
-        if not isinstance(read_json(config, name), Mapping):
-            raise BackboneError(f"--model must have a config.json with a JSON object; that of {name!r} holds none.")
-    elif Path(path).is_dir():
-        raise BackboneError(
-            f"--model must be a folder with a Hugging Face model (config.json, *.safetensors, tokenizer), a hub name, "
-            f"or 'minilm'; the folder {name!r} has no config.json{_has_instead(Path(path))}."
         )
 
 

@@ -251,13 +251,14 @@ def _attention_at(name: str, module: nn.Module) -> _Attention | None:
     if queries and _LATENT_VALUES in linears:  # multi-head latent attention (DeepSeek)
         values = f"{name}.{_LATENT_VALUES}"
         return _Attention(name, f"{name}.{queries[0]}", values, values, "latent")
-    names = []
-    for pattern in _PROJECTIONS.values():
-        matches = [child for child in linears if pattern.fullmatch(child)]
-        if len(matches) != 1:
-            return None
-        names.append(f"{name}.{matches[0]}")
-    return _Attention(name, *names)
+    names = [_only_match(pattern, linears) for pattern in _PROJECTIONS.values()]
+    query, key, value = (child and f"{name}.{child}" for child in names)
+    return _Attention(name, query, key, value) if query and key and value else None
+
+
+def _only_match(pattern: re.Pattern[str], names: Sequence[str]) -> str | None:
+    matches = [name for name in names if pattern.fullmatch(name)]
+    return matches[0] if len(matches) == 1 else None
 
 
 def _discover_feed_forward(
@@ -269,30 +270,37 @@ def _discover_feed_forward(
     """Find the layers into and out of the feed-forward network by their shapes, and the mixtures of experts."""
     width = _intermediate_size(config)
     hidden = getattr(config, "hidden_size", None)
-    wanted = f"one linear layer from the feed-forward network's width {width or ''} outside of the attention"
     dense: dict[str, str] = {}
-    blocks: set[str] = set()
+    blocks: dict[str, None] = {}
     outs: list[str] = []
     for layer in layers:
         block = _experts_of(layer)
-        blocks |= {block} if block is not None else set()
+        if block is not None:
+            blocks[block] = None
         linears = _feed_forward_linears(layer, [attention.module if attention else None, block])
-        pairs = _ways_out(linears, width, hidden)
-        outs += pairs
-        for out in pairs:
-            inner = _way_in(linears, out)
-            if inner is not None:
-                dense[out] = inner
-    unclear = len(outs) > len(layers) or len(dense) > 1 or len(blocks) > 1
-    if unclear or not (dense or blocks):
+        ways_out = _ways_out(linears, width, hidden)
+        outs += ways_out
+        dense |= _pairs(linears, ways_out)
+    found = ", ".join(dict.fromkeys([*outs, *blocks])) or "none"
+    if len(outs) > len(layers) or max(len(dense), len(blocks)) != 1:
         if layers:
-            lacks.append(_lack(_FEED_FORWARD_PARTS, wanted, ", ".join(dict.fromkeys([*outs, *blocks])) or "none"))
+            size = f" {width}" if width else ""
+            wanted = f"one linear layer from the feed-forward network's width{size} outside of the attention"
+            lacks.append(_lack(_FEED_FORWARD_PARTS, wanted, found))
         return _FeedForward(None, None, None)
     if not dense:
         sentence = "the feed-forward networks are mixtures of experts, in which every expert has layers of its own"
         lacks.append(Lack(("ffn_linear",), sentence))
-    out, inner = next(iter(dense.items()), (None, None))
-    return _FeedForward(inner, out, next(iter(blocks), None))
+    experts = next(iter(blocks), None)
+    for out, inner in dense.items():
+        return _FeedForward(inner, out, experts)
+    return _FeedForward(None, None, experts)
+
+
+def _pairs(linears: dict[str, nn.Linear], ways_out: Sequence[str]) -> dict[str, str]:
+    """Pair the linear layers out of feed-forward networks with those into them."""
+    pairs = {out: _way_in(linears, out) for out in ways_out}
+    return {out: inner for out, inner in pairs.items() if inner is not None}
 
 
 def _intermediate_size(config: Any) -> int | None:
@@ -352,8 +360,8 @@ def _way_in(linears: dict[str, nn.Linear], out: str) -> str | None:
         if fits and name != out:
             fitting.append(name)
     parent = out.rpartition(".")[0]
-    beside = [name for name in fitting if name.rpartition(".")[0] == parent]
-    return next(iter([*beside, *fitting]), None)
+    nearest = [name for name in fitting if name.rpartition(".")[0] == parent]
+    return next(iter([*nearest, *fitting]), None)
 
 
 def _discover_head(kind: str, model: Any) -> tuple[str | None, tuple[str, ...], str]:

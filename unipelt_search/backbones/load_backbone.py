@@ -18,7 +18,13 @@ from transformers import (
 from unipelt_search.backbones.attention_interface import attention_of, register_attention
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.block_output import with_block_output
-from unipelt_search.backbones.checkpoint_files import check_config, check_no_pointer, check_quantisation, find_weights
+from unipelt_search.backbones.checkpoint_files import (
+    check_config,
+    check_no_adapter,
+    check_no_pointer,
+    check_quantisation,
+    find_weights,
+)
 from unipelt_search.backbones.declared_pooling import (
     UNDECLARED,
     DeclaredPooling,
@@ -99,6 +105,7 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str, edition: int | 
     with quiet_transformers(), load_errors(spec.model, "config.json"):
         check_config(spec.model, path)
         config = AutoConfig.from_pretrained(path, num_labels=classes, trust_remote_code=False)
+        check_no_adapter(spec.model, path)
     check_quantisation(spec.model, config)
     choice = choose_class(spec.model, config)
     config = choice.config
