@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -148,8 +148,26 @@ class _Manifest(Frozen):
 
     def text(self) -> str:
         """Return the file's content: the manifest after its own SHA-256."""
-        body = self.model_dump_json(by_alias=True)
-        return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'
+        return _with_hash(self.model_dump_json(by_alias=True))
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read a file's content.
+
+        Raises:
+            _DamagedError: A byte has changed since it was written.
+            ValueError: It was written as something else.
+        """
+        # By the bytes that are there: another version may write the same values in another order.
+        body = text.partition('"manifest":')[2].removesuffix("}\n")
+        if text != _with_hash(body):
+            raise _DamagedError
+        return cls.model_validate(json.loads(body))
+
+
+def _with_hash(body: str) -> str:
+    """Return a manifest's content after its SHA-256."""
+    return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'
 
 
 @dataclass(frozen=True)
@@ -312,10 +330,10 @@ class RunCheckpoints:
     ) -> tuple[_State, dict[str, Tensor]]:
         with reaching(kept.folder):
             text = (kept.folder / MANIFEST).read_bytes().decode()
-        manifest = _Manifest.model_validate(dict(json.loads(text)).get("manifest"))
+        manifest = _Manifest.read(text)
         name = _name(manifest.attempt, manifest.state.step)
-        # Another run's manifest, one that was moved, and one with a changed byte are all refused here.
-        if manifest.run != self._run_id or name != kept.folder.name or text != manifest.text():
+        # Another run's manifest and one that was moved are refused here.
+        if manifest.run != self._run_id or name != kept.folder.name:
             raise _DamagedError
         if manifest.content != run.content_hash():
             raise _DamagedError
