@@ -5,6 +5,7 @@ from editions import EDITION_1
 
 from tiny import tiny_backbone
 from unipelt_search.execution.measured_sizes import measure_size, stored_on
+from unipelt_search.methods.basis import Basis
 from unipelt_search.search.sizes import resized, stored_by, value_of
 from unipelt_search.search.space import published
 from unipelt_search.specs.study import SpaceSpec
@@ -27,4 +28,14 @@ def test_the_measured_sizes_count_as_a_pack_does(method: str, monkeypatch: pytes
         other = resized(other, name, 3)
     if other.gate:
         other = other.model_copy(update={"gate": other.gate.model_copy(update={"sharing": "shared"})})
+    assert stored_by(other, size) == stored_on(backbone, other)
+
+
+def test_a_single_unit_is_measured_too() -> None:
+    backbone = tiny_backbone(hidden_size=16)
+    basis = Basis(edition=2, hidden_size=16)
+    trial = published("adapter", SpaceSpec(), 100, basis)[0]
+    assert value_of(trial, "adapter.bottleneck") == 1
+    size = measure_size(backbone, "adapter", SpaceSpec(), 100, basis)
+    other = resized(trial, "adapter.bottleneck", 3)
     assert stored_by(other, size) == stored_on(backbone, other)

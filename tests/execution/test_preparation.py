@@ -59,8 +59,14 @@ def test_a_study_is_prepared_whole(asked: StudySpec) -> None:
     ]
 
 
+def write_rows(asked: StudySpec, texts: list[str]) -> None:
+    rows = "".join(f"{text},{'yes' if i % 2 else 'no'}\n" for i, text in enumerate(texts))
+    Path(asked.task.data).write_text(f"text,label\n{rows}")
+
+
 @pytest.mark.parametrize("own", ["right", "left"])
 def test_auto_becomes_the_tokenizers_side_in_a_new_study_alone(asked: StudySpec, own: str) -> None:
+    write_rows(asked, [f"w{i} w{(7 * i) % 60} w1" for i in range(60)])
     tokenizer = tiny.tiny_tokenizer()
     tokenizer.init_kwargs["truncation_side"] = tokenizer.truncation_side = own
     tokenizer.save_pretrained(asked.backbone.model)
@@ -78,8 +84,7 @@ def test_auto_becomes_the_tokenizers_side_in_a_new_study_alone(asked: StudySpec,
 
 
 def test_rows_that_are_longer_than_the_model_allows_are_named(asked: StudySpec) -> None:
-    rows = "".join(f"{'w1 ' * (70 if i < 3 else 5)}w{i},{'yes' if i % 2 else 'no'}\n" for i in range(60))
-    Path(asked.task.data).write_text(f"text,label\n{rows}")
+    write_rows(asked, [f"w{i}" + " w1" * (70 if i < 3 else 5) for i in range(60)])
     ready, _ = prepare(asked, load_task(asked.task, 0))
     (notice,) = ready.notices
     assert (notice.code, notice.values["tokens"], notice.values["asked"]) == ("fewer_positions", 64, 128)
@@ -270,3 +275,21 @@ def test_what_the_checkpoint_declares_is_said_and_reaches_the_workers(asked: Stu
     assert [notice.code for notice in ready.notices] == ["modules_unused"]
     assert (backbone.pooling, ready.backbone.pooling, ready.spec.backbone.pooling) == ("max", "max", "auto")
     assert ready.plan(backbone).notices[-1:] == ready.notices
+
+
+def test_a_method_that_attaches_to_some_layers_says_to_how_many(asked: StudySpec) -> None:
+    tiny.tiny_model("jamba").save_pretrained(asked.backbone.model)
+    ready, _ = prepare(asked, load_task(asked.task, 0))
+    notices = [notice.values for notice in ready.notices if notice.code == "attaches_to_some_layers"]
+    assert notices == [{"method": "lora", "reached": 2, "layers": 4}]
+
+
+def test_default_methods_that_do_not_apply_are_dropped_and_the_others_go_on(asked: StudySpec) -> None:
+    model = tiny.tiny_model("mamba")
+    model.config.architectures = ["MambaModel"]
+    model.save_pretrained(asked.backbone.model)
+    everything = changed(asked, space=SpaceSpec())
+    ready, _ = prepare(everything, load_task(everything.task, 0))
+    left = set(DEFAULT_METHODS) - {drop.method for drop in ready.dropped}
+    assert left == {"head", "fine_tuning"}
+    assert all("we looked for" in str(drop.reason.values["cause"]) or drop.method == "bitfit" for drop in ready.dropped)

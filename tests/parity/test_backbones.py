@@ -14,6 +14,7 @@ from peft import LoraConfig, get_peft_model
 
 from tiny import (
     FAMILIES,
+    FURTHER_SIZES,
     PARTS,
     SETS,
     SHIFTED,
@@ -217,14 +218,20 @@ def test_lora_on_a_fused_projection_is_an_update_of_its_weight(family: str) -> N
 
 def test_the_documented_matrix_has_every_type_and_every_method() -> None:
     page = (Path(__file__).parents[2] / "docs" / "backbones.md").read_text(encoding="utf-8")
-    rows = page.partition("<!-- matrix")[2].partition("<!-- end of matrix -->")[0].splitlines()[1:]
-    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows if row]
+    used, _, matrix = page.partition("<!-- matrix")[2].partition("<!-- end of matrix -->")[0].partition("| type | LoRA")
+    rows = f"| type | LoRA{matrix}".partition("\n\n")[0].splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert cells[0][4:] == [f"`{method}`" for method in TRAINED_METHODS]
-    assert [row[0] for row in cells[2:]] == [f"`{family}`" for family in FAMILIES]
-    assert {row[0].strip("`") for row in cells[2:] if row[2].endswith("; can shift")} == set(SHIFTED)
+    names = [row[0].strip("`") for row in cells[2:]]
+    assert names[: len(FAMILIES)] == list(FAMILIES)
+    assert set(FURTHER_SIZES) <= set(names)
+    assert f"all {len(names)} architectures" in used
+    assert used.count("\n| ") == 25 + 1
+    listed = cells[2 : 2 + len(FAMILIES)]
+    assert {row[0].strip("`") for row in listed if row[2].endswith("; can shift")} == set(SHIFTED)
     bitfit = cells[0].index("`bitfit`")
-    assert {row[0].strip("`") for row in cells[2:] if row[bitfit] == "no biases"} == set(WITHOUT_BIASES)
-    assert all(cell in ("yes", "no biases") for row in cells[2:] for cell in row[4:])
+    assert {row[0].strip("`") for row in listed if row[bitfit] == "no biases"} == set(WITHOUT_BIASES)
+    assert all(cell in ("yes", "no biases") for row in listed for cell in row[4:])
     assert [kind for kind in KNOWN_TYPES if f"`{kind}`" not in page] == []
 
 

@@ -169,18 +169,19 @@ class _Trace:
         self.dropouts = [name for name, _ in layer.dropouts]
         self.attention = None if layer.attention is None else names[layer.attention]
         self.ffn_in = names[present(layer.ffn_in)]
-        watched = {"", self.ffn_in, self.attention or "", *self.norms, *self.dropouts}
+        watched = {"", self.ffn_in, self.attention, *self.norms, *self.dropouts}
         for block in stack.sums:
-            watched |= {name for name in (block.residual, block.attention) if name in modules}
+            watched |= {block.residual, block.attention}
         self._handles = [present(layer.ffn_out).register_forward_hook(self._keep_h)]
-        for name in sorted(watched):
+        for name in modules.keys() & watched:
             self._watch(name, modules[name])
 
     def _watch(self, name: str, module: nn.Module) -> None:
         def keep(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            # Copies: some architectures add to these tensors in place.
-            self.inputs[name] = first_tensor(args, kwargs).clone()
-            self.outputs[name] = first_output(output).clone()
+            for tensors, value in ((self.inputs, first_tensor(args, kwargs)), (self.outputs, first_output(output))):
+                if isinstance(value, Tensor):
+                    # A copy: some architectures add to these tensors in place.
+                    tensors[name] = value.clone()
 
         self._handles.append(module.register_forward_hook(keep, with_kwargs=True))
 

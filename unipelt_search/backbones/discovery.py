@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import nn
@@ -247,17 +247,54 @@ def _discover_attention(layers: Sequence[nn.Module], lacks: list[Lack]) -> _Atte
 def _attention_at(name: str, module: nn.Module) -> _Attention | None:
     """Name a module's query, key and value layers; None where it has not one of each."""
     linears = [child for child, part in module.named_children() if isinstance(part, nn.Linear)]
-    queries = [query for query in _LATENT_QUERIES if query in linears]
-    if queries and _LATENT_VALUES in linears:  # multi-head latent attention (DeepSeek)
+    latent = [query for query in _LATENT_QUERIES if query in linears]
+    if latent and _LATENT_VALUES in linears:  # multi-head latent attention (DeepSeek)
         values = f"{name}.{_LATENT_VALUES}"
-        return _Attention(name, f"{name}.{queries[0]}", values, values, "latent")
-    names = []
-    for pattern in _PROJECTIONS.values():
-        matches = [child for child in linears if pattern.fullmatch(child)]
-        if len(matches) != 1:
-            return None
-        names.append(f"{name}.{matches[0]}")
-    return _Attention(name, *names)
+        return _Attention(name, f"{name}.{latent[0]}", values, values, "latent")
+    found = [_only_match(pattern, linears) for pattern in _PROJECTIONS.values()]
+    names = [f"{name}.{child}" for child in found if child is not None]
+    if len(names) < len(_PROJECTIONS):
+        return None
+    query, key, value = names
+    return _Attention(name, query, key, value)
+
+
+def _only_match(pattern: re.Pattern[str], names: Sequence[str]) -> str | None:
+    matches = [name for name in names if pattern.fullmatch(name)]
+    return matches[0] if len(matches) == 1 else None
+
+
+@dataclass
+class _Candidates:
+    """What may be feed-forward networks in the layers of a stack."""
+
+    outs: list[str] = field(default_factory=list)
+    """Linear layers that lead back from the feed-forward network's width, with repetitions."""
+    pairs: dict[str, str] = field(default_factory=dict)
+    """Those that some layer leads into, with that layer."""
+    blocks: dict[str, None] = field(default_factory=dict)
+    """Mixtures of experts."""
+
+    def look_through(
+        self,
+        layer: nn.Module,
+        attention: _Attention | None,
+        width: int | None,
+        hidden: int | None,
+    ) -> None:
+        """Add those of one layer."""
+        block = _experts_of(layer)
+        if block is not None:
+            self.blocks[block] = None
+        linears = _feed_forward_linears(layer, [attention.module if attention else None, block])
+        outs = _ways_out(linears, width, hidden)
+        self.outs += outs
+        self.pairs |= _pairs(linears, outs)
+
+    def is_clear(self, layers: int) -> bool:
+        """Tell whether there is one network, one mixture of experts, or one of each, in some number of layers."""
+        most = max(len(self.pairs), len(self.blocks))
+        return most == 1 and len(self.outs) <= layers
 
 
 def _discover_feed_forward(
@@ -268,31 +305,29 @@ def _discover_feed_forward(
 ) -> _FeedForward:
     """Find the layers into and out of the feed-forward network by their shapes, and the mixtures of experts."""
     width = _intermediate_size(config)
-    hidden = getattr(config, "hidden_size", None)
-    wanted = f"one linear layer from the feed-forward network's width {width or ''} outside of the attention"
-    dense: dict[str, str] = {}
-    blocks: set[str] = set()
-    outs: list[str] = []
+    found = _Candidates()
     for layer in layers:
-        block = _experts_of(layer)
-        blocks |= {block} if block is not None else set()
-        linears = _feed_forward_linears(layer, [attention.module if attention else None, block])
-        pairs = _ways_out(linears, width, hidden)
-        outs += pairs
-        for out in pairs:
-            inner = _way_in(linears, out)
-            if inner is not None:
-                dense[out] = inner
-    unclear = len(outs) > len(layers) or len(dense) > 1 or len(blocks) > 1
-    if unclear or not (dense or blocks):
-        if layers:
-            lacks.append(_lack(_FEED_FORWARD_PARTS, wanted, ", ".join(dict.fromkeys([*outs, *blocks])) or "none"))
+        found.look_through(layer, attention, width, getattr(config, "hidden_size", None))
+    if not layers:
         return _FeedForward(None, None, None)
-    if not dense:
-        sentence = "the feed-forward networks are mixtures of experts, in which every expert has layers of its own"
-        lacks.append(Lack(("ffn_linear",), sentence))
-    out, inner = next(iter(dense.items()), (None, None))
-    return _FeedForward(inner, out, next(iter(blocks), None))
+    if not found.is_clear(len(layers)):
+        size = f" {width}" if width else ""
+        wanted = f"one linear layer from the feed-forward network's width{size} outside of the attention"
+        names = dict.fromkeys([*found.outs, *found.blocks])
+        lacks.append(_lack(_FEED_FORWARD_PARTS, wanted, ", ".join(names) or "none"))
+        return _FeedForward(None, None, None)
+    experts = next(iter(found.blocks), None)
+    for out, inner in found.pairs.items():
+        return _FeedForward(inner, out, experts)
+    sentence = "the feed-forward networks are mixtures of experts, in which every expert has layers of its own"
+    lacks.append(Lack(("ffn_linear",), sentence))
+    return _FeedForward(None, None, experts)
+
+
+def _pairs(linears: dict[str, nn.Linear], ways_out: Sequence[str]) -> dict[str, str]:
+    """Pair the linear layers out of feed-forward networks with those into them."""
+    pairs = {out: _way_in(linears, out) for out in ways_out}
+    return {out: inner for out, inner in pairs.items() if inner is not None}
 
 
 def _intermediate_size(config: Any) -> int | None:
@@ -352,8 +387,8 @@ def _way_in(linears: dict[str, nn.Linear], out: str) -> str | None:
         if fits and name != out:
             fitting.append(name)
     parent = out.rpartition(".")[0]
-    beside = [name for name in fitting if name.rpartition(".")[0] == parent]
-    return next(iter([*beside, *fitting]), None)
+    nearest = [name for name in fitting if name.rpartition(".")[0] == parent]
+    return next(iter([*nearest, *fitting]), None)
 
 
 def _discover_head(kind: str, model: Any) -> tuple[str | None, tuple[str, ...], str]:

@@ -8,7 +8,7 @@ layer here; only this package loads such a model again, so it cannot be exported
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import transformers
 from torch import Tensor, nn
@@ -39,10 +39,6 @@ class ModelChoice:
     """Patterns of the weights' names in the checkpoint, with what the model calls them; None where they agree."""
 
 
-class _HasConfig(Protocol):
-    config: Any
-
-
 class HeadAdded(nn.Module):
     """One linear layer on the token vectors of an architecture that has no classification head of its own.
 
@@ -51,6 +47,7 @@ class HeadAdded(nn.Module):
 
     base_class: type[PreTrainedModel]
     base_model_prefix: str
+    post_init: Any
 
     def __init__(self, config: PretrainedConfig) -> None:
         """Make the model without its head and the head."""

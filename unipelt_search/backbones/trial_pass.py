@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -55,12 +55,7 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
     finally:
         calls.stop()
     _check_vectors(model.config.model_type, ids, hidden, padded)
-    rows, tokens = ids.shape
-    once = (((rows, tokens),), ((rows * tokens,),), ((rows, 1, tokens),))
-    wrong = {part for module, part in parts.items() if shapes[module] not in once}
-    idle = [name for name, module in outside.items() if not calls.shapes[module] and name not in family.head]
-    idle += [name for name in _unused(model, family, ids) if name not in idle]
-    first = [shapes[module][0][:1] for module in biased.values() if shapes[module]]
+    idle = _idle(model, family, ids, {name: calls.shapes[module] for name, module in outside.items()})
     tried = replace(
         family,
         pooler_parts=tuple(name for name in family.pooler_parts if name not in idle),
@@ -68,9 +63,34 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
         idle=tuple(idle),
         unreached=_unreached(family, model, biased, calls),
         # What runs on something else than a run's own rows may not be shared by runs.
-        shares_positions=family.shares_positions or any(shape not in ((rows,), (rows * tokens,)) for shape in first),
+        shares_positions=family.shares_positions or not _by_rows([shapes[module] for module in biased.values()], ids),
     )
-    return _without(tried, wrong)
+    return _without(tried, _wrong_parts([(part, shapes[module]) for module, part in parts.items()], ids))
+
+
+def _wrong_parts(shapes: Iterable[tuple[str, tuple[torch.Size, ...]]], ids: Tensor) -> set[str]:
+    """Name the parts that did not run once on the rows' tokens ``(rows, tokens)``."""
+    rows, tokens = ids.shape
+    once = (((rows, tokens),), ((rows * tokens,),), ((rows, 1, tokens),))
+    return {part for part, seen in shapes if seen not in once}
+
+
+def _idle(
+    model: PreTrainedModel,
+    family: Family,
+    ids: Tensor,
+    shapes: dict[str, list[torch.Size]],
+) -> list[str]:
+    """Name the modules outside of the layers that did not run, or for nothing; ids are ``(rows, tokens)``."""
+    idle = [name for name, seen in shapes.items() if not seen and name not in family.head]
+    return idle + [name for name in _unused(model, family, ids) if name not in idle]
+
+
+def _by_rows(shapes: Iterable[tuple[torch.Size, ...]], ids: Tensor) -> bool:
+    """Tell whether what modules put out begins with the rows, or with all their tokens ``(rows, tokens)``."""
+    rows, tokens = ids.shape
+    first = {seen[0][0] for seen in shapes if seen}
+    return first <= {rows, rows * tokens}
 
 
 def _padded(ids: Tensor, padding: int) -> dict[str, Tensor]:

@@ -90,11 +90,12 @@ def measure_size(backbone: Backbone, method: str, space: SpaceSpec, rows: int, b
     stored = stored_on(backbone, trial)
     values = {name: value_of(trial, name) for name in lowest_sizes(basis)}
     sizes = {name: value for name, value in values.items() if value is not None}
-    # One unit less, not more: the published size attaches, a larger one need not.
     per_unit = {}
     for name, value in sizes.items():
-        smaller = resized(trial, name, value - 1)
-        per_unit[name] = stored - stored_on(backbone, smaller)
+        # One unit less: the published size attaches, a larger one need not. Of a single unit one more, on a tiny model.
+        change = -1 if value > 1 else 1
+        other = stored_on(backbone, resized(trial, name, value + change))
+        per_unit[name] = (other - stored) * change
     shared = None
     if trial.gate is not None:
         gates = trial.gate.model_copy(update={"sharing": "shared"})

@@ -294,7 +294,8 @@ def new_basis(backbone: Backbone) -> Basis:
     """
     return Basis(
         edition=EDITION,
-        hidden_size=backbone.model.config.get_text_config().hidden_size,
+        # Every architecture here has one; what needs none could do without.
+        hidden_size=getattr(backbone.model.config.get_text_config(), "hidden_size", None),
         block_output=backbone.has_block_output,
     )
 

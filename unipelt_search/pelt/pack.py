@@ -285,11 +285,11 @@ class Pack(nn.Module):
 
     def _is_idle(self, stored: str) -> bool:
         """Tell whether a stored tensor belongs to a part of the backbone that never runs."""
+        # Named from the model or from its base model, after the kind of part that trains it.
+        _, _, module = stored.partition(".")
         base = f"{self.model.base_model_prefix}."
         idle = self.backbone.family.idle
-        whole = [f"backbone.{name}" for name in idle]
-        biases = [f"bitfit.{name.removeprefix(base)}" for name in idle]
-        return is_inside(stored, [*whole, *biases])
+        return is_inside(module, [*idle, *(name.removeprefix(base) for name in idle)])
 
     def _unfreeze(self) -> None:
         """Train every weight of the copied backbone that takes part, the replaced head aside."""
