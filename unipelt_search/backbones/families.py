@@ -87,6 +87,8 @@ class Family:
     """The linear layers of the classification head, in order; every run draws them anew."""
     head_module: str | None = None
     """The module from one vector to logits, where it is called apart from the model (encoder-decoders)."""
+    starts_with_last: bool = False
+    """Whether an encoder-decoder's decoder begins with the last token of the text, not with a token of its own."""
     pooler: str | None = None
     """A module between the token vectors and the head that a checkpoint may have; unused unless pooling is native."""
     pooler_parts: tuple[str, ...] = ()
@@ -289,9 +291,15 @@ FAMILIES = (
     ),
     *(_t5_encoder(stack) for stack in (_t5_stack("encoder", 1), _t5_gated_stack("encoder", 1))),
     Family(
-        model_types=("bart", "mbart"),
+        model_types=("bart",),
         stacks=(_bart_stack("encoder", "encoder.layers"), _bart_stack("decoder", "decoder.layers")),
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
+    ),
+    Family(
+        model_types=("mbart",),
+        stacks=(_bart_stack("encoder", "encoder.layers"), _bart_stack("decoder", "decoder.layers")),
+        head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
+        starts_with_last=True,
     ),
     Family(
         model_types=("gpt2",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -128,7 +129,8 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str, edition: int | 
             key_mapping=choice.key_mapping,
         )
     _check_shapes(spec.model, model, info["mismatched_keys"])
-    return make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device, declared)
+    backbone = make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device, declared)
+    return replace(backbone, is_part=choice.key_mapping is not None)
 
 
 def make_backbone(

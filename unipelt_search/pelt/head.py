@@ -255,8 +255,12 @@ class Head:
         return output
 
     def _shifted(self, ids: Tensor) -> Tensor:
-        """Give the decoder the same tokens ``(S·B, T)``, one later, after its start token."""
-        config = self.model.config
-        token = config.pad_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
-        start = ids.new_full((ids.shape[0], 1), token)
+        """Give the decoder the same tokens ``(S·B, T)``, one later, after its first token."""
+        if self.family.starts_with_last:
+            last = self.holder.context.tokens.sum(1, keepdim=True) - 1
+            start = ids.gather(1, last.long())
+        else:
+            config = self.model.config
+            token = config.pad_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
+            start = ids.new_full((ids.shape[0], 1), token)
         return torch.cat([start, ids[:, :-1]], 1)
