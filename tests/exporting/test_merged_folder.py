@@ -18,14 +18,26 @@ import pytest
 import torch
 from exported_study import PAIRS, TEXTS, Trained, save_toy, train_toy
 from safetensors.torch import load_file
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+)
 
-from tiny import tiny_backbone, tiny_trial
+from tiny import SIZES, tiny_backbone, tiny_trial
+from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import SavedModelError
 from unipelt_search.exporting import merged_folder
 from unipelt_search.exporting.export import OutputFolders, export_run
+from unipelt_search.exporting.export_forms import peft_obstacle
 from unipelt_search.exporting.merged_folder import check_mergeable
 from unipelt_search.kinds.label_kind import Target
 
+_TINY = {
+    "vocab_size": 80, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
+    "max_position_embeddings": 64, "pad_token_id": 0,
+}  # fmt: skip
 _SCRIPT = """
 import json, sys
 sys.modules["unipelt_search"] = None
@@ -60,6 +72,7 @@ class Case:
 CASES = {
     "head": Case("bert", "head"),
     "encoder and decoder": Case("t5", "lora"),
+    "decoder that begins with the last token": Case("mbart", "lora"),
     "fused": Case("gpt2", "ia3"),
     "pairs": Case("roberta", "lora", pair=True),
     "number": Case("bert", "bitfit", label="number"),
@@ -149,6 +162,26 @@ def test_a_folder_has_no_code_no_path_and_one_form(name: str, studies: dict[str,
     kinds = {"kind": "single_label_classification", "tags": "multi_label_classification", "number": "regression"}
     assert problem == kinds[CASES[name].label]
     assert "unipelt_search" not in (plain / "README.md").read_text(encoding="utf-8")
+
+
+@torch.no_grad()
+def test_the_text_part_of_a_larger_model_becomes_a_model_of_its_own(tmp_path: Path) -> None:
+    save_toy(tmp_path, rows=36)
+    text = {**SIZES["gemma3_text"], **_TINY}
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Gemma3Config(text_config=text, vision_config={**vision, "image_size": 28, "patch_size": 14})
+    Gemma3ForConditionalGeneration(config).save_pretrained(tmp_path / "model")
+    with torch.enable_grad():
+        trained = train_toy(tmp_path, "lora", tmp_path / "kept", steps=3, evaluations=1, learning_rate=5e-2)
+    export_run(trained.record, trained.run, OutputFolders(tmp_path / "out", merged=tmp_path / "plain"))
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "plain")
+    inputs = AutoTokenizer.from_pretrained(tmp_path / "plain")(TEXTS, padding=True, return_tensors="pt")
+    assert model.config.model_type == "gemma3_text"
+    assert torch.allclose(model(**inputs).logits, trained.logits, rtol=0, atol=1e-5)
+    backbone = load_backbone(trained.record.spec.backbone, 3, "cpu")
+    obstacle = peft_obstacle(backbone, tiny_trial("lora"))
+    assert obstacle is not None
+    assert "the text part alone" in obstacle.reason
 
 
 def test_nothing_is_written_where_the_logits_differ(

@@ -103,8 +103,10 @@ def test_five_routes_give_the_same_logits(tmp_path: Path, family: str, method: s
     stored = load_file(folder / "adapter_model.safetensors")
     assert not [name for name in stored if "modules_to_save" in name or "original_module" in name]
     export_run(trained.record, trained.run, OutputFolders(tmp_path / "o2", peft=tmp_path / "p2"), peft=FORM)
-    first = (folder / "adapter_model.safetensors").read_bytes()
-    assert (tmp_path / "p2" / "adapter_model.safetensors").read_bytes() == first
+    for name in ("adapter_model.safetensors", "adapter_config.json", "README.md", "tokenizer_config.json"):
+        assert (tmp_path / "p2" / name).read_bytes() == (folder / name).read_bytes()
+    targets = json.loads((folder / "adapter_config.json").read_text())["target_modules"]
+    assert targets == sorted(targets)
 
 
 @torch.no_grad()

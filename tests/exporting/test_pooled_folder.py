@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from described_model import described
+from transformers import AutoModel
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.exporting.pooled_folder import pooled_logits, write_pooled
@@ -63,3 +64,14 @@ def test_numbers_come_in_the_units_of_the_labels(tmp_path: Path) -> None:
     saved = number.model_copy(update={"trial": tiny_trial("head")})
     write_pooled(tmp_path, backbone, saved, stored)
     assert torch.allclose(pooled_logits(tmp_path, type(backbone.base), inputs), expected * 4 - 3, atol=1e-5)
+
+
+def test_nothing_is_missing_when_it_is_loaded(tmp_path: Path) -> None:
+    backbone = tiny_backbone("roberta", pooling="mean")
+    with Pack(backbone, [tiny_run(tiny_trial("head"))]) as pack:
+        stored = {name: values.detach().clone() for name, values in pack.slot_state_dict(0).items()}
+    saved = described(labels=("a", "b", "c")).model_copy(update={"trial": tiny_trial("head")})
+    write_pooled(tmp_path, backbone, saved, stored)
+    model, info = AutoModel.from_pretrained(tmp_path, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not model.pooler.dense.weight.any()  # RoBERTa's class has one, which nothing reads

@@ -5,6 +5,7 @@ import pytest
 from tiny import FAMILIES, PARTS, SHIFTED, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.adapter_settings import AdapterSpec
+from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.methods.prefix_settings import PrefixSpec
@@ -37,6 +38,23 @@ def test_what_cannot_attach_is_refused_before_anything_is_touched(
     with pytest.raises(BackboneError, match=message):
         Pack(backbone, [tiny_run(trial)])
     assert not any(module._forward_hooks for module in backbone.model.modules())
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"), [("bert", {}), ("t5", {}), ("bart", {}), ("llama", {"is_causal": False})]
+)
+def test_gates_by_position_need_a_model_that_looks_back_alone(family: str, changes: dict[str, object]) -> None:
+    trial = tiny_trial("unipelt_al").model_copy(update={"gate": GateSpec(pooling="prefix_mean")})
+    with pytest.raises(BackboneError, match="prefix_mean needs a decoder, whose tokens see no later ones; those of"):
+        check_trial(tiny_backbone(family, **changes), trial)
+
+
+def test_a_gate_by_position_cannot_scale_a_prefix() -> None:
+    backbone = tiny_backbone("gpt2")
+    by_position = GateSpec(pooling="prefix_mean")
+    check_trial(backbone, tiny_trial("unipelt_al").model_copy(update={"gate": by_position}))
+    with pytest.raises(BackboneError, match="gate.prefix must be logit where gate.pooling is prefix_mean"):
+        check_trial(backbone, tiny_trial("unipelt_apl").model_copy(update={"gate": by_position}))
 
 
 def test_a_prefix_is_refused_where_it_would_silently_be_absent() -> None:

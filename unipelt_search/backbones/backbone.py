@@ -35,6 +35,8 @@ class Backbone:
     """Whether a token's vector depends on no token after it, as a pass through the model has shown."""
     notices: tuple[Notice, ...] = ()
     """What a user should know about it."""
+    is_part: bool = False
+    """Whether it is the text part of a checkpoint that has other parts too."""
 
     @property
     def base(self) -> nn.Module:

@@ -87,6 +87,8 @@ class Family:
     """The linear layers of the classification head, in order; every run draws them anew."""
     head_module: str | None = None
     """The module from one vector to logits, where it is called apart from the model (encoder-decoders)."""
+    starts_with_last: bool = False
+    """Whether an encoder-decoder's decoder begins with the last token of the text, not with a token of its own."""
     pooler: str | None = None
     """A module between the token vectors and the head that a checkpoint may have; unused unless pooling is native."""
     pooler_parts: tuple[str, ...] = ()
@@ -95,8 +97,6 @@ class Family:
     """A dropout module after the embeddings, from the base model."""
     causal: bool = False
     """Whether it is a decoder: its own head reads the last token. Which way it looks is found out by a pass."""
-    decoder_start: Literal["configured", "last_token"] = "configured"
-    """What a decoder beside an encoder reads first: the configured token, or the text's last one (mBART's language)."""
     position_offset: int = 0
     """Rows of the position table in front of the first position."""
     positions: Literal["from_zero", "after_padding"] | None = None
@@ -198,12 +198,6 @@ def _t5_encoder(stack: Stack) -> Family:
     return Family(model_types=("t5", "mt5", "umt5"), stacks=(stack,), head=("score",))
 
 
-_BART = Family(
-    model_types=("bart",),
-    stacks=(_bart_stack("encoder", "encoder.layers"), _bart_stack("decoder", "decoder.layers")),
-    head=("classification_head.dense", "classification_head.out_proj"),
-    head_module="classification_head",
-)
 FAMILIES = (
     Family(
         model_types=("bert",), stacks=(_BERT_LAYER,), head=("classifier",), pooler="bert.pooler",
@@ -296,8 +290,17 @@ FAMILIES = (
         head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
     ),
     *(_t5_encoder(stack) for stack in (_t5_stack("encoder", 1), _t5_gated_stack("encoder", 1))),
-    _BART,
-    replace(_BART, model_types=("mbart",), decoder_start="last_token"),
+    Family(
+        model_types=("bart",),
+        stacks=(_bart_stack("encoder", "encoder.layers"), _bart_stack("decoder", "decoder.layers")),
+        head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
+    ),
+    Family(
+        model_types=("mbart",),
+        stacks=(_bart_stack("encoder", "encoder.layers"), _bart_stack("decoder", "decoder.layers")),
+        head=("classification_head.dense", "classification_head.out_proj"), head_module="classification_head",
+        starts_with_last=True,
+    ),
     Family(
         model_types=("gpt2",),
         stacks=(

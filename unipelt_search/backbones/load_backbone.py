@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ from unipelt_search.backbones.discovery import find_family
 from unipelt_search.backbones.families import KNOWN_TYPES, Family, as_decoder
 from unipelt_search.backbones.loader_errors import load_errors, quiet_transformers
 from unipelt_search.backbones.model_class import choose_class
-from unipelt_search.backbones.tokenizer_check import TOKENIZER_FILES, check_tokenizer_files, check_vocabulary
+from unipelt_search.backbones.tokenizer_check import check_tokenizer_files, check_vocabulary
 from unipelt_search.backbones.trial_pass import sees_later_tokens, try_out
 from unipelt_search.errors import BackboneError
 from unipelt_search.specs.study import BackboneSpec
@@ -75,7 +76,7 @@ def load_tokenizer(spec: BackboneSpec) -> PreTrainedTokenizerBase:
     """
     path = resolve_model(spec.model)
     with quiet_transformers(), load_errors(spec.model, "tokenizer"):
-        check_no_pointer(spec.model, path, TOKENIZER_FILES)
+        check_no_pointer(spec.model, path)
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         check_tokenizer_files(spec.model, path, tokenizer)
     tokenizer.padding_side = "right"
@@ -128,7 +129,8 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str, edition: int | 
             key_mapping=choice.key_mapping,
         )
     _check_shapes(spec.model, model, info["mismatched_keys"])
-    return make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device, declared)
+    backbone = make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device, declared)
+    return replace(backbone, is_part=choice.key_mapping is not None)
 
 
 def make_backbone(

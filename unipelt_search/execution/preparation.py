@@ -246,9 +246,9 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     new = basis is None
     edition = EDITION if basis is None else basis.edition
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu", edition)
-    if basis is None:
+    basis = basis or new_basis(backbone)
+    if new:
         spec = _with_side(spec, backbone)
-        basis = new_basis(backbone)
     spec = spec.completed(basis)
     # Checked before anything is encoded, which takes far longer than attaching.
     tokens = min(spec.task.max_length, backbone.max_length)
@@ -265,7 +265,7 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     left_out = {drop.method for drop in dropped}
     used = {name: trial for name, trial in first_trials.items() if name not in left_out}
     notices += _partial_reaches(used, backbone)
-    notices += [*_cut_rows(spec, tokens, encoded.truncated_share), *_unknown_tokens(unknown)]
+    notices += _text_notices(spec, tokens, encoded.truncated_share, unknown)
     notices += _unread_outputs(used, basis)
     summary = task.summary(encoded.truncated_share).model_copy(
         update={
@@ -279,10 +279,11 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     return Prepared(spec, basis, worker, encoded, summary, tuple(dropped), tuple(notices)), backbone
 
 
-def _unknown_tokens(share: float) -> list[Notice]:
-    if share <= UNKNOWN_WORTH_A_NOTICE:
-        return []
-    return [Notice(code="tokens_unknown", severity="warning", values={"share": share})]
+def _text_notices(spec: StudySpec, tokens: int, cut_share: float, unknown_share: float) -> list[Notice]:
+    notices = _cut_rows(spec, tokens, cut_share)
+    if unknown_share > UNKNOWN_WORTH_A_NOTICE:
+        notices.append(Notice(code="tokens_unknown", severity="warning", values={"share": unknown_share}))
+    return notices
 
 
 def new_basis(backbone: Backbone) -> Basis:

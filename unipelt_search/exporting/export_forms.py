@@ -60,7 +60,8 @@ def peft_obstacle(backbone: Backbone, trial: TrialSpec, side: Side | None = None
     if not submodules:
         return Obstacle("it has no part that PEFT knows")
     found = (submodule.peft_obstacle(backbone, trial) for submodule in submodules)
-    return _first([*found, _plain_obstacle(backbone, trial), _native_obstacle(backbone), _side_obstacle(side)])
+    own = [_plain_obstacle(backbone, trial), _part_obstacle(backbone), _native_obstacle(backbone)]
+    return _first([*found, *own, _side_obstacle(side)])
 
 
 def planned_export(
@@ -117,6 +118,13 @@ def _plain_obstacle(backbone: Backbone, trial: TrialSpec) -> Obstacle | None:
     targets = {target for submodule in submodules_of(trial) for target in submodule.merge_targets}
     reason = merge_obstacle_of(backbone, sorted(targets))
     return None if reason is None else Obstacle(f"{reason} in {backbone.name!r}")
+
+
+def _part_obstacle(backbone: Backbone) -> Obstacle | None:
+    """Say why PEFT does not find the backbone by its name."""
+    if not backbone.is_part:
+        return None
+    return Obstacle(f"PEFT would load all of {backbone.name!r}, of which this backbone is the text part alone")
 
 
 def _side_obstacle(side: Side | None) -> Obstacle | None:

@@ -74,6 +74,8 @@ def _merge(
     tensors: Mapping[str, Tensor],
 ) -> None:
     """Change a copy of the backbone's model: fine-tuned weights replace its own, submodules are merged into them."""
+    # transformers would give the weights the names that they had in the checkpoint, of which this may be a part.
+    vars(model).pop("_weight_conversions", None)
     for name, values in tensors_of(tensors, "backbone").items():
         set_values(model.get_parameter(name), values)
     for submodule in submodules_of(trial):

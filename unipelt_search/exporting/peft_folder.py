@@ -9,6 +9,7 @@ Source: PEFT 0.21, https://github.com/huggingface/peft
 from __future__ import annotations
 
 import copy
+import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def write_peft(
     with _quiet_peft():
         wrapped.save_pretrained(folder, save_embedding_layers=False)
     _drop_duplicates(folder / "adapter_model.safetensors")
+    _sort_settings(folder / "adapter_config.json")
     save_tokenizer(folder, backbone, saved.task)
     (folder / CARD).write_text(peft_card(saved, backbone, base, _routes(wrapped)), encoding="utf-8")
     inputs = sample.read_with(load_saved_tokenizer(folder), _OPTION)
@@ -163,6 +165,15 @@ def _drop_duplicates(path: Path) -> None:
     kept = {name: values for name, values in tensors.items() if not _WRAPPERS.intersection(name.split("."))}
     if len(kept) < len(tensors):
         save_file(kept, path, metadata={"format": "pt"})
+
+
+def _sort_settings(path: Path) -> None:
+    """Sort PEFT's lists of modules, which are sets: a second export is then the same byte for byte."""
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in settings.items():
+        if isinstance(value, list):
+            settings[name] = sorted(value, key=str)
+    path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _fill(wrapped: Any, form: PeftForm) -> None:

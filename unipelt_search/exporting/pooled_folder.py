@@ -48,7 +48,7 @@ def write_pooled(folder: Path, backbone: Backbone, saved: SavedModel, tensors: M
     base = merged_base(backbone, saved.trial, tensors)
     describe_outputs(base.config, saved.task)
     with quiet_transformers():
-        base.save_pretrained(folder)
+        base.save_pretrained(folder, state_dict={**base.state_dict(), **_unread_tensors(base)})
     modules = []
     for number, (path, name) in enumerate(_CLASSES.items()):
         modules.append(
@@ -96,6 +96,17 @@ def pooled_logits(folder: Path, model_class: Any, inputs: Mapping[str, Tensor]) 
     vectors = pool(hidden, inputs["attention_mask"], JOIN.join(modes))
     dense = load_file(folder / _DENSE / _WEIGHTS)
     return nn.functional.linear(vectors, dense["linear.weight"], dense.get("linear.bias"))
+
+
+def _unread_tensors(base: Any) -> dict[str, Tensor]:
+    """Return zeros for what the class has and this model lacks: a pooler that nothing reads (RoBERTa).
+
+    Without them loading the folder would report that weights are missing and were drawn anew.
+    """
+    with torch.device("meta"):
+        complete = type(base)(base.config).state_dict()
+    lacking = complete.keys() - base.state_dict().keys()
+    return {name: torch.zeros(complete[name].shape) for name in sorted(lacking)}
 
 
 def _dense(backbone: Backbone, saved: SavedModel, tensors: Mapping[str, Tensor]) -> nn.Linear:

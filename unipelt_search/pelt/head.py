@@ -195,12 +195,7 @@ def _cls(hidden: Tensor, tokens: Tensor) -> Tensor:
 
 def _last(hidden: Tensor, tokens: Tensor) -> Tensor:
     """Take the last real token."""
-    return _token(hidden, _last_positions(tokens))
-
-
-def _last_positions(tokens: Tensor) -> Tensor:
-    """Find the last real token of every row: ``(S·B, T)`` → ``(S·B,)``."""
-    return tokens.shape[1] - 1 - tokens.flip(1).argmax(1)
+    return _token(hidden, tokens.shape[1] - 1 - tokens.flip(1).argmax(1))
 
 
 def _token(hidden: Tensor, position: Tensor) -> Tensor:
@@ -260,11 +255,12 @@ class Head:
         return output
 
     def _shifted(self, ids: Tensor) -> Tensor:
-        """Give the decoder the same tokens ``(S·B, T)``, one later, after what it reads first."""
-        config = self.model.config
-        if self.family.decoder_start == "last_token":
-            position = _last_positions(self.holder.context.tokens)
-            return torch.cat([ids.take_along_dim(position[:, None], 1), ids[:, :-1]], 1)
-        token = config.pad_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
-        start = ids.new_full((ids.shape[0], 1), token)
+        """Give the decoder the same tokens ``(S·B, T)``, one later, after its first token."""
+        if self.family.starts_with_last:
+            last = self.holder.context.tokens.sum(1, keepdim=True) - 1
+            start = ids.gather(1, last.long())
+        else:
+            config = self.model.config
+            token = config.pad_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
+            start = ids.new_full((ids.shape[0], 1), token)
         return torch.cat([start, ids[:, :-1]], 1)
