@@ -90,8 +90,10 @@ def test_a_study_runs_to_its_end(store, create, result, tmp_path: Path) -> None:
     assert record.wall_seconds == 100.0
     assert record.trials == tuple(sorted(record.trials, key=lambda trial: trial.number))
     confirm = done[4:]
-    assert not any(assignment.run.trial.gate for assignment in confirm)
-    assert not any(assignment.run.ablation for assignment in confirm)
+    gated = [assignment.run.trial.gate is not None for assignment in confirm]
+    assert any(gated)
+    assert not all(gated)
+    assert [assignment.run.ablation for assignment in confirm] == gated[:3] + [False] * 3
     assert all(assignment.run.confirm for assignment in confirm)
     assert [assignment.run.seeds for assignment in (done[0], done[3])] == [run_seeds(0, 0)] * 2
     assert confirm[-1].run.seeds == run_seeds(0, 2)

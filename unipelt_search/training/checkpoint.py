@@ -49,6 +49,7 @@ COPIES = 4
 _ROOM = 2**20
 """Bytes for the names of tensors, the curve and the gates' statistics."""
 _NAME = re.compile(r"(\d{4,})-(\d{9,})")
+_MANIFEST_TEXT = re.compile(r'\{"sha256":"([0-9a-f]{64})","manifest":(.*)\}\n')
 _HALF = ".half-"
 
 
@@ -148,26 +149,17 @@ class _Manifest(Frozen):
 
     def text(self) -> str:
         """Return the file's content: the manifest after its own SHA-256."""
-        return _with_hash(self.model_dump_json(by_alias=True))
+        body = self.model_dump_json(by_alias=True)
+        return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'
 
     @classmethod
-    def read(cls, text: str) -> Self:
-        """Read a file's content.
-
-        Raises:
-            _DamagedError: A byte has changed since it was written.
-            ValueError: It was written as something else.
-        """
-        # By the bytes that are there: another version may write the same values in another order.
-        body = text.partition('"manifest":')[2].removesuffix("}\n")
-        if text != _with_hash(body):
+    def of_text(cls, text: str) -> Self:
+        """Read a file's content; raises _DamagedError where a byte of it has changed."""
+        found = _MANIFEST_TEXT.fullmatch(text)
+        # What is hashed is the text itself: a version that writes the keys in another order reads it all the same.
+        if found is None or hashlib.sha256(found[2].encode()).hexdigest() != found[1]:
             raise _DamagedError
-        return cls.model_validate(json.loads(body))
-
-
-def _with_hash(body: str) -> str:
-    """Return a manifest's content after its SHA-256."""
-    return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'
+        return cls.model_validate_json(found[2])
 
 
 @dataclass(frozen=True)
@@ -330,9 +322,9 @@ class RunCheckpoints:
     ) -> tuple[_State, dict[str, Tensor]]:
         with reaching(kept.folder):
             text = (kept.folder / MANIFEST).read_bytes().decode()
-        manifest = _Manifest.read(text)
+        manifest = _Manifest.of_text(text)
         name = _name(manifest.attempt, manifest.state.step)
-        # Another run's manifest and one that was moved are refused here.
+        # Another run's manifest, and one that was moved, are refused here.
         if manifest.run != self._run_id or name != kept.folder.name:
             raise _DamagedError
         if manifest.content != run.content_hash():
