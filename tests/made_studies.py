@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 from made_record import folded, made_record, made_trial, whole_record, with_labels
 
 from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import OutcomeRow, Predictions
+from unipelt_search.records.results import GateName, GateValues, OutcomeRow, Predictions, RunResult
 
 SIX = ("abbreviation", "description", "entity", "human", "location", "numeric")
 ODD = (
@@ -66,6 +67,39 @@ def multi_label() -> StudyRecord:
     return with_labels(record, SIX, kind="multi_label", metric="micro_f1", majority_answer=(0,))
 
 
+def opposite() -> StudyRecord:
+    """Gates that are open in one run and closed in the next one, all of them kept."""
+    record = whole_record(("negative", "positive"))
+    trials = []
+    for trial in record.trials:
+        runs = []
+        for run in trial.runs:
+            if run.result is not None and run.result.gates:
+                result = _shifted(run.result, 0.2 if run.seed_index % 2 else -0.2)
+                run = run.model_copy(update={"result": result})
+            runs.append(run)
+        trials.append(trial.model_copy(update={"runs": tuple(runs)}))
+    return record.model_copy(update={"trials": tuple(trials)})
+
+
+def _shifted(result: RunResult, shift: float) -> RunResult:
+    """The result with all gates moved by so much, and their values on the select rows."""
+    figures = ("mean", "q05", "q25", "q50", "q75", "q95")
+    gates = tuple(
+        row.model_copy(update={name: min(max(getattr(row, name) + shift, 0.01), 0.99) for name in figures})
+        for row in result.gates
+    )
+    overall = [row for row in gates if row.split == "select" and row.label is None]
+    spread = np.linspace(-0.08, 0.08, 200)
+    values = np.clip(np.array([[row.mean] for row in overall]) + spread, 0, 1)
+    kept = GateValues(
+        gates=tuple(GateName(stack=row.stack, layer=row.layer, gate=row.gate) for row in overall),
+        rows=tuple(range(200)),
+        values=values.astype("<f2").tobytes(),
+    )
+    return result.model_copy(update={"gates": gates, "gate_values": kept if result.select else None})
+
+
 def odd() -> StudyRecord:
     """Odd labels, and names and sentences without a place to break a line at."""
     long = "/" + "unbroken" * 30
@@ -98,6 +132,7 @@ def studies() -> dict[str, StudyRecord]:
         "odd-labels": odd(),
         "regression": regression(),
         "multi-label": multi_label(),
+        "opposite-gates": opposite(),
         "folds": folded(whole_record()),
         "one-method": made_record(lora),
         "one-run": made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5})),

@@ -29,7 +29,9 @@ from unipelt_search.reporting.export_sentences import export_summary
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
 from unipelt_search.reporting.opened_study import Study
 from unipelt_search.reporting.page import render_html
+from unipelt_search.reporting.pooled_gates import row_of_run
 from unipelt_search.settings import storage_url
+from unipelt_search.specs.seeds import run_number
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.study_identity import as_begun, shrunk_budget, spec_differences
 from unipelt_search.storage.connection import check_writable as check_storage
@@ -267,8 +269,9 @@ def export_model(
     form = None if peft is None else _peft_form()
     row = next((row for row in study.report.leaderboard if row.trial == run.trial), None)
     of_trial = [row for row in study.report.gates if row.trial == run.trial]
-    # The model card shows the gates on the rows that the verdict stands on, all labels together.
-    gates = [row for row in of_trial if row.split == "select" and not row.label]
+    # The model card shows the gates of this run on the rows that the verdict stands on, all labels together.
+    number = run_number(run.seed_index, run.fold, study.record.task.folds)
+    gates = [row_of_run(row, number) for row in of_trial if row.split == "select" and not row.label]
     folders = OutputFolders(
         Path(to),
         merged=None if merged is None else Path(merged),

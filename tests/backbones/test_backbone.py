@@ -59,3 +59,12 @@ def test_the_hash_of_a_backbone_leaves_out_what_every_run_draws() -> None:
     with torch.no_grad():
         backbone.base.pooler.dense.weight.add_(1)
     assert backbone_hash(backbone) != first
+
+
+def test_rows_are_padded_to_the_window_of_a_model_that_does_so_itself() -> None:
+    inputs = tiny_inputs([5, 3])
+    assert tiny_backbone("bert").in_windows(inputs) is inputs
+    padded = tiny_backbone("longformer").in_windows(inputs)
+    assert padded["input_ids"].shape == padded["attention_mask"].shape == (2, 8)
+    assert padded["attention_mask"].sum() == inputs["attention_mask"].sum()
+    assert tiny_backbone("longformer").in_windows(padded) is padded

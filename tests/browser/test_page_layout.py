@@ -19,7 +19,16 @@ from unipelt_search.reporting.page import render_html
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE = 380
-SHOWN = ("two-labels", "77-labels", "odd-labels", "regression", "multi-label", "not-confirmed", "failed")
+SHOWN = (
+    "two-labels",
+    "opposite-gates",
+    "77-labels",
+    "odd-labels",
+    "regression",
+    "multi-label",
+    "not-confirmed",
+    "failed",
+)
 SCHEMES = {"dark": 0, "light": 1}  # Chromium's own numbers
 LOWEST_CONTRAST = 4.5  # WCAG 2 AA
 MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from unipelt_search.cli.app import main
 from unipelt_search.methods.catalogue import METHODS, TRAINED_METHODS
 from unipelt_search.methods.search_space import hyperparameters
 from unipelt_search.records.history import StudyLine, StudyState
-from unipelt_search.records.report import StudyReport
+from unipelt_search.records.report import GatesOfRuns, StudyReport
 
 
 def test_a_report_goes_to_stdout_or_to_a_file(
@@ -88,3 +88,26 @@ def test_the_space_is_listed_for_programs(capsys: pytest.CaptureFixture[str]) ->
     assert (rank["published"], rank["low"], rank["high"], rank["kind"]) == (8, 2, 64, "whole")
     assert rank["methods"] == ["lora", "unipelt_al", "unipelt_pl", "unipelt_apl"]
     assert space["lora.alpha"]["condition"] == "methods with lora, unless gate.lora is replace"
+
+
+def test_gates_of_runs_that_disagree_look_like_that_in_every_form(
+    stored_report: StudyReport, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = GatesOfRuns(run=(1, 2), mean=(0.45, 0.56), q50=(0.44, 0.57), q05=(0.42, 0.53), q95=(0.48, 0.59))
+    apart = {"runs": 2, "agrees": False, "between_sd": 0.08, "per_run": runs, "mean": 0.505, "q50": None}
+    rows = tuple(row.model_copy(update=apart) for row in stored_report.gates)
+    report = stored_report.model_copy(update={"gates": rows})
+    monkeypatch.setattr("unipelt_search.api.open_study", lambda name, *, storage: SimpleNamespace(report=report))
+    assert main(["gates", "here"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "0.45 ≠ 0.56" in out
+    assert "0.51" not in out
+    assert "closed in another (0.44)" in out
+    assert main(["gates", "here", "--format", "json"]) == 0
+    (first, *_) = json.loads(capsys.readouterr().out)
+    assert (first["q50"], first["agrees"], first["run_q50"], first["run_q05"]) == (
+        None, False, [0.44, 0.57], [0.42, 0.53],
+    )  # fmt: skip
+    assert main(["gates", "here", "--format", "csv"]) == 0
+    (line, *_) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (line["agrees"], json.loads(line["run_mean"])) == ("False", [0.45, 0.56])

@@ -275,3 +275,21 @@ def test_what_the_checkpoint_declares_is_said_and_reaches_the_workers(asked: Stu
     assert [notice.code for notice in ready.notices] == ["modules_unused"]
     assert (backbone.pooling, ready.backbone.pooling, ready.spec.backbone.pooling) == ("max", "max", "auto")
     assert ready.plan(backbone).notices[-1:] == ready.notices
+
+
+def test_a_method_that_attaches_to_some_layers_says_to_how_many(asked: StudySpec) -> None:
+    tiny.tiny_model("jamba").save_pretrained(asked.backbone.model)
+    ready, _ = prepare(asked, load_task(asked.task, 0))
+    notices = [notice.values for notice in ready.notices if notice.code == "attaches_to_some_layers"]
+    assert notices == [{"method": "lora", "reached": 2, "layers": 4}]
+
+
+def test_default_methods_that_do_not_apply_are_dropped_and_the_others_go_on(asked: StudySpec) -> None:
+    model = tiny.tiny_model("mamba")
+    model.config.architectures = ["MambaModel"]
+    model.save_pretrained(asked.backbone.model)
+    everything = changed(asked, space=SpaceSpec())
+    ready, _ = prepare(everything, load_task(everything.task, 0))
+    left = set(DEFAULT_METHODS) - {drop.method for drop in ready.dropped}
+    assert left == {"head", "fine_tuning"}
+    assert all("we looked for" in str(drop.reason.values["cause"]) or drop.method == "bitfit" for drop in ready.dropped)

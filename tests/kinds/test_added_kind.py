@@ -103,6 +103,10 @@ def test_a_study_with_an_added_kind_runs_reports_and_is_exported(
     assert means == sorted(means)
     assert report["verdict"]["method"] == report["leaderboard"][0]["method"]
     assert report["outcomes"]
+    final = [row for row in report["gates"] if row["split"] == "select"]
+    assert {row["runs"] for row in final} == {2}
+    assert None not in {row["q50"] for row in final}, "both runs have kept their gates"
+    assert {(row["method"], row["layer"]) for row in report["ablation"]} == {("unipelt_al", None)}
     assert "mean distance" in render_markdown(study.report)
 
     api.export_model("toy", tmp_path / "model-out", storage=url)

@@ -5,10 +5,11 @@ import pytest
 from tiny import FAMILIES, PARTS, SHIFTED, tiny_backbone, tiny_run, tiny_trial
 from unipelt_search.errors import BackboneError
 from unipelt_search.methods.adapter_settings import AdapterSpec
+from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.lora_settings import LoraSpec
 from unipelt_search.methods.parallel_adapter_settings import ParallelAdapterSpec
 from unipelt_search.methods.prefix_settings import PrefixSpec
-from unipelt_search.pelt.applicability import check_trial, packable
+from unipelt_search.pelt.applicability import check_trial, layers_with, packable, partial_reach
 from unipelt_search.pelt.pack import Pack
 
 
@@ -37,6 +38,23 @@ def test_what_cannot_attach_is_refused_before_anything_is_touched(
     with pytest.raises(BackboneError, match=message):
         Pack(backbone, [tiny_run(trial)])
     assert not any(module._forward_hooks for module in backbone.model.modules())
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"), [("bert", {}), ("t5", {}), ("bart", {}), ("llama", {"is_causal": False})]
+)
+def test_gates_by_position_need_a_model_that_looks_back_alone(family: str, changes: dict[str, object]) -> None:
+    trial = tiny_trial("unipelt_al").model_copy(update={"gate": GateSpec(pooling="prefix_mean")})
+    with pytest.raises(BackboneError, match="prefix_mean needs a decoder, whose tokens see no later ones; those of"):
+        check_trial(tiny_backbone(family, **changes), trial)
+
+
+def test_a_gate_by_position_cannot_scale_a_prefix() -> None:
+    backbone = tiny_backbone("gpt2")
+    by_position = GateSpec(pooling="prefix_mean")
+    check_trial(backbone, tiny_trial("unipelt_al").model_copy(update={"gate": by_position}))
+    with pytest.raises(BackboneError, match="gate.prefix must be logit where gate.pooling is prefix_mean"):
+        check_trial(backbone, tiny_trial("unipelt_apl").model_copy(update={"gate": by_position}))
 
 
 def test_a_prefix_is_refused_where_it_would_silently_be_absent() -> None:
@@ -94,3 +112,35 @@ def test_prefix_and_tokens_share_the_models_positions(
     with pytest.raises(BackboneError, match=rf"position_shift needs 4 \+ {most + 1} positions, .*; '{family}' {has}\."):
         check_trial(backbone, trial, most + 1)
     check_trial(backbone, tiny_trial("prefix"), 10**6)
+
+
+@pytest.mark.parametrize(
+    ("family", "method", "sentence"),
+    [
+        ("mamba", "lora", "lora must have the parts .* in type 'mamba' we looked for one module .* Leave lora out."),
+        ("mamba", "adapter", "adapter must have .* 'mamba' we looked for one linear layer .* Leave adapter out."),
+        ("mamba", "unipelt_apl", "lora must have .* Leave unipelt_apl out."),
+        ("mixtral", "ia3", "ia3 must have .* 'mixtral' the feed-forward networks are mixtures of experts"),
+        ("bloom", "prefix", "A prefix needs an attention that asks .* 'bloom' does not"),
+    ],
+)
+def test_a_method_is_refused_for_the_part_it_needs_and_head_and_fine_tuning_are_not(
+    family: str, method: str, sentence: str
+) -> None:
+    backbone = tiny_backbone(family)
+    with pytest.raises(BackboneError, match=sentence):
+        check_trial(backbone, tiny_trial(method))
+    check_trial(backbone, tiny_trial("head"))
+    check_trial(backbone, tiny_trial("fine_tuning"))
+
+
+def test_a_hybrid_tells_to_how_many_layers_a_method_attaches() -> None:
+    hybrid, plain = tiny_backbone("jamba"), tiny_backbone("bert")
+    assert layers_with(hybrid, ("attention", "query")) == [1, 3]
+    methods = ("head", "adapter", "lora", "unipelt_al")
+    assert [partial_reach(hybrid, tiny_trial(method)) for method in methods] == [None, None, (2, 4), (2, 4)]
+    assert partial_reach(plain, tiny_trial("unipelt_apl")) is None
+    with Pack(hybrid, [tiny_run(tiny_trial("unipelt_apl"))]) as pack:
+        attached = {tuple(part.split("/")[:2]) for part in pack.parts if part.startswith(("lora", "adapter"))}
+    adapters = {("adapter", str(layer)) for layer in range(4)}
+    assert attached == {("lora", "1"), ("lora", "3"), *adapters}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tiny import randomise, tiny_backbone, tiny_inputs, tiny_run, tiny_trial
@@ -43,3 +44,10 @@ def test_a_slot_without_bitfit_gets_no_gradient() -> None:
         deltas = [part.delta.grad for part in pack.parts.values() if hasattr(part, "delta")]
     assert all(not grad[1].any() for grad in deltas)
     assert any(grad[0].any() for grad in deltas)
+
+
+@pytest.mark.parametrize(("family", "part"), [("big_bird", "pooler"), ("gpt_oss", "router"), ("jamba", "conv1d")])
+def test_what_never_runs_and_what_no_hook_reaches_is_not_trained(family: str, part: str) -> None:
+    backbone = tiny_backbone(family)
+    assert any(part in name for name, _ in backbone.model.named_modules())
+    assert not [name for name, _, _ in bias_modules(backbone) if part in name]

@@ -193,3 +193,18 @@ def test_left_out_submodules_must_be_of_layers_that_there_are() -> None:
         Pack(tiny_backbone(), [tiny_run(trial)])
     with pytest.raises(BackboneError):  # other runs have what this one leaves out
         Pack(tiny_backbone(), [tiny_run(trial.model_copy(update={"without": (("prefix", 1),)})), tiny_run(trial)])
+
+
+@pytest.mark.parametrize(
+    ("method", "older"), [("bitfit", "bitfit.pooler.delta"), ("fine_tuning", "backbone.bert.pooler.bias")]
+)
+def test_a_part_that_never_runs_is_not_counted_and_is_left_out_of_what_was_stored_with_it(
+    method: str, older: str
+) -> None:
+    backbone = tiny_backbone("big_bird")
+    with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
+        stored = pack.slot_state_dict(0)
+        assert not [name for name in stored if "pooler" in name]
+        pack.load_slot_state_dict(0, {**stored, older: torch.zeros(32)})
+        with pytest.raises(BackboneError, match="differ in other.bert.x"):
+            pack.load_slot_state_dict(0, {**stored, "other.bert.x": torch.zeros(1)})

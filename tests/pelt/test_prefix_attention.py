@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 from transformers.models.gemma2.modeling_gemma2 import Gemma2ForSequenceClassification
+from transformers.models.gpt_oss.modeling_gpt_oss import apply_rotary_pos_emb
 
 from tiny import FAMILIES, KeptGates, randomise, tiny_backbone, tiny_inputs, tiny_model, tiny_run, tiny_trial
 from unipelt_search.backbones.attention_interface import ATTENTION, attention_of
@@ -158,3 +159,46 @@ def test_a_spliced_prefix_is_the_written_out_attention(family: str) -> None:
         for row, length in enumerate([7, 4]):
             expected = slow_attention(backbone, number, hidden[row, :length], key_value[number])
             assert torch.allclose(replacement[row, :length], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gpt_oss"])
+@pytest.mark.parametrize("method", ["prefix", "unipelt_apl"])
+@torch.no_grad()
+def test_a_prefix_hides_no_token_of_a_decoder_that_looks_both_ways(family: str, method: str) -> None:
+    backbone, inputs = tiny_backbone(family, is_causal=False), tiny_inputs([6, 3])
+    with Pack(backbone, [tiny_run(tiny_trial(method))]) as pack:
+        randomise(pack)
+        together = pack(inputs)[0]
+        alone = [pack({n: t[row : row + 1, :size] for n, t in inputs.items()})[0, 0] for row, size in enumerate([6, 3])]
+    assert torch.allclose(together, torch.stack(alone), atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_prefix_takes_its_share_beside_attention_sinks() -> None:
+    """gpt-oss: the prefix, the tokens and the sink share one softmax."""
+    backbone, inputs = tiny_backbone("gpt_oss"), tiny_inputs([5])
+    seen: dict[str, torch.Tensor] = {}
+    with Pack(backbone, [tiny_run(tiny_trial("prefix"))]) as pack:
+        randomise(pack)
+        site = backbone.base.layers[0].self_attn
+        keep = site.register_forward_hook(lambda module, args, output: seen.update(output=output[0]))
+        keep_input = site.register_forward_pre_hook(
+            lambda module, args, kwargs: seen.update(x=kwargs["hidden_states"]), with_kwargs=True
+        )
+        pack(inputs)
+        keep.remove()
+        keep_input.remove()
+        prefix = pack.parts["prefix"].materialise()[0, 0]  # (2, heads, length, width)
+    x, heads, width = seen["x"][0], 4, 8
+    query, key = (site.q_proj(x).view(5, heads, width), site.k_proj(x).view(5, 2, width))
+    cos, sin = backbone.base.rotary_emb(seen["x"], torch.arange(5)[None])
+    query, key = apply_rotary_pos_emb(query.transpose(0, 1)[None], key.transpose(0, 1)[None], cos, sin)
+    keys = torch.cat([prefix[0], key[0]], 1).repeat_interleave(2, 0)
+    values = torch.cat([prefix[1], site.v_proj(x).view(5, 2, width).transpose(0, 1)], 1).repeat_interleave(2, 0)
+    scores = query[0] @ keys.transpose(-1, -2) / width**0.5
+    hidden = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    scores[:, :, prefix.shape[2] :] = scores[:, :, prefix.shape[2] :].masked_fill(hidden, -torch.inf)
+    sinks = site.sinks.view(heads, 1, 1).expand(heads, 5, 1)
+    shares = torch.cat([scores, sinks], -1).softmax(-1)[..., :-1]
+    expected = site.o_proj((shares @ values).transpose(0, 1).flatten(1))
+    assert torch.allclose(seen["output"][0], expected, atol=1e-5)

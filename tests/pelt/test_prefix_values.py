@@ -10,7 +10,7 @@ from unipelt_search.backbones.layers import AttentionShape
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.pelt.prefix_values import SlotPrefix
-from unipelt_search.pelt.slots import PackSlots
+from unipelt_search.pelt.slots import ForwardContext, PackSlots
 from unipelt_search.specs.trial import TrialSpec
 
 SHAPE = AttentionShape(queries=4, heads=2, head_width=4, value_width=4, width=16)
@@ -82,3 +82,21 @@ def test_absent_positions_are_masked() -> None:
         ),
     )
     assert prefix.absent.tolist() == [[0.0, -math.inf, -math.inf], [0.0, 0.0, 0.0]]
+
+
+def test_keys_and_values_of_different_widths_are_counted_and_stored_without_padding() -> None:
+    shape = AttentionShape(queries=2, heads=2, head_width=5, value_width=3, width=8)
+    slots = PackSlots((prefix_trial(4, None),), (1,))
+    prefix = SlotPrefix(range(3), shape, slots)
+    assert prefix.trained_count(0) == 4 * 3 * 2 * (5 + 3)
+    stored = prefix.slot_state_dict(0)
+    fresh = SlotPrefix(range(3), shape, PackSlots((prefix_trial(4, None),), (2,)))
+    fresh.load_slot_state_dict(0, stored)
+    assert torch.equal(fresh.direct, prefix.direct)
+    context = ForwardContext(1, torch.ones(2, 6))
+    context.kept["prefix", None] = prefix.materialise()
+    key, value, _ = prefix.of_rows(context, 1)
+    assert (key.shape, value.shape) == ((2, 2, 4, 5), (2, 2, 4, 3))
+    own = prefix.direct[0].view(4, 3, 2, 8)[:, 1]  # (length, heads, key and value)
+    assert torch.equal(key[0].transpose(0, 1), own[..., :5])
+    assert torch.equal(value[1].transpose(0, 1), own[..., 5:])

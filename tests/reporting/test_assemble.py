@@ -12,6 +12,7 @@ from made_record import made_record, made_trial, whole_record
 from rich.console import Console
 
 from unipelt_search.records.history import RunState
+from unipelt_search.records.results import AblationRow
 from unipelt_search.reporting.assemble import build_report, render_json
 from unipelt_search.reporting.markdown import render_markdown
 from unipelt_search.reporting.page import render_html
@@ -157,3 +158,30 @@ def test_a_variant_has_a_row_of_its_own_in_every_form() -> None:
     assert "mine best" in out.file.getvalue()
     assert "| mine (best) | 0." in render_markdown(report)
     assert render_html(report).count(">mine<") >= 1
+
+
+def test_numbers_of_runs_stand_on_one_line() -> None:
+    labels = ("[\n1,\n2]", '"per_run": {', "c")
+    report = build_report(whole_record(labels))
+    text = render_json(report)
+    assert json.loads(text) == json.loads(report.model_dump_json(by_alias=True))
+    assert '"per_run":{"run":[1,2,3],"mean":[' in text
+
+
+def test_a_drop_that_was_not_seen_says_how_small_a_one_could_have_been() -> None:
+    trial = made_trial(0, "unipelt_apl", 0.8, {1: 0.8, 2: 0.8})
+    rows = (
+        AblationRow(submodule="lora", layer=None, value=0.8, drop=0.0, error=0.03),
+        AblationRow(submodule="prefix", layer=None, value=0.8, drop=0.0, error=0.001),
+        AblationRow(submodule="adapter", layer=None, value=0.6, drop=0.2, error=0.03),
+    )
+    run = trial.runs[1]
+    assert run.result is not None
+    run = run.model_copy(update={"result": run.result.model_copy(update={"ablation": rows})})
+    trial = trial.model_copy(update={"runs": (trial.runs[0], run, trial.runs[2])})
+    task = made_record().task
+    many = task.model_copy(update={"rows": {**task.rows, "select": 500}})
+    lora, prefix, adapter = build_report(made_record(trial, task=many)).ablation
+    assert (lora.role, lora.detectable, lora.margin) == (None, pytest.approx(0.0852, abs=1e-4), None)
+    assert (prefix.role, prefix.detectable, prefix.margin) == ("idle", None, 0.01)
+    assert (adapter.role, adapter.detectable) == ("helps", None)

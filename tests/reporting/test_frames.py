@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from made_record import folded, made_record, made_trial, whole_record
 from made_studies import SIX, multi_label, regression
 
 from unipelt_search.errors import RequestError
+from unipelt_search.records.results import GateName, GateValues
 from unipelt_search.reporting.assemble import build_report
 from unipelt_search.reporting.frames import (
     ablation_frame,
     curves_frame,
+    gate_values_frame,
     gates_frame,
     leaderboard_frame,
     outcomes_frame,
@@ -82,3 +85,22 @@ def test_answers_of_folds_say_which_rows_they_are() -> None:
     assert sorted(first["row"]) == list(range(200))
     complete = predictions_frame(whole_record(SIX)).query("method == 'lora' and run == 1 and split == 'select'")
     assert first.sort_values("row")["predicted"].tolist() == complete["predicted"].tolist()
+
+
+def test_kept_gates_have_a_row_for_each_run_gate_and_example() -> None:
+    record = made_record(made_trial(0, "unipelt_apl", 0.8, {1: 0.8, 2: 0.7}), made_trial(1, "head", 0.5, {1: 0.5}))
+    assert gate_values_frame(record).empty
+    names = (GateName(stack="encoder", layer=0, gate="prefix"), GateName(stack="encoder", layer=1, gate="adapter"))
+    kept = GateValues(gates=names, rows=(0, 3, 4), values=np.linspace(0, 1, 6).astype("<f2").tobytes())
+    runs = []
+    for run in record.trials[0].runs:
+        if run.phase == "confirm" and run.result is not None:
+            run = run.model_copy(update={"result": run.result.model_copy(update={"gate_values": kept})})
+        runs.append(run)
+    trial = record.trials[0].model_copy(update={"runs": tuple(runs)})
+    frame = gate_values_frame(record.model_copy(update={"trials": (trial, record.trials[1])}))
+    assert len(frame) == 2 * 2 * 3
+    own = frame[(frame["run"] == 2) & (frame["gate"] == "adapter")]
+    assert own["row"].tolist() == [0, 3, 4]
+    assert own["value"].tolist() == pytest.approx([0.6, 0.8, 1.0], abs=2**-11)
+    assert set(own["layer"]) == {1}

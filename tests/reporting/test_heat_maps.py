@@ -5,7 +5,7 @@ import pytest
 from made_record import GATES, LABELS, made_record, made_trial, whole_record
 from made_studies import many
 
-from unipelt_search.records.report import ReportedAblation
+from unipelt_search.records.report import GatesOfRuns, ReportedAblation, ReportedGate, StudyReport
 from unipelt_search.reporting.assemble import build_report
 from unipelt_search.reporting.heat_maps import MOST_LABELS, Cell, HeatMap, ablation_maps, gated_trials
 
@@ -133,3 +133,51 @@ def test_gates_with_a_null_have_a_map_of_what_is_beyond_it() -> None:
     assert {cell.text for cell in cells} == {"+0.250"}
     assert "when trained on shuffled labels" in next(c for _, row in entry.maps[0].rows for c in row if c).title
     assert len(gated_trials(REPORT)[0].maps) == len(entry.maps) - 1
+
+
+def opposite(gates: tuple[ReportedGate, ...]) -> StudyReport:
+    return REPORT.model_copy(update={"gates": gates})
+
+
+def test_a_gate_that_is_open_in_one_run_and_closed_in_another_has_two_colours() -> None:
+    changed = []
+    for row in REPORT.gates:
+        if (row.layer, row.gate) == (2, "adapter"):
+            runs = GatesOfRuns(run=(1, 2, 3), mean=(0.2, 0.8, 0.3), q50=(0.2, 0.8, 0.3), q05=(0.1,) * 3, q95=(0.9,) * 3)
+            row = row.model_copy(update={"agrees": False, "between_sd": 0.3, "per_run": runs})
+        changed.append(row)
+    (entry,) = gated_trials(opposite(tuple(changed)))
+    layers, _, labels = entry.maps
+    cell = cell_of(layers, "2", "adapter")
+    assert (cell.text, cell.shade, cell.other) == ("0.20", 0.2, ("≠ 0.80", 0.8))
+    assert "run 2: 0.80 (0.10 to 0.90)" in cell.title
+    assert "the runs disagree" in cell.title
+    assert cell_of(layers, "3", "adapter").other is None
+    assert cell_of(labels, LABELS[0], "adapter").other == ("≠ 0.80", 0.8)
+    (apart,) = entry.apart
+    assert (apart.gate, apart.layer, apart.between, apart.bars) == ("adapter", 2, "0.30", "")
+    assert (apart.lowest, apart.highest) == ("run 1: 0.20 (0.10 to 0.90)", "run 2: 0.80 (0.10 to 0.90)")
+    assert "disagree on 1 of 24" in entry.agreement
+
+
+def test_a_histogram_is_drawn_from_the_left_to_the_right() -> None:
+    (row, *_) = (row for row in REPORT.gates if row.split == "select" and row.label is None)
+    counts = (0,) * 10 + (4,) + (0,) * 20 + (8,) + (0,) * 32
+    apart = row.model_copy(update={"agrees": False, "histogram": counts})
+    (entry,) = gated_trials(opposite((apart,)))
+    bars = entry.apart[0].bars
+    assert bars.startswith("M0 16V16h1")
+    assert bars.count("h1") == 64
+    assert (bars.count("V8h1"), bars.count("V0h1")) == (1, 1)
+
+
+def test_a_control_is_held_against_its_own_run() -> None:
+    rows = []
+    for row in REPORT.gates:
+        if row.split == "select" and row.label is None and row.per_run is not None:
+            runs = row.per_run.model_copy(update={"mean": (0.7, 0.1, 0.1), "null_mean": (0.6, None, None)})
+            row = row.model_copy(update={"null_mean": 0.6, "per_run": runs})
+        rows.append(row)
+    (entry,) = gated_trials(opposite(tuple(rows)))
+    assert entry.maps[1].title.startswith("Mean gate minus its value after training on shuffled labels")
+    assert cell_of(entry.maps[1], "0", "adapter").text == "+0.100"

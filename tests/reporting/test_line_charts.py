@@ -53,3 +53,21 @@ def test_a_single_epoch_is_no_trajectory() -> None:
 def test_every_run_of_every_fold_has_a_line() -> None:
     charts = {chart.title: chart for chart in learning_curves(build_report(folded(whole_record())))}
     assert [line.name for line in charts["lora"].lines] == [f"run {number}" for number in range(16)]
+
+
+def test_a_band_goes_from_the_lowest_to_the_highest_run() -> None:
+    rows = []
+    for row in REPORT.gates:
+        if row.per_run is not None and row.split == "tune" and row.gate == "prefix":
+            runs = row.per_run.model_copy(update={"mean": (0.2, row.mean, 0.9)})
+            row = row.model_copy(update={"per_run": runs})
+        rows.append(row)
+    chart = gate_trajectory(rows, 5)
+    assert chart is not None
+    bands = {line.name: line.band for line in chart.lines}
+    assert bands["adapter"] == "", "runs that are alike have none"
+    points = [tuple(map(float, point.split(","))) for point in bands["prefix"].split()]
+    heights = [y for _, y in points]
+    assert heights == [round(chart.height * 0.8, 1)] * 3 + [round(chart.height * 0.1, 1)] * 3
+    assert [x for x, _ in points[:3]] == [x for x, _ in points[:2:-1]]
+    assert "runs from 0.20 to 0.90" in chart.described

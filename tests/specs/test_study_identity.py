@@ -40,6 +40,13 @@ def test_a_budget_may_grow_and_not_shrink() -> None:
     ]  # fmt: skip
 
 
+def test_a_key_that_is_left_out_where_it_is_off_is_a_difference_too() -> None:
+    other = SPEC.model_copy(update={"space": SpaceSpec(ablate_layers=True)})
+    assert spec_differences(SPEC, other) == ["space.ablate_layers: default → True"]
+    assert spec_differences(other, SPEC) == ["space.ablate_layers: True → default"]
+    assert "ablate_layers" not in SPEC.identity()["space"]
+
+
 def test_what_a_study_chose_for_itself_is_no_difference() -> None:
     begun = SPEC.model_copy(
         update={"space": SpaceSpec(steps=40), "task": SPEC.task.model_copy(update={"truncation": "left"})}

@@ -57,6 +57,7 @@ def test_what_was_given_stays_given_as_json() -> None:
         assert written["lora"] is None
         assert Variant.model_validate(written).part("adapter", AdapterSpec).model_fields_set == {"bottleneck", "input"}
     assert Variant.model_validate_json(variant.model_dump_json()).model_dump() == variant.model_dump()
+    assert variant.model_dump(include={"name", "method"}) == {"name": "mine", "method": "unipelt_al"}
     written_out = variant.model_dump(mode="json", context=WRITTEN_OUT)
     assert written_out["adapter"] == {"bottleneck": 6, "activation": "gelu"}
 

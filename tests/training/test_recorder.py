@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unipelt_search.training.recorder import GateRecorder, gate_rows, has_label
+from unipelt_search.training.recorder import GateRecorder, RecordedGate, gate_rows, gate_values, has_label
 
 
 def test_statistics_are_numpys_over_the_rows_seen() -> None:
@@ -57,3 +57,15 @@ def test_a_slot_without_a_gate_has_no_rows_and_one_example_has_no_spread() -> No
 def test_rows_with_sets_of_labels_stand_with_each_of_them() -> None:
     assert has_label(np.array([2, 0, 2]), 2).tolist() == [True, False, True]
     assert has_label(np.array([[1, 0], [1, 1], [0, 0]]), 0).tolist() == [True, True, False]
+
+
+def test_gates_are_kept_row_by_row_in_half_precision() -> None:
+    values = np.random.default_rng(0).random((2, 6))
+    gates = [RecordedGate(layer, "prefix", row, None, row) for layer, row in enumerate(values)]
+    kept = gate_values(gates, stacks=["encoder", "decoder"], rows=np.array([0, 2, 5]))
+    assert [(name.stack, name.layer, name.gate) for name in kept.gates] == [
+        ("encoder", 0, "prefix"), ("decoder", 1, "prefix"),
+    ]  # fmt: skip
+    assert kept.rows == (0, 2, 5)
+    half = np.frombuffer(kept.values, dtype="<f2").reshape(2, 3)
+    assert half == pytest.approx(values[:, [0, 2, 5]], abs=2**-11)

@@ -24,6 +24,8 @@ CONFIG = "config.json"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _INDEX = ".index.json"
 _POINTER = b"version https://git-lfs"
+_SMALL_FILES = (".json", ".model", ".txt")
+"""Endings of configurations and vocabularies."""
 _FULL_PRECISION = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 """Types of numbers that a weight may have."""
 _FOREIGN = {
@@ -116,7 +118,7 @@ def read_json(file: Path, name: str) -> object:
     Raises:
         BackboneError: It is no JSON.
     """
-    _check_pointer(file, name)
+    _check_file(file, name)
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -125,21 +127,21 @@ def read_json(file: Path, name: str) -> object:
         ) from error
 
 
-def check_no_pointer(name: str, path: str, files: Sequence[str]) -> None:
-    """Check that files are no pointers of Git LFS, and not empty.
+def check_no_pointer(name: str, path: str) -> None:
+    """Check that no small file of a folder is a pointer of Git LFS.
 
     Args:
         name: What to call the model.
-        path: Its folder or hub name.
-        files: Names of files that it may have.
+        path: Its folder; the files of a hub name are never pointers.
 
     Raises:
         BackboneError: One is.
     """
-    for file in files:
-        found = find_file(path, file)
-        if found is not None:
-            _check_pointer(found, name)
+    if not Path(path).is_dir():
+        return
+    for file in sorted(Path(path).iterdir()):
+        if file.suffix in _SMALL_FILES and file.is_file():
+            _beginning(file, name)
 
 
 def check_config(name: str, path: str) -> None:
@@ -223,7 +225,7 @@ def find_weights(name: str, path: str) -> WeightFiles:
             continue
         files = [found] if not weights.endswith(_INDEX) else _shards(name, path, found)
         for file in files:
-            _check_pointer(file, name)
+            _check_file(file, name)
         return WeightFiles(name, tuple(files))
     instead = _has_instead(Path(path)) if Path(path).is_dir() else ""
     raise BackboneError(
@@ -268,7 +270,13 @@ def _shards(name: str, path: str, index: Path) -> list[Path]:
     return shards
 
 
-def _check_pointer(file: Path, name: str) -> None:
+def _check_file(file: Path, name: str) -> None:
+    if not _beginning(file, name):
+        raise BackboneError(f"--model must have whole files; {file.name} of {name!r} is empty. Download it again.")
+
+
+def _beginning(file: Path, name: str) -> bytes:
+    """Read the first bytes of a file, which tell a pointer of Git LFS."""
     try:
         with file.open("rb") as opened:
             beginning = opened.read(len(_POINTER))
@@ -281,8 +289,7 @@ def _check_pointer(file: Path, name: str) -> None:
             f"--model must have its files themselves; {file.name} of {name!r} is a pointer of Git LFS. Fetch the file "
             "with `git lfs pull`."
         )
-    if not beginning:
-        raise BackboneError(f"--model must have whole files; {file.name} of {name!r} is empty. Download it again.")
+    return beginning
 
 
 def _check_types(name: str, tensors: Mapping[str, Tensor]) -> None:

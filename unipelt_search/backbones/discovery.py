@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import nn
@@ -247,18 +247,54 @@ def _discover_attention(layers: Sequence[nn.Module], lacks: list[Lack]) -> _Atte
 def _attention_at(name: str, module: nn.Module) -> _Attention | None:
     """Name a module's query, key and value layers; None where it has not one of each."""
     linears = [child for child, part in module.named_children() if isinstance(part, nn.Linear)]
-    queries = [query for query in _LATENT_QUERIES if query in linears]
-    if queries and _LATENT_VALUES in linears:  # multi-head latent attention (DeepSeek)
+    latent = [query for query in _LATENT_QUERIES if query in linears]
+    if latent and _LATENT_VALUES in linears:  # multi-head latent attention (DeepSeek)
         values = f"{name}.{_LATENT_VALUES}"
-        return _Attention(name, f"{name}.{queries[0]}", values, values, "latent")
-    names = [_only_match(pattern, linears) for pattern in _PROJECTIONS.values()]
-    query, key, value = (child and f"{name}.{child}" for child in names)
-    return _Attention(name, query, key, value) if query and key and value else None
+        return _Attention(name, f"{name}.{latent[0]}", values, values, "latent")
+    found = [_only_match(pattern, linears) for pattern in _PROJECTIONS.values()]
+    names = [f"{name}.{child}" for child in found if child is not None]
+    if len(names) < len(_PROJECTIONS):
+        return None
+    query, key, value = names
+    return _Attention(name, query, key, value)
 
 
 def _only_match(pattern: re.Pattern[str], names: Sequence[str]) -> str | None:
     matches = [name for name in names if pattern.fullmatch(name)]
     return matches[0] if len(matches) == 1 else None
+
+
+@dataclass
+class _Candidates:
+    """What may be feed-forward networks in the layers of a stack."""
+
+    outs: list[str] = field(default_factory=list)
+    """Linear layers that lead back from the feed-forward network's width, with repetitions."""
+    pairs: dict[str, str] = field(default_factory=dict)
+    """Those that some layer leads into, with that layer."""
+    blocks: dict[str, None] = field(default_factory=dict)
+    """Mixtures of experts."""
+
+    def look_through(
+        self,
+        layer: nn.Module,
+        attention: _Attention | None,
+        width: int | None,
+        hidden: int | None,
+    ) -> None:
+        """Add those of one layer."""
+        block = _experts_of(layer)
+        if block is not None:
+            self.blocks[block] = None
+        linears = _feed_forward_linears(layer, [attention.module if attention else None, block])
+        outs = _ways_out(linears, width, hidden)
+        self.outs += outs
+        self.pairs |= _pairs(linears, outs)
+
+    def is_clear(self, layers: int) -> bool:
+        """Tell whether there is one network, one mixture of experts, or one of each, in some number of layers."""
+        most = max(len(self.pairs), len(self.blocks))
+        return most == 1 and len(self.outs) <= layers
 
 
 def _discover_feed_forward(
@@ -269,31 +305,22 @@ def _discover_feed_forward(
 ) -> _FeedForward:
     """Find the layers into and out of the feed-forward network by their shapes, and the mixtures of experts."""
     width = _intermediate_size(config)
-    hidden = getattr(config, "hidden_size", None)
-    dense: dict[str, str] = {}
-    blocks: dict[str, None] = {}
-    outs: list[str] = []
+    found = _Candidates()
     for layer in layers:
-        block = _experts_of(layer)
-        if block is not None:
-            blocks[block] = None
-        linears = _feed_forward_linears(layer, [attention.module if attention else None, block])
-        ways_out = _ways_out(linears, width, hidden)
-        outs += ways_out
-        dense |= _pairs(linears, ways_out)
-    found = ", ".join(dict.fromkeys([*outs, *blocks])) or "none"
-    if len(outs) > len(layers) or max(len(dense), len(blocks)) != 1:
-        if layers:
-            size = f" {width}" if width else ""
-            wanted = f"one linear layer from the feed-forward network's width{size} outside of the attention"
-            lacks.append(_lack(_FEED_FORWARD_PARTS, wanted, found))
+        found.look_through(layer, attention, width, getattr(config, "hidden_size", None))
+    if not layers:
         return _FeedForward(None, None, None)
-    if not dense:
-        sentence = "the feed-forward networks are mixtures of experts, in which every expert has layers of its own"
-        lacks.append(Lack(("ffn_linear",), sentence))
-    experts = next(iter(blocks), None)
-    for out, inner in dense.items():
+    if not found.is_clear(len(layers)):
+        size = f" {width}" if width else ""
+        wanted = f"one linear layer from the feed-forward network's width{size} outside of the attention"
+        names = dict.fromkeys([*found.outs, *found.blocks])
+        lacks.append(_lack(_FEED_FORWARD_PARTS, wanted, ", ".join(names) or "none"))
+        return _FeedForward(None, None, None)
+    experts = next(iter(found.blocks), None)
+    for out, inner in found.pairs.items():
         return _FeedForward(inner, out, experts)
+    sentence = "the feed-forward networks are mixtures of experts, in which every expert has layers of its own"
+    lacks.append(Lack(("ffn_linear",), sentence))
     return _FeedForward(None, None, experts)
 
 

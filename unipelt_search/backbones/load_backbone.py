@@ -36,7 +36,7 @@ from unipelt_search.backbones.discovery import find_family
 from unipelt_search.backbones.families import KNOWN_TYPES, as_decoder
 from unipelt_search.backbones.loader_errors import load_errors, quiet_transformers
 from unipelt_search.backbones.model_class import choose_class
-from unipelt_search.backbones.tokenizer_check import TOKENIZER_FILES, check_tokenizer_files, check_vocabulary
+from unipelt_search.backbones.tokenizer_check import check_tokenizer_files, check_vocabulary
 from unipelt_search.backbones.trial_pass import sees_later_tokens, try_out
 from unipelt_search.errors import BackboneError
 from unipelt_search.specs.study import BackboneSpec
@@ -76,7 +76,7 @@ def load_tokenizer(spec: BackboneSpec) -> PreTrainedTokenizerBase:
     """
     path = resolve_model(spec.model)
     with quiet_transformers(), load_errors(spec.model, "tokenizer"):
-        check_no_pointer(spec.model, path, TOKENIZER_FILES)
+        check_no_pointer(spec.model, path)
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         check_tokenizer_files(spec.model, path, tokenizer)
     tokenizer.padding_side = "right"

@@ -25,7 +25,7 @@ _FEW_TOKENS = 0.9
 MOST_UNKNOWN = 0.95
 """Share of a task's tokens beyond which nothing is left to learn from but the number of words: MiniLM knows no Thai."""
 _UNKNOWN_TOKENS = ("[UNK]", "<unk>", "<UNK>")
-TOKENIZER_FILES = ("tokenizer.json", "tekken.json", "tiktoken.model", "tokenizer.model")
+_OTHER_FILES = ("tokenizer.json", "tekken.json", "tiktoken.model", "tokenizer.model")
 """Files that transformers reads a vocabulary from whatever the class of the tokenizer is."""
 
 
@@ -43,7 +43,7 @@ def check_tokenizer_files(name: str, path: str, tokenizer: PreTrainedTokenizerBa
     own = {file for key, file in type(tokenizer).vocab_files_names.items() if key != "tokenizer_config_file"}
     if not own:
         return
-    if any(find_file(path, file) is not None for file in [*sorted(own), *TOKENIZER_FILES]):
+    if any(find_file(path, file) is not None for file in [*sorted(own), *_OTHER_FILES]):
         return
     if Path(path).is_dir() and [*Path(path).glob("tokenizer.*")]:  # of one version, `tokenizer.4.0.0.json`
         return

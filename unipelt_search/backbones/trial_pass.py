@@ -55,8 +55,7 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
     finally:
         calls.stop()
     _check_vectors(model.config.model_type, ids, hidden, padded)
-    idle = [name for name, module in outside.items() if not calls.shapes[module] and name not in family.head]
-    idle += [name for name in _unused(model, family, ids) if name not in idle]
+    idle = _idle(model, family, ids, {name: calls.shapes[module] for name, module in outside.items()})
     tried = replace(
         family,
         pooler_parts=tuple(name for name in family.pooler_parts if name not in idle),
@@ -66,9 +65,25 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
         # What runs on something else than a run's own rows may not be shared by runs.
         shares_positions=family.shares_positions or not _by_rows([shapes[module] for module in biased.values()], ids),
     )
+    return _without(tried, _wrong_parts([(part, shapes[module]) for module, part in parts.items()], ids))
+
+
+def _wrong_parts(shapes: Iterable[tuple[str, tuple[torch.Size, ...]]], ids: Tensor) -> set[str]:
+    """Name the parts that did not run once on the rows' tokens ``(rows, tokens)``."""
     rows, tokens = ids.shape
     once = (((rows, tokens),), ((rows * tokens,),), ((rows, 1, tokens),))
-    return _without(tried, {part for module, part in parts.items() if shapes[module] not in once})
+    return {part for part, seen in shapes if seen not in once}
+
+
+def _idle(
+    model: PreTrainedModel,
+    family: Family,
+    ids: Tensor,
+    shapes: dict[str, list[torch.Size]],
+) -> list[str]:
+    """Name the modules outside of the layers that did not run, or for nothing; ids are ``(rows, tokens)``."""
+    idle = [name for name, seen in shapes.items() if not seen and name not in family.head]
+    return idle + [name for name in _unused(model, family, ids) if name not in idle]
 
 
 def _by_rows(shapes: Iterable[tuple[torch.Size, ...]], ids: Tensor) -> bool:

@@ -47,6 +47,11 @@ def check_trial(backbone: Backbone, trial: TrialSpec, tokens: int = 1) -> None:
                 f"without must name layers below {count}, as many as {backbone.name!r} has; got {name} in "
                 f"layer {layer}."
             )
+    if trial.gate is not None and trial.gate.is_causal and not backbone.causal:
+        raise BackboneError(
+            f"gate.pooling prefix_mean needs a decoder, whose tokens see no later ones; those of {backbone.name!r} do. "
+            "Set gate.pooling to tokens."
+        )
     for submodule in submodules_of(trial):
         _check_parts(backbone, submodule, trial.method)
         submodule.check(backbone, trial, tokens)

@@ -107,7 +107,7 @@ class SlotBias(SlotPart):
         delta = self.delta * self.factor
         if self.layer is None or not self._acts_by_row(context, args):
             return add_per_slot(output, delta)
-        # A gate is a number per row, so the slot's one delta becomes a delta per row.
+        # A gate is a number per row or position, so the slot's one delta becomes a delta per row.
         by_row = delta.repeat_interleave(output.shape[0] // len(delta), 0)
         ones_between = [1] * (output.dim() - 2)
         by_row = by_row.view(output.shape[0], *ones_between, -1)

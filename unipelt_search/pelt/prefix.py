@@ -128,11 +128,16 @@ class Prefix(Submodule):
     has_peft_form = True
 
     def check(self, backbone: Backbone, trial: TrialSpec, tokens: int) -> None:
-        """Check that the attention can take a prefix, and that the positions suffice.
+        """Check that the attention can take a prefix, that the positions suffice, and that a gate can act on it.
 
         Raises:
             BackboneError: It cannot, or they do not.
         """
+        if trial.gate is not None and trial.gate.is_causal and trial.gate.prefix != "logit":
+            raise BackboneError(
+                f"gate.prefix must be logit where gate.pooling is prefix_mean, since the keys and values of a prefix "
+                f"are the same for every position; got {trial.gate.prefix}. Set gate.prefix to logit."
+            )
         spec = trial.part(self.name, PrefixSpec)
         if spec is not None:
             check_attention(backbone, trial.method)

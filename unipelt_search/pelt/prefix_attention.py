@@ -182,7 +182,7 @@ class Splice:
         query = by_head.transpose(1, 2)  # (S·B, heads, T, head_width)
         front = query @ key.to(query.dtype).transpose(-1, -2) * self.scale
         if logits is not None:
-            front = front + logits.to(front.dtype)[:, None, None, :]
+            front = front + logits.to(front.dtype)[:, None]
         shares = torch.cat([front, scores], -1).softmax(-1)
         self.share = shares[..., :length]
         self.context = (self.share @ value.to(query.dtype)).transpose(1, 2)  # (S·B, T, heads, head_width)

@@ -226,7 +226,7 @@ class SlotPrefix(SlotPart):
 
         Returns:
             Keys and values ``(S·B, heads, length, head_width)``, and what is added to their attention logits
-            ``(S·B, length)``, None for nothing.
+            ``(S·B, 1 or T, length)``, the same for every query or for each its own; None for nothing.
         """
         prefix = state.kept.get(("prefix", None))
         if prefix is None:
@@ -235,19 +235,21 @@ class SlotPrefix(SlotPart):
         # Scaled per row: a gate belongs to an example, the keys and values to its run.
         parts = own.repeat_interleave(state.rows, 0)  # (S·B, 2, heads, length, head_width)
         if self.scaled:
-            parts = scale_rows(parts, state.factor(self.offset, self.slope, layer, "prefix"))
+            parts = scale_rows(parts, state.row_factor(self.offset, self.slope, layer, "prefix"))
         key_width, value_width = self.widths
         return parts[:, 0, ..., :key_width], parts[:, 1, ..., :value_width], self._logits(state, layer)
 
     def _logits(self, state: ForwardContext, layer: int) -> Tensor | None:
-        """What is added to the prefix's attention logits: ``(S·B, length)``, or None for nothing."""
+        """Return what is added to the prefix's attention logits, ``(S·B, 1 or T, length)``, or None for nothing."""
         gate = state.gates.get((layer, "prefix"))
         if not self.uneven and not (self.logit and gate is not None):
             return None
-        added = self.absent.repeat_interleave(state.rows, 0)
+        added = self.absent.repeat_interleave(state.rows, 0)[:, None]
         if self.logit and gate is not None:
-            by_logit = state.per_row(self.by_logit) * gate.clamp(min=_SMALLEST_GATE).log()
-            added = added + by_logit[:, None]
+            # A query of its own gate asks for the prefix by that gate alone, so that no later token is seen.
+            by_query = state.position_gates.get((layer, "prefix"), gate[:, None])
+            by_logit = state.per_row(self.by_logit)[:, None] * by_query.clamp(min=_SMALLEST_GATE).log()
+            added = added + by_logit[:, :, None]
         return added
 
     def slot_state_dict(self, slot: int) -> dict[str, Tensor]:
@@ -312,6 +314,5 @@ def _widen(
         mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device)
         mask = mask.masked_fill(hidden, -math.inf)
     queries, keys = mask.shape[-2:]
-    by_row = logits.to(mask.dtype)[:, None, None, :]
-    front = by_row.expand(rows, 1, queries, length)
+    front = logits.to(mask.dtype)[:, None].expand(rows, 1, queries, length)
     return torch.cat([front, mask.expand(rows, 1, queries, keys)], -1)

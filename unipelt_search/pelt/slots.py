@@ -57,6 +57,8 @@ class ForwardContext:
     """(submodule, layer) pairs that act as if absent; layer None is all layers."""
     gates: dict[tuple[int, str], Tensor] = field(default_factory=dict)
     """Gates of this pass by (layer, gate name), each ``(S·B,)``."""
+    position_gates: dict[tuple[int, str], Tensor] = field(default_factory=dict)
+    """Gates ``(S·B, T)`` where a slot has one for each position; the other slots' are the same at every position."""
     attention_inputs: dict[int, Tensor] = field(default_factory=dict)
     """Inputs of the attention modules by layer, where their projections run on other vectors too (DeBERTa)."""
     seen: dict[tuple[str, int, str], list[Tensor]] = field(default_factory=dict)
@@ -78,11 +80,28 @@ class ForwardContext:
         return (submodule, None) in self.removed or (submodule, layer) in self.removed
 
     def factor(self, offset: Tensor, slope: Tensor, layer: int, gate: str) -> Tensor:
-        """Return ``offset + slope · G`` for every row.
+        """Return ``offset + slope · G`` for every row, or for every position; `scale_rows` takes either.
 
         Args:
             offset: ``(S,)``, the factor of slots without a gate; 0 where the submodule is absent.
             slope: ``(S,)``, what the gate is multiplied with; 0 in slots without a gate.
+            layer: The layer, counted from 0.
+            gate: The gate's name.
+
+        Returns:
+            ``(S·B,)``, or ``(S·B, T)`` where some slot has a gate for each position.
+        """
+        by_position = self.position_gates.get((layer, gate))
+        if by_position is None:
+            return self.row_factor(offset, slope, layer, gate)
+        return self.per_row(offset)[:, None] + self.per_row(slope)[:, None] * by_position
+
+    def row_factor(self, offset: Tensor, slope: Tensor, layer: int, gate: str) -> Tensor:
+        """Return ``offset + slope · G`` for every row, for what belongs to a row as a whole; arguments as in `factor`.
+
+        Args:
+            offset: ``(S,)``.
+            slope: ``(S,)``, 0 in slots with a gate for each position.
             layer: The layer, counted from 0.
             gate: The gate's name.
 
@@ -302,7 +321,21 @@ def add_per_slot(x: Tensor, values: Tensor) -> Tensor:
 
 
 def scale_rows(x: Tensor, factor: Tensor) -> Tensor:
-    """Multiply every row of ``(S·B, …)``, or of ``(S·B·T, …)`` (OPT), with its factor ``(S·B,)``."""
+    """Multiply rows, or their positions, with factors.
+
+    Args:
+        x: ``(S·B, …)``, or ``(S·B·T, …)`` where an architecture puts the tokens of all rows together (OPT).
+        factor: ``(S·B,)``, one for each row, or ``(S·B, T)``, one for each position, as `ForwardContext.factor` gives;
+            x is then ``(S·B, T or 1, …)`` or ``(S·B·T, …)``.
+
+    Returns:
+        The shape of x; with a factor for each position the second axis of ``(S·B, 1, …)`` becomes T.
+    """
+    if factor.dim() == 2:
+        if len(factor) != len(x):
+            return scale_rows(x, factor.flatten())
+        ones_after = [1] * (x.dim() - 2)
+        return x * factor.view(*factor.shape, *ones_after)
     if len(factor) != len(x):  # one factor per row, and the tokens of a row lie together
         factor = factor.repeat_interleave(len(x) // len(factor))
     ones_after = [1] * (x.dim() - 1)

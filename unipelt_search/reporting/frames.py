@@ -20,9 +20,11 @@ from unipelt_search.records.report import (
     StudyReport,
 )
 from unipelt_search.specs.seeds import run_number
+from unipelt_search.verdict.gate_statistics import gates_by_name
 
 By = Literal["layer", "label", "epoch"]
 _PREDICTION_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
+_GATE_VALUE_COLUMNS = ["method", "variant", "trial", "run", "stack", "layer", "gate", "row", "value"]
 _GATE_COLUMNS = [
     "method", "variant", "epoch", "layer", "gate", "label", "n", "mean", "sd", "q05", "q25", "q50", "q75", "q95",
     "share_active", "contribution", "initial_mean", "null_mean", "trial", "runs", "between_sd", "agrees", "run_mean",
@@ -200,6 +202,30 @@ def predictions_frame(record: StudyRecord) -> pd.DataFrame:
                 }
                 tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_PREDICTION_COLUMNS)
+
+
+def gate_values_frame(record: StudyRecord) -> pd.DataFrame:
+    """Lay out the gates that confirmed runs have kept, one by one.
+
+    Args:
+        record: The study with its details.
+
+    Returns:
+        One row per run × layer × gate × select row; ``row`` is counted from 0 in the order of the run's predictions on
+        select. Empty where no run has kept its gates, as in studies of older versions.
+    """
+    tables = []
+    for trial in record.trials:
+        for run in trial.runs:
+            kept = None if run.result is None else run.result.gate_values
+            if kept is None:
+                continue
+            number = run_number(run.seed_index, run.fold, record.task.folds)
+            of_run = {"method": trial.method, "variant": trial.variant, "trial": trial.number, "run": number}
+            for name, values in gates_by_name(kept).items():
+                columns = {**of_run, **name.model_dump(), "row": kept.rows, "value": values}
+                tables.append(pd.DataFrame(columns)[_GATE_VALUE_COLUMNS])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_GATE_VALUE_COLUMNS)
 
 
 def _named(label: Label, names: Sequence[str]) -> str | float | tuple[str, ...]:

@@ -65,10 +65,14 @@ def farthest_apart(rows: Sequence[ReportedGate]) -> list[ReportedGate]:
         rows: Rows of one trial over all labels, one per layer × gate.
 
     Returns:
-        Those whose runs disagree, the farthest apart first.
+        Those whose runs disagree: first those that are open in one run and closed in another, the farthest apart first.
     """
     apart = [row for row in rows if row.agrees is False and row.per_run is not None]
-    return sorted(apart, key=lambda row: -(row.between_sd or 0.0))
+    return sorted(apart, key=lambda row: (not _is_opposite(row), -(row.between_sd or 0.0)))
+
+
+def _is_opposite(row: ReportedGate) -> bool:
+    return row.per_run is not None and min(row.per_run.q50) < MIDDLE < max(row.per_run.q50)
 
 
 def agreement(rows: Sequence[ReportedGate]) -> str:
@@ -94,6 +98,6 @@ def _example(row: ReportedGate) -> str:
     low = min(medians)
     high = max(medians)
     where = f"{row.gate} in layer {row.layer}"
-    if low < MIDDLE < high:
+    if _is_opposite(row):
         return f"For example, {where} is open in one run (median {high:.2f}) and closed in another ({low:.2f})."
     return f"For example, the median of {where} is {low:.2f} in one run and {high:.2f} in another."

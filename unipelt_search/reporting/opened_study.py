@@ -14,6 +14,7 @@ from unipelt_search.reporting.assemble import build_report
 from unipelt_search.reporting.frames import (
     ablation_frame,
     curves_frame,
+    gate_values_frame,
     gates_frame,
     leaderboard_frame,
     outcomes_frame,
@@ -64,6 +65,11 @@ class Study:
     def gates(self) -> pd.DataFrame:
         """One row per trial, layer and gate."""
         return gates_frame(self.report)
+
+    @property
+    def gate_values(self) -> pd.DataFrame:
+        """One row per confirmed run, layer, gate and select row: the gate itself."""
+        return gate_values_frame(self.record)
 
     @property
     def curves(self) -> pd.DataFrame:

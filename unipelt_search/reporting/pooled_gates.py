@@ -152,6 +152,21 @@ def pool_rows(trial: TrialRecord, of_runs: Sequence[RunRow], kept: KeptGates) ->
     )
 
 
+def row_of_run(row: ReportedGate, run: int) -> ReportedGate:
+    """Return a row of the final weights with the mean of one of its runs.
+
+    Args:
+        row: The row, of all labels together.
+        run: The run's number, as in the curves.
+
+    Returns:
+        The row; as it is where it is of one run.
+    """
+    if row.per_run is None or run not in row.per_run.run:
+        return row
+    return row.model_copy(update={"mean": row.per_run.mean[row.per_run.run.index(run)]})
+
+
 def _quantiles(rows: Sequence[GateRow], values: np.ndarray | None) -> dict[str, Any]:
     """Return the quantiles of one run as it measured them, those of several from all of their gates."""
     found: dict[str, Any] = dict.fromkeys(QUANTILES)

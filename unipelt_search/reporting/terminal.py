@@ -145,7 +145,8 @@ def _groups(rows: Sequence[ReportedGate], title: str) -> Table:
         of_group[row.gate].append(row)
     for key, of_gates in groups.items():
         cells = [_over_layers(of_gates.get(gate, [])) for gate in gates]
-        table.add_row(escape(str(key)), *cells)
+        name = f"{key:.3g}" if isinstance(key, float) else str(key)
+        table.add_row(escape(name), *cells)
     return table
 
 

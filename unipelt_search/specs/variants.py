@@ -95,6 +95,9 @@ class Variant(WithParts):
         if info.context == WRITTEN_OUT:
             return values
         for name, part in self.parts.items():
+            # Who asks for a few keys gets no others.
+            if name not in values:
+                continue
             # What a field's own rule leaves out was given all the same, and may not be what is published.
             values[name] = {field: values[name].get(field, getattr(part, field)) for field in _given(part)}
         return values

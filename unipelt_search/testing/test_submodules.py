@@ -17,9 +17,12 @@ import torch
 from torch import Tensor
 
 from unipelt_search.backbones.backbone import Backbone
+from unipelt_search.backbones.block_output import first_output
+from unipelt_search.errors import BackboneError
 from unipelt_search.exporting.merge import merged_model
 from unipelt_search.methods.basis import Basis, Value, resolved
 from unipelt_search.methods.catalogue import canonical_method, catalogue, find_submodule, part_models, parts_of
+from unipelt_search.methods.gate_settings import GateSpec
 from unipelt_search.methods.hyperparameter import Hyperparameter
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.pelt.pack import Pack, without_training_only
@@ -235,6 +238,38 @@ def test_padding_changes_nothing(case: Case, name: str, backbone: Backbone, gate
         for row, length in enumerate(lengths):
             alone = pack({part: tensor[[row], :length] for part, tensor in inputs.items()})
             assert torch.allclose(alone[0, 0], together[0, row], atol=TOLERANCE)
+
+
+@torch.no_grad()
+def test_gates_by_position_show_a_decoder_no_later_token(case: Case, name: str) -> None:
+    trial = case.trial(gated_with_another(name))
+    causal = GateSpec().by_position()
+    decoder = tiny_backbone("gpt2", CLASSES, hidden_size=WIDTH, n_inner=WIDTH, bos_token_id=2, eos_token_id=3)
+    inputs = tiny_inputs([7, 7])
+    changed = {**inputs, "input_ids": inputs["input_ids"].clone()}
+    changed["input_ids"][:, -1] = 4 + (changed["input_ids"][:, -1] + 1) % 60
+    try:
+        pack = Pack(decoder, [run_of(trial.model_copy(update={"gate": causal}))])
+    except BackboneError as error:
+        pytest.skip(f"{name} says that it cannot attach to a decoder: {error}")
+    with pack:
+        randomise(pack)
+        before, after = _last_hidden_states(pack, inputs), _last_hidden_states(pack, changed)
+    assert torch.allclose(before[:, :-1], after[:, :-1], rtol=0, atol=1e-6)
+    assert not torch.allclose(before[:, -1], after[:, -1], atol=TOLERANCE)
+
+
+def _last_hidden_states(pack: Pack, inputs: dict[str, Tensor]) -> Tensor:
+    """Return what the last layer hands on, ``(B, T, D)``, for a pack of one run."""
+    seen = []
+
+    def see(module: torch.nn.Module, args: Any, output: Any) -> None:
+        seen.append(first_output(output))
+
+    handle = pack.layers[-1].module.register_forward_hook(see)
+    pack(inputs)
+    handle.remove()
+    return seen[-1]
 
 
 def test_runs_in_a_pack_are_the_runs_alone(case: Case, name: str, backbone: Backbone) -> None:
