@@ -50,6 +50,7 @@ _ROOM = 2**20
 """Bytes for the names of tensors, the curve and the gates' statistics."""
 _NAME = re.compile(r"(\d{4,})-(\d{9,})")
 _HALF = ".half-"
+_MANIFEST_KEY = '"manifest":'
 
 
 def checkpoint_bytes(trained: int, gates: int) -> int:
@@ -148,8 +149,11 @@ class _Manifest(Frozen):
 
     def text(self) -> str:
         """Return the file's content: the manifest after its own SHA-256."""
-        body = self.model_dump_json(by_alias=True)
-        return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'
+        return _after_its_hash(self.model_dump_json(by_alias=True))
+
+
+def _after_its_hash(body: str) -> str:
+    return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}",{_MANIFEST_KEY}{body}}}\n'
 
 
 @dataclass(frozen=True)
@@ -312,10 +316,14 @@ class RunCheckpoints:
     ) -> tuple[_State, dict[str, Tensor]]:
         with reaching(kept.folder):
             text = (kept.folder / MANIFEST).read_bytes().decode()
-        manifest = _Manifest.model_validate(dict(json.loads(text)).get("manifest"))
+        # As it was written, since another version writes its fields in another order, or more of them.
+        body = text.partition(_MANIFEST_KEY)[2].removesuffix("}\n")
+        if text != _after_its_hash(body):
+            raise _DamagedError
+        manifest = _Manifest.model_validate_json(body)
         name = _name(manifest.attempt, manifest.state.step)
-        # Another run's manifest, one that was moved, and one with a changed byte are all refused here.
-        if manifest.run != self._run_id or name != kept.folder.name or text != manifest.text():
+        # Another run's manifest, and one that was moved, are refused too.
+        if manifest.run != self._run_id or name != kept.folder.name:
             raise _DamagedError
         if manifest.content != run.content_hash():
             raise _DamagedError
