@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -49,8 +49,8 @@ COPIES = 4
 _ROOM = 2**20
 """Bytes for the names of tensors, the curve and the gates' statistics."""
 _NAME = re.compile(r"(\d{4,})-(\d{9,})")
+_MANIFEST_TEXT = re.compile(r'\{"sha256":"([0-9a-f]{64})","manifest":(.*)\}\n')
 _HALF = ".half-"
-_MANIFEST_KEY = '"manifest":'
 
 
 def checkpoint_bytes(trained: int, gates: int) -> int:
@@ -149,11 +149,17 @@ class _Manifest(Frozen):
 
     def text(self) -> str:
         """Return the file's content: the manifest after its own SHA-256."""
-        return _after_its_hash(self.model_dump_json(by_alias=True))
+        body = self.model_dump_json(by_alias=True)
+        return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'
 
-
-def _after_its_hash(body: str) -> str:
-    return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}",{_MANIFEST_KEY}{body}}}\n'
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """Read a file's content; raises _DamagedError where a byte of it has changed."""
+        found = _MANIFEST_TEXT.fullmatch(text)
+        # What is hashed is the text itself: a version that writes the keys in another order reads it all the same.
+        if found is None or hashlib.sha256(found[2].encode()).hexdigest() != found[1]:
+            raise _DamagedError
+        return cls.model_validate_json(found[2])
 
 
 @dataclass(frozen=True)
@@ -316,13 +322,9 @@ class RunCheckpoints:
     ) -> tuple[_State, dict[str, Tensor]]:
         with reaching(kept.folder):
             text = (kept.folder / MANIFEST).read_bytes().decode()
-        # As it was written, since another version writes its fields in another order, or more of them.
-        body = text.partition(_MANIFEST_KEY)[2].removesuffix("}\n")
-        if text != _after_its_hash(body):
-            raise _DamagedError
-        manifest = _Manifest.model_validate_json(body)
+        manifest = _Manifest.of_text(text)
         name = _name(manifest.attempt, manifest.state.step)
-        # Another run's manifest, and one that was moved, are refused too.
+        # Another run's manifest, and one that was moved, are refused here.
         if manifest.run != self._run_id or name != kept.folder.name:
             raise _DamagedError
         if manifest.content != run.content_hash():
