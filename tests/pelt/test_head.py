@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers.models.mbart.modeling_mbart import shift_tokens_right
 
 from tiny import tiny_backbone, tiny_inputs, tiny_run, tiny_trial
 from unipelt_search.pelt.head import pool
@@ -53,3 +54,16 @@ def test_each_run_draws_its_own_head() -> None:
         weight = pack.parts["head/classifier"].weight
     assert torch.equal(weight[0], weight[1])
     assert not torch.equal(weight[0], weight[2])
+
+
+@torch.no_grad()
+def test_mbarts_decoder_begins_with_the_last_token_as_its_own_does() -> None:
+    backbone, inputs = tiny_backbone("mbart"), tiny_inputs([9, 4, 6])
+    seen: dict[str, torch.Tensor] = {}
+    hook = backbone.base.register_forward_pre_hook(lambda module, args, kwargs: seen.update(kwargs), with_kwargs=True)
+    with Pack(backbone, [tiny_run(tiny_trial("head"))]) as pack:
+        pack(inputs)
+    hook.remove()
+    real = inputs["attention_mask"].bool()
+    expected = shift_tokens_right(inputs["input_ids"], backbone.model.config.pad_token_id)
+    assert torch.equal(seen["decoder_input_ids"][real], expected[real])

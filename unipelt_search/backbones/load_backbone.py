@@ -33,7 +33,7 @@ from unipelt_search.backbones.declared_pooling import (
     pooling_notices,
 )
 from unipelt_search.backbones.discovery import find_family
-from unipelt_search.backbones.families import KNOWN_TYPES, as_decoder
+from unipelt_search.backbones.families import KNOWN_TYPES, Family, as_decoder
 from unipelt_search.backbones.loader_errors import load_errors, quiet_transformers
 from unipelt_search.backbones.model_class import choose_class
 from unipelt_search.backbones.tokenizer_check import check_tokenizer_files, check_vocabulary
@@ -162,11 +162,10 @@ def make_backbone(
     _check_missing(name, model, missing)
     notices = check_vocabulary(name, model, tokenizer)
     model.eval()
-    causal = not sees_later_tokens(model)
-    family = find_family(model)
-    if model.config.model_type not in KNOWN_TYPES:
-        family = try_out(model, as_decoder(family) if causal else family)
-    family = with_block_output(model, family)
+    # Kept quiet: without optional kernels some architectures say at their first pass that they are slow.
+    with quiet_transformers():
+        causal = not sees_later_tokens(model)
+        family = _family_of(model, causal)
     pooling = fitting_pooling(name, model, family, pooling, declared, causal=causal)
     if pooling == "native" and family.head_reads_padding:
         raise BackboneError(
@@ -188,6 +187,14 @@ def make_backbone(
         causal=causal,
         notices=(*notices, *pooling_notices(declared, pooling)),
     )
+
+
+def _family_of(model: PreTrainedModel, causal: bool) -> Family:
+    """Find how a model's parts are called and what its layers hand on; those found by structure are tried out."""
+    family = find_family(model)
+    if model.config.model_type not in KNOWN_TYPES:
+        family = try_out(model, as_decoder(family) if causal else family)
+    return with_block_output(model, family)
 
 
 def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None:

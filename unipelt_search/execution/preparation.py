@@ -262,9 +262,11 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     if new:
         check_known(unknown, backbone)
     notices = [*backbone.notices, *map(_left_out, dropped)]
-    notices += _partial_reaches(first_trials, backbone, {drop.method for drop in dropped})
+    left_out = {drop.method for drop in dropped}
+    used = {name: trial for name, trial in first_trials.items() if name not in left_out}
+    notices += _partial_reaches(used, backbone)
     notices += _text_notices(spec, tokens, encoded.truncated_share, unknown)
-    notices += _unread_outputs(first_trials, basis)
+    notices += _unread_outputs(used, basis)
     summary = task.summary(encoded.truncated_share).model_copy(
         update={
             "sizes": sizes,
@@ -355,11 +357,11 @@ def _drop_unattachable(
     return dropped
 
 
-def _partial_reaches(trials: Mapping[str, TrialSpec], backbone: Backbone, dropped: set[str]) -> list[Notice]:
+def _partial_reaches(trials: Mapping[str, TrialSpec], backbone: Backbone) -> list[Notice]:
     """Return a notice for every method that attaches to some of a hybrid model's layers only."""
     notices = []
     for name, trial in trials.items():
-        reach = None if name in dropped else partial_reach(backbone, trial)
+        reach = partial_reach(backbone, trial)
         if reach is not None:
             reached, layers = reach
             notices.append(
