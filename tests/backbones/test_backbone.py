@@ -68,3 +68,13 @@ def test_rows_are_padded_to_the_window_of_a_model_that_does_so_itself() -> None:
     assert padded["input_ids"].shape == padded["attention_mask"].shape == (2, 8)
     assert padded["attention_mask"].sum() == inputs["attention_mask"].sum()
     assert tiny_backbone("longformer").in_windows(padded) is padded
+
+
+@pytest.mark.parametrize("family", ["data2vec-text", "luke", "longformer", "markuplm", "esm"])
+@torch.no_grad()
+def test_a_model_found_by_structure_runs_with_as_many_tokens_as_it_is_said_to_take(family: str) -> None:
+    backbone = tiny_backbone(family)
+    assert backbone.max_positions < 64
+    backbone.model(**tiny_inputs([backbone.max_positions]))
+    with pytest.raises((IndexError, RuntimeError)):
+        backbone.model(**tiny_inputs([backbone.max_positions + 1]))

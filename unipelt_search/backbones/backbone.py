@@ -62,8 +62,18 @@ class Backbone:
             max_positions = _NO_LIMIT
         offset = self.family.position_offset
         if offset:  # RoBERTa counts its positions from padding_idx + 1
-            max_positions -= max(offset, (config.pad_token_id or 0) + 1)
-        return int(max_positions)
+            return int(max_positions - max(offset, (config.pad_token_id or 0) + 1))
+        return int(max_positions - self._first_position)
+
+    @property
+    def _first_position(self) -> int:
+        """Rows in front of the first position, in the table of a model that was found by structure."""
+        for name, module in self.base.named_modules():
+            padding = getattr(module, "padding_idx", None)
+            # A table that knows padding is counted as RoBERTa's is.
+            if name.endswith("position_embeddings") and isinstance(padding, int):
+                return padding + 1
+        return 0
 
     @property
     def max_length(self) -> int:
