@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import shutil
 from collections.abc import Iterator
@@ -275,6 +277,16 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(how: str, broken_off: 
     shutil.copytree(broken_off, folder)
     DAMAGE[how](folder / "0001-000000004", tmp_path)
     assert steps_to_come(folder, attempt=2) == [4, 7, 9]
+
+
+def test_a_version_with_its_keys_in_another_order_wrote_the_same_checkpoint(broken_off: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    shutil.copytree(broken_off, folder)
+    path = folder / "0001-000000004" / MANIFEST
+    manifest = json.loads(path.read_text())["manifest"]
+    body = json.dumps({**dict(reversed(manifest.items())), "state": dict(reversed(manifest["state"].items()))})
+    path.write_text(f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n')
+    assert steps_to_come(folder, attempt=2) == [7, 9]
 
 
 def test_without_a_good_checkpoint_a_run_begins_again(broken_off: Path, tmp_path: Path) -> None:
