@@ -297,6 +297,19 @@ def test_without_a_good_checkpoint_a_run_begins_again(broken_off: Path, tmp_path
     assert steps_to_come(folder, attempt=2) == [2, 4, 7, 9]
 
 
+def test_a_checkpoint_whose_fields_another_version_wrote_in_another_order_is_used(
+    broken_off: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "r"
+    shutil.copytree(broken_off, folder)
+    for name in names(folder):
+        manifest = json.loads((folder / name / MANIFEST).read_text())["manifest"]
+        body = json.dumps(dict(reversed(manifest.items())))
+        digest = hashlib.sha256(body.encode()).hexdigest()
+        (folder / name / MANIFEST).write_text(f'{{"sha256":"{digest}","manifest":{body}}}\n')
+    assert steps_to_come(folder, attempt=2) == [7, 9]
+
+
 def test_the_checkpoint_of_another_configuration_or_seed_is_not_used(broken_off: Path, tmp_path: Path) -> None:
     for other in (tiny_run(tiny_trial("lora", **TRAINING, learning_rate=2e-2)), tiny_run(RUN.trial, 1)):
         shutil.copytree(broken_off, tmp_path / "r")
