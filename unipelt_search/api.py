@@ -23,8 +23,9 @@ from unipelt_search.methods.catalogue import check_installed, plugin_packages
 from unipelt_search.methods.plugins import plugin_versions
 from unipelt_search.records.history import StudyLine, StudyRecord, StudyState
 from unipelt_search.records.progress import StudyProgress
-from unipelt_search.records.study_plan import StudyPlan
+from unipelt_search.records.study_plan import PlannedExport, StudyPlan
 from unipelt_search.reporting.assemble import render_json
+from unipelt_search.reporting.export_sentences import export_summary
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
 from unipelt_search.reporting.opened_study import Study
 from unipelt_search.reporting.page import render_html
@@ -220,6 +221,7 @@ def run_study(
         watch=watch if out is None else log_events(out, watch),
         checkpoints=kept,
         checkpoint_bytes=0 if kept is None else ready.checkpoint_bytes(backbone),
+        exports=ready.exports(backbone),
         began=began,
     )
     del backbone  # the workers load their own
@@ -403,6 +405,8 @@ class _Start:
     """Where runs keep their states, if anywhere."""
     checkpoint_bytes: int
     """What those of one run take at most."""
+    exports: tuple[PlannedExport, ...]
+    """Which forms `export` will be able to write."""
     began: float
     """When it was asked for, by `time.monotonic`: checking and loading are part of the study's time."""
 
@@ -482,6 +486,8 @@ def _show_notices(driver: Driver, start: _Start, workers: int) -> None:
             driver.notify(f"Note: {sentence}")
     if start.checkpoints is not None:
         driver.notify(disk_space_message(start.checkpoints, start.checkpoint_bytes * workers))
+        if start.found is None:
+            driver.notify(export_summary(start.exports))
 
 
 def _deliver(

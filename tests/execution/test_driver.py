@@ -90,8 +90,10 @@ def test_a_study_runs_to_its_end(store, create, result, tmp_path: Path) -> None:
     assert record.wall_seconds == 100.0
     assert record.trials == tuple(sorted(record.trials, key=lambda trial: trial.number))
     confirm = done[4:]
-    # Its methods have no gates.
-    assert [assignment.run.ablation for assignment in confirm] == [record.edition < 2] * 3 + [False] * 3
+    gated = [assignment.run.trial.gate is not None for assignment in confirm]
+    assert any(gated)
+    assert not all(gated)
+    assert [assignment.run.ablation for assignment in confirm] == gated[:3] + [False] * 3
     assert all(assignment.run.confirm for assignment in confirm)
     assert [assignment.run.seeds for assignment in (done[0], done[3])] == [run_seeds(0, 0)] * 2
     assert confirm[-1].run.seeds == run_seeds(0, 2)
@@ -548,8 +550,9 @@ def test_with_folds_every_confirm_run_has_a_fold_and_seeds_of_its_own(store, spe
     assert done[4].label.endswith("(confirm, seed 1, fold 2)")
     assert [a.checkpoint is not None for a in done[3:18]] == [True, *[False] * 4] * 3
     record = store.studies.load("toy")
-    kept = [a.checkpoint is not None for a in done]
-    assert [a.run.ablation for a in done] == [first and record.edition < 2 for first in kept]
+    gated = [a.checkpoint is not None and a.run.trial.gate is not None for a in done]
+    assert [a.run.ablation for a in done] == gated
+    assert sum(gated) == 1
     runs = [(run.seed_index, run.fold) for run in record.trials[0].runs]
     assert runs == [(0, 0), *((repeat, fold) for repeat in (1, 2) for fold in range(1, 6))]
 

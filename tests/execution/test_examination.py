@@ -47,6 +47,14 @@ def test_a_method_that_cannot_attach_has_its_reason(tmp_path: Path) -> None:
     assert "bias" in fits["bitfit"].reason
 
 
+@pytest.mark.parametrize(
+    ("family", "changes", "attention"),
+    [("qwen2", {}, "causal"), ("qwen2", {"is_causal": False}, "bidirectional"), ("t5", {}, "encoder-decoder")],
+)
+def test_the_direction_of_the_attention(tmp_path: Path, family: str, changes: dict[str, Any], attention: str) -> None:
+    assert examined(tmp_path, family, **changes).attention == attention
+
+
 def test_what_is_declared_and_how_weights_are_stored(tmp_path: Path) -> None:
     save_whole(tmp_path)
     pickled(lambda _: tiny_model("bert").half().state_dict())(tmp_path)

@@ -13,6 +13,7 @@ from unipelt_search.exporting.new_folder import check_free, new_folder
 def fill(folder: Path, text: str) -> None:
     with new_folder(folder) as made:
         (made / "config.json").write_text(text)
+        (made / "README.md").write_text("---\nlibrary_name: unipelt-search\n---\n")
 
 
 def test_a_folder_is_whole_or_absent(tmp_path: Path) -> None:
@@ -70,3 +71,25 @@ def test_what_is_there_is_replaced_only_by_force_and_only_if_it_is_a_model(tmp_p
         check_free(tmp_path / "letters.txt", "--peft", force=True)
     fill(tmp_path / "model", "1")
     check_free(tmp_path / "model", "--to", force=True)
+
+
+@pytest.mark.parametrize(
+    ("card", "ours"),
+    [
+        (None, False),
+        ("# My thesis, with unipelt-search\n", False),
+        ("---\nlicense: mit\n---\n# BERT\n", False),
+        ("---\n: : :\n- x\n---\n", False),
+        ("---\nlibrary_name: transformers\ntags:\n- unipelt-search\n- lora\n---\n", True),
+        ("# lora for rows, in the form of PEFT\n\n", True),
+    ],
+)
+def test_a_checkpoint_or_a_project_of_the_users_is_not_replaced(tmp_path: Path, card: str | None, ours: bool) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    if card is not None:
+        (tmp_path / "README.md").write_text(card)
+    if ours:
+        check_free(tmp_path, "--to", force=True)
+    else:
+        with pytest.raises(SavedModelError, match="--force replaces only a folder with an exported model"):
+            check_free(tmp_path, "--to", force=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from unipelt_search.records.study_plan import PlannedExport
-from unipelt_search.reporting.export_sentences import export_sentences
+from unipelt_search.reporting.export_sentences import export_sentences, export_summary
 
 
 def test_methods_with_the_same_reason_are_named_together() -> None:
@@ -13,6 +13,7 @@ def test_methods_with_the_same_reason_are_named_together() -> None:
     merged, peft = export_sentences(exports)
     assert merged == "--merged can hold lora, ia3, which transformers alone loads; not mine: it is long."
     assert peft == "--peft can hold lora; not ia3, mine: it rains."
+    assert "--merged` will be able to hold lora, ia3; `--peft` lora." in export_summary(exports)
 
 
 def test_a_plan_may_have_no_form_or_no_entries() -> None:

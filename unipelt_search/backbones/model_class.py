@@ -2,7 +2,7 @@
 
 Most architectures have one. A multimodal configuration has a text part, which is loaded alone: the other parts read no
 text. An architecture without a classification head, and an encoder that was saved without its decoder, get one linear
-layer here; only this package loads such a model again, so it cannot be exported as a plain folder.
+layer here; transformers loads such a model without it, so it is exported for sentence-transformers alone.
 """
 
 from __future__ import annotations

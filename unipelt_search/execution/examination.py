@@ -88,7 +88,7 @@ def examine_model(model: str, device: str) -> ModelFacts:
 def _attention(backbone: Backbone) -> str:
     if backbone.model.config.is_encoder_decoder:
         return "encoder-decoder"
-    return "causal" if backbone.family.causal else "bidirectional"
+    return "causal" if backbone.causal else "bidirectional"
 
 
 def _examine_tokenizer(backbone: Backbone) -> TokenizerFacts:

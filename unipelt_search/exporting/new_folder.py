@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import yaml
+
 from unipelt_search.errors import SavedModelError
 from unipelt_search.training.checkpoint import make_durable
 
 MODEL_FILES = ("config.json", "adapter_config.json")
-"""What a folder with an exported model has; `--force` replaces no other folder."""
+"""One of them is in every folder with an exported model."""
+_CARD = "README.md"
+_FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+_OURS = "unipelt-search"
+_OLDER_PEFT = re.compile(r"\A# .* in the form of PEFT\n")
+"""How the card of a folder for PEFT began before cards of it had front matter."""
 
 
 def check_free(folder: Path, option: str, *, force: bool) -> None:
@@ -36,11 +44,30 @@ def check_free(folder: Path, option: str, *, force: bool) -> None:
             f"{option} must be a new or empty folder; {str(folder)!r} has files. Name another place, or replace the "
             "model in it with --force."
         )
-    if not any((folder / name).is_file() for name in MODEL_FILES):
+    if not any((folder / name).is_file() for name in MODEL_FILES) or not _has_our_card(folder):
         raise SavedModelError(
-            f"--force replaces only a folder with an exported model; {str(folder)!r} has no "
-            f"{' or '.join(MODEL_FILES)}. Name another place."
+            f"--force replaces only a folder with an exported model; {str(folder)!r} has no {' or '.join(MODEL_FILES)} "
+            f"beside a {_CARD} that `unipelt-search export` wrote. Name another place, or delete it yourself."
         )
+
+
+def _has_our_card(folder: Path) -> bool:
+    """Tell whether a folder's card is one that an export wrote: a checkpoint and a project have other ones."""
+    card = folder / _CARD
+    if not card.is_file():
+        return False
+    text = card.read_text(encoding="utf-8", errors="replace")
+    found = _FRONT_MATTER.match(text)
+    if found is None:
+        return _OLDER_PEFT.match(text) is not None
+    try:
+        front = yaml.safe_load(found[1])
+    except yaml.YAMLError:  # no card of ours
+        return False
+    if not isinstance(front, dict):
+        return False
+    tags = front.get("tags")
+    return front.get("library_name") == _OURS or (isinstance(tags, list) and _OURS in tags)
 
 
 @contextmanager

@@ -156,18 +156,13 @@ class GatesOfRuns(Frozen):
     """None for the runs that had no label-shuffled control, and in whole where none had."""
 
 
-class ReportedGate(GateFigures, ReportedMethod):
+class ReportedGate(GateFigures[float | None], ReportedMethod):
     """A gate row of one run of a trial, or of several pooled.
 
     Mean, sd, share, contribution and initial mean are those of all examples of all runs together. So are the quantiles
     where each run has kept its gates; of several runs of which one has not, there are none.
     """
 
-    q05: float | None
-    q25: float | None
-    q50: float | None
-    q75: float | None
-    q95: float | None
     trial: int
     runs: int
     # Left out where they are not known: a report of an older version has none of these.

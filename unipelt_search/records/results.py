@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Generic, Literal, Self, TypeVar
 
 from pydantic import ConfigDict, model_validator
 
@@ -14,6 +14,8 @@ ABLATION_ROWS = 500
 GATE_VALUE_ROWS = 2_000
 """Select rows of a confirmed run whose gates are kept one by one, at most."""
 _FLOAT16_BYTES = 2
+Quantile = TypeVar("Quantile", float, float | None)
+"""None where several runs have no common quantiles."""
 
 
 class EvaluationRow(Frozen):
@@ -41,10 +43,18 @@ class GateName(Frozen):
     """`adapter`, `prefix`, `lora_query` or `lora_value`."""
 
 
-class GateFigures(GateName):
-    """What is known of one gate over examples, one run's or several runs' together."""
+class GateFigures(Frozen, Generic[Quantile]):
+    """What is known of one gate over examples, one run's or several runs' together.
+
+    Kept states of runs have these fields in this order.
+    """
 
     epoch: float
+    stack: Literal["encoder", "decoder"]
+    layer: int
+    """Counted from 0, the layer nearest to the input."""
+    gate: str
+    """`adapter`, `prefix`, `lora_query` or `lora_value`."""
     split: Literal["tune", "select"]
     """The rows: `tune` while training, `select` at the end of a confirmed run."""
     label: str | None
@@ -53,6 +63,11 @@ class GateFigures(GateName):
     """Examples."""
     mean: float
     sd: float
+    q05: Quantile
+    q25: Quantile
+    q50: Quantile
+    q75: Quantile
+    q95: Quantile
     share_active: float
     """Share of the examples whose gate is above 0.5."""
     contribution: float | None
@@ -64,14 +79,8 @@ class GateFigures(GateName):
     that was not asked for."""
 
 
-class GateRow(GateFigures):
+class GateRow(GateFigures[float]):
     """Statistics of one gate of one run over examples, as they were at one evaluation."""
-
-    q05: float
-    q25: float
-    q50: float
-    q75: float
-    q95: float
 
 
 class GateValues(Frozen):

@@ -18,13 +18,31 @@ def export_sentences(exports: Sequence[PlannedExport]) -> list[str]:
     """
     if not exports:
         return []
-    libraries = {entry.variant or entry.method: entry.merged for entry in exports}
-    merged = {entry.variant or entry.method: entry.merged_obstacle for entry in exports}
-    peft = {entry.variant or entry.method: entry.peft_obstacle for entry in exports}
+    libraries = {_name(entry): entry.merged for entry in exports}
+    merged = {_name(entry): entry.merged_obstacle for entry in exports}
+    peft = {_name(entry): entry.peft_obstacle for entry in exports}
     return [
         f"--merged can hold {_by_library(libraries)}{_exceptions(merged)}.",
         f"--peft can hold {_names(name for name, reason in peft.items() if reason is None)}{_exceptions(peft)}.",
     ]
+
+
+def export_summary(exports: Sequence[PlannedExport]) -> str:
+    """Say in one line which methods `--merged` and `--peft` can hold.
+
+    Args:
+        exports: A study's.
+
+    Returns:
+        The line, which names the command that gives the reasons.
+    """
+    merged = _names(_name(entry) for entry in exports if entry.merged is not None)
+    peft = _names(_name(entry) for entry in exports if entry.peft)
+    return f"`export --merged` will be able to hold {merged}; `--peft` {peft}. `run --dry-run` says why not the others."
+
+
+def _name(entry: PlannedExport) -> str:
+    return entry.variant or entry.method
 
 
 def _by_library(libraries: Mapping[str, str | None]) -> str:

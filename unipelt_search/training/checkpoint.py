@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ COPIES = 4
 _ROOM = 2**20
 """Bytes for the names of tensors, the curve and the gates' statistics."""
 _NAME = re.compile(r"(\d{4,})-(\d{9,})")
+_MANIFEST_TEXT = re.compile(r'\{"sha256":"([0-9a-f]{64})","manifest":(.*)\}\n')
 _HALF = ".half-"
 
 
@@ -150,6 +151,15 @@ class _Manifest(Frozen):
         """Return the file's content: the manifest after its own SHA-256."""
         body = self.model_dump_json(by_alias=True)
         return f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n'
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """Read a file's content; raises _DamagedError where a byte of it has changed."""
+        found = _MANIFEST_TEXT.fullmatch(text)
+        # What is hashed is the text itself: a version that writes the keys in another order reads it all the same.
+        if found is None or hashlib.sha256(found[2].encode()).hexdigest() != found[1]:
+            raise _DamagedError
+        return cls.model_validate_json(found[2])
 
 
 @dataclass(frozen=True)
@@ -312,10 +322,10 @@ class RunCheckpoints:
     ) -> tuple[_State, dict[str, Tensor]]:
         with reaching(kept.folder):
             text = (kept.folder / MANIFEST).read_bytes().decode()
-        manifest = _Manifest.model_validate(dict(json.loads(text)).get("manifest"))
+        manifest = _Manifest.of_text(text)
         name = _name(manifest.attempt, manifest.state.step)
-        # Another run's manifest, one that was moved, and one with a changed byte are all refused here.
-        if manifest.run != self._run_id or name != kept.folder.name or text != manifest.text():
+        # Another run's manifest, and one that was moved, are refused here.
+        if manifest.run != self._run_id or name != kept.folder.name:
             raise _DamagedError
         if manifest.content != run.content_hash():
             raise _DamagedError
