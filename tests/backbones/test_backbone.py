@@ -68,3 +68,9 @@ def test_rows_are_padded_to_the_window_of_a_model_that_does_so_itself() -> None:
     assert padded["input_ids"].shape == padded["attention_mask"].shape == (2, 8)
     assert padded["attention_mask"].sum() == inputs["attention_mask"].sum()
     assert tiny_backbone("longformer").in_windows(padded) is padded
+
+
+def test_a_model_may_say_that_it_has_no_limit_of_positions() -> None:
+    backbone = tiny_backbone("bert")
+    backbone.model.config.max_position_embeddings = -1  # as XLNet does
+    assert backbone.max_positions == 10**6
