@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -129,47 +129,48 @@ def spaced(split: EncodedSplit, most: int) -> EncodedSplit:
     return split.take([int(number) for number in np.linspace(0, len(split) - 1, count)])
 
 
-def scores(known: Results, task: str, arm: str) -> dict[int, float]:
-    """Return an arm's scores on a task, by seed, in points."""
-    found = {}
-    for seed in range(SEEDS):
-        result = known.get(f"{task}/{seed}/{arm}")
-        if result is not None:
-            found[seed] = 100 * result["score"]
-    return found
+def whole_seeds(known: Results, arms: Iterable[str]) -> tuple[int, ...]:
+    """Return the seeds with which every one of some arms has run on every task."""
+    needed = [(task, arm) for task in TASKS for arm in arms]
+    return tuple(seed for seed in range(SEEDS) if all(f"{task}/{seed}/{arm}" in known for task, arm in needed))
 
 
-def difference(known: Results, arm: str, baseline: str, tasks: tuple[str, ...]) -> str:
-    """Return the paired difference of two arms with its 95 % interval over seeds, each a mean over the tasks."""
+def score(known: Results, task: str, seed: int, arm: str) -> float:
+    """Return a run's score in points."""
+    return 100 * float(known[f"{task}/{seed}/{arm}"]["score"])
+
+
+def difference(
+    known: Results, arm: str, baseline: str, tasks: tuple[str, ...], seeds: tuple[int, ...]
+) -> tuple[float, float]:
+    """Return the mean of an arm minus another over tasks and seeds, and half of its 95 % interval over the seeds."""
     by_seed = []
-    for seed in range(SEEDS):
-        pairs = [(scores(known, task, arm).get(seed), scores(known, task, baseline).get(seed)) for task in tasks]
-        differences = [one - other for one, other in pairs if one is not None and other is not None]
-        if len(differences) == len(tasks):
-            by_seed.append(fmean(differences))
-    if len(by_seed) < 2:
-        return "–"
-    half = student.ppf(0.975, len(by_seed) - 1) * np.std(by_seed, ddof=1) / len(by_seed) ** 0.5
-    mean = fmean(by_seed)
-    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})".replace("-", "−")
+    for seed in seeds:
+        pairs = [(score(known, task, seed, arm), score(known, task, seed, baseline)) for task in tasks]
+        by_seed.append(fmean(one - other for one, other in pairs))
+    half = student.ppf(0.975, len(seeds) - 1) * np.std(by_seed, ddof=1) / len(seeds) ** 0.5
+    return fmean(by_seed), float(half)
 
 
 def table(known: Results) -> str:
     """Write what there is: scores by task, and the difference to the published arm of the same method."""
-    header = ["configuration", *TASKS, "minus published, per task", "minus published, mean", "runs"]
+    seeds = whole_seeds(known, MAIN)
+    said = f"{len(known)} of {len(TASKS) * SEEDS * len(ARMS)} runs, {SPACE.steps} steps each; {len(seeds)} seeds shown."
+    if len(seeds) < 2:
+        return said
+    differences = [f"{task}, minus published" for task in TASKS]
+    header = ["configuration", *TASKS, *differences, "mean of the three, minus published"]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for arm, (method, changes) in ARMS.items():
-        found = [scores(known, task, arm) for task in TASKS]
-        if not any(found):
+        if not set(seeds) <= set(whole_seeds(known, [arm])):
             continue
-        cells = [f"{fmean(by_seed.values()):.1f}" if by_seed else "–" for by_seed in found]
-        per_task, mean = "", ""
-        if changes:
-            per_task = "; ".join(difference(known, arm, method, (task,)) for task in TASKS)
-            mean = difference(known, arm, method, TASKS)
-        lines.append(f"| `{arm}` | {' | '.join(cells)} | {per_task} | {mean} | {sum(map(len, found))} |")
-    asked = len(TASKS) * SEEDS * len(ARMS)
-    return "\n".join([f"{len(known)} of {asked} runs, {SPACE.steps} steps each.", "", *lines])
+        cells = [f"{fmean(score(known, task, seed, arm) for seed in seeds):.1f}" for task in TASKS]
+        groups = [(task,) for task in TASKS] + [TASKS]
+        for group in groups:
+            mean, half = difference(known, arm, method, group, seeds)
+            cells.append(f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})" if changes else "")
+        lines.append(f"| `{arm}` | {' | '.join(cells)} |".replace("-", "−"))
+    return "\n".join([said, "", *lines])
 
 
 if __name__ == "__main__":

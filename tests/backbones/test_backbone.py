@@ -78,3 +78,9 @@ def test_a_model_found_by_structure_runs_with_as_many_tokens_as_it_is_said_to_ta
     backbone.model(**tiny_inputs([backbone.max_positions]))
     with pytest.raises((IndexError, RuntimeError)):
         backbone.model(**tiny_inputs([backbone.max_positions + 1]))
+
+
+def test_a_model_may_say_that_it_has_no_limit_of_positions() -> None:
+    backbone = tiny_backbone("bert")
+    backbone.model.config.max_position_embeddings = -1  # as XLNet does
+    assert backbone.max_positions == 10**6

@@ -59,6 +59,13 @@ def test_falcons_queries_keys_and_values_are_where_its_attention_splits_them(
     assert torch.equal(seen[2].unflatten(-1, (-1, 8)), value[:, :, :: heads if value.shape[2] == 4 else 1])
 
 
+@pytest.mark.parametrize(("shared", "value"), [(True, (8, 40, 1)), (False, (32, 16, 4))])
+def test_a_starcoder_has_one_key_head_or_as_many_as_query_heads(shared: bool, value: tuple[int, int, int]) -> None:
+    backbone = tiny_backbone("gpt_bigcode", multi_query=shared)
+    part = present(layer_parts(backbone.base, backbone.family)[0].value)
+    assert (part.out, part.start, part.groups) == value
+
+
 def test_a_hook_on_a_block_sees_what_it_hands_on_and_leaves_the_rest_alone() -> None:
     block = nn.Identity()
     Projection(block, 3, 3, is_block=True).register_forward_hook(lambda module, args, output: output + 1)

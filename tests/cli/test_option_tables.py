@@ -83,5 +83,7 @@ def test_the_documented_study_file_has_every_key_with_its_default() -> None:
     )  # fmt: skip
     assert spec == defaults
     stored = spec.model_dump(mode="json")
-    stored["task"]["truncation"] = spec.task.truncation  # `auto` is left out of what is stored
+    # Two defaults are left out of what is stored.
+    stored["task"]["truncation"] = spec.task.truncation
+    stored["space"]["ablate_layers"] = spec.space.ablate_layers
     assert values == stored

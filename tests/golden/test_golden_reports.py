@@ -21,7 +21,7 @@ from golden.observed import (
 )
 
 # In one process, because what the tests compare is made once for all of them.
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("golden reports")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("golden reports")]
 OLD = tuple(sorted(path.stem.removesuffix(".json") for path in REPORTS.glob("schema-*.json.gz")))
 
 

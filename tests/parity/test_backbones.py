@@ -78,6 +78,12 @@ def test_a_method_trains_is_stored_and_answers_the_same_again(family: str, metho
         assert_equal_in_a_pack(backbone, trial, tensors, answer)
 
 
+@pytest.mark.parametrize("family", ["deberta", "deepseek_v3", "gpt_oss", "jamba"])
+def test_one_of_each_further_kind_trains_is_stored_and_answers_the_same_again(family: str, tmp_path: Path) -> None:
+    """Latent attention, mixtures of experts, sinks, hybrids; benchmarks/backbone_matrix.py has the others."""
+    test_a_method_trains_is_stored_and_answers_the_same_again(family, "unipelt_apl", tmp_path)
+
+
 def assert_every_tensor_moves(pack: Pack) -> None:
     """Take one step down the gradient of a loss, with dropout on."""
     trained = pack.trained()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import shutil
 from collections.abc import Iterator
@@ -277,12 +279,35 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(how: str, broken_off: 
     assert steps_to_come(folder, attempt=2) == [4, 7, 9]
 
 
+def test_a_version_with_its_keys_in_another_order_wrote_the_same_checkpoint(broken_off: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    shutil.copytree(broken_off, folder)
+    path = folder / "0001-000000004" / MANIFEST
+    manifest = json.loads(path.read_text())["manifest"]
+    body = json.dumps({**dict(reversed(manifest.items())), "state": dict(reversed(manifest["state"].items()))})
+    path.write_text(f'{{"sha256":"{hashlib.sha256(body.encode()).hexdigest()}","manifest":{body}}}\n')
+    assert steps_to_come(folder, attempt=2) == [7, 9]
+
+
 def test_without_a_good_checkpoint_a_run_begins_again(broken_off: Path, tmp_path: Path) -> None:
     folder = tmp_path / "r"
     shutil.copytree(broken_off, folder)
     for name in names(folder):
         damaged(folder / name / TENSORS, 100, 1)
     assert steps_to_come(folder, attempt=2) == [2, 4, 7, 9]
+
+
+def test_a_checkpoint_whose_fields_another_version_wrote_in_another_order_is_used(
+    broken_off: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "r"
+    shutil.copytree(broken_off, folder)
+    for name in names(folder):
+        manifest = json.loads((folder / name / MANIFEST).read_text())["manifest"]
+        body = json.dumps(dict(reversed(manifest.items())))
+        digest = hashlib.sha256(body.encode()).hexdigest()
+        (folder / name / MANIFEST).write_text(f'{{"sha256":"{digest}","manifest":{body}}}\n')
+    assert steps_to_come(folder, attempt=2) == [7, 9]
 
 
 def test_the_checkpoint_of_another_configuration_or_seed_is_not_used(broken_off: Path, tmp_path: Path) -> None:

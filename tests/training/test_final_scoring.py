@@ -12,6 +12,7 @@ from unipelt_search.pelt.pack import Pack, without_training_only
 from unipelt_search.records.results import RunResult
 from unipelt_search.reporting.pooled_gates import KeptGates, RunRow, pool_rows
 from unipelt_search.tasks.metrics import score_all
+from unipelt_search.training import final_scoring
 from unipelt_search.training.checkpoint import load_run
 from unipelt_search.training.evaluate import every_row, predict
 from unipelt_search.training.recorder import GateRecorder, has_label
@@ -102,18 +103,19 @@ def test_pooled_gates_are_those_of_a_pass_that_keeps_every_value(family: str, ki
         assert (pooled.histogram is None) == (first.label is not None)
 
 
-def test_a_run_keeps_the_gates_of_the_same_rows_whatever_their_number() -> None:
-    task = tiny_task(other=2_100)
+def test_a_run_keeps_the_gates_of_the_same_rows_whatever_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert final_scoring.GATE_VALUE_ROWS == 2_000
+    monkeypatch.setattr(final_scoring, "GATE_VALUE_ROWS", 20)
     runs = [tiny_run(tiny_trial("unipelt_ap", steps=1, evaluations=1), seed, confirm=True) for seed in (1, 2)]
-    first, second = train(runs, tiny_backbone(), task)
+    first, second = train(runs, tiny_backbone(), tiny_task(other=31))
     assert isinstance(first, RunResult)
     assert isinstance(second, RunResult)
     assert first.gate_values is not None
     assert second.gate_values is not None
     assert first.gate_values.rows == second.gate_values.rows
-    assert len(first.gate_values.rows) == 2_000
-    assert (first.gate_values.rows[0], first.gate_values.rows[-1]) == (0, 2_099)
-    assert {row.n for row in first.gates if row.split == "select" and row.label is None} == {2_100}
+    assert len(first.gate_values.rows) == 20
+    assert (first.gate_values.rows[0], first.gate_values.rows[-1]) == (0, 30)
+    assert {row.n for row in first.gates if row.split == "select" and row.label is None} == {31}
 
 
 def test_runs_without_gates_or_confirmation_keep_none() -> None:

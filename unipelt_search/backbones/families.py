@@ -334,6 +334,39 @@ FAMILIES = (
         model_types=("falcon",), stacks=(_bloom_stack("falcon", ()),), head=("score",), causal=True,
     ),
     Family(
+        model_types=("gpt_bigcode",),
+        stacks=(
+            Stack(
+                layers="h", attention="attn", query="attn.c_attn", key="attn.c_attn", value="attn.c_attn",
+                ffn_in="mlp.c_fc", ffn_out="mlp.c_proj", name="decoder", fused="falcon",
+                dropout=("attn.resid_dropout", "mlp.dropout"),
+            ),
+        ),
+        head=("score",), embedding_dropout="drop", causal=True,
+    ),
+    Family(
+        model_types=("persimmon",),
+        stacks=(
+            _changed(
+                _LLAMA_LAYER, query="self_attn.query_key_value", key="self_attn.query_key_value",
+                value="self_attn.query_key_value", ffn_in="mlp.dense_h_to_4h", ffn_out="mlp.dense_4h_to_h",
+                fused="heads",
+            ),
+        ),
+        head=("score",), causal=True,
+    ),
+    Family(
+        model_types=("mpt",),
+        stacks=(
+            Stack(
+                layers="blocks", attention="attn", query="attn.Wqkv", key="attn.Wqkv", value="attn.Wqkv",
+                ffn_in="ffn.up_proj", ffn_out="ffn.down_proj", name="decoder", fused="blocks",
+                dropout=("resid_attn_dropout",),
+            ),
+        ),
+        head=("score",), causal=True,
+    ),
+    Family(
         model_types=("opt",),
         stacks=(_bart_stack("decoder", "decoder.layers"),),
         head=("score",), causal=True,

@@ -248,11 +248,11 @@ def attention_shape(config: Any) -> AttentionShape:
 
 
 def _falcon_heads(config: Any) -> int | None:
-    """Return the key heads of a Falcon, whose older form has one or as many as query heads; None of others."""
-    heads: int | None = getattr(config, "num_kv_heads", None)
-    if heads is None or config.new_decoder_architecture:
+    """Return the key heads of a Falcon or StarCoder, which may have one for all queries; None of others."""
+    if getattr(config, "new_decoder_architecture", False):
+        heads: int = config.num_kv_heads
         return heads
-    return 1 if config.multi_query else None
+    return 1 if getattr(config, "multi_query", False) else None
 
 
 def _complete(module: Any) -> Projection:

@@ -223,9 +223,9 @@ class Pack(nn.Module):
                 f"stored tensors must go into a configuration without training-only parts; got one of {trial.method} "
                 "with some. Make the pack of without_training_only(run)."
             )
-        # Once counted and never run: runs of before this release have stored them too.
-        tensors = {name: values for name, values in tensors.items() if not self._is_idle(name)}
         own = _shapes(self.slot_state_dict(slot))
+        # Once counted and never run: runs of before this release have stored them too.
+        tensors = {name: values for name, values in tensors.items() if name in own or not self._is_idle(name)}
         given = _shapes(tensors)
         if own != given:
             either = sorted(own.keys() | given.keys())
@@ -284,11 +284,12 @@ class Pack(nn.Module):
         return {tensor.name: tensor.parameter.detach() for tensor in own}
 
     def _is_idle(self, stored: str) -> bool:
-        """Tell whether a stored tensor belongs to a part of the backbone that never runs."""
+        """Tell whether a stored tensor belongs to a part of the backbone that never runs, or not by itself."""
         # Named from the model or from its base model, after the kind of part that trains it.
         _, _, module = stored.partition(".")
         base = f"{self.model.base_model_prefix}."
-        idle = self.backbone.family.idle
+        family = self.backbone.family
+        idle = (*family.idle, *family.unreached)
         return is_inside(module, [*idle, *(name.removeprefix(base) for name in idle)])
 
     def _unfreeze(self) -> None:
