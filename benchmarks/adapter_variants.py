@@ -168,8 +168,10 @@ def table(known: Results) -> str:
         groups = [(task,) for task in TASKS] + [TASKS]
         for group in groups:
             mean, half = difference(known, arm, method, group, seeds)
-            cells.append(f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})" if changes else "")
-        lines.append(f"| `{arm}` | {' | '.join(cells)} |".replace("-", "−"))
+            low, high = (f"{value:+.1f}" for value in (mean - half, mean + half))
+            # What rounds to zero has no sign of its own.
+            cells.append(f"{round(mean, 1) or 0.0:+.1f} ({low} to {high})" if changes else "")
+        lines.append(f"| {arm} | {' | '.join(cells)} |".replace("-", "−"))
     return "\n".join([said, "", *lines])
 
 
