@@ -170,22 +170,25 @@ def make(case: Case) -> Backbone:
     return tiny_backbone(case.model_type, pooling=case.pooling, **case.settings)
 
 
+NOWHERE = "none"
 _FUSED = {"blocks": " (its blocks)", "heads": " (head by head)", "falcon": " (group by group)", "latent": " (latent)"}
 
 
-def describe(backbone: Backbone) -> list[str]:
+def describe(backbone: Backbone, *, has_prefix: bool) -> list[str]:
     """Return where parts attach, how a prefix does, and what the native pooling is."""
     family = backbone.family
     if not family.stacks:
-        return ["", "", "the head's"]
+        return [NOWHERE, NOWHERE, "the head's"]
     stack = family.stacks[0]
     places = {name: None for name in (stack.query, stack.value) if name}
-    lora = ", ".join(f"`{name}`" for name in places) + _FUSED.get(stack.fused or "", "")
-    adapter = ", ".join(f"`{name}`" for name in (stack.ffn_out, stack.experts) if name)
+    lora = (", ".join(f"`{name}`" for name in places) or NOWHERE) + _FUSED.get(stack.fused or "", "")
+    adapter = ", ".join(f"`{name}`" for name in (stack.ffn_out, stack.experts) if name) or NOWHERE
     stacks = "encoder and decoder: " if len(family.stacks) > 1 else ""
     prefix = "spliced into its softmax" if family.spliced_prefix else "attention function"
     if family.positions:
         prefix += "; can shift"
+    if not has_prefix:
+        prefix = NOWHERE
     own = f"`{family.pooler}`" if family.pooler else "the head's"
     if backbone.pooling == "mean":
         own = "mean"
@@ -216,7 +219,9 @@ def every_type(backbones: dict[str, Backbone], cells: dict[str, list[str]]) -> s
                 continue
             number = reasons.setdefault(cell, len(reasons) + 1)
             shown.append(f"no ({number})")
-        lines.append(f"| {' | '.join([f'`{kind}`', *describe(backbone), *shown])} |")
+        has_prefix = shown[TRAINED_METHODS.index("prefix")].startswith("yes")
+        row = [f"`{kind}`", *describe(backbone, has_prefix=has_prefix), *shown]
+        lines.append(f"| {' | '.join(row)} |")
     notes = [f"{number}. {reason[0].upper()}{reason[1:].rstrip('.')}." for reason, number in reasons.items()]
     return "\n".join([*lines, "", "Why not:", "", *notes])
 
