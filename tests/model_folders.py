@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,28 @@ def _unheard_tokenizer(folder: Path) -> None:
     _change_json(folder / "tokenizer.json", {"model": {"type": "Unheard"}})
 
 
+def _torchscript(folder: Path) -> None:
+    remove(WEIGHTS)(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that it is old
+        torch.jit.trace(torch.nn.Linear(1, 1), torch.zeros(1)).save(str(folder / BIN))
+
+
+def _no_number(tensors: Tensors) -> Tensors:
+    return {name: tensor * float("nan") if "layer.1" in name else tensor for name, tensor in tensors.items()}
+
+
+def _unheard_class(folder: Path) -> None:
+    remove("tokenizer*")(folder)
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "NoSuchTokenizer"}')
+
+
+def _half_sentencepiece(folder: Path) -> None:
+    remove("tokenizer*")(folder)
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "T5Tokenizer"}')
+    (folder / "spiece.model").write_bytes(b"\x0a\x0e\x0a\x05<unk>" * 9)
+
+
 def _adapter(folder: Path) -> None:
     remove("*")(folder)
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "bert-base-uncased"}')
@@ -187,6 +210,8 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "config is binary": (write("config.json", b"\xff\xfe\x00"), "config.json of .* is no JSON"),
     "config is a pointer": (write("config.json", POINTER), "config.json of .* is a pointer of Git LFS"),
     "config without a type": (configure(model_type=None), "`model_type` key"),
+    "architectures are no list": (configure(architectures=7), "a list of names under architectures .* has 7"),
+    "an architecture is a number": (configure(architectures=[7]), "a list of names under architectures .* has .7."),
     "size is a word": (configure(hidden_size="many"), "'hidden_size' expected int, got str"),
     "heads do not divide": (configure(num_attention_heads=5), "not a multiple"),
     "unknown activation": (configure(hidden_act="nope"), "KeyError: 'nope'"),
@@ -205,12 +230,17 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "weights are a pointer": (write(WEIGHTS, POINTER), "model.safetensors of .* is a pointer of Git LFS"),
     "weights of nothing": (resave(_of_nothing), "must have all weights"),
     "weights in whole numbers": (resave(_in_whole_numbers), "is stored as int8"),
+    "weights that are no number": (
+        resave(_no_number),
+        "must have weights that are finite numbers; 'bert.encoder.layer.1",
+    ),
     "a shard is missing": (both(shard, remove("model-00002-*")), "lacks 'model-00002-of-00003.safetensors'"),
     "a shard lies elsewhere": (both(shard, _shard_elsewhere), "lacks '../model.safetensors'"),
     "index without a map": (both(shard, write("model.safetensors.index.json", "{}")), "must have a weight_map"),
     "hostile .bin": (pickled(_hostile), "nothing of it was run: it asks for .*system"),
     "a model in a .bin": (pickled(_module), "it asks for torch.nn.modules.linear.Linear"),
     "a checkpoint in a .bin": (pickled(_training_state), "holds a dict under 'state_dict'"),
+    "TorchScript in a .bin": (_torchscript, "pytorch_model.bin of .* is a program of TorchScript, and nothing"),
     "half a .bin": (both(pickled(_state), cut(BIN, 0.5)), "pytorch_model.bin of .* is cut off or damaged"),
     ".bin is a pointer": (
         both(remove(WEIGHTS), write(BIN, POINTER)),
@@ -218,6 +248,11 @@ BROKEN: dict[str, tuple[Change, str]] = {
     ),
     "an adapter of PEFT": (_adapter, "is an adapter of the library PEFT"),
     "no tokenizer": (remove("tokenizer*"), "has none of tokenizer.json, vocab.txt"),
+    "tokenizer of a class that does not exist": (_unheard_class, "has no file that such a tokenizer is read from"),
+    "half a model of sentencepiece": (
+        _half_sentencepiece,
+        "is neither a whole model of sentencepiece nor tokenizer.json",
+    ),
     "tokenizer is no JSON": (write("tokenizer.json", "{"), "its tokenizer cannot be loaded"),
     "tokenizer of nothing": (write("tokenizer.json", "{}"), "its tokenizer cannot be loaded"),
     "tokenizer in other words": (_unheard_tokenizer, "its tokenizer cannot be loaded"),

@@ -12,6 +12,7 @@ from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.block_output import block_parts, first_output, first_tensor, with_block_output
 from unipelt_search.backbones.families import BlockSum
 from unipelt_search.backbones.layers import layer_parts
+from unipelt_search.errors import BackboneError
 
 _GROUPED = {"num_key_value_heads": 2, "bos_token_id": 2, "eos_token_id": 3}
 # By structure alone: a parallel residual (twice), a norm between (three times), a multiplier, and others.
@@ -124,3 +125,8 @@ def test_no_hook_of_a_norm_fires_and_gradients_reach_both_summands() -> None:
     assert calls == []
     assert h.grad is not None and r.grad is not None and bool(h.grad.any()) and torch.equal(h.grad, r.grad)
     assert parts.norm.weight.grad is None
+
+
+def test_a_model_that_cannot_run_is_refused() -> None:
+    with pytest.raises(BackboneError, match="type 't5' raised ValueError: math domain error"):
+        tiny_backbone("t5", relative_attention_max_distance=0)

@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["no/such-model", "nowhere"])
+@pytest.mark.parametrize("name", ["no/such-model", "nowhere", "n" * 300])
 def test_an_unknown_name_is_one_sentence(name: str) -> None:
     with pytest.raises(BackboneError, match=rf"--model must be .*got '{name}'. The hub is switched off"):
         load_backbone(BackboneSpec(model=name), 2, "cpu")
@@ -32,3 +32,9 @@ def test_code_beside_a_model_is_never_run(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     load_backbone(BackboneSpec(model=str(folder)), 2, "cpu")
     assert not canary.exists()
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_a_file_is_no_folder(folder: Path, file: str) -> None:
+    with pytest.raises(BackboneError, match="must be a folder or a hub name; .* is a file. Give the folder"):
+        load_backbone(BackboneSpec(model=str(folder / file)), 2, "cpu")

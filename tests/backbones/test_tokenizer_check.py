@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import sentencepiece
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from tiny import tiny_model, tiny_tokenizer
 from unipelt_search.backbones.load_backbone import load_backbone, make_backbone
@@ -80,6 +82,36 @@ def test_embeddings_without_tokens_are_said_or_not(rows: int, code: str | None) 
     assert [notice.code for notice in notices] == ([code] if code else [])
     for notice in notices:
         assert notice.values == {"tokens": 64, "embeddings": rows}
+
+
+def _with_words(count: int) -> PreTrainedTokenizerFast:
+    special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    names = [*special.values(), *[f"w{number}" for number in range(count)]]
+    words = WordLevel({name: number for number, name in enumerate(names)}, unk_token="[UNK]")
+    given = {f"{role}_token": token for role, token in special.items()}
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), **given)
+
+
+@pytest.mark.parametrize(("tokens", "rows"), [(17, 64), (30, 64), (60, 128)])
+def test_few_tokens_are_enough_where_the_embeddings_are_padded(tokens: int, rows: int) -> None:
+    """Models of characters, proteins and bases have so few."""
+    (notice,) = check_vocabulary("m", tiny_model("bert", vocab_size=rows), _with_words(tokens - 5))
+    assert (notice.code, notice.values) == ("few_tokens", {"tokens": tokens, "embeddings": rows})
+
+
+@pytest.mark.parametrize(("words", "rows"), [(0, 64), (25, 96), (60, 256)])
+def test_fewer_tokens_than_padding_explains_are_refused(words: int, rows: int) -> None:
+    with pytest.raises(BackboneError, match=f"has {words + 5} tokens for {rows} embeddings"):
+        check_vocabulary("m", tiny_model("bert", vocab_size=rows), _with_words(words))
+
+
+def test_a_padding_token_that_was_added_without_an_embedding_is_a_fault_of_the_tokenizer(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"pad_token": "<blank>"})
+    tokenizer.save_pretrained(tmp_path)
+    tiny_model("llama", pad_token_id=None).save_pretrained(tmp_path)
+    with pytest.raises(BackboneError, match="must not have more tokens than its model .* 65 tokens for 64 embeddings"):
+        load_backbone(BackboneSpec(model=str(tmp_path)), 2, "cpu")
 
 
 @pytest.mark.parametrize("rows", [63, 129, 1000])

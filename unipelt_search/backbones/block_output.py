@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from unipelt_search.backbones.discovery import is_norm
 from unipelt_search.backbones.families import BlockSum, Family, Stack
 from unipelt_search.backbones.layers import LayerParts, layer_parts, present, submodule_of
-from unipelt_search.backbones.trial_pass import token_numbers
+from unipelt_search.backbones.trial_pass import PASS_ERRORS, not_run, token_numbers
 
 _TOLERANCE = 1e-5
 """Of a value against itself and the mean size of the layer's output: sums in another order differ by 1e-7."""
@@ -121,6 +121,9 @@ def with_block_output(model: PreTrainedModel, family: Family) -> Family:
 
     Returns:
         The family; a stack in which no sum equals it has none.
+
+    Raises:
+        BackboneError: The model cannot run.
     """
     layers = [layer for layer in layer_parts(model.base_model, family) if layer.has(("ffn_in", "ffn_out"))]
     traces = [_Trace(layer, family) for layer in layers]
@@ -130,6 +133,8 @@ def with_block_output(model: PreTrainedModel, family: Family) -> Family:
         inputs["decoder_input_ids"] = ids
     try:
         model.base_model(**inputs)
+    except PASS_ERRORS as error:
+        raise not_run(model.config.model_type, error) from error
     finally:
         for trace in traces:
             trace.stop()

@@ -152,19 +152,36 @@ def check_config(name: str, path: str) -> None:
         path: Its folder; of a hub name nothing can be said yet.
 
     Raises:
-        BackboneError: It is an adapter of PEFT, an empty folder, or its config.json is no JSON object.
+        BackboneError: It is a file, an adapter of PEFT, an empty folder, or its config.json is no JSON object.
     """
+    if Path(path).is_file():
+        raise BackboneError(
+            f"--model must be a folder or a hub name; {name!r} is a file. Give the folder that it is in."
+        )
     if not Path(path).is_dir():
         return
     check_no_adapter(name, path)
     config = find_file(path, CONFIG)
     if config is not None:
-        if not isinstance(read_json(config, name), Mapping):
+        content = read_json(config, name)
+        if not isinstance(content, Mapping):
             raise BackboneError(f"--model must have a config.json with a JSON object; that of {name!r} holds none.")
+        _check_names(name, content.get("architectures"))
     else:
         raise BackboneError(
             f"--model must be a folder with a Hugging Face model (config.json, *.safetensors, tokenizer), a hub name, "
             f"or 'minilm'; the folder {name!r} has no config.json{_has_instead(Path(path))}."
+        )
+
+
+def _check_names(name: str, architectures: object) -> None:
+    """Check what transformers takes for the names of classes, without a look at it."""
+    if architectures is None:
+        return
+    if not isinstance(architectures, list) or not all(isinstance(entry, str) for entry in architectures):
+        raise BackboneError(
+            f"--model must have a list of names under architectures in its config.json; that of {name!r} has "
+            f"{str(architectures)[:80]}. Use the config.json that the model was saved with."
         )
 
 

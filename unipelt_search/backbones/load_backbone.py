@@ -11,6 +11,7 @@ import torch
 from transformers import (
     AutoConfig,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -110,7 +111,8 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str, edition: int | 
     choice = choose_class(spec.model, config)
     config = choice.config
     tokenizer = load_tokenizer(spec)
-    if config.pad_token_id is None:
+    # One beyond the embeddings is a fault of the tokenizer, which is found below and said in clearer words.
+    if config.pad_token_id is None and _is_in(tokenizer.pad_token_id, config):
         config.pad_token_id = tokenizer.pad_token_id
     config.use_cache = False  # a classification needs no keys and values of earlier tokens
     with quiet_transformers(), load_errors(spec.model):
@@ -129,6 +131,7 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str, edition: int | 
             key_mapping=choice.key_mapping,
         )
     _check_shapes(spec.model, model, info["mismatched_keys"])
+    _check_finite(spec.model, model)
     backbone = make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device, declared)
     return replace(backbone, is_part=choice.key_mapping is not None)
 
@@ -195,6 +198,22 @@ def _family_of(model: PreTrainedModel, causal: bool) -> Family:
     if model.config.model_type not in KNOWN_TYPES:
         family = try_out(model, as_decoder(family) if causal else family)
     return with_block_output(model, family)
+
+
+def _is_in(number: int | None, config: PretrainedConfig) -> bool:
+    """Tell whether a token's number is one that a model has an embedding of."""
+    rows = getattr(config, "vocab_size", None)
+    return number is not None and (rows is None or number < rows)
+
+
+def _check_finite(name: str, model: PreTrainedModel) -> None:
+    """Refuse weights that are no finite numbers: no run could score anything."""
+    for key, values in model.named_parameters():
+        if not values.isfinite().all():
+            raise BackboneError(
+                f"--model must have weights that are finite numbers; {key!r} of {name!r} holds others. Download it "
+                "again, or choose another model."
+            )
 
 
 def _check_missing(name: str, model: PreTrainedModel, missing: set[str]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 
 from huggingface_hub.errors import StrictDataclassError
@@ -20,6 +20,18 @@ _RAISED = (
 )  # fmt: skip
 """What the libraries raise for files that are missing, damaged or hostile, and for packages that are missing: found by
 giving them such files."""
+
+_MEANINGS = {
+    "Couldn't instantiate the backend tokenizer": (
+        "it has no file that such a tokenizer is read from. Save the tokenizer that the model was trained with beside "
+        "it: tokenizer.save_pretrained"
+    ),
+    "`tiktoken` is required": (
+        "its file is neither a whole model of sentencepiece nor tokenizer.json. Download it again, or save "
+        "tokenizer.json beside it"
+    ),
+}
+"""Errors of transformers by their beginning, with what is wrong with the folder."""
 
 
 class load_errors:
@@ -57,11 +69,20 @@ def _is_of_a_library(error: BaseException) -> bool:
 def _hint(name: str, part: str, error: BaseException) -> str:
     if "custom code" in str(error):
         return "It brings code of its own, which is never run here; choose an architecture that transformers has."
-    if Path(name).exists():
-        return f"The folder was found, but its {part} cannot be loaded: {first_line(error)}"
+    if os.path.exists(name):  # False also for a name that is longer than any file's
+        return f"The folder was found, but its {part} cannot be loaded: {_words(error)}"
     if hub_is_offline():
         return "The hub is switched off by HF_HUB_OFFLINE; give a local folder."
     return f"No folder of that name exists, and the hub said: {first_line(error)}"
+
+
+def _words(error: BaseException) -> str:
+    """Return what an error says, or what it means where its own words send the user elsewhere."""
+    text = str(error)
+    for begin, meaning in _MEANINGS.items():
+        if begin in text:
+            return meaning
+    return first_line(error)
 
 
 def first_line(error: BaseException) -> str:

@@ -26,6 +26,8 @@ _READER_ERRORS = (
 """What torch raises for a file that is damaged, or that asks for more than tensors: found by damaging files."""
 _FORBIDDEN = re.compile(r"GLOBAL (\S+)")
 """What a pickle asks for, in the words of torch's reader."""
+_TORCHSCRIPT = "TorchScript archive"
+"""How torch's reader calls a program in place of tensors."""
 
 
 def read_pickled(path: Path) -> dict[str, Tensor]:
@@ -77,6 +79,12 @@ def _other(state: object) -> str:
 
 def _refusal(path: Path, error: BaseException) -> str:
     forbidden = _FORBIDDEN.search(str(error))
+    if _TORCHSCRIPT in str(error):
+        return (
+            f"--model must have weights that are tensors by name and nothing else; {path.name} of "
+            f"{str(path.parent)!r} is a program of TorchScript, and nothing of it was run. Use a checkpoint with "
+            "*.safetensors."
+        )
     if forbidden is None and not isinstance(error, pickle.UnpicklingError):
         return (
             f"--model must have whole weight files; {path.name} of {str(path.parent)!r} is cut off or damaged. "

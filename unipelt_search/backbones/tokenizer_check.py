@@ -20,6 +20,8 @@ from unipelt_search.records.notice import Notice
 FEWEST_TOKENS = 0.5
 """Share of the embeddings that must have a token. Embeddings are padded to multiples of 64 or 128 (phi-2: 50,295 tokens
 for 51,200), and the emptiest published table that is known is IndoBERT's with 30,521 tokens for 50,000."""
+_PADDED_TO = (64, 128)
+"""Multiples that embeddings are padded to: a model of proteins has 33 tokens for 64 embeddings."""
 _FEW_TOKENS = 0.9
 """Share of the embeddings below which a notice says so."""
 MOST_UNKNOWN = 0.95
@@ -75,7 +77,7 @@ def check_vocabulary(name: str, model: PreTrainedModel, tokenizer: PreTrainedTok
             f"A tokenizer must not have more tokens than its model has embeddings; that of {name!r} has "
             f"{len(tokenizer)} tokens for {rows} embeddings. Use the tokenizer that the model was trained with."
         )
-    if len(vocabulary) < FEWEST_TOKENS * rows:
+    if len(vocabulary) < FEWEST_TOKENS * rows and not _is_padded(tokenizer, rows):
         raise BackboneError(
             f"A tokenizer must have a token for about every embedding of its model; that of {name!r} has "
             f"{len(vocabulary)} tokens for {rows} embeddings. Use the tokenizer that the model was trained with."
@@ -140,6 +142,15 @@ def unknown_share(rows: Iterable[Any], tokenizer: PreTrainedTokenizerBase) -> fl
     numbers = np.concatenate([np.zeros(0, np.int64), *[np.asarray(row, np.int64) for row in rows]])
     words = numbers[~np.isin(numbers, special)]
     return float(np.isin(words, unknown).mean()) if len(words) else 0.0
+
+
+def _is_padded(tokenizer: PreTrainedTokenizerBase, rows: int) -> bool:
+    """Tell whether embeddings are as many as the next multiple, and some token is of texts and not a special one."""
+    vocabulary = tokenizer.get_vocab()
+    tokens = len(vocabulary)
+    if tokens == len(set(vocabulary.values()).intersection(tokenizer.all_special_ids)):
+        return False
+    return rows in [-(-tokens // multiple) * multiple for multiple in _PADDED_TO]
 
 
 def _is_spare(tokenizer: PreTrainedTokenizerBase, number: int) -> bool:

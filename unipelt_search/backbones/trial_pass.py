@@ -17,6 +17,8 @@ from unipelt_search.backbones.layers import Projection, layer_parts, window_of
 from unipelt_search.backbones.loader_errors import first_line
 from unipelt_search.errors import BackboneError
 
+PASS_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+"""What a pass raises where a model needs more than tokens, or its configuration cannot be computed."""
 _TOKENS = 5
 _ATTENTION = ("query", "key", "value")
 _FEED_FORWARD = ("ffn_in", "ffn_out", "ffn_linear")
@@ -50,8 +52,8 @@ def try_out(model: PreTrainedModel, family: Family) -> Family:
         shapes = {module: tuple(seen) for module, seen in calls.shapes.items()}
         padded = _vectors(model, ids, padding)
         reads_padding = not family.causal and not _agree(_logits(model, ids, 0), _logits(model, ids, padding))
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
-        raise _not_run(model.config.model_type, error) from error
+    except PASS_ERRORS as error:
+        raise not_run(model.config.model_type, error) from error
     finally:
         calls.stop()
     _check_vectors(model.config.model_type, ids, hidden, padded)
@@ -157,13 +159,22 @@ def sees_later_tokens(model: PreTrainedModel) -> bool:
     ids[1, -1] = last - 1 if last > 1 else last + 1
     try:
         hidden = model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
-        raise _not_run(model.config.model_type, error) from error
+    except PASS_ERRORS as error:
+        raise not_run(model.config.model_type, error) from error
     first, second = hidden[:, :-1]
     return not _agree(first, second)
 
 
-def _not_run(kind: str, error: Exception) -> BackboneError:
+def not_run(kind: str, error: Exception) -> BackboneError:
+    """Say that a pass through a model raised an error.
+
+    Args:
+        kind: The model's type.
+        error: The error, one of `PASS_ERRORS`.
+
+    Returns:
+        What to raise in its place.
+    """
     return BackboneError(
         f"--model must read token numbers and a padding mask alone; type {kind!r} raised {type(error).__name__}: "
         f"{first_line(error)} Choose another model."
