@@ -131,7 +131,7 @@ def load_backbone(spec: BackboneSpec, classes: int, device: str, edition: int | 
             key_mapping=choice.key_mapping,
         )
     _check_shapes(spec.model, model, info["mismatched_keys"])
-    _check_finite(spec.model, model)
+    _check_finite(spec.model, model, set(info["missing_keys"]))
     backbone = make_backbone(spec.model, model, tokenizer, pooling, set(info["missing_keys"]), device, declared)
     return replace(backbone, is_part=choice.key_mapping is not None)
 
@@ -206,10 +206,10 @@ def _is_in(number: int | None, config: PretrainedConfig) -> bool:
     return number is not None and (rows is None or number < rows)
 
 
-def _check_finite(name: str, model: PreTrainedModel) -> None:
-    """Refuse weights that are no finite numbers: no run could score anything."""
+def _check_finite(name: str, model: PreTrainedModel, missing: set[str]) -> None:
+    """Refuse weights of the checkpoint that are no finite numbers: no run could score anything."""
     for key, values in model.named_parameters():
-        if not values.isfinite().all():
+        if key not in missing and not values.isfinite().all():
             raise BackboneError(
                 f"--model must have weights that are finite numbers; {key!r} of {name!r} holds others. Download it "
                 "again, or choose another model."
