@@ -15,7 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -44,18 +44,37 @@ SPACE = SpaceSpec(steps=100, batch_size=16, evaluations=5, patience=5)
 TUNE_ROWS, SELECT_ROWS, TEST_ROWS = 200, 32, 1000
 MAX_LENGTH = 64
 EDITION_1 = {"bottleneck": 48, "activation": "gelu", "input": "feed_forward", "up": "zero"}
-ARMS: dict[str, tuple[str, Mapping[str, Any]]] = {
-    "adapter": ("adapter", {}),
-    "adapter, edition 1": ("adapter", EDITION_1),
-    "unipelt_apl": ("unipelt_apl", {}),
-    "unipelt_apl, edition 1": ("unipelt_apl", EDITION_1),
-    "adapter, input: feed_forward": ("adapter", {"input": "feed_forward"}),
-    "adapter, up: zero": ("adapter", {"up": "zero"}),
-    "adapter, activation: gelu": ("adapter", {"activation": "gelu"}),
-    "adapter, bottleneck: 48": ("adapter", {"bottleneck": 48}),
+LOWER_RATE = 0.0005
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One configuration that is trained."""
+
+    method: str
+    baseline: str
+    """The arm that it is compared with; its own name where it is one."""
+    adapter: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the method's published adapter."""
+    rate: float = 0.002
+
+
+ARMS = {
+    "adapter": Arm("adapter", "adapter"),
+    "adapter, edition 1": Arm("adapter", "adapter", EDITION_1),
+    "unipelt_apl": Arm("unipelt_apl", "unipelt_apl"),
+    "unipelt_apl, edition 1": Arm("unipelt_apl", "unipelt_apl", EDITION_1),
+    "unipelt_apl, rate 0.0005": Arm("unipelt_apl", "unipelt_apl, rate 0.0005", rate=LOWER_RATE),
+    "unipelt_apl, edition 1, rate 0.0005": Arm("unipelt_apl", "unipelt_apl, rate 0.0005", EDITION_1, LOWER_RATE),
+    "adapter, input: feed_forward": Arm("adapter", "adapter", {"input": "feed_forward"}),
+    "adapter, up: zero": Arm("adapter", "adapter", {"up": "zero"}),
+    "adapter, activation: gelu": Arm("adapter", "adapter", {"activation": "gelu"}),
+    "adapter, bottleneck: 48": Arm("adapter", "adapter", {"bottleneck": 48}),
 }
-"""By name: the method, and what differs from its published adapter."""
+"""By name. The main arms come first, then the same at a lower learning rate, then one change at a time."""
 MAIN = tuple(ARMS)[:4]
+LOWER = tuple(ARMS)[4:6]
+ONE_CHANGE = tuple(ARMS)[6:]
 
 Results = dict[str, dict[str, Any]]
 """By `task/seed/arm`."""
@@ -75,13 +94,19 @@ def main() -> None:
             parser.error("--data-root must be given, to train")
         end = time.monotonic() + 60 * options.minutes
         torch.set_num_threads(1)
-        for arms in (MAIN, tuple(ARMS)[4:]):
-            for seed in range(SEEDS):
-                for task in TASKS:
-                    missing = [arm for arm in arms if f"{task}/{seed}/{arm}" not in known]
-                    if missing and time.monotonic() < end:
-                        run_arms(task, seed, missing, options, known, end)
+        for arms in (MAIN, LOWER, ONE_CHANGE):
+            for task, seed in order_of(arms):
+                missing = [arm for arm in arms if f"{task}/{seed}/{arm}" not in known]
+                if missing and time.monotonic() < end:
+                    run_arms(task, seed, missing, options, known, end)
     print(table(known))
+
+
+def order_of(arms: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Return the tasks and seeds of some arms in their order: seed by seed; with the lower rate task by task."""
+    if arms == LOWER:
+        return [(task, seed) for task in TASKS for seed in range(SEEDS)]
+    return [(task, seed) for seed in range(SEEDS) for task in TASKS]
 
 
 def run_arms(task: str, seed: int, arms: list[str], options: argparse.Namespace, known: Results, end: float) -> None:
@@ -111,9 +136,11 @@ def run_arms(task: str, seed: int, arms: list[str], options: argparse.Namespace,
 
 
 def trial_of(arm: str, backbone: Backbone) -> TrialSpec:
-    """Return an arm's configuration, at its method's best-guess learning rate."""
-    method, changes = ARMS[arm]
-    variant = Variant.model_validate({"name": "arm", "method": method, "adapter": dict(changes)})
+    """Return an arm's configuration on a backbone."""
+    asked = ARMS[arm]
+    training = {"learning_rate": asked.rate}
+    given = {"name": "arm", "method": asked.method, "adapter": dict(asked.adapter), "training": training}
+    variant = Variant.model_validate(given)
     basis = Basis(edition=2, hidden_size=backbone.model.config.hidden_size, block_output=backbone.has_block_output)
     return configured(variant, SPACE, ROWS, basis)
 
@@ -129,9 +156,9 @@ def spaced(split: EncodedSplit, most: int) -> EncodedSplit:
     return split.take([int(number) for number in np.linspace(0, len(split) - 1, count)])
 
 
-def whole_seeds(known: Results, arms: Iterable[str]) -> tuple[int, ...]:
-    """Return the seeds with which every one of some arms has run on every task."""
-    needed = [(task, arm) for task in TASKS for arm in arms]
+def whole_seeds(known: Results, arms: Iterable[str], tasks: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the seeds with which every one of some arms has run on every one of some tasks."""
+    needed = [(task, arm) for task in tasks for arm in arms]
     return tuple(seed for seed in range(SEEDS) if all(f"{task}/{seed}/{arm}" in known for task, arm in needed))
 
 
@@ -140,37 +167,39 @@ def score(known: Results, task: str, seed: int, arm: str) -> float:
     return 100 * float(known[f"{task}/{seed}/{arm}"]["score"])
 
 
-def difference(
-    known: Results, arm: str, baseline: str, tasks: tuple[str, ...], seeds: tuple[int, ...]
-) -> tuple[float, float]:
-    """Return the mean of an arm minus another over tasks and seeds, and half of its 95 % interval over the seeds."""
+def difference(known: Results, arm: str, tasks: tuple[str, ...], seeds: tuple[int, ...]) -> str:
+    """Return the mean of an arm minus its baseline over tasks and seeds, with its 95 % interval over the seeds."""
+    baseline = ARMS[arm].baseline
     by_seed = []
     for seed in seeds:
         pairs = [(score(known, task, seed, arm), score(known, task, seed, baseline)) for task in tasks]
         by_seed.append(fmean(one - other for one, other in pairs))
-    half = student.ppf(0.975, len(seeds) - 1) * np.std(by_seed, ddof=1) / len(seeds) ** 0.5
-    return fmean(by_seed), float(half)
+    mean = fmean(by_seed)
+    half = float(student.ppf(0.975, len(seeds) - 1) * np.std(by_seed, ddof=1) / len(seeds) ** 0.5)
+    low, high = (f"{value:+.2f}" for value in (mean - half, mean + half))
+    # What rounds to zero has no sign of its own.
+    return f"{round(mean, 2) or 0.0:+.2f} ({low} to {high})"
 
 
 def table(known: Results) -> str:
-    """Write what there is: scores by task, and the difference to the published arm of the same method."""
-    seeds = whole_seeds(known, MAIN)
-    said = f"{len(known)} of {len(TASKS) * SEEDS * len(ARMS)} runs, {SPACE.steps} steps each; {len(seeds)} seeds shown."
+    """Write what there is: scores by task, and the difference to the published arm of the same method and rate."""
+    seeds = whole_seeds(known, MAIN, TASKS)
+    said = f"{len(known)} runs, {SPACE.steps} steps each; {len(seeds)} seeds shown."
     if len(seeds) < 2:
         return said
-    differences = [f"{task}, minus published" for task in TASKS]
-    header = ["configuration", *TASKS, *differences, "mean of the three, minus published"]
+    header = ["configuration", *TASKS, *[f"{task}, minus published" for task in TASKS], "mean, minus published"]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    for arm, (method, changes) in ARMS.items():
-        if not set(seeds) <= set(whole_seeds(known, [arm])):
+    for arm, asked in ARMS.items():
+        pair = (arm, asked.baseline)
+        done = tuple(task for task in TASKS if set(seeds) <= set(whole_seeds(known, pair, (task,))))
+        if not done:
             continue
-        cells = [f"{fmean(score(known, task, seed, arm) for seed in seeds):.1f}" for task in TASKS]
+        scores = {task: fmean(score(known, task, seed, arm) for seed in seeds) for task in done}
+        cells = [f"{scores[task]:.1f}" if task in done else "–" for task in TASKS]
         groups = [(task,) for task in TASKS] + [TASKS]
         for group in groups:
-            mean, half = difference(known, arm, method, group, seeds)
-            low, high = (f"{value:+.1f}" for value in (mean - half, mean + half))
-            # What rounds to zero has no sign of its own.
-            cells.append(f"{round(mean, 1) or 0.0:+.1f} ({low} to {high})" if changes else "")
+            shown = arm != asked.baseline and set(group) <= set(done)
+            cells.append(difference(known, arm, group, seeds) if shown else "")
         lines.append(f"| {arm} | {' | '.join(cells)} |".replace("-", "−"))
     return "\n".join([said, "", *lines])
 
