@@ -37,6 +37,7 @@ PROGRESS = StudyProgress(
 FLAGS = ["run", "--data", "d.csv", "--text", "t", "--label", "l", "--model", "m"]
 OTHER_OPTIONS = [
     "--name", "n", "--metric", "macro_f1", "--allow-overlap", "--train-size", "9", "--redraw",
+    "--truncation", "left", "--ablate-layers",
     "--methods", "lora, head", "--prune-gates", "--gate-null", "--allocation", "equal", "--max-parameters", "8",
     "--max-latency-ms", "0.5", "--trials", "4", "--seeds", "5", "--time", "2m", "--seed", "7", "--device", "cpu",
     "--concurrency", "2", "--cpus-per-trial", "0.5", "--gpus-per-trial", "0.5",
