@@ -257,7 +257,7 @@ ON_A_CPU = {
 }
 
 
-def refused(words: Sequence[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def assert_refused(words: Sequence[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(here.rglob("*"))
     capsys.readouterr()
     code = main(words)
@@ -273,13 +273,13 @@ def refused(words: Sequence[str], message: str, here: Path, capsys: pytest.Captu
 
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_a_wrong_request_is_refused(request_: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    refused(*REQUESTS[request_], here, capsys)
+    assert_refused(*REQUESTS[request_], here, capsys)
 
 
 @pytest.mark.parametrize("request_", ON_A_CPU)
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU, so the request is right")
 def test_a_request_beyond_the_machine_is_refused(request_: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    refused(*ON_A_CPU[request_], here, capsys)
+    assert_refused(*ON_A_CPU[request_], here, capsys)
 
 
 @pytest.mark.parametrize(
@@ -293,4 +293,4 @@ def test_a_request_beyond_the_machine_is_refused(request_: str, here: Path, caps
 )
 def test_a_broken_model_is_refused(kind: str, message: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     break_folder(here / "model", here / "broken", kind)
-    refused([*GOOD, "--model", "broken"], message, here, capsys)
+    assert_refused([*GOOD, "--model", "broken"], message, here, capsys)

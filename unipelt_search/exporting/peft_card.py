@@ -23,7 +23,7 @@ class Routes:
     without_peft_model: bool
     """By `load_adapter`, and so by `from_pretrained` and `pipeline` of transformers; PEFT's prefix has none of them."""
     merges: bool
-    """By `merge_and_unload`, which PEFT has for no prefix."""
+    """By `merge_and_unload` as it is: PEFT has it for no prefix, and not for IA3 beside a head of several layers."""
 
 
 def output_settings(saved: SavedModel, backbone: Backbone) -> dict[str, Any]:
@@ -132,8 +132,13 @@ classify = pipeline("text-classification", model="this folder", tokenizer="this 
     if routes.merges:
         parts.append("`model.merge_and_unload()` gives a plain model of transformers.")
     elif routes.without_peft_model:
-        parts.append(
-            "PEFT cannot merge this one: `merge_and_unload` of its IA3 fails on a head of several layers. Export with "
-            "`--merged` for a plain model of transformers."
-        )
+        parts.append("""PEFT 0.21 cannot take its IA3 off beside a head of several layers. Put the head in its place first:
+
+```python
+whole = model.base_model.model
+whole.classifier = whole.classifier.modules_to_save["default"]
+merged = model.merge_and_unload()
+```
+
+`export --merged` writes the same model as a folder.""")
     return "\n\n".join(parts)
