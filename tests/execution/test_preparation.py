@@ -17,6 +17,7 @@ from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.search.space import largest, published
+from unipelt_search.specs.adapter_input import reads_feed_forward
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import RunSpec
@@ -128,7 +129,7 @@ def test_where_no_block_output_is_known_the_published_adapter_reads_the_feed_for
     assert (notice.code, notice.severity) == ("no_block_output", "warning")
     assert notice.values == {"methods": ("adapter", "unipelt_al")}
     assert ready.summary.block_output is False
-    assert preparation.published("adapter", ready.spec.space, 36, ready.basis)[0].adapter_input == "feed_forward"
+    assert reads_feed_forward(preparation.published("adapter", ready.spec.space, 36, ready.basis)[0])
     ready, _ = prepare(asked, task)
     assert ready.notices == ()
 

@@ -32,6 +32,7 @@ from unipelt_search.methods.adapter_settings import AdapterSpec
 from unipelt_search.reporting.markdown import render_markdown
 from unipelt_search.reporting.page import render_html
 from unipelt_search.reporting.terminal import render_terminal
+from unipelt_search.specs.adapter_input import adapter_input
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def _check_edition_1(folder: Path, models: dict[str, Any]) -> None:
     tuned = [trial.spec for trial in study.record.trials if trial.origin == "tpe"]
     published = [trial.spec for trial in study.record.trials if trial.origin == "published"]
     assert {spec.part("adapter", AdapterSpec) for spec in published} == {AdapterSpec()}
-    assert {spec.adapter_input for spec in tuned} == {"feed_forward"}
+    assert {adapter_input(spec) for spec in tuned} == {"feed_forward"}
     report = study.report
     assert report.study.edition == 1
     trained = [row for row in report.leaderboard if row.trial is not None]

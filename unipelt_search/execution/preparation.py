@@ -15,7 +15,6 @@ from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
 from unipelt_search.exporting.export_forms import planned_export
-from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial, partial_reach
@@ -28,6 +27,7 @@ from unipelt_search.search.capacity import Capacity
 from unipelt_search.search.forecast import forecast, steps_within
 from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, largest, published, steps_for
+from unipelt_search.specs.adapter_input import reads_feed_forward
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX, run_seeds
 from unipelt_search.specs.study import BackboneSpec, StudySpec
 from unipelt_search.specs.trial import RunSpec, TrialSpec
@@ -307,7 +307,7 @@ def _unread_outputs(trials: Mapping[str, TrialSpec], basis: Basis) -> list[Notic
     """Name what has another adapter than the published one, because the backbone's blocks do not allow that one."""
     if basis.block_output:
         return []
-    names = tuple(name for name, trial in trials.items() if trial.adapter_input == FEED_FORWARD)
+    names = tuple(name for name, trial in trials.items() if reads_feed_forward(trial))
     return [Notice(code="no_block_output", severity="warning", values={"methods": names})] if names else []
 
 

@@ -15,6 +15,7 @@ from unipelt_search.backbones.load_backbone import resolve_model
 from unipelt_search.exporting.export_forms import Library
 from unipelt_search.exporting.saved_model import SavedModel
 from unipelt_search.records.report import Interval, LeaderboardRow, ReportedGate
+from unipelt_search.specs.adapter_input import adapter_input
 
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _CUT = {
@@ -152,14 +153,14 @@ def _facts(saved: SavedModel, facts: CardFacts, where: str) -> str:
 
 def _adapter(saved: SavedModel) -> list[tuple[str, str]]:
     """Say which adapter the scores are of; nothing without one."""
-    match saved.trial.adapter_input:
+    match adapter_input(saved.trial):
         case None:
             return []
         case "normalised":
             reads = "what its block would hand on without it, as published"
         case "feed_forward":
             reads = "the feed-forward network's output; the published adapter reads what its block would hand on"
-    return [("Adapter", f"reads {reads} (`adapter.input: {saved.trial.adapter_input}`)")]
+    return [("Adapter", f"reads {reads} (`adapter.input: {adapter_input(saved.trial)}`)")]
 
 
 def _scores(saved: SavedModel, row: LeaderboardRow | None) -> str:

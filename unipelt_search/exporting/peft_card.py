@@ -132,7 +132,7 @@ classify = pipeline("text-classification", model="this folder", tokenizer="this 
     if routes.merges:
         parts.append("`model.merge_and_unload()` gives a plain model of transformers.")
     elif routes.without_peft_model:
-        parts.append("""PEFT 0.21 cannot take its IA3 off beside a head of several layers. Put the head in its place first:
+        parts.append("""PEFT 0.21 cannot take its IA3 off beside a head of several layers. Put the head there first:
 
 ```python
 whole = model.base_model.model

@@ -29,6 +29,7 @@ from unipelt_search.reporting.notice_sentences import described, notice_sentence
 from unipelt_search.reporting.pooled_gates import pool_gates
 from unipelt_search.reporting.pooled_outcomes import pool_outcomes
 from unipelt_search.reporting.verdict_words import make_verdict
+from unipelt_search.specs.adapter_input import adapter_input
 from unipelt_search.specs.seeds import run_number
 from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.candidates import Candidate, adapter_notices
@@ -175,7 +176,7 @@ def _trained_row(candidate: Candidate, ranking: Ranking) -> LeaderboardRow:
         phase="confirm" if candidate.confirmed else _search_phase(trial),
         runs=len(candidate.confirmed) or len(results),
         config={**config_of(trial.spec), "head_parameters": costs[0].head_parameters},
-        adapter_input=trial.spec.adapter_input,
+        adapter_input=adapter_input(trial.spec),
         validation=ranking.validation.get(candidate.name, tuned),
         test=ranking.test.get(candidate.name),
         difference_to_best=ranking.differences.get(candidate.name),

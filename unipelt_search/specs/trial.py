@@ -11,7 +11,6 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from unipelt_search.frozen import Frozen
-from unipelt_search.methods.adapter_settings import AdapterInput, AdapterSpec
 from unipelt_search.methods.catalogue import MAX_NAME_LENGTH, is_installed, parts_of, stored_method
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.specs.parts import WithParts, check_trained, is_stored
@@ -38,12 +37,6 @@ class TrialSpec(WithParts):
     # Left out of the content where it is empty: configurations that were tried before it existed stay the same.
     without: tuple[Attachment, ...] = Field(default=(), exclude_if=not_)
     """(submodule, layer) pairs that are not attached, of a method with gates; sorted."""
-
-    @property
-    def adapter_input(self) -> AdapterInput | None:
-        """What its adapter and the adapter's gate read; None without an adapter."""
-        adapter = self.part("adapter", AdapterSpec)
-        return None if adapter is None else adapter.input
 
     @field_validator("method")
     @classmethod

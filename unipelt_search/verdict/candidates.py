@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.records.history import RunRecord, StudyRecord, TaskSummary, TrialRecord, TrialState
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import Predictions, RunResult
+from unipelt_search.specs.adapter_input import reads_feed_forward
 from unipelt_search.verdict.row_scores import fold_of_rows, joined_folds, row_scores
 
 
@@ -194,7 +194,7 @@ def adapter_notices(record: StudyRecord, candidates: Iterable[Candidate]) -> tup
         One notice with the names, or none: where each adapter is the published one, and where the study has already
         said why it cannot be.
     """
-    names = [candidate.name for candidate in candidates if candidate.trial.spec.adapter_input == FEED_FORWARD]
+    names = [candidate.name for candidate in candidates if reads_feed_forward(candidate.trial.spec)]
     if not names or not record.task.block_output:
         return ()
     return (Notice(code="feed_forward_adapter", values={"names": tuple(names)}),)

@@ -16,9 +16,9 @@ import numpy as np
 from scipy.stats import rankdata
 
 from unipelt_search.errors import StudyExistsError
-from unipelt_search.methods.adapter_settings import FEED_FORWARD
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import StudyRecord, StudyState
+from unipelt_search.specs.adapter_input import reads_feed_forward
 from unipelt_search.specs.study_identity import as_begun, spec_differences
 from unipelt_search.specs.suite import SuiteSpec, SuiteTask
 from unipelt_search.verdict.candidates import Candidate
@@ -265,7 +265,7 @@ def _study_scores(record: StudyRecord, task: SuiteTask) -> StudyScores:
         majority=record.task.majority["test"][record.task.metric],
         verdict=recommend(ranking),
         unpublished=tuple(
-            candidate.name for candidate in ranking.confirmed if candidate.trial.spec.adapter_input == FEED_FORWARD
+            candidate.name for candidate in ranking.confirmed if reads_feed_forward(candidate.trial.spec)
         ),
     )
 
