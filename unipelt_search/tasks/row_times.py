@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from unipelt_search.errors import DataError
-from unipelt_search.tasks.table import Place, Table
+from unipelt_search.tasks.table import Location, Table
 
 _CLOCKS = ("", " %H:%M", " %H:%M:%S")
 _DATES: Mapping[str, tuple[str, ...]] = {
@@ -36,8 +36,8 @@ def read_times(tables: Mapping[str, Table], column: str) -> dict[str, tuple[floa
     everything = [time for times in written.values() for time in times]
     readings = _readings(everything)
     if not readings:
-        places = [place for table in tables.values() for place in table.places]
-        raise DataError(_complaint(everything, places, column))
+        locations = [location for table in tables.values() for location in table.locations]
+        raise DataError(_complaint(everything, locations, column))
     if any(reading != readings[0] for reading in readings):
         raise DataError(
             f"--order must name a column of times that can be read in one way; {everything[0]!r} in column {column!r} "
@@ -94,17 +94,17 @@ def _seconds(moment: datetime) -> float:
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _complaint(written: Sequence[str], places: Sequence[Place], column: str) -> str:
+def _complaint(written: Sequence[str], locations: Sequence[Location], column: str) -> str:
     """Name the first time that has no form, or the first that has another one than the first row's."""
-    for time, place in zip(written, places, strict=True):
+    for time, location in zip(written, locations, strict=True):
         if not _readings([time]):
             got = repr(time) if time else "an empty cell"
             return (
-                f"--order must name a column of numbers or dates; got {got} in column {column!r} at {place}. {_ADVICE}"
+                f"--order must name a column of numbers or dates; got {got} in column {column!r} at {location}. {_ADVICE}"
             )
         if not _readings([written[0], time]):
             return (
                 f"--order must name a column whose times all have one form; got {written[0]!r}, then {time!r} in "
-                f"column {column!r} at {place}. {_ADVICE}"
+                f"column {column!r} at {location}. {_ADVICE}"
             )
     return f"--order must name a column whose times all have one form; those of column {column!r} have not. {_ADVICE}"
