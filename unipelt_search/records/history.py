@@ -91,8 +91,9 @@ class TaskSummary(Frozen):
     labels: tuple[str, ...]
     """In the order of their numbers; none for regression."""
     rows: dict[str, int]
-    """Rows of `train`, `validation`, `test`, and of validation's two parts, `tune` and `select`; with folds `tune` is
-    all of validation, and `select` train and validation together."""
+    """Rows of `train`, `validation`, `test`, `tune` and `select`. Tune and select rows are the two parts of validation,
+    or where `validation_decides` tune rows are taken from train; with folds `tune` is all of validation, and `select`
+    train and validation together."""
     metric: str
     direction: str
     """`maximize` or `minimize`."""
@@ -111,6 +112,9 @@ class TaskSummary(Frozen):
     """Share of all tokens that the backbone's tokenizer does not know; None where nobody counted."""
     folds: int = 0
     """Folds of train and validation that decide, in place of select rows; 0 where there are none."""
+    # Left out where it does not hold, as in studies of editions 1 and 2, which shared the validation rows out.
+    validation_decides: bool = Field(default=False, exclude_if=not_)
+    """Whether all rows of the user's validation split decide, and the tune rows are training rows."""
     # Left out where nothing is known, as in studies of edition 1, whose settings did not depend on the backbone.
     hidden_size: int | None = Field(default=None, exclude_if=_is_none)
     """Features of a token in the backbone; published sizes and ranges are shares of it."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
 from unipelt_search.records.notice import MAX_NAMED, Notice
 from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.row_times import read_times
 from unipelt_search.tasks.table import Location, Table, Tables
 
 
@@ -26,8 +27,8 @@ class Rows:
     """Where each row stands; empty where nobody knows."""
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as a customer; empty where nobody asked."""
-    times: tuple[str, ...] = ()
-    """When each row was made, as it is written; empty where nobody asked."""
+    times: tuple[float, ...] = ()
+    """When each row was made, in numbers that grow with time; empty where nobody asked."""
     weights: tuple[float, ...] = ()
     """What each row counts; empty where all count the same."""
 
@@ -99,9 +100,11 @@ def read_rows(tables: Tables, spec: TaskSpec) -> RawData:
             kept[split] = table
     labels = {split: _read_labels(table, spec) for split, table in kept.items()}
     may_be_empty = _may_be_empty(spec, [label for column in labels.values() for label in column])
+    times = {} if spec.order is None else read_times(kept, spec.order)
     rows = {}
     for split, table in kept.items():
-        rows[split] = _make_rows(table, labels[split], spec, may_be_empty=may_be_empty)
+        made = _make_rows(table, labels[split], spec, may_be_empty=may_be_empty)
+        rows[split] = replace(made, times=times.get(split, ()))
     return RawData(tables.name, rows, tuple(notices))
 
 
@@ -182,7 +185,6 @@ def _make_rows(table: Table, labels: list[str], spec: TaskSpec, *, may_be_empty:
         labels=tuple(labels),
         locations=table.locations,
         groups=_read_further(spec.group, table),
-        times=_read_further(spec.order, table),
         weights=_read_weights(spec.weight, table),
     )
 

@@ -11,8 +11,8 @@ import numpy as np
 from unipelt_search.kinds.label_kind import PAIR, Label, Target
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
+from unipelt_search.tasks.fold_rows import FOLDS, FoldRows
 from unipelt_search.tasks.metrics import score_all
-from unipelt_search.tasks.split import FOLDS, FoldRows
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ class Task:
     """Training rows of the confirm runs 1, 2, … where each has its own."""
     folds: tuple[Fold, ...] = ()
     """What the confirm runs 1, 2, … do with the select rows, repeat by repeat, where there is little data."""
+    validation_decides: bool = False
+    """Whether select is the whole validation split of the user's, and the tune rows are training rows."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -93,9 +95,10 @@ class Task:
         Returns:
             The summary.
         """
+        validation = len(self.tune) + (0 if self.folds else len(self.select))
         rows = {
             "train": len(self.train),
-            "validation": len(self.tune) + (0 if self.folds else len(self.select)),
+            "validation": len(self.select) if self.validation_decides else validation,
             "test": len(self.test),
             "tune": len(self.tune),
             "select": len(self.select),
@@ -118,6 +121,7 @@ class Task:
             notices=self.notices,
             truncated_share=truncated_share,
             folds=FOLDS if self.folds else 0,
+            validation_decides=self.validation_decides,
         )
 
 
