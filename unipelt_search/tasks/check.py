@@ -11,9 +11,9 @@ from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, Target, find_kind, recognise
 from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue, first_values
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.findings import Fault
+from unipelt_search.tasks.findings import Problem
 from unipelt_search.tasks.merge_labels import merge_labels, similar_labels
-from unipelt_search.tasks.oddities import find_oddities, find_typos, place_of
+from unipelt_search.tasks.oddities import find_oddities, find_typos, location_of
 from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
 from unipelt_search.tasks.split import FEW_VALIDATION_ROWS, FOLDS, RawSplits
@@ -154,7 +154,7 @@ def without_unknown(raw: RawData, kind: LabelKind, similar: Mapping[str, str], c
         for row, label in enumerate(rows.labels):
             strange = [name for name in kind.names(label) if name not in known]
             for name in strange:
-                raw.findings.add(_unknown_label(split, name, known, similar), place_of(split, rows, row), column)
+                raw.findings.add(_unknown_label(split, name, known, similar), location_of(split, rows, row), column)
             if not strange:
                 kept.append(row)
         if not kept:
@@ -226,16 +226,16 @@ def _names(rows: Rows, kind: LabelKind) -> Iterator[str]:
 
 
 def _where(split: str, rows: Rows, row: int) -> str:
-    return str(place_of(split, rows, row))
+    return str(location_of(split, rows, row))
 
 
-def _unknown_label(split: str, name: str, known: set[str], similar: Mapping[str, str]) -> Fault:
+def _unknown_label(split: str, name: str, known: set[str], similar: Mapping[str, str]) -> Problem:
     labels = sorted(known)
     fix = f"Correct or remove these rows; train has {format_list(map(repr, labels))}.{did_you_mean(name, labels)}"
     if name in similar:
         fix = f"Correct it, or read it as {similar[name]!r} with --merge-labels"
     rule = f"Every label of {split} must occur in train"
-    return Fault("unknown_label", rule, f"has {name!r}", fix.removesuffix("."))
+    return Problem("unknown_label", rule, f"has {name!r}", fix.removesuffix("."))
 
 
 def _label_notices(splits: RawSplits, target: Target) -> Iterator[Notice | None]:

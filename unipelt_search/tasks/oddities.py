@@ -1,4 +1,4 @@
-"""What is odd in rows that can be used: each place of it, for the table of findings. Notices say how much it is."""
+"""What is odd in rows that can be used: where each stands, for the table of findings. Notices say how much it is."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from unipelt_search.kinds.label_kind import LabelKind
-from unipelt_search.tasks.findings import Fault, Findings
+from unipelt_search.tasks.findings import Findings, Problem
 from unipelt_search.tasks.rows import RawData, Rows
-from unipelt_search.tasks.table import Place
+from unipelt_search.tasks.table import Location
 
-TWO_LABELS = Fault(
+TWO_LABELS = Problem(
     "texts_with_two_labels",
     "A text has one label",
     "has texts that occur with other labels too",
     "Correct the labels, or keep one of these rows",
 )
-REPEATED = Fault(
+REPEATED = Problem(
     "repeated_row",
     "A row stands once in a file",
     "has texts that an earlier row has with the same label",
     "Remove these rows if they are there by mistake",
 )
-OVERLAP = Fault(
+OVERLAP = Problem(
     "overlap",
     "A validation or test text is no training text",
     "has texts that are among the training rows",
@@ -45,7 +45,7 @@ def find_oddities(raw: RawData, column: str) -> None:
             continue
         for row, texts in enumerate(plain):
             if texts in known:
-                raw.findings.add(OVERLAP, place_of(split, rows, row), column, severity="warning")
+                raw.findings.add(OVERLAP, location_of(split, rows, row), column, severity="warning")
 
 
 def find_typos(raw: RawData, kind: LabelKind, similar: Mapping[str, str], column: str) -> None:
@@ -63,11 +63,11 @@ def find_typos(raw: RawData, kind: LabelKind, similar: Mapping[str, str], column
         for row, label in enumerate(rows.labels):
             for name in kind.names(label):
                 if name in similar:
-                    fault = _possible_typo(name, similar[name])
-                    raw.findings.add(fault, place_of(split, rows, row), column, severity="warning")
+                    problem = _possible_typo(name, similar[name])
+                    raw.findings.add(problem, location_of(split, rows, row), column, severity="warning")
 
 
-def place_of(split: str, rows: Rows, row: int) -> Place:
+def location_of(split: str, rows: Rows, row: int) -> Location:
     """Return where a row stands; of rows that nobody knows it of, their number in the split.
 
     Args:
@@ -76,9 +76,9 @@ def place_of(split: str, rows: Rows, row: int) -> Place:
         row: The row's number, counted from 0.
 
     Returns:
-        The place.
+        The location.
     """
-    return rows.places[row] if rows.places else Place(split, row + 1, "row")
+    return rows.locations[row] if rows.locations else Location(split, row + 1, "row")
 
 
 def _find_repeated(split: str, rows: Rows, plain: Sequence[tuple[str, ...]], column: str, findings: Findings) -> None:
@@ -89,14 +89,14 @@ def _find_repeated(split: str, rows: Rows, plain: Sequence[tuple[str, ...]], col
     for row, texts in enumerate(plain):
         own = (texts, rows.labels[row])
         if len(labels[texts]) > 1:
-            findings.add(TWO_LABELS, place_of(split, rows, row), column, severity="warning")
+            findings.add(TWO_LABELS, location_of(split, rows, row), column, severity="warning")
         elif own in seen:
-            findings.add(REPEATED, place_of(split, rows, row), column, severity="info")
+            findings.add(REPEATED, location_of(split, rows, row), column, severity="info")
         seen.add(own)
 
 
-def _possible_typo(label: str, usual: str) -> Fault:
-    return Fault(
+def _possible_typo(label: str, usual: str) -> Problem:
+    return Problem(
         "possible_typos",
         "A label is written in one way",
         f"has {label!r}, which looks like {usual!r}",

@@ -12,7 +12,7 @@ from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.cells import check_filled, read_cells, read_weights, text_of
 from unipelt_search.tasks.findings import EMPTY_CELL, EMPTY_TEXT, MISSING_LABEL, Findings, TableFindings
-from unipelt_search.tasks.table import Place, Table, Tables
+from unipelt_search.tasks.table import Location, Table, Tables
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Rows:
     """A row has one text, or the two of a pair."""
     labels: tuple[str, ...]
     """As they are written; empty only where rows have sets of labels."""
-    places: tuple[Place, ...] = field(default=(), compare=False)
+    locations: tuple[Location, ...] = field(default=(), compare=False)
     """Where each row stands; empty where nobody knows."""
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as a customer; empty where nobody asked."""
@@ -179,7 +179,7 @@ def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]
             number.
     """
     _check_names([("--text", name) for name in text], table.names, table.source)
-    if not table.places:
+    if not table.locations:
         raise DataError(f"{table.source} must have rows; it is empty.")
     found = Findings(may_drop=False)
     texts = _read_texts(found.of("", table), text)
@@ -203,7 +203,7 @@ def _make_rows(found: TableFindings, labels: list[str], spec: TaskSpec) -> Rows:
     return Rows(
         texts=_read_texts(found, spec.text),
         labels=tuple(labels),
-        places=found.table.places,
+        locations=found.table.locations,
         groups=_read_further(spec.group, found),
         times=_read_further(spec.order, found),
         weights=tuple(weights),
@@ -240,9 +240,9 @@ def _read_labels(tables: Mapping[str, TableFindings], spec: TaskSpec) -> dict[st
             values = [_joined(value, kind) for value in values]
         labels[split] = read_cells(name, values, found)
     if not _may_be_empty(spec, [label for column in labels.values() for label in column]):
-        fault = replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{_hint_at_sets()}")
+        problem = replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{_hint_at_sets()}")
         for split, found in tables.items():
-            check_filled(name, labels[split], found, fault)
+            check_filled(name, labels[split], found, problem)
     return labels
 
 
