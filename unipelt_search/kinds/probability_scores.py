@@ -13,9 +13,6 @@ import numpy as np
 
 CHANCE_AUC = 0.5
 """The area of scores that say nothing, and of rows that all have the same label."""
-BINS = 15
-"""Parts of equal width into which probabilities are cut for the calibration error: Guo et al., "On Calibration of
-Modern Neural Networks", ICML 2017."""
 
 
 def roc_auc(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -89,53 +86,6 @@ def top_accuracy(
         The share.
     """
     return float(np.average(top_hits(labels, probabilities, first), weights=weights))
-
-
-def calibration_error(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Return the expected calibration error: how far probabilities are from the shares that come true, in the mean.
-
-    Args:
-        labels: ``(n,)`` or ``(n, L)``.
-        probabilities: ``(n, C)``, ``(n,)`` or ``(n, L)``.
-        weights: ``(n,)``, what each row counts; None is 1.
-
-    Returns:
-        Over `BINS` parts of equal width, each weighted by its rows, the mean distance between the mean probability and
-        the share of true ones. What counts is the largest probability of a row, and whether its class is right; with
-        sets of labels every label's probability, and whether the row has it.
-
-    Source:
-        Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
-    """
-    confidence, right, counted = confidences(labels, probabilities, weights)
-    # The upper end belongs to a part, so that a probability of 1 has one.
-    part = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    expected = np.bincount(part, counted * confidence, BINS)
-    found = np.bincount(part, counted * right, BINS)
-    return float(np.abs(expected - found).sum() / counted.sum())
-
-
-def confidences(
-    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pair probabilities with what came true, as a measure of calibration compares them.
-
-    Args:
-        labels: ``(n,)`` or ``(n, L)``.
-        probabilities: ``(n, C)``, ``(n,)`` or ``(n, L)``.
-        weights: ``(n,)``, what each row counts; None is 1.
-
-    Returns:
-        The probabilities, whether each came true, and what it counts, each ``(m,)``: one per row, with sets of labels
-        one per row and label.
-    """
-    counted = np.ones(len(labels)) if weights is None else weights
-    given = probabilities.astype(np.float64)
-    if labels.ndim == 2:
-        return given.ravel(), labels.ravel() == 1, np.repeat(counted, labels.shape[1])
-    if given.ndim == 1:
-        given = np.stack([1 - given, given], axis=1)
-    return given.max(axis=1), given.argmax(axis=1) == labels, counted
 
 
 def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
