@@ -200,9 +200,7 @@ def confusion(
     return hits.astype(np.float64), true.astype(np.float64), guessed.astype(np.float64)
 
 
-def _f1_of_sets(
-    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _f1_of_sets(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return every label's F1, 0 where it neither is there nor was predicted, and its rows, each ``(L,)``."""
     counted = np.ones(len(labels)) if weights is None else weights
     hits = counted @ (labels * predicted)

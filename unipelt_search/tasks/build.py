@@ -42,7 +42,7 @@ def build_task(
         return data.kind.fit(data.labels, train.labels, balanced=spec.class_weights == "balanced")
 
     target = target_of(rows.train)
-    metric, metric_notices = choose_metric(spec.metric, data.raw.name, target)
+    metric, metric_notices = choose_metric(spec.metric, data.raw.name, target, weighted=spec.weight_metric)
     row_notices = check_rows(rows, target, allow_overlap=spec.allow_overlap)
 
     def numbered(part: Rows) -> Split:
@@ -65,5 +65,6 @@ def build_task(
         resamples=tuple(resamples),
         folds=tuple(folds),
         fingerprint=fingerprint_of(target, splits),
+        weight_metric=spec.weight_metric,
         notices=(*data.raw.notices, *data.notices, *metric_notices, *rows.notices, *row_notices),
     )
