@@ -144,7 +144,7 @@ def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
         ("text,label\nx,0\ny,a\x00b\n", "a.csv", "column 'label' is not at line 3"),
         ("text,label\ngut,0\nschön,1\n".encode("cp1252"), "a.csv", r"must be UTF-8 text; got byte 0xf6 at line 3"),
         ("text,label\nx,0\n".encode("utf-16")[:-1], "a.csv", "begins as UTF-16 text but is not: truncated data"),
-        ("text,label\nx,0\n".encode("utf-32"), "a.csv", "--text must name a column of a.csv"),
+        ("text,label\nx,0\n".encode("utf-32"), "a.csv", "must have as many fields as the first line of a.csv"),
         ("[" * 100_000, "a.json", "line 1 is not JSON: it is nested too deeply"),
     ],
 )

@@ -184,7 +184,7 @@ def _names(rows: Rows, kind: LabelKind) -> Iterator[str]:
 
 
 def _line_of(name: str, rows: Rows, position: int) -> str:
-    return str(rows.places[position]) if rows.places else f"row {position + 1} of {name}"
+    return str(rows.locations[position]) if rows.locations else f"row {position + 1} of {name}"
 
 
 def _check_known(name: str, rows: Rows, kind: LabelKind, known: set[str]) -> None:

@@ -11,7 +11,7 @@ from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
 from unipelt_search.records.notice import MAX_NAMED, Notice
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.table import Place, Table, Tables
+from unipelt_search.tasks.table import Location, Table, Tables
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Rows:
     """A row has one text, or the two of a pair."""
     labels: tuple[str, ...]
     """As they are written; empty only where rows have sets of labels."""
-    places: tuple[Place, ...] = field(default=(), compare=False)
+    locations: tuple[Location, ...] = field(default=(), compare=False)
     """Where each row stands; empty where nobody knows."""
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as a customer; empty where nobody asked."""
@@ -89,6 +89,8 @@ def read_rows(tables: Tables, spec: TaskSpec) -> RawData:
     kept: dict[str, Table] = {}
     notices = list(tables.notices)
     for split, table in tables.splits.items():
+        if not table.locations:
+            raise DataError(f"{table.source} must have rows; it is empty.")
         check_columns(spec, table.names, table.source)
         if split != "train" and are_withheld(table.cells[spec.label[0]]):
             values = {"data": tables.name, "source": table.source}
@@ -161,7 +163,7 @@ def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]
             number.
     """
     _check_names([("--text", name) for name in text], table.names, table.source)
-    if not table.places:
+    if not table.locations:
         raise DataError(f"{table.source} must have rows; it is empty.")
     columns = []
     for name in text:
@@ -178,7 +180,7 @@ def _make_rows(table: Table, labels: list[str], spec: TaskSpec, *, may_be_empty:
     return Rows(
         texts=texts,
         labels=tuple(labels),
-        places=table.places,
+        locations=table.locations,
         groups=_read_further(spec.group, table),
         times=_read_further(spec.order, table),
         weights=_read_weights(spec.weight, table),
@@ -204,11 +206,11 @@ def _read_further(name: str | None, table: Table) -> tuple[str, ...]:
 
 def _read_weights(name: str | None, table: Table) -> tuple[float, ...]:
     weights = []
-    for text, place in zip(_read_further(name, table), table.places, strict=False):
+    for text, location in zip(_read_further(name, table), table.locations, strict=False):
         try:
             weights.append(float(text))
         except ValueError as error:
-            raise DataError(f"A weight must be a number; got {text!r} in column {name!r} at {place}.") from error
+            raise DataError(f"A weight must be a number; got {text!r} in column {name!r} at {location}.") from error
     return tuple(weights)
 
 
@@ -223,7 +225,7 @@ def _kinds_of_sets(spec: TaskSpec) -> list[LabelKind]:
 
 
 def _check_filled(name: str, column: Sequence[str], table: Table, hint: str = "") -> None:
-    missing = [place.in_source for place, text in zip(table.places, column, strict=True) if not text.strip()]
+    missing = [location.in_source for location, text in zip(table.locations, column, strict=True) if not text.strip()]
     if missing:
         raise DataError(
             f"Every row must have a text and a label; in {table.source}, column {name!r} is empty at "
@@ -249,10 +251,10 @@ def _read_column(name: str, values: Sequence[object], table: Table) -> list[str]
         number = texts.index(None)
         raise DataError(
             f"Column {name!r} must hold text or numbers; {table.source} has {type(values[number]).__name__} "
-            f"at {table.places[number].in_source}."
+            f"at {table.locations[number].in_source}."
         )
     read = [text for text in texts if text is not None]
-    broken = [place.in_source for place, text in zip(table.places, read, strict=True) if not _is_unicode(text)]
+    broken = [location.in_source for location, text in zip(table.locations, read, strict=True) if not _is_unicode(text)]
     if broken:
         raise DataError(
             f"Every cell must be valid Unicode without NUL; in {table.source}, column {name!r} is not at "
