@@ -51,7 +51,7 @@ def _build(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int, edition: in
         return data.kind.fit(data.labels, train.labels, balanced=balanced, weights=train.weights)
 
     target = target_of(rows.train)
-    metric, metric_notices = choose_metric(spec.metric, data.raw.name, target)
+    metric, metric_notices = choose_metric(spec.metric, data.raw.name, target, weighted=spec.weight_metric)
     row_notices = (*check_rows(rows, target, allow_overlap=spec.allow_overlap), *check_brought(rows, spec))
 
     def numbered(part: Rows) -> Split:
@@ -75,6 +75,7 @@ def _build(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int, edition: in
         folds=tuple(folds),
         validation_decides=rows.validation_decides,
         fingerprint=fingerprint_of(target, splits),
+        weight_metric=spec.weight_metric,
         notices=(*data.raw.notices, *data.notices, *metric_notices, *rows.notices, *row_notices),
         findings=data.raw.findings.found,
     )
