@@ -362,7 +362,7 @@ def plan_study(
     if found is not None:
         spec = _check_same_identity(found, spec, task)
     ready, backbone = _prepare(spec, task, found, on_stage)
-    return ready.plan(backbone, began, on_stage)
+    return ready.plan(backbone, began, on_stage).model_copy(update={"findings": task.findings})
 
 
 def examine_model(model: str, *, device: str = "cpu") -> ModelFacts:
@@ -558,7 +558,8 @@ def _read(spec: StudySpec, found: StudyRecord | None, frames: Frames | None, on_
 
 def _prepare(spec: StudySpec, task: Task, found: StudyRecord | None, on_stage: OnStage) -> tuple[Prepared, Backbone]:
     """Load the model of a study and try its methods, which imports what trains."""
-    on_stage(StudyStage(name="load", subject=spec.backbone.model, data=facts(task.notices)))
+    loading = StudyStage(name="load", subject=spec.backbone.model, data=facts(task.notices), findings=task.findings)
+    on_stage(loading)
     from unipelt_search.execution.preparation import prepare
 
     return prepare(spec, task, None if found is None else found.basis, on_stage)
@@ -593,7 +594,7 @@ def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> Stu
     """Check that a study may go on as asked; returns what is asked, with what the study chose for itself."""
     check_installed(found.spec.space.compared, found.task.plugins)
     # What a configuration leaves open means what was published when the study began.
-    spec = as_begun(found.spec, spec).completed(found.basis)
+    spec = as_begun(found.spec, spec, found.edition).completed(found.basis)
     differences = spec_differences(found.spec.completed(found.basis), spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")

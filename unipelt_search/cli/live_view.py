@@ -21,6 +21,8 @@ from unipelt_search.reporting.notice_sentences import described
 from unipelt_search.reporting.units import format_duration
 
 Watch = Callable[[StudyProgress], None]
+_FIRST_FINDINGS = 5
+"""Findings in the data that have a line each before a study starts."""
 _STAGES: dict[StageName, str] = {
     "request": "checking the request",
     "read": "reading {subject}",
@@ -74,14 +76,24 @@ def stage_lines(console: Console, *, quiet: bool, as_json: bool, command: Sequen
     began = time.monotonic()
 
     def tell(stage: StudyStage) -> None:
-        for sentence in described(stage.data):
-            console.out(f"Data: {sentence}", highlight=False)
+        for line in _data_lines(stage):
+            console.out(f"Data: {line}", highlight=False)
         console.out(f"[{format_duration(time.monotonic() - began)}] {stage_line(stage)}", highlight=False)
         if stage.plan is not None:
             for line in short_plan(stage.plan, command):
                 console.out(line, highlight=False)
 
     return tell
+
+
+def _data_lines(stage: StudyStage) -> Iterator[str]:
+    """Say how the data was read, and the first of what is odd in it."""
+    yield from described(stage.data)
+    for finding in stage.findings[:_FIRST_FINDINGS]:
+        yield finding.line
+    more = len(stage.findings) - _FIRST_FINDINGS
+    if more > 0:
+        yield f"{more} more findings; --dry-run lists them."
 
 
 def stage_line(stage: StudyStage) -> str:

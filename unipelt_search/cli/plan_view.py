@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from unipelt_search.cli.findings_view import show_findings
 from unipelt_search.records.study_plan import PlannedPhase, StudyPlan, StudyProposal
 from unipelt_search.reporting.export_sentences import export_sentences
 from unipelt_search.reporting.formats import short_count
@@ -48,6 +49,9 @@ def print_plan(plan: StudyPlan, console: Console, command: Sequence[str] = ()) -
         _say(console, f"Left out: {drop.method}. {notice_sentence(drop.reason)}")
     for sentence in described(plan.notices):
         _say(console, f"Note: {sentence}")
+    if plan.findings:
+        _say(console, "Found in the data:")
+        show_findings(plan.findings, len(plan.findings), console)
     for line in proposal_lines(plan, command):
         # Unwrapped, since a command is to be copied.
         console.print(escape(line), highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.records.finding import Finding
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.study_plan import StudyPlan
 
@@ -26,6 +27,8 @@ class StudyStage(Frozen):
     """How many there are."""
     data: tuple[Notice, ...] = ()
     """With `load`: how the data was read and split."""
+    findings: tuple[Finding, ...] = ()
+    """With `load`: what is odd in single rows, and where."""
     plan: StudyPlan | None = None
     """With `plan`: what will run."""
 

@@ -17,7 +17,7 @@ from unipelt_search.records.notice import Notice, first_values
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import are_withheld, format_list
-from unipelt_search.tasks.table import Place, Table
+from unipelt_search.tasks.table import Location, Table
 
 HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
 HUB_SECONDS = 10.0
@@ -131,8 +131,8 @@ def _arrow_table(
 ) -> Table:
     cells = {name: _with_names(column, features.get(name)) for name, column in columns.items()}
     rows = len(next(iter(columns.values()), ()))
-    places = tuple(Place(source, number, "row") for number in range(1, rows + 1))
-    return Table(source, tuple(names), cells, places)
+    locations = tuple(Location(source, number, "row") for number in range(1, rows + 1))
+    return Table(source, tuple(names), cells, locations)
 
 
 def _with_names(labels: list[Any], feature: Any) -> list[Any]:
