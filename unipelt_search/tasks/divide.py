@@ -221,7 +221,7 @@ def _latest(times: np.ndarray, count: int, most: int) -> np.ndarray:
             f"--order must tell rows apart, so that later ones can be split off; of {len(times)} rows with "
             f"{len(moments)} different times, none can be. Give rows of more times, or your own splits."
         )
-    # Of two that are equally near, the one that leaves more rows behind.
+    # Of two that are equally near, the one with which more rows stay.
     nearest = possible[::-1][np.argmin(np.abs(later[possible[::-1]] - count))]
     return np.asarray(times >= moments[1 + nearest])
 

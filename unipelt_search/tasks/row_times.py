@@ -99,9 +99,8 @@ def _complaint(written: Sequence[str], locations: Sequence[Location], column: st
     for time, location in zip(written, locations, strict=True):
         if not _readings([time]):
             got = repr(time) if time else "an empty cell"
-            return (
-                f"--order must name a column of numbers or dates; got {got} in column {column!r} at {location}. {_ADVICE}"
-            )
+            where = f"in column {column!r} at {location}"
+            return f"--order must name a column of numbers or dates; got {got} {where}. {_ADVICE}"
         if not _readings([written[0], time]):
             return (
                 f"--order must name a column whose times all have one form; got {written[0]!r}, then {time!r} in "
