@@ -21,8 +21,14 @@ from unipelt_search.specs.parts import is_stored
 from unipelt_search.specs.pooling import AUTO, AskedPooling
 from unipelt_search.specs.variants import NAME_PATTERN, WRITTEN_OUT, Variant
 
-Metric = Annotated[str, AfterValidator(check_asked_metric)]
-"""`auto`, or a metric of a kind of task."""
+
+def _known_metric(name: str, info: ValidationInfo) -> str:
+    # That of a stored study may be of a package that is not installed any more.
+    return name if is_stored(info) else check_asked_metric(name)
+
+
+Metric = Annotated[str, AfterValidator(_known_metric)]
+"""`auto`, or a metric of a kind of task or of an installed package."""
 Kind = Annotated[str, AfterValidator(check_asked_kind)]
 """`auto`, or a kind of task."""
 
