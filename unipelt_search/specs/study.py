@@ -38,7 +38,7 @@ Side = Literal["right", "left", "head_tail"]
 Truncation = Literal["auto", "right", "left", "head_tail"]
 Folds = Literal["auto", "always", "never"]
 ValidationUse = Literal["decides", "shared"]
-WHOLE_VALIDATION = 3
+VALIDATION_DECIDES_SINCE = 3
 """The edition since which the whole of a given validation split decides, and equal texts stay together."""
 
 

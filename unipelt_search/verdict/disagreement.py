@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 from scipy import stats
 
 from unipelt_search.records.history import TaskSummary
-from unipelt_search.records.report import Interval
+from unipelt_search.records.report import Disagreement, Interval
 from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.row_scores import row_scores
 
@@ -17,14 +16,6 @@ LEVEL = 0.002
 """How often one method's scores would seem to disagree where they agree. The best of several methods was chosen by the
 deciding rows, where it had good luck, so it is found more often."""
 _FEWEST_ROWS = 3
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """Scores of the best method that lie further apart than their intervals allow."""
-
-    deciding: float
-    test: float
 
 
 def find_disagreement(
@@ -57,7 +48,7 @@ def find_disagreement(
     gap = deciding.mean - test.mean
     if not is_disagreement(gap, row_scores(task, kept), row_scores(task, kept_of_test)):
         return None
-    return Disagreement(deciding.mean, test.mean)
+    return Disagreement(deciding=deciding.mean, test=test.mean)
 
 
 def is_disagreement(gap: float, deciding: np.ndarray, test: np.ndarray) -> bool:
