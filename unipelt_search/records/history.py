@@ -15,6 +15,7 @@ from unipelt_search.kinds.label_kind import Label, Metric, Target, find_kind
 from unipelt_search.methods.basis import Basis
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
 
@@ -246,6 +247,8 @@ class StudyRecord(Frozen):
     notices: tuple[Notice, ...]
     edition: int = 1
     """Which defaults the study began with; 1 in studies that were made before editions were counted."""
+    origins: tuple[RowOrigins, ...] = ()
+    """Of select and test; empty in studies of older versions, and where nobody knows."""
 
     @property
     def basis(self) -> Basis:

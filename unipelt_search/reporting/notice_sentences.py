@@ -309,6 +309,14 @@ _REASONS: dict[str, Callable[[_Values], str]] = {
     "less_plausible": _less_plausible,
 }
 _RUNS: dict[str, Callable[[_Values], str]] = {
+    "probabilities_of_best": lambda values: (
+        f"Probabilities are kept of {', '.join(values['methods'])} only: those of all confirmed methods take "
+        f"{values['megabytes']} MB, more than {values['limit']} MB. The predicted labels of all are kept."
+    ),
+    "probabilities_needed": _template(
+        "Probabilities take {megabytes} MB, more than {limit} MB, and are all kept: {metric} and its intervals are "
+        "computed from them."
+    ),
     "run_again_elsewhere": _template("{run} is done again on another machine: {cause}"),
     "run_again_halved": _template(
         "{run} is done again with half of the rows at a time, but for rounding the same: {cause}"
