@@ -52,13 +52,23 @@ SHARES = np.array([[0.1, 0.9], [1 / 3, 2 / 3], [1e-30, 1.0]], dtype="<f4")
 WITH_SHARES = Predictions(split="test", labels=(0, 1, 1), predicted=(1, 1, 1), probabilities=SHARES.tobytes())
 
 
-@pytest.mark.parametrize("changes", [{}, {"rows": (4, 2, 9)}, {"labels": ((0, 1), (), (1,)), "predicted": ((), (0,), (1,))}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"rows": (4, 2, 9)}, {"labels": ((0, 1), (), (1,)), "predicted": ((), (0,), (1,))}]
+)
 def test_probabilities_come_back_to_the_last_bit(changes: dict[str, object]) -> None:
     predictions = WITH_SHARES.model_copy(update=changes)
     row = prediction_row("run", predictions)
     assert read_predictions(row) == predictions
     found = parquet.read_table(BytesIO(row.content)).column("probability").to_pylist()
     assert np.array_equal(np.array(found, dtype="<f4"), SHARES)
+
+
+def test_weights_come_back_and_are_no_part_of_what_is_taken_out() -> None:
+    weighted = WITH_SHARES.model_copy(update={"weights": (0.5, 1 / 3, 2.0)})
+    row = prediction_row("run", weighted)
+    assert read_predictions(row) == weighted
+    remove_probabilities(row)
+    assert read_predictions(row).weights == (0.5, 1 / 3, 2.0)
 
 
 def test_without_a_row_there_are_no_probabilities_to_lose() -> None:

@@ -185,10 +185,10 @@ def predictions_frame(record: StudyRecord) -> pd.DataFrame:
         record: The study with its details.
 
     Returns:
-        One row per confirmed run × split × row of it. ``row`` is counted from 0 in the split's order, with folds in that
-        of train and then validation; ``file`` and ``line`` say where it stands in what the user gave, and are missing
-        where nobody knows. ``label`` and ``predicted`` are names, numbers for regression, and tuples of names for sets
-        of labels. ``probability.<name>`` is the probability of each label, missing where it was not kept.
+        One row per confirmed run × split × row of it. ``row`` is counted from 0 in the split's order, with folds in
+        that of train and then validation; ``file`` and ``line`` say where it stands in what the user gave, and are
+        missing where nobody knows. ``label`` and ``predicted`` are names, numbers for regression, and tuples of names
+        for sets of labels. ``probability.<name>`` is the probability of each label, missing where it was not kept.
     """
     tables = []
     for trial in record.trials:
@@ -207,9 +207,7 @@ def predictions_frame(record: StudyRecord) -> pd.DataFrame:
     return pd.DataFrame(columns=[*_PREDICTION_COLUMNS, *map(_probability_column, record.task.labels)])
 
 
-def _predictions_of_run(
-    of_run: Mapping[str, object], predictions: Predictions, record: StudyRecord
-) -> pd.DataFrame:
+def _predictions_of_run(of_run: Mapping[str, object], predictions: Predictions, record: StudyRecord) -> pd.DataFrame:
     labels = record.task.labels
     numbers = range(len(predictions.labels)) if predictions.rows is None else predictions.rows
     columns: dict[str, object] = {**of_run, "split": predictions.split, "row": numbers}

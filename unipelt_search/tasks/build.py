@@ -7,6 +7,7 @@ from unipelt_search.records.history import EDITION
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.check import check_rows, read_labels
 from unipelt_search.tasks.metrics import choose_metric
+from unipelt_search.tasks.origins import row_origins
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import choose_test, split_rows
 from unipelt_search.tasks.task import Fold, Resample, Split, Task, fingerprint_of
@@ -65,5 +66,6 @@ def build_task(
         resamples=tuple(resamples),
         folds=tuple(folds),
         fingerprint=fingerprint_of(target, splits),
+        origins=tuple(row_origins({"select": rows.select.locations, "test": rows.test.locations})),
         notices=(*data.raw.notices, *data.notices, *metric_notices, *rows.notices, *row_notices),
     )

@@ -11,6 +11,7 @@ import numpy as np
 from unipelt_search.kinds.label_kind import PAIR, Label, Target
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.tasks.metrics import score_all
 from unipelt_search.tasks.split import FOLDS, FoldRows
 
@@ -73,6 +74,8 @@ class Task:
     """Training rows of the confirm runs 1, 2, … where each has its own."""
     folds: tuple[Fold, ...] = ()
     """What the confirm runs 1, 2, … do with the select rows, repeat by repeat, where there is little data."""
+    origins: tuple[RowOrigins, ...] = ()
+    """Where the rows of select and test stand in what the user gave, as far as that is known."""
 
     @property
     def labels(self) -> tuple[str, ...]:
