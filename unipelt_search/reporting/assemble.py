@@ -10,7 +10,7 @@ from statistics import fmean
 
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import DroppedMethod, StudyRecord, TrialRecord, TrialState
-from unipelt_search.records.notice import Notice
+from unipelt_search.records.notice import Notice, without_facts
 from unipelt_search.records.report import (
     CurvePoint,
     Interval,
@@ -57,7 +57,8 @@ def build_report(record: StudyRecord) -> StudyReport:
     ranking = rank_methods(record)
     verdict = make_verdict(ranking)
     pooled = pool_predictions(record, ranking.confirmed, verdict.name)
-    notices = described((*record.task.notices, *record.notices, *_found_now(ranking)))
+    found = (*record.task.notices, *record.notices, *_found_now(ranking))
+    notices = described(without_facts(found))
     return StudyReport(
         study=_study(record),
         task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),

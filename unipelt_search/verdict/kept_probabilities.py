@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unipelt_search.kinds.label_kind import find_kind
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.verdict.candidates import Candidate
@@ -34,7 +33,7 @@ def probability_bytes(record: StudyRecord) -> int:
         Bytes, as 4 per row and output; 0 where predictions are numbers.
     """
     task = record.task
-    target = find_kind(task.kind).of_labels(task.labels)
+    target = task.target
     if not target.label_kind.has_labels:
         return 0
     # With folds every run predicts the rows of its fold alone, and all test rows.
@@ -45,8 +44,7 @@ def probability_bytes(record: StudyRecord) -> int:
 
 def needs_probabilities(record: StudyRecord) -> bool:
     """Tell whether the study's metric, and so its intervals, are computed from probabilities."""
-    target = find_kind(record.task.kind).of_labels(record.task.labels)
-    return bool(getattr(target.metric(record.task.metric), "needs_probabilities", False))
+    return record.task.find_metric().needs_probabilities
 
 
 def trials_to_keep(record: StudyRecord) -> frozenset[int]:
@@ -75,7 +73,7 @@ def probability_notices(ranking: Ranking) -> Iterator[Notice]:
     size = probability_bytes(record)
     values: dict[str, NoticeValue] = {"megabytes": round(size / _MEGABYTE), "limit": round(MOST_BYTES / _MEGABYTE)}
     kept = tuple(row.name for row in ranking.confirmed if _has_probabilities(row))
-    if needs_probabilities(record) and size > MOST_BYTES:
+    if size > MOST_BYTES and needs_probabilities(record):
         yield Notice(code="probabilities_needed", values={**values, "metric": record.task.metric})
     # In a study that an older version began only the newer runs have any, which nobody has taken away.
     elif 0 < len(kept) < len(ranking.confirmed) and (size > MOST_BYTES or record.edition > _LAST_WITHOUT):
