@@ -24,6 +24,7 @@ from unipelt_search.methods.plugins import plugin_versions
 from unipelt_search.records.history import EDITION, StudyLine, StudyRecord, StudyState
 from unipelt_search.records.notice import without_facts
 from unipelt_search.records.progress import StudyProgress
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.records.study_plan import PlannedExport, StudyPlan
 from unipelt_search.reporting.assemble import render_json
 from unipelt_search.reporting.export_sentences import export_summary
@@ -223,6 +224,7 @@ def run_study(
         checkpoints=kept,
         checkpoint_bytes=0 if kept is None else ready.checkpoint_bytes(backbone),
         exports=ready.exports(backbone),
+        origins=task.origins,
         began=began,
     )
     del backbone  # the workers load their own
@@ -408,6 +410,8 @@ class _Start:
     """What those of one run take at most."""
     exports: tuple[PlannedExport, ...]
     """Which forms `export` will be able to write."""
+    origins: tuple[RowOrigins, ...]
+    """Where the rows of select and test stand in the user's files."""
     began: float
     """When it was asked for, by `time.monotonic`: checking and loading are part of the study's time."""
 
@@ -464,7 +468,7 @@ def _write_study(
     spec = ready.spec
     if start.found is None:
         summary = ready.summary.model_copy(update={"plugins": plugin_packages(spec.space.compared)})
-        study_id = store.studies.create(spec, summary, _software() | plugins, start.command)
+        study_id = store.studies.create(spec, summary, _software() | plugins, start.command, start.origins)
     else:
         study_id = start.found.id
         grown = start.found.spec.budget != spec.budget

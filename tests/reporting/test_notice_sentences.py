@@ -128,6 +128,12 @@ SAID = [
     ("time_limit_unconfirmed", {"limit": 45.0, "methods": ("lora", "head")}, "left no time to confirm lora, head."),
     ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 0}, "allowed 1 of 9 seeds of each finalist."),
     ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 5}, "allowed 1 of 9 repeats of 5 folds of each"),
+    (
+        "probabilities_of_best",
+        {"megabytes": 84, "limit": 50, "methods": ("lora", "head")},
+        "kept of lora, head only: those of all confirmed methods take 84 MB, more than 50 MB.",
+    ),
+    ("probabilities_needed", {"megabytes": 84, "limit": 50, "metric": "log_loss"}, "take 84 MB, more than 50 MB, and"),
     ("run_again_halved", {"run": "trial 0 head (screen)", "cause": "CUDA"}, "trial 0 head (screen) is done again"),
     ("checkpoint_not_written", {"megabytes": 12.04, "folder": "/x", "cause": "full"}, "12.0 MB could not be written"),
 ]  # fmt: skip
