@@ -15,6 +15,7 @@ from unipelt_search.kinds.label_kind import Label, Metric, Target, find_kind
 from unipelt_search.methods.basis import Basis
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
 
@@ -93,8 +94,9 @@ class TaskSummary(Frozen):
     labels: tuple[str, ...]
     """In the order of their numbers; none for regression."""
     rows: dict[str, int]
-    """Rows of `train`, `validation`, `test`, and of validation's two parts, `tune` and `select`; with folds `tune` is
-    all of validation, and `select` train and validation together."""
+    """Rows of `train`, `validation`, `test`, `tune` and `select`. Tune and select rows are the two parts of validation,
+    or where `validation_decides` tune rows are taken from train; with folds `tune` is all of validation, and `select`
+    train and validation together."""
     metric: str
     direction: str
     """`maximize` or `minimize`."""
@@ -120,6 +122,9 @@ class TaskSummary(Frozen):
     """Share of all tokens that the backbone's tokenizer does not know; None where nobody counted."""
     folds: int = 0
     """Folds of train and validation that decide, in place of select rows; 0 where there are none."""
+    # Left out where it does not hold, as in studies of editions 1 and 2, which shared the validation rows out.
+    validation_decides: bool = Field(default=False, exclude_if=not_)
+    """Whether all rows of the user's validation split decide, and the tune rows are training rows."""
     # Left out where nothing is known, as in studies of edition 1, whose settings did not depend on the backbone.
     hidden_size: int | None = Field(default=None, exclude_if=_is_none)
     """Features of a token in the backbone; published sizes and ranges are shares of it."""
@@ -253,6 +258,8 @@ class StudyRecord(Frozen):
     notices: tuple[Notice, ...]
     edition: int = 1
     """Which defaults the study began with; 1 in studies that were made before editions were counted."""
+    origins: tuple[RowOrigins, ...] = ()
+    """Of select and test; empty in studies of older versions, and where nobody knows."""
 
     @property
     def basis(self) -> Basis:

@@ -37,6 +37,9 @@ Side = Literal["right", "left", "head_tail"]
 """Where a text that is too long loses tokens; `head_tail` keeps the first and the last ones."""
 Truncation = Literal["auto", "right", "left", "head_tail"]
 Folds = Literal["auto", "always", "never"]
+ValidationUse = Literal["decides", "shared"]
+WHOLE_VALIDATION = 3
+"""The edition since which the whole of a given validation split decides, and equal texts stay together."""
 
 
 def _as_columns(value: object) -> object:
@@ -192,6 +195,10 @@ class TaskSpec(Frozen):
     ] = False
     carve: int | None = Field(default=None, ge=1)
     """Make this many further training rows the validation split (the paper's protocol)."""
+    validation: ValidationUse = Field(default="decides", exclude_if=lambda use: use == "decides")
+    """What a given validation split is for: `decides` lets all its rows decide, and tuning rows are taken from
+    training; `shared` halves them for tuning and deciding or, with fewer than 200, assigns them to folds, as suites
+    do."""
     test: Literal["test", "validation"] = "test"
     """Which of the data's splits is the test split; with `validation` the data's own test split is not used."""
     max_length: int = Field(default=128, ge=4, le=8192)

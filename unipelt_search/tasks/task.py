@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from unipelt_search.kinds.label_kind import PAIR, Label, Target
+from unipelt_search.records.finding import Finding
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
+from unipelt_search.tasks.fold_rows import FOLDS, FoldRows
 from unipelt_search.tasks.metrics import score_all
-from unipelt_search.tasks.split import FOLDS, FoldRows
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,14 @@ class Task:
     """16 hexadecimal digits over every row that is used, split by split."""
     notices: tuple[Notice, ...]
     """What the user should know about the data."""
+    findings: tuple[Finding, ...] = field(default=(), compare=False)
+    """What is odd in single rows, and where."""
     resamples: tuple[Resample, ...] = ()
     """Training rows of the confirm runs 1, 2, … where each has its own."""
     folds: tuple[Fold, ...] = ()
     """What the confirm runs 1, 2, … do with the select rows, repeat by repeat, where there is little data."""
+    validation_decides: bool = False
+    """Whether select is the whole validation split of the user's, and the tune rows are training rows."""
     weight_metric: bool = False
     """Whether rows count by their weights in the metrics too."""
 
@@ -95,9 +100,10 @@ class Task:
         Returns:
             The summary.
         """
+        validation = len(self.tune) + (0 if self.folds else len(self.select))
         rows = {
             "train": len(self.train),
-            "validation": len(self.tune) + (0 if self.folds else len(self.select)),
+            "validation": len(self.select) if self.validation_decides else validation,
             "test": len(self.test),
             "tune": len(self.tune),
             "select": len(self.select),
@@ -126,6 +132,7 @@ class Task:
             notices=self.notices,
             truncated_share=truncated_share,
             folds=FOLDS if self.folds else 0,
+            validation_decides=self.validation_decides,
         )
 
     def _constant_scores(self, split: Split, constant: np.ndarray, shares: np.ndarray | None) -> dict[str, float]:
@@ -158,4 +165,6 @@ def fingerprint_of(target: Target, splits: dict[str, Split]) -> str:
         digest.update(json.dumps([name, len(split)]).encode())
         for texts, label in zip(split.texts, split.labels, strict=True):
             digest.update(json.dumps([*texts, target.decode(label)]).encode())
+        if split.weights:
+            digest.update(json.dumps(split.weights).encode())
     return digest.hexdigest()[:16]
