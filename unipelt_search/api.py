@@ -427,7 +427,8 @@ def _search(ready: Prepared, start: _Start) -> bool:
     spec = ready.spec
     # Ray first: where it does not start, nothing of the study is in the database.
     with open_ray(spec.machine) as capacity, closing(StudyStore.open(start.url)) as store:
-        plugins = plugin_versions(plugin_packages(spec.space.compared).values())
+        packages = (*plugin_packages(spec.space.compared).values(), *ready.summary.metric_packages)
+        plugins = plugin_versions(packages)
         _write_study(store, ready, start, plugins)
         settings = DriverSettings(checkpoints=start.checkpoints, machine=spec.machine)
         shared = WorkerSetup(
@@ -547,7 +548,7 @@ def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyR
 
 
 def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
-    """Check that the packages are installed that bring the methods of a stored study.
+    """Check that the packages are installed that bring the methods and the metric of a stored study.
 
     Args:
         name: The study's name; one that is not stored needs nothing.
@@ -559,6 +560,7 @@ def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
     found = existing_study(storage_url(storage), name)
     if found is not None:
         check_installed(found.spec.space.compared, found.task.plugins)
+        found.task.find_metric()
 
 
 def _edition(found: StudyRecord | None) -> int:
@@ -574,6 +576,7 @@ def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
 def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
     """Check that a study may go on as asked; returns what is asked, with what the study chose for itself."""
     check_installed(found.spec.space.compared, found.task.plugins)
+    found.task.find_metric()
     # What a configuration leaves open means what was published when the study began.
     spec = as_begun(found.spec, spec, found.edition).completed(found.basis)
     differences = spec_differences(found.spec.completed(found.basis), spec)
