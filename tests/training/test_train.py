@@ -10,8 +10,8 @@ from tiny import PARTS, tiny_backbone, tiny_run, tiny_task, tiny_trial
 from unipelt_search.errors import DivergedError
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.tasks.encode import EncodedResample
+from unipelt_search.tasks.fold_rows import FoldRows
 from unipelt_search.tasks.metrics import metrics_for, score_all
-from unipelt_search.tasks.split import FoldRows
 from unipelt_search.tasks.task import Fold
 from unipelt_search.training.train import train, train_events
 

@@ -12,6 +12,7 @@ from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.cells import check_filled, read_cells, read_weights, text_of
 from unipelt_search.tasks.findings import EMPTY_CELL, EMPTY_TEXT, MISSING_LABEL, Findings, TableFindings
+from unipelt_search.tasks.row_times import read_times
 from unipelt_search.tasks.table import Location, Table, Tables
 
 
@@ -27,8 +28,8 @@ class Rows:
     """Where each row stands; empty where nobody knows."""
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as a customer; empty where nobody asked."""
-    times: tuple[str, ...] = ()
-    """When each row was made, as it is written; empty where nobody asked."""
+    times: tuple[float, ...] = ()
+    """When each row was made, in numbers that grow with time; empty where nobody asked."""
     weights: tuple[float, ...] = ()
     """What each row counts; empty where all count the same."""
 
@@ -104,6 +105,8 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None) 
         else:
             kept[split] = found.of(split, table)
     labels = _read_labels(kept, spec)
+    own_tables = {split: of_table.table for split, of_table in kept.items()}
+    times = {} if spec.order is None else read_times(own_tables, spec.order)
     rows = {}
     for split, of_table in kept.items():
         read = _make_rows(of_table, labels[split], _asked_of(spec, split, of_table.table))
@@ -111,7 +114,7 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None) 
         if not good:
             found.raise_errors()
             raise DataError(f"{of_table.table.source} must have rows that can be used; all {len(read)} are left out.")
-        rows[split] = read.take(good)
+        rows[split] = replace(read, times=times.get(split, ())).take(good)
         dropped = found.dropped(split, len(read))
         if dropped is not None:
             notices.append(dropped)
@@ -205,7 +208,6 @@ def _make_rows(found: TableFindings, labels: list[str], spec: TaskSpec) -> Rows:
         labels=tuple(labels),
         locations=found.table.locations,
         groups=_read_further(spec.group, found),
-        times=_read_further(spec.order, found),
         weights=tuple(weights),
     )
 
