@@ -81,14 +81,8 @@ def show_columns(program: str, found: DataColumns, missing: Sequence[str], comma
         return
     console.out(f"{program}: {sentence}", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header, justify in (
-        ("column", "left"),
-        ("filled", "right"),
-        ("different", "right"),
-        ("sample", "left"),
-        ("", "left"),
-    ):
-        table.add_column(header, justify=justify, overflow="fold")
+    for header in ("column", "filled", "different", "sample", ""):
+        table.add_column(header, justify="right" if header in {"filled", "different"} else "left", overflow="fold")
     for column in found.columns[:MAX_COLUMNS]:
         guess = "text?" if column.name in found.text else "label?" * (column.name in found.label)
         cells = (column.name, f"{column.filled} of {found.rows}", f"{column.distinct}", column.sample, guess)

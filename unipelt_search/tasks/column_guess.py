@@ -108,15 +108,15 @@ def guess_texts(columns: Sequence[_Cells]) -> tuple[str, ...]:
         The two of a pair whose names say so; else the one with the longest values, of those that are called like a
         text if there are any; none where no column has text.
     """
-    texts = {column.name.casefold(): column for column in columns if column.values and not column.is_numeric}
+    texts = [column for column in columns if column.values and not column.is_numeric]
+    by_name = {column.name.casefold(): column.name for column in texts}
     for first, second in PAIRS:
-        if first in texts and second in texts:
-            return texts[first].name, texts[second].name
-    prose = [column for column in texts.values() if column.words >= FEWEST_WORDS]
-    candidates = prose or list(texts.values())
-    called = [column for column in candidates if _is_called(column.name, TEXT_NAMES)]
-    best = max(called or candidates, key=lambda column: column.characters, default=None)
-    return () if best is None else (best.name,)
+        if first in by_name and second in by_name:
+            return by_name[first], by_name[second]
+    prose = [column for column in texts if column.words >= FEWEST_WORDS] or texts
+    called = [column for column in prose if _is_called(column.name, TEXT_NAMES)] or prose
+    longest = max(called, key=lambda column: column.characters, default=None)
+    return () if longest is None else (longest.name,)
 
 
 def guess_label(columns: Sequence[_Cells]) -> tuple[str, ...]:
