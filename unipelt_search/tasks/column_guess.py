@@ -109,14 +109,21 @@ def guess_texts(columns: Sequence[_Cells]) -> tuple[str, ...]:
         text if there are any; none where no column has text.
     """
     texts = [column for column in columns if column.values and not column.is_numeric]
-    by_name = {column.name.casefold(): column.name for column in texts}
-    for first, second in PAIRS:
-        if first in by_name and second in by_name:
-            return by_name[first], by_name[second]
+    pair = _pair({column.name.casefold(): column.name for column in texts})
+    if pair:
+        return pair
     prose = [column for column in texts if column.words >= FEWEST_WORDS] or texts
     called = [column for column in prose if _is_called(column.name, TEXT_NAMES)] or prose
     longest = max(called, key=lambda column: column.characters, default=None)
     return () if longest is None else (longest.name,)
+
+
+def _pair(names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of two columns that are called like a pair of texts; none where no two are."""
+    for first, second in PAIRS:
+        if first in names and second in names:
+            return names[first], names[second]
+    return ()
 
 
 def guess_label(columns: Sequence[_Cells]) -> tuple[str, ...]:
