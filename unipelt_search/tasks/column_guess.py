@@ -112,10 +112,12 @@ def guess_texts(columns: Sequence[_Cells]) -> tuple[str, ...]:
     pair = _pair({column.name.casefold(): column.name for column in texts})
     if pair:
         return pair
+    if not texts:
+        return ()
     prose = [column for column in texts if column.words >= FEWEST_WORDS] or texts
-    called = [column for column in prose if _is_called(column.name, TEXT_NAMES)] or prose
-    longest = max(called, key=lambda column: column.characters, default=None)
-    return () if longest is None else (longest.name,)
+    # Of several the one that is called like a text, else the one with the longest values.
+    best = max(prose, key=lambda column: (_is_called(column.name, TEXT_NAMES), column.characters))
+    return (best.name,)
 
 
 def _pair(names: Mapping[str, str]) -> tuple[str, ...]:
