@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from unipelt_search.execution.preparation import Prepared
     from unipelt_search.exporting.export import PeftForm
     from unipelt_search.exporting.loaded_model import LoadedModel
+    from unipelt_search.records.data_columns import DataColumns
     from unipelt_search.records.diagnosis import ModelFacts
     from unipelt_search.remote_paths import StoragePath
     from unipelt_search.tasks.data_frames import Frames
@@ -360,6 +361,24 @@ def plan_study(
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task, None if found is None else found.basis)
     return ready.plan(backbone).model_copy(update={"findings": task.findings})
+
+
+def find_columns(data: str, *, frames: Frames | None = None) -> DataColumns:
+    """List the columns of a dataset with a sample of each, and guess which are the texts and the label.
+
+    Args:
+        data: A folder, a file or a hub dataset, as `TaskSpec.data`.
+        frames: The data itself, as for `run_study`.
+
+    Returns:
+        The columns of the training rows; `text` and `label` are guesses, which no study acts upon.
+
+    Raises:
+        RequestError: The data cannot be found or read.
+    """
+    from unipelt_search.tasks import column_guess
+
+    return column_guess.find_columns(data, frames)
 
 
 def examine_model(model: str, *, device: str = "cpu") -> ModelFacts:
