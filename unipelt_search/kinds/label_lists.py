@@ -13,7 +13,7 @@ from functools import lru_cache
 LONGEST = 20_000
 """Characters of a list that is written as text at most."""
 BRACKETS = {"[": "]", "(": ")", "{": "}"}
-ARRAY = re.compile(r"(np\.)?array\((?P<list>\[.*\])(, dtype=[\w.'\"]+)?\)", re.DOTALL)
+ARRAY = re.compile(r"(np\.)?array\((?P<list>\[.*\])(, dtype=[^()]*)?\)", re.DOTALL)
 SCALAR = re.compile(r"np\.(int|uint|float|str|bool)\w*\((?P<value>[^()]*)\)")
 BARE = re.compile(r"""\[(?P<parts>[^\[\]"'{}()]*)\]""", re.DOTALL)
 ADJACENT = re.compile(r"""['"]\s*['"]""")
