@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from unipelt_search.kinds import pseudo_values, scores
 from unipelt_search.kinds.label_kind import Label, LabelKind, Metric, Prediction, Target
-from unipelt_search.kinds.label_texts import list_names, order_names, positions
+from unipelt_search.kinds.label_texts import add_weights, list_names, order_names, positions
 
 NEGATION = re.compile(r"(not|non|no)[ _-]")
 NEGATING = ("un", "in", "im", "non", "dis")
@@ -74,27 +73,32 @@ class ClassificationKind:
         """Make a target that knows which of two classes is the positive one."""
         return Target(self.name, labels, positive=positive_label(labels))
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         """Make a target with the weights of its classes.
 
         Args:
             labels: The names in order.
             train: The training rows' labels as they are written.
             balanced: Whether rare classes count more in the loss, so that all count the same in sum.
+            weights: What each training row counts in the loss; none is 1 each.
 
         Returns:
             The target.
 
         Source:
-            The weights are those of scikit-learn's ``class_weight="balanced"``, n / (classes x rows of the class).
+            The weights are those of scikit-learn's ``class_weight="balanced"``, n / (classes x rows of the class); a
+            row that has a weight is as many rows.
         """
         target = self.of_labels(labels)
         if not balanced:
             return target
-        counts = Counter(train)
+        counts = add_weights(((name,) for name in train), weights)
+        rows = sum(weights) if weights else len(train)
         # A class without a training row has no weight to find; its loss is never asked for.
-        weights = {name: len(train) / (len(counts) * count) for name, count in counts.items()}
-        return replace(target, weights=tuple(weights.get(name, 1.0) for name in labels))
+        of_class = {name: rows / (len(counts) * count) for name, count in counts.items()}
+        return replace(target, weights=tuple(of_class.get(name, 1.0) for name in labels))
 
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the classes: there is one output for each."""

@@ -306,13 +306,16 @@ class LabelKind(Protocol):
     def of_labels(self, labels: tuple[str, ...]) -> Target:
         """Make a target of labels in order to which nothing is fitted, as statistics of predictions need it."""
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         """Make a target from the rows that runs are trained on.
 
         Args:
             labels: What `order` gave.
             train: The training rows' labels as they are written.
             balanced: Whether rare labels count more in the loss, so that all count the same in sum.
+            weights: What each training row counts in the loss; none is 1 each.
 
         Returns:
             The target.

@@ -10,7 +10,7 @@ import numpy as np
 
 from unipelt_search.kinds import pseudo_values, scores
 from unipelt_search.kinds.label_kind import Label, LabelKind, Metric, Prediction, Target
-from unipelt_search.kinds.label_texts import list_names, order_names, positions
+from unipelt_search.kinds.label_texts import add_weights, list_names, order_names, positions
 
 SEPARATOR = "|"
 """Stands between the names of a row that has several labels."""
@@ -85,24 +85,28 @@ class MultiLabelKind:
         """Make a target whose threshold is a probability of 0.5."""
         return Target(self.name, labels)
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         """Make a target with the weights of its labels.
 
         Args:
             labels: The names in order.
             train: The training rows' labels as they are written.
             balanced: Whether a label counts as much where it is present as where it is absent, in sum.
+            weights: What each training row counts in the loss; none is 1 each.
 
         Returns:
-            The target; a label's weight is rows without it / rows with it.
+            The target; a label's weight is rows without it / rows with it. A row that has a weight is as many rows.
         """
         target = self.of_labels(labels)
         if not balanced:
             return target
-        counts = Counter(name for text in train for name in names_of(text))
+        counts = add_weights(map(names_of, train), weights)
+        rows = sum(weights) if weights else len(train)
         # A label without a training row is nowhere present, so its weight is never used.
-        weights = {name: (len(train) - count) / count for name, count in counts.items()}
-        return replace(target, weights=tuple(weights.get(name, 1.0) for name in labels))
+        of_label = {name: (rows - count) / count for name, count in counts.items()}
+        return replace(target, weights=tuple(of_label.get(name, 1.0) for name in labels))
 
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the labels: there is one output for each."""

@@ -113,7 +113,9 @@ class RegressionKind:
         """Make a target whose outputs are in the user's units."""
         return Target(self.name, ())
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         """Make a target with the mean and the standard deviation of the training rows, 1 where all are alike."""
         values = np.array([float(text) for text in train])
         sd = float(values.std()) or 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,7 +49,8 @@ class PackTraining:
             micro_batch: Rows of a slot that one pass takes at most; None is all.
         """
         self.pack = pack
-        self.task = task
+        # Here, because only here the training rows are those of the run, whether sampled again or those of a fold.
+        self.task = replace(task, train=task.train.with_mean_weight_one())
         self.micro_batch = micro_batch
         self.device = pack.backbone.device
         self.tune_rows = spread_rows(len(task.tune), tune_rows)

@@ -72,7 +72,9 @@ class StarsKind:
     def of_labels(self, labels: tuple[str, ...]) -> Target:
         return Target(self.name, labels)
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         return self.of_labels(labels)
 
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,108 @@
+"""One kind of fault or oddity in the rows of a dataset, with every place where it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from unipelt_search.errors import DataError
+from unipelt_search.frozen import Frozen
+from unipelt_search.records.notice import MAX_NAMED
+
+Severity = Literal["error", "warning", "info"]
+"""`error`: the data cannot be used as it is. `warning`: a score may mislead who does not know it. `info`: what was done
+with the data."""
+MAX_NUMBERS = 100
+"""Places of one finding that are kept; the others are counted."""
+MAX_SHOWN = 20
+"""Findings that people are shown; the others are counted."""
+
+
+class Finding(Frozen):
+    """What is wrong or odd at some places of one column, and what to do about it."""
+
+    code: str
+    """Lower-case words with underscores, never renamed: `empty_text`."""
+    severity: Severity
+    source: str
+    """The file, or the split of a dataset."""
+    unit: str
+    """What `numbers` count: `line` or `row`."""
+    numbers: tuple[int, ...]
+    """Where, counted from 1: the first `MAX_NUMBERS`."""
+    count: int
+    """At how many places."""
+    column: str
+    what: str
+    """What is to be said of the column there, such as ``is empty``."""
+    values: tuple[str, ...] = ()
+    """The first few cells that are meant, no text of the dataset among them."""
+    values_count: int = 0
+    """How many different cells are meant."""
+    fix: str
+    """What to do, as a sentence."""
+
+    @property
+    def sentence(self) -> str:
+        """Everything of it in a sentence or two."""
+        return f"{self.source}, {self.where}: column {self.column!r} {self.statement}. {self.fix}"
+
+    @property
+    def where(self) -> str:
+        """The first places, such as ``lines 3, 7 and 2 more``."""
+        first = ", ".join(map(str, self.numbers[:MAX_NAMED]))
+        plural = "s" if self.count > 1 else ""
+        return f"{self.unit}{plural} {first}{_more(self.count, min(len(self.numbers), MAX_NAMED))}"
+
+    @property
+    def statement(self) -> str:
+        """What is the matter, with the first cells that are meant."""
+        if not self.values:
+            return self.what
+        first = ", ".join(map(repr, self.values))
+        return f"{self.what}; got {first}{_more(self.values_count, len(self.values))}"
+
+
+class FindingsError(DataError):
+    """The rows of a dataset cannot be used as they are; says everything that was found in them."""
+
+    def __init__(self, findings: Sequence[Finding], count: int | None = None, other: str = "") -> None:
+        """Make the message.
+
+        Args:
+            findings: What was found, errors first.
+            count: How many findings there are, where not all of them were kept.
+            other: What is wrong with the dataset as a whole, found in the rows that can be used.
+        """
+        self.findings = tuple(findings)
+        self.count = len(self.findings) if count is None else count
+        self.other = other
+        self.headline = _headline(self.findings, self.count, other)
+        lines = [self.headline]
+        if len(self.findings) > 1 or other:
+            lines += [f"- {finding.sentence}" for finding in self.findings[:MAX_SHOWN]]
+        if self.count > MAX_SHOWN:
+            lines.append(f"- And {self.count - MAX_SHOWN} more findings.")
+        if other:
+            lines.append(f"- {other}")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[FindingsError], tuple[Sequence[Finding], int, str]]:
+        """Say how a copy is made in another process."""
+        return FindingsError, (self.findings, self.count, self.other)
+
+
+def _more(count: int, named: int) -> str:
+    return f" and {count - named} more" if count > named else ""
+
+
+def _headline(findings: tuple[Finding, ...], count: int, other: str) -> str:
+    """Return one sentence: what was found, or how much it is where it is more than one thing."""
+    if count == 1 and not other:
+        return f"The data cannot be used as it is: {findings[0].sentence}"
+    found = [finding for finding in findings if finding.severity == "error"]
+    faults = "1 fault" if len(found) == 1 else f"{len(found)} faults"
+    places = sum(finding.count for finding in found)
+    odd = count - len(found)
+    oddities = f" and {odd} oddities" if odd > 1 else " and 1 oddity" * odd
+    return f"The data cannot be used as it is: rows have {faults} at {places} places{oddities}."
