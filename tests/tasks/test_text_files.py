@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from raw_rows import rows_of
 
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
@@ -27,7 +28,7 @@ def read(tmp_path: Path) -> Read:
     def write_and_read(content: str | bytes, name: str = "train.csv", spec: TaskSpec = SPEC) -> Rows:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return (read_json_lines if "json" in name else read_csv)(path, spec)
+        return rows_of((read_json_lines if "json" in name else read_csv)(path, spec.columns), spec)
 
     return write_and_read
 
@@ -103,7 +104,7 @@ def test_ten_thousand_columns_are_read_and_a_slip_in_their_name_is_one_sentence(
     content = f"{names}\n{'x,' * 10_001}y,,\n"
     assert read(content) == Rows((("x",),), ("y",))
     with pytest.raises(DataError, match="--label must name a column of train.csv; got 'lable'") as error:
-        read(content, spec=SPEC.model_copy(update={"label": "lable"}))
+        read(content, spec=SPEC.model_copy(update={"label": ("lable",)}))
     assert len(str(error.value)) < 600
 
 

@@ -142,6 +142,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "files_without_split": lambda values: f"Ignored in {values['data']}: {_join(values, 'files')}; {_NO_SPLIT}.",
     "file_labels_withheld": _template(f"Ignored in {{data}}: {{file}}; {_NOT_PUBLIC}."),
     "split_name_unknown": _template(f"Ignored in {{data}}: split {{split}}; {_NO_SPLIT}."),
+    "labels_withheld": _template(f"Ignored in {{data}}: {{source}}; {_NOT_PUBLIC}."),
     "split_labels_withheld": _template(f"Ignored in {{data}}: split {{split}}; {_NOT_PUBLIC}."),
     "split_twice": _template("Ignored in {data}: split {split}; there is another {kept} split."),
     "empty_texts": lambda values: (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unipelt_search.kinds.label_kind import Target
+from unipelt_search.records.history import EDITION
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.check import check_rows, read_labels
 from unipelt_search.tasks.metrics import choose_metric
@@ -11,7 +12,14 @@ from unipelt_search.tasks.split import choose_test, split_rows
 from unipelt_search.tasks.task import Fold, Resample, Split, Task, fingerprint_of
 
 
-def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> Task:
+def build_task(
+    raw: RawData,
+    spec: TaskSpec,
+    seed: int,
+    *,
+    repeats: int = 0,
+    edition: int = EDITION,
+) -> Task:
     """Build a task from what was read.
 
     Args:
@@ -19,6 +27,7 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> 
         spec: What a label is, how many rows to split off and to sample, and the metric.
         seed: The data seed.
         repeats: How often the confirm phase samples rows of its own, where it does: as for `split_rows`.
+        edition: That of the study that goes on, whose rules for labels and splits hold.
 
     Returns:
         The task.
@@ -37,7 +46,7 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> 
     row_notices = check_rows(rows, target, allow_overlap=spec.allow_overlap)
 
     def numbered(part: Rows) -> Split:
-        return Split(part.texts, target.encode(part.labels))
+        return Split(part.texts, target.encode(part.labels), part.weights)
 
     splits = {
         "train": numbered(rows.train),

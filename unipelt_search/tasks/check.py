@@ -43,7 +43,7 @@ def check_columns_differ(spec: TaskSpec) -> None:
         DataError: A column stands twice.
     """
     for column in spec.text:
-        if column == spec.label or spec.text.count(column) > 1:
+        if column in spec.label or spec.text.count(column) > 1:
             raise DataError(f"--text and --label must name different columns; got {column!r} twice.")
 
 
@@ -184,7 +184,7 @@ def _names(rows: Rows, kind: LabelKind) -> Iterator[str]:
 
 
 def _line_of(name: str, rows: Rows, position: int) -> str:
-    return rows.source_lines[position] if rows.source_lines else f"row {position + 1} of {name}"
+    return str(rows.places[position]) if rows.places else f"row {position + 1} of {name}"
 
 
 def _check_known(name: str, rows: Rows, kind: LabelKind, known: set[str]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
 from unipelt_search.records.notice import MAX_NAMED, Notice
 from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.table import Place, Table, Tables
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,14 @@ class Rows:
     """A row has one text, or the two of a pair."""
     labels: tuple[str, ...]
     """As they are written; empty only where rows have sets of labels."""
-    source_lines: tuple[str, ...] = field(default=(), compare=False)
-    """Where each row stands, such as ``line 7 of train.csv``; empty where nobody knows."""
+    places: tuple[Place, ...] = field(default=(), compare=False)
+    """Where each row stands; empty where nobody knows."""
+    groups: tuple[str, ...] = ()
+    """What each row belongs to, such as a customer; empty where nobody asked."""
+    times: tuple[str, ...] = ()
+    """When each row was made, as it is written; empty where nobody asked."""
+    weights: tuple[float, ...] = ()
+    """What each row counts; empty where all count the same."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -30,21 +38,28 @@ class Rows:
     def take(self, numbers: Iterable[int]) -> Rows:
         """Return the rows with these numbers, counted from 0, in this order."""
         kept = [int(number) for number in numbers]
-        source_lines = tuple(self.source_lines[n] for n in kept) if self.source_lines else ()
-        texts = tuple(self.texts[n] for n in kept)
-        labels = tuple(self.labels[n] for n in kept)
-        return Rows(texts, labels, source_lines)
+        columns = {}
+        for name, column in self._columns().items():
+            columns[name] = tuple(column[number] for number in kept) if column else ()
+        return Rows(**columns)
 
     def followed_by(self, others: Rows) -> Rows:
-        """Return these rows and then others."""
-        source_lines: tuple[str, ...] = ()
-        if self.source_lines and others.source_lines:
-            source_lines = self.source_lines + others.source_lines
-        return Rows(self.texts + others.texts, self.labels + others.labels, source_lines)
+        """Return these rows and then others; what only one side knows of its rows is left out."""
+        columns = {}
+        theirs = others._columns()
+        for name, column in self._columns().items():
+            columns[name] = column + theirs[name] if column and theirs[name] else ()
+        # One side may have no rows at all, which is not the same as not knowing.
+        columns["texts"] = self.texts + others.texts
+        columns["labels"] = self.labels + others.labels
+        return Rows(**columns)
 
     def plain_texts(self) -> list[tuple[str, ...]]:
         """Return what two rows must share to have the same text: white space counts as one blank."""
         return [tuple(map(_plain, texts)) for texts in self.texts]
+
+    def _columns(self) -> dict[str, tuple[Any, ...]]:
+        return {column.name: getattr(self, column.name) for column in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,37 @@ class RawData:
     splits: Mapping[str, Rows]
     """`train`, and `validation` and `test` where the source has them."""
     notices: tuple[Notice, ...] = ()
+
+
+def read_rows(tables: Tables, spec: TaskSpec) -> RawData:
+    """Turn the tables of a dataset into rows; what a label is, is decided over all of them together.
+
+    Args:
+        tables: What was read.
+        spec: Which columns are what.
+
+    Returns:
+        The rows of every split that has labels, with a notice for each one that has none.
+
+    Raises:
+        DataError: A column is missing, a split has no rows, a text is missing or empty, so is a label where rows have
+            one each, or a cell is neither text nor a number.
+    """
+    kept: dict[str, Table] = {}
+    notices = list(tables.notices)
+    for split, table in tables.splits.items():
+        check_columns(spec, table.names, table.source)
+        if split != "train" and are_withheld(table.cells[spec.label[0]]):
+            values = {"data": tables.name, "source": table.source}
+            notices.append(Notice(code="labels_withheld", values=values))
+        else:
+            kept[split] = table
+    labels = {split: _read_labels(table, spec) for split, table in kept.items()}
+    may_be_empty = _may_be_empty(spec, [label for column in labels.values() for label in column])
+    rows = {}
+    for split, table in kept.items():
+        rows[split] = _make_rows(table, labels[split], spec, may_be_empty=may_be_empty)
+    return RawData(tables.name, rows, tuple(notices))
 
 
 def are_withheld(labels: Iterable[object]) -> bool:
@@ -81,7 +127,13 @@ def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
         DataError: One is missing, or stands there twice.
     """
     asked = [("--text", text) for text in spec.text]
-    asked.append(("--label", spec.label))
+    asked += [("--label", label) for label in spec.label]
+    further = (("--group", spec.group), ("--order", spec.order), ("--weight", spec.weight))
+    asked += [(option, column) for option, column in further if column is not None]
+    _check_names(asked, found, source)
+
+
+def _check_names(asked: Iterable[tuple[str, str]], found: Sequence[str], source: str) -> None:
     for option, column in asked:
         if column not in found:
             raise DataError(
@@ -94,39 +146,70 @@ def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
             )
 
 
-def make_rows(
-    spec: TaskSpec, columns: Mapping[str, Sequence[object]], source_lines: Sequence[str], source: str
-) -> Rows:
-    """Turn columns of cells into rows of text.
+def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Turn the text columns of a table into texts.
 
     Args:
-        spec: Which columns are read.
-        columns: The cells of at least these columns, each ``(n,)``: text, numbers, or None where missing;
-            labels may be lists of them.
-        source_lines: ``(n,)``, where each row stands, such as ``line 7``.
-        source: What to call the source.
+        table: What was read.
+        text: The column with the text, or the two of a text pair.
 
     Returns:
-        The rows.
+        One text per row, or the two of a pair.
 
     Raises:
-        DataError: There are no rows, a text is missing or empty, so is a label where rows have one each, or a cell is
-            neither text nor a number.
+        DataError: There are no rows, a column is missing, a text is missing or empty, or a cell is neither text nor a
+            number.
     """
-    if not source_lines:
-        raise DataError(f"{source} must have rows; it is empty.")
-    labels = columns[spec.label]
+    _check_names([("--text", name) for name in text], table.names, table.source)
+    if not table.places:
+        raise DataError(f"{table.source} must have rows; it is empty.")
+    columns = []
+    for name in text:
+        column = _read_column(name, table.cells[name], table)
+        _check_filled(name, column, table)
+        columns.append(column)
+    return tuple(zip(*columns, strict=True))
+
+
+def _make_rows(table: Table, labels: list[str], spec: TaskSpec, *, may_be_empty: bool) -> Rows:
+    texts = read_texts(table, spec.text)
+    if not may_be_empty:
+        _check_filled(spec.label[0], labels, table, _hint_at_sets())
+    return Rows(
+        texts=texts,
+        labels=tuple(labels),
+        places=table.places,
+        groups=_read_further(spec.group, table),
+        times=_read_further(spec.order, table),
+        weights=_read_weights(spec.weight, table),
+    )
+
+
+def _read_labels(table: Table, spec: TaskSpec) -> list[str]:
+    (name,) = spec.label
+    labels = table.cells[name]
     for kind in _kinds_of_sets(spec):
         labels = [_joined(value, kind) for value in labels]
-    cells = {spec.label: _read_column(spec.label, labels, source_lines, source)}
-    for name in spec.text:
-        # The texts to predict are read with a text column as the label column too, which is read once.
-        if name != spec.label:
-            cells[name] = _read_column(name, columns[name], source_lines, source)
-    _check_filled(spec, cells, source_lines, source)
-    texts = zip(*[cells[name] for name in spec.text], strict=True)
-    named_lines = tuple(f"{source_line} of {source}" for source_line in source_lines)
-    return Rows(tuple(texts), tuple(cells[spec.label]), named_lines)
+    return _read_column(name, labels, table)
+
+
+def _read_further(name: str | None, table: Table) -> tuple[str, ...]:
+    """Read a column that says more of each row."""
+    if name is None:
+        return ()
+    column = _read_column(name, table.cells[name], table)
+    _check_filled(name, column, table)
+    return tuple(column)
+
+
+def _read_weights(name: str | None, table: Table) -> tuple[float, ...]:
+    weights = []
+    for text, place in zip(_read_further(name, table), table.places, strict=False):
+        try:
+            weights.append(float(text))
+        except ValueError as error:
+            raise DataError(f"A weight must be a number; got {text!r} in column {name!r} at {place}.") from error
+    return tuple(weights)
 
 
 def _plain(text: str) -> str:
@@ -139,18 +222,13 @@ def _kinds_of_sets(spec: TaskSpec) -> list[LabelKind]:
     return [kind for kind in kinds if kind.separator is not None]
 
 
-def _check_filled(spec: TaskSpec, cells: Mapping[str, list[str]], source_lines: Sequence[str], source: str) -> None:
-    for name, column in cells.items():
-        is_label = name == spec.label
-        if is_label and _may_be_empty(spec, column):
-            continue
-        missing = [source_line for source_line, text in zip(source_lines, column, strict=True) if not text.strip()]
-        if missing:
-            hint = _hint_at_sets() if is_label else ""
-            raise DataError(
-                f"Every row must have a text and a label; in {source}, column {name!r} is empty at "
-                f"{format_list(missing)}. Fill in or remove these rows.{hint}"
-            )
+def _check_filled(name: str, column: Sequence[str], table: Table, hint: str = "") -> None:
+    missing = [place.in_source for place, text in zip(table.places, column, strict=True) if not text.strip()]
+    if missing:
+        raise DataError(
+            f"Every row must have a text and a label; in {table.source}, column {name!r} is empty at "
+            f"{format_list(missing)}. Fill in or remove these rows.{hint}"
+        )
 
 
 def _may_be_empty(spec: TaskSpec, labels: list[str]) -> bool:
@@ -165,19 +243,19 @@ def _hint_at_sets() -> str:
     return f" Where rows may have no label or several, write task.kind: {' or '.join(names)}."
 
 
-def _read_column(name: str, values: Sequence[object], source_lines: Sequence[str], source: str) -> list[str]:
+def _read_column(name: str, values: Sequence[object], table: Table) -> list[str]:
     texts = [_text_of(value) for value in values]
     if None in texts:
         number = texts.index(None)
         raise DataError(
-            f"Column {name!r} must hold text or numbers; {source} has {type(values[number]).__name__} "
-            f"at {source_lines[number]}."
+            f"Column {name!r} must hold text or numbers; {table.source} has {type(values[number]).__name__} "
+            f"at {table.places[number].in_source}."
         )
     read = [text for text in texts if text is not None]
-    broken = [source_line for source_line, text in zip(source_lines, read, strict=True) if not _is_unicode(text)]
+    broken = [place.in_source for place, text in zip(table.places, read, strict=True) if not _is_unicode(text)]
     if broken:
         raise DataError(
-            f"Every cell must be valid Unicode without NUL; in {source}, column {name!r} is not at "
+            f"Every cell must be valid Unicode without NUL; in {table.source}, column {name!r} is not at "
             f"{format_list(broken)}. Correct or remove these rows."
         )
     return read

@@ -23,6 +23,8 @@ class Split:
     """A row has one text, or the two of a pair."""
     labels: tuple[Label, ...]
     """As the task's target counts them."""
+    weights: tuple[float, ...] = ()
+    """What each row counts; empty where all count the same."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
