@@ -356,7 +356,7 @@ def plan_study(
     if found is not None:
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task, None if found is None else found.basis)
-    return ready.plan(backbone)
+    return ready.plan(backbone).model_copy(update={"findings": task.findings})
 
 
 def examine_model(model: str, *, device: str = "cpu") -> ModelFacts:

@@ -35,7 +35,7 @@ def test_missing_cells_are_named(missing: object) -> None:
 
 
 def test_a_cell_without_a_text_form_is_named() -> None:
-    with pytest.raises(DataError, match="'text' must hold text or numbers; x has bytes at row 1"):
+    with pytest.raises(DataError, match="in x, column 'text' has bytes at row 1"):
         rows_of(table_of({"text": [b"a"], "label": ["a"]}), SPEC)
 
 
@@ -53,7 +53,7 @@ def test_an_empty_label_is_a_row_without_labels_where_rows_have_sets_of_them() -
     with pytest.raises(DataError, match="empty at row 2, row 3"):
         rows_of(table_of(columns), SPEC.model_copy(update={"kind": "classification"}))
     alone = {**columns, "label": ["a", "", "b"]}
-    with pytest.raises(DataError, match="write task.kind: multi_label"):
+    with pytest.raises(DataError, match="write --kind multi_label"):
         rows_of(table_of(alone), SPEC)
     asked = SPEC.model_copy(update={"kind": "multi_label"})
     assert rows_of(table_of(alone), asked).labels == ("a", "", "b")

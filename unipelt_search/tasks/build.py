@@ -33,13 +33,21 @@ def build_task(
         The task.
 
     Raises:
-        DataError: The labels or the number of rows do not allow it, or too many rows are in train and in another split.
+        DataError: The labels or the number of rows do not allow it, too many rows are in train and in another split, or
+            rows cannot be used; that error carries everything that was found.
     """
+    with raw.findings.gathered():
+        return _build(raw, spec, seed, repeats=repeats, edition=edition)
+
+
+def _build(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int, edition: int) -> Task:
+    """Build a task of the rows that can be used."""
     data = read_labels(choose_test(raw, spec), spec)
     rows = split_rows(data.raw, spec, seed, data.kind, repeats=repeats)
 
     def target_of(train: Rows) -> Target:
-        return data.kind.fit(data.labels, train.labels, balanced=spec.class_weights == "balanced")
+        balanced = spec.class_weights == "balanced"
+        return data.kind.fit(data.labels, train.labels, balanced=balanced, weights=train.weights)
 
     target = target_of(rows.train)
     metric, metric_notices = choose_metric(spec.metric, data.raw.name, target)
@@ -66,4 +74,5 @@ def build_task(
         folds=tuple(folds),
         fingerprint=fingerprint_of(target, splits),
         notices=(*data.raw.notices, *data.notices, *metric_notices, *rows.notices, *row_notices),
+        findings=data.raw.findings.found,
     )
