@@ -21,7 +21,7 @@ from unipelt_search.errors import OldSchemaError, RequestError, SavedModelError,
 from unipelt_search.event_log import log_events
 from unipelt_search.methods.catalogue import check_installed, plugin_packages
 from unipelt_search.methods.plugins import plugin_versions
-from unipelt_search.records.history import StudyLine, StudyRecord, StudyState
+from unipelt_search.records.history import EDITION, StudyLine, StudyRecord, StudyState
 from unipelt_search.records.notice import without_facts
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.study_plan import PlannedExport, StudyPlan
@@ -200,7 +200,7 @@ def run_study(
     _check_out(out)
     url = storage_url(storage)
     found = _find_or_upgrade(url, spec, frames)
-    task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
+    task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found), edition=_edition(found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
@@ -353,11 +353,11 @@ def plan_study(
 
     check_budget(spec)
     found = existing_study(storage_url(storage), spec.name)
-    task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found))
+    task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found), edition=_edition(found))
     if found is not None:
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task, None if found is None else found.basis)
-    return ready.plan(backbone)
+    return ready.plan(backbone).model_copy(update={"findings": task.findings})
 
 
 def examine_model(model: str, *, device: str = "cpu") -> ModelFacts:
@@ -555,6 +555,11 @@ def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
     found = existing_study(storage_url(storage), name)
     if found is not None:
         check_installed(found.spec.space.compared, found.task.plugins)
+
+
+def _edition(found: StudyRecord | None) -> int:
+    """Return the edition whose rules hold: that of the study that goes on, else the newest one."""
+    return EDITION if found is None else found.edition
 
 
 def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:

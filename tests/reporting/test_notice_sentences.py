@@ -56,6 +56,7 @@ FOLDS = {"rows": 20, "fewer_than": 200, "folds": 5, "select": 80}
 SAID = [
     ("legacy", {"sentence": "As it was."}, "As it was."),
     ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
+    ("labels_withheld", {"data": "mine", "source": "test.csv"}, "test.csv; its labels are not public."),
     ("file_labels_withheld", {"data": "mine", "file": "test.csv"}, "test.csv; its labels are not public."),
     ("split_twice", {"data": "o/n", "split": "dev", "kept": "validation"}, "dev; there is another validation"),
     ("empty_texts", {"data": "o/n", "split": "train", **first_values("rows", (2, 4))}, "train, row 2, 4; a text"),

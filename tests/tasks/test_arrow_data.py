@@ -8,6 +8,7 @@ import datasets
 import pandas as pd
 import pytest
 from huggingface_hub import HfApi
+from raw_rows import read_data, rows_of
 
 from unipelt_search.errors import DataError
 from unipelt_search.records.notice import Notice
@@ -15,7 +16,6 @@ from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import arrow_data
 from unipelt_search.tasks.arrow_data import read_hub, read_parquet
 from unipelt_search.tasks.build import build_task
-from unipelt_search.tasks.read import read_data
 from unipelt_search.tasks.rows import Rows
 
 SPEC = TaskSpec(data="x", text=("text",), label="label")
@@ -29,14 +29,18 @@ def table(*labels: int | None) -> datasets.Dataset:
     return datasets.Dataset.from_dict(columns, features=FEATURES)
 
 
+def read_rows_of(path: Path) -> Rows:
+    return rows_of(read_parquet(path, SPEC.columns), SPEC)
+
+
 def test_numbers_and_words_of_a_parquet_file_become_text(tmp_path: Path) -> None:
     pd.DataFrame({"label": [1, 0], "text": ["NA", "007"], "other": [None, 1.5]}).to_parquet(tmp_path / "t.parquet")
-    assert read_parquet(tmp_path / "t.parquet", SPEC) == Rows((("NA",), ("007",)), ("1", "0"))
+    assert read_rows_of(tmp_path / "t.parquet") == Rows((("NA",), ("007",)), ("1", "0"))
 
 
 def test_class_labels_of_a_parquet_file_become_names(tmp_path: Path) -> None:
     table(1, 0).to_parquet(tmp_path / "t.parquet")
-    assert read_parquet(tmp_path / "t.parquet", SPEC).labels == ("good", "bad")
+    assert read_rows_of(tmp_path / "t.parquet").labels == ("good", "bad")
 
 
 def test_lists_of_class_labels_become_sets_of_names(tmp_path: Path) -> None:
@@ -44,32 +48,32 @@ def test_lists_of_class_labels_become_sets_of_names(tmp_path: Path) -> None:
     features = datasets.Features({"text": datasets.Value("string"), "label": names})
     table = datasets.Dataset.from_dict({"text": ["x", "y", "z"], "label": [[2, 0], [], [1]]}, features=features)
     table.to_parquet(tmp_path / "t.parquet")
-    assert read_parquet(tmp_path / "t.parquet", SPEC).labels == ("fear|joy", "", "calm")
+    assert read_rows_of(tmp_path / "t.parquet").labels == ("fear|joy", "", "calm")
 
 
 def test_categories_of_a_parquet_file_are_text(tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": ["x", "y"], "label": pd.Categorical(["b", "a"])})
     frame.to_parquet(tmp_path / "t.parquet")
-    assert read_parquet(tmp_path / "t.parquet", SPEC).labels == ("b", "a")
+    assert read_rows_of(tmp_path / "t.parquet").labels == ("b", "a")
 
 
 def test_faults_of_a_parquet_file_are_named(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     path.write_text("text,label\nx,0\n")
     with pytest.raises(DataError, match="t.parquet must be a Parquet file; it cannot be read"):
-        read_parquet(path, SPEC)
+        read_rows_of(path)
     pd.DataFrame({"text": ["x", None], "label": [1, 0]}).to_parquet(path)
     with pytest.raises(DataError, match="column 'text' is empty at row 2"):
-        read_parquet(path, SPEC)
+        read_rows_of(path)
     table(0, None, -1).to_parquet(path)
     with pytest.raises(DataError, match="column 'label' is empty at row 2, row 3"):
-        read_parquet(path, SPEC)
+        read_rows_of(path)
     pd.DataFrame({"text": ["x"], "lable": [1]}).to_parquet(path)
     with pytest.raises(DataError, match=r"--label must name a column of t.parquet.*Did you mean 'lable'\?"):
-        read_parquet(path, SPEC)
+        read_rows_of(path)
     pd.DataFrame({"text": [], "label": []}).to_parquet(path)
     with pytest.raises(DataError, match="t.parquet must have rows"):
-        read_parquet(path, SPEC)
+        read_rows_of(path)
 
 
 @pytest.fixture
@@ -88,18 +92,18 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str | None], Any]:
 
 def test_a_hub_dataset_is_read_with_its_label_names(hub: dict[tuple[str, str | None], Any]) -> None:
     hub["owner/name", "small"] = datasets.DatasetDict(train=table(1, 0), test=table(-1, -1))
-    rows, left_out = read_hub("owner/name:small", SPEC)
-    assert rows == {"train": Rows((("text 0",), ("text 1",)), ("good", "bad"))}
-    assert [notice.code for notice in left_out.values()] == ["split_labels_withheld"]
+    tables, left_out = read_hub("owner/name:small", SPEC)
+    assert tables["train"].cells == {"text": ["text 0", "text 1"], "label": ["good", "bad"]}
+    assert (tables["test"].cells["label"], left_out) == ([-1, -1], {})
 
 
 def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | None], Any]) -> None:
     complete = table(1, 0, 1, 0)
     texts = ["text 0", " ", "text 2", None]
     hub["o/n", None] = datasets.DatasetDict(train=complete.remove_columns("text").add_column("text", texts))
-    rows, left_out = read_hub("o/n", SPEC)
-    assert (rows["train"].texts, rows["train"].labels) == ((("text 0",), ("text 2",)), ("good", "good"))
-    assert rows["train"].source_lines == ("row 1 of split train of o/n", "row 3 of split train of o/n")
+    tables, left_out = read_hub("o/n", SPEC)
+    assert tables["train"].cells == {"text": ["text 0", "text 2"], "label": ["good", "good"]}
+    assert [str(place) for place in tables["train"].places] == [f"row {n} of split train of o/n" for n in (1, 3)]
     values = {"data": "o/n", "split": "train", "rows": ("2", "4"), "rows_count": 2}
     assert left_out == {"train, row 2, 4": Notice(code="empty_texts", values=values)}
 
@@ -107,7 +111,7 @@ def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | 
 def test_a_parquet_file_keeps_what_stands_for_withheld_labels(tmp_path: Path) -> None:
     for split, labels in (("train", [1, 0]), ("test", [-1, -1])):
         table(*labels).to_parquet(tmp_path / f"{split}.parquet")
-    assert read_parquet(tmp_path / "test.parquet", SPEC).labels == ("-1", "-1")
+    assert read_parquet(tmp_path / "test.parquet", ("label",)).cells == {"label": [-1, -1]}
     raw = read_data(SPEC.model_copy(update={"data": str(tmp_path)}))
     assert {name: rows.labels for name, rows in raw.splits.items()} == {"train": ("good", "bad")}
 
@@ -121,7 +125,7 @@ def test_faults_of_a_hub_dataset_are_named(hub: dict[tuple[str, str | None], Any
         read_hub("o/n", SPEC)
     hub["o/n", None] = datasets.DatasetDict(train=table(1, 0).rename_column("label", "lable"))
     with pytest.raises(DataError, match="--label must name a column of split train of o/n"):
-        read_hub("o/n", SPEC)
+        rows_of(read_hub("o/n", SPEC)[0]["train"], SPEC)
 
 
 def test_the_hub_without_a_connection_is_one_sentence() -> None:
@@ -170,7 +174,7 @@ def test_a_folder_as_the_hub_keeps_it_is_read(tmp_path: Path, cache: Path, data:
     assert (raw.name, {name: rows.labels for name, rows in raw.splits.items()}) == (
         "copied", dict(zip(("train", "validation"), READ, strict=True))
     )  # fmt: skip
-    assert raw.notices == (Notice(code="split_labels_withheld", values={"data": "copied", "split": "test"}),)
+    assert raw.notices == (Notice(code="labels_withheld", values={"data": "copied", "source": "split test of copied"}),)
     (folder / data / "train-00000-of-00001.parquet").write_bytes(b"PAR1 is broken PAR1")
     with pytest.raises(DataError, match="A folder must hold a dataset that can be loaded; .*copied does not"):
         read_data(SPEC.model_copy(update={"data": str(folder)}))

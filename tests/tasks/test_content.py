@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from raw_rows import read_data
 
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.content import check_content, refuse_special
-from unipelt_search.tasks.read import read_data
 
 CSV = b"text,label\nx,0\ny,1\n"
 

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from raw_rows import read_data, table_of
 
 from unipelt_search.errors import DataError
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import read as read_module
-from unipelt_search.tasks.read import read_data, read_texts
-from unipelt_search.tasks.rows import RawData, Rows
+from unipelt_search.tasks.read import stream_tables
+from unipelt_search.tasks.rows import RawData, Rows, read_texts
 
 CSV = "text,label\nx,0\ny,1\n"
+TABLE = table_of({"text": ["x", "y"], "label": ["0", "1"]})
 ROWS = Rows((("x",), ("y",)), ("0", "1"))
 
 
@@ -77,7 +79,7 @@ def test_a_split_whose_labels_are_withheld_counts_as_absent(tmp_path: Path) -> N
     (folder / "test.csv").write_text("text,label\nx,-1\ny,-1\n")
     raw = read(folder)
     assert set(raw.splits) == {"train", "validation"}
-    assert raw.notices == (Notice(code="file_labels_withheld", values={"data": "mine", "file": "test.csv"}),)
+    assert raw.notices == (Notice(code="labels_withheld", values={"data": "mine", "source": "test.csv"}),)
     (folder / "test.csv").write_text("text,label\nx,-1\ny,0\n")
     assert read(folder).splits["test"].labels == ("-1", "0")
     (folder / "train.csv").write_text("text,label\nx,-1\ny,-1\n")  # for the check of the labels to refuse
@@ -89,7 +91,7 @@ def test_of_two_development_sets_the_matched_one_is_validation(tmp_path: Path, m
     raw = read(fill(tmp_path / "mnli", "train.csv", *(f"{name}.csv" for name in names)))
     assert set(raw.splits) == {"train", "validation"}
     assert [notice.values["files"] for notice in raw.notices] == [("validation_mismatched.csv",)]
-    answer = dict.fromkeys(("train", *names), ROWS)
+    answer = dict.fromkeys(("train", *names), TABLE)
     withheld = {"test_matched": Notice(code="split_labels_withheld", values={"split": "test_matched"})}
     monkeypatch.setattr(read_module, "read_hub", lambda name, spec: (answer, withheld))
     raw = read("nyu-mll/glue:mnli")
@@ -109,7 +111,7 @@ def test_a_wrong_path_is_refused_with_what_is_near(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_path_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = {"train": ROWS, "dev": ROWS, "validation": ROWS, "extra": ROWS}
+    answer = dict.fromkeys(("train", "dev", "validation", "extra"), TABLE)
     withheld = Notice(code="split_labels_withheld", values={"data": "owner/name", "split": "test"})
     monkeypatch.setattr(read_module, "read_hub", lambda name, spec: (answer, {"test": withheld}))
     raw = read("owner/name")
@@ -131,10 +133,11 @@ def test_a_name_that_is_no_path_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPa
 def test_texts_need_no_label_column(tmp_path: Path) -> None:
     path = tmp_path / "new.csv"
     path.write_text("b,a\nx,1\ny,2\n", encoding="utf-8")
-    assert read_texts(path, ("a", "b")) == (("1", "x"), ("2", "y"))
+    pieces = list(stream_tables(path, ("a", "b"), 1))
+    assert [read_texts(piece, ("a", "b")) for piece in pieces] == [(("1", "x"),), (("2", "y"),)]
     with pytest.raises(DataError, match="--text must name a column of new.csv; got 'c', found: b, a"):
-        read_texts(path, ("c",))
+        read_texts(pieces[0], ("c",))
     with pytest.raises(DataError, match="--data must be a file; .* is none. .* has: new.csv"):
-        read_texts(tmp_path / "old.csv", ("a",))
+        next(stream_tables(tmp_path / "old.csv", ("a",), 1))
     with pytest.raises(DataError, match="--data must be a file"):
-        read_texts(tmp_path, ("a",))
+        next(stream_tables(tmp_path, ("a",), 1))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from raw_rows import rows_of, table_of
 
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import Rows, check_columns, format_list, make_rows
+from unipelt_search.tasks.rows import Rows, check_columns, format_list
+from unipelt_search.tasks.table import Place
 
 SPEC = TaskSpec(data="x", text=("text",), label="label")
 
@@ -22,19 +24,19 @@ def test_long_lists_are_cut() -> None:
 
 def test_numbers_become_their_text() -> None:
     columns = {"text": [1, 2.5, True, "NA"], "label": [0, -1, 2, 3]}
-    rows = make_rows(SPEC, columns, ["row 1", "row 2", "row 3", "row 4"], "x")
+    rows = rows_of(table_of(columns), SPEC)
     assert rows == Rows((("1",), ("2.5",), ("true",), ("NA",)), ("0", "-1", "2", "3"))
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), "", " \t"])
 def test_missing_cells_are_named(missing: object) -> None:
     with pytest.raises(DataError, match=r"in x, column 'label' is empty at row 2\. Fill in"):
-        make_rows(SPEC, {"text": ["a", "b"], "label": ["a", missing]}, ["row 1", "row 2"], "x")
+        rows_of(table_of({"text": ["a", "b"], "label": ["a", missing]}), SPEC)
 
 
 def test_a_cell_without_a_text_form_is_named() -> None:
-    with pytest.raises(DataError, match="'text' must hold text or numbers; x has bytes at row 1"):
-        make_rows(SPEC, {"text": [b"a"], "label": ["a"]}, ["row 1"], "x")
+    with pytest.raises(DataError, match="in x, column 'text' has bytes at row 1"):
+        rows_of(table_of({"text": [b"a"], "label": ["a"]}), SPEC)
 
 
 def test_a_missing_column_is_named_by_its_option() -> None:
@@ -46,23 +48,24 @@ def test_a_missing_column_is_named_by_its_option() -> None:
 
 def test_an_empty_label_is_a_row_without_labels_where_rows_have_sets_of_them() -> None:
     columns = {"text": ["x", "y", "z"], "label": ["a|b", "", None]}
-    source_lines = ["row 1", "row 2", "row 3"]
-    rows = make_rows(SPEC, columns, source_lines, "x")
-    assert (rows.labels, rows.source_lines[2]) == (("a|b", "", ""), "row 3 of x")
+    rows = rows_of(table_of(columns), SPEC)
+    assert (rows.labels, str(rows.places[2])) == (("a|b", "", ""), "row 3 of x")
     with pytest.raises(DataError, match="empty at row 2, row 3"):
-        make_rows(SPEC.model_copy(update={"kind": "classification"}), columns, source_lines, "x")
+        rows_of(table_of(columns), SPEC.model_copy(update={"kind": "classification"}))
     alone = {**columns, "label": ["a", "", "b"]}
-    with pytest.raises(DataError, match="write task.kind: multi_label"):
-        make_rows(SPEC, alone, source_lines, "x")
+    with pytest.raises(DataError, match="write --kind multi_label"):
+        rows_of(table_of(alone), SPEC)
     asked = SPEC.model_copy(update={"kind": "multi_label"})
-    assert make_rows(asked, alone, source_lines, "x").labels == ("a", "", "b")
+    assert rows_of(table_of(alone), asked).labels == ("a", "", "b")
     with pytest.raises(DataError, match="column 'text' is empty at row 1"):
-        make_rows(asked, {**alone, "text": ["", "y", "z"]}, source_lines, "x")
+        rows_of(table_of({**alone, "text": ["", "y", "z"]}), asked)
 
 
 def test_rows_follow_others_and_share_a_text_whatever_their_blanks() -> None:
-    first, second = Rows((("x  y",),), ("a",), ("line 1",)), Rows((("x y ",), ("z",)), ("b", "c"), ("line 2", "line 3"))
+    places = tuple(Place("x", number) for number in (1, 2, 3))
+    first = Rows((("x  y",),), ("a",), places[:1])
+    second = Rows((("x y ",), ("z",)), ("b", "c"), places[1:])
     both = first.followed_by(second)
-    assert (both.labels, both.source_lines) == (("a", "b", "c"), ("line 1", "line 2", "line 3"))
+    assert (both.labels, both.places) == (("a", "b", "c"), places)
     assert both.plain_texts() == [("x y",), ("x y",), ("z",)]
-    assert Rows((("x",),), ("a",)).followed_by(second).source_lines == ()
+    assert Rows((("x",),), ("a",)).followed_by(second).places == ()

@@ -15,6 +15,8 @@ from unipelt_search.cli.report_output import write_text
 from unipelt_search.errors import RequestError
 from unipelt_search.specs.option import Option
 
+_ROWS_AT_ONCE = 1_000
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -131,11 +133,14 @@ def predict(
         unipelt-search predict demo-model --data new.jsonl --text body --format json --out predictions.json
     """
     from unipelt_search import api
-    from unipelt_search.tasks.read import read_texts
+    from unipelt_search.tasks.read import stream_tables
+    from unipelt_search.tasks.rows import read_texts
 
     model = api.load_model(folder, device=device, backbone=backbone)
     columns = tuple(text or model.text)
     if len(columns) != len(model.text):
         raise RequestError(f"--text must name {len(model.text)} columns for this model; got {len(columns)}.")
-    predictions = model.predict(read_texts(data, columns))
+    predictions = []
+    for table in stream_tables(data, columns, _ROWS_AT_ONCE):
+        predictions += model.predict(read_texts(table, columns))
     write_text(predictions_csv(predictions, model.labels) if form == "csv" else predictions_json(predictions), out)

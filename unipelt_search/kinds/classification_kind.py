@@ -127,6 +127,10 @@ class ClassificationKind:
         """Return the class of the largest output: ``(n,)``."""
         return logits.argmax(-1)
 
+    def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
+        """Return the softmax of every row: ``(n, classes)``."""
+        return _softmax(logits).astype(np.float32)
+
     def refit(self, target: Target, logits: np.ndarray, labels: np.ndarray) -> Target:
         """Return the target: the largest output needs no threshold."""
         return target
@@ -137,11 +141,8 @@ class ClassificationKind:
 
     def predictions(self, target: Target, logits: np.ndarray) -> list[Prediction]:
         """Return the class of every row, with the softmax of its outputs."""
-        outputs = logits.astype(np.float64)
-        powers = np.exp(outputs - outputs.max(-1, keepdims=True))
-        shares = powers / powers.sum(-1, keepdims=True)
         predictions = []
-        for position, row in zip(self.predict(target, logits), shares, strict=True):
+        for position, row in zip(self.predict(target, logits), _softmax(logits), strict=True):
             probabilities = dict(zip(target.labels, row.tolist(), strict=True))
             predictions.append(Prediction(target.labels[position], probabilities))
         return predictions
@@ -174,6 +175,12 @@ class ClassificationKind:
     def output_scale(self, target: Target) -> tuple[float, float] | None:
         """Return nothing: outputs are logits."""
         return None
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    outputs = logits.astype(np.float64)
+    powers = np.exp(outputs - outputs.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
 
 
 def positive_label(labels: tuple[str, ...]) -> int | None:

@@ -95,6 +95,18 @@ class Target:
         """
         return self.label_kind.predict(self, logits)
 
+    def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
+        """Turn a model's outputs into probabilities, as they are stored and scored.
+
+        Args:
+            logits: ``(n, outputs)``.
+
+        Returns:
+            ``(n, outputs)`` of float32: of every class (they sum to 1), or of every label (each for itself); None where
+            a prediction is a number.
+        """
+        return self.label_kind.probabilities(logits)
+
     def fitted(self, logits: np.ndarray, labels: np.ndarray) -> Target:
         """Fit what is decided after training, such as a threshold, to rows that may choose.
 
@@ -340,6 +352,9 @@ class LabelKind(Protocol):
 
     def predict(self, target: Target, logits: np.ndarray) -> np.ndarray:
         """Return what `Target.predict` does, which calls this."""
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
+        """Return what `Target.probabilities` does, which calls this."""
 
     def refit(self, target: Target, logits: np.ndarray, labels: np.ndarray) -> Target:
         """Return what `Target.fitted` does, which calls this."""

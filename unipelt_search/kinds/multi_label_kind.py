@@ -141,6 +141,10 @@ class MultiLabelKind:
         """Return 1 for every label whose logit is above the threshold: ``(n, L)``."""
         return (logits > target.threshold).astype(np.int64)
 
+    def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
+        """Return the sigmoid of every output: ``(n, L)``."""
+        return _sigmoid(logits).astype(np.float32)
+
     def refit(self, target: Target, logits: np.ndarray, labels: np.ndarray) -> Target:
         """Choose the threshold with the best micro F1; with few rows a label rarely reaches a probability of 0.5.
 
@@ -175,9 +179,8 @@ class MultiLabelKind:
 
     def predictions(self, target: Target, logits: np.ndarray) -> list[Prediction]:
         """Return the labels of every row, with the sigmoid of every output."""
-        shares = 0.5 * (1 + np.tanh(logits.astype(np.float64) / 2))  # the sigmoid, without overflow
         predictions = []
-        for found, row in zip(self.predict(target, logits), shares, strict=True):
+        for found, row in zip(self.predict(target, logits), _sigmoid(logits), strict=True):
             names = tuple(target.labels[position] for position in np.flatnonzero(found))
             probabilities = dict(zip(target.labels, row.tolist(), strict=True))
             predictions.append(Prediction(names, probabilities))
@@ -218,6 +221,10 @@ class MultiLabelKind:
     def output_scale(self, target: Target) -> tuple[float, float] | None:
         """Return nothing: outputs are logits."""
         return None
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(logits.astype(np.float64) / 2))  # without overflow
 
 
 def names_of(text: str) -> tuple[str, ...]:

@@ -145,6 +145,10 @@ class RegressionKind:
         """Return the outputs in the user's units: ``(n,)``."""
         return logits[:, 0].astype(np.float64) * target.sd + target.mean
 
+    def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
+        """Return nothing: a number has no probability."""
+        return None
+
     def refit(self, target: Target, logits: np.ndarray, labels: np.ndarray) -> Target:
         """Return the target: nothing is fitted after training."""
         return target

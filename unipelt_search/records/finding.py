@@ -33,6 +33,8 @@ class Finding(Frozen):
     count: int
     """At how many places."""
     column: str
+    rule: str
+    """What must hold, or is usual, as a sentence without a full stop."""
     what: str
     """What is to be said of the column there, such as ``is empty``."""
     values: tuple[str, ...] = ()
@@ -44,23 +46,27 @@ class Finding(Frozen):
 
     @property
     def sentence(self) -> str:
-        """Everything of it in a sentence or two."""
+        """Everything of it: the rule, what was found, and what to do."""
+        return f"{self.rule}; in {self.source}, column {self.column!r} {self.statement} at {self.where}. {self.fix}"
+
+    @property
+    def line(self) -> str:
+        """What was found and what to do, as a line among others."""
         return f"{self.source}, {self.where}: column {self.column!r} {self.statement}. {self.fix}"
 
     @property
     def where(self) -> str:
-        """The first places, such as ``lines 3, 7 and 2 more``."""
-        first = ", ".join(map(str, self.numbers[:MAX_NAMED]))
-        plural = "s" if self.count > 1 else ""
-        return f"{self.unit}{plural} {first}{_more(self.count, min(len(self.numbers), MAX_NAMED))}"
+        """The first places, such as ``line 3, line 7 and 2 more``."""
+        named = [f"{self.unit} {number}" for number in self.numbers[:MAX_NAMED]]
+        return f"{', '.join(named)}{_more(self.count, len(named))}"
 
     @property
     def statement(self) -> str:
-        """What is the matter, with the first cells that are meant."""
+        """What is to be said of the column, with the first cells that are meant."""
         if not self.values:
             return self.what
         first = ", ".join(map(repr, self.values))
-        return f"{self.what}; got {first}{_more(self.values_count, len(self.values))}"
+        return f"{self.what} ({first}{_more(self.values_count, len(self.values))})"
 
 
 class FindingsError(DataError):
@@ -80,7 +86,7 @@ class FindingsError(DataError):
         self.headline = _headline(self.findings, self.count, other)
         lines = [self.headline]
         if len(self.findings) > 1 or other:
-            lines += [f"- {finding.sentence}" for finding in self.findings[:MAX_SHOWN]]
+            lines += [f"- {finding.line}" for finding in self.findings[:MAX_SHOWN]]
         if self.count > MAX_SHOWN:
             lines.append(f"- And {self.count - MAX_SHOWN} more findings.")
         if other:
@@ -99,10 +105,14 @@ def _more(count: int, named: int) -> str:
 def _headline(findings: tuple[Finding, ...], count: int, other: str) -> str:
     """Return one sentence: what was found, or how much it is where it is more than one thing."""
     if count == 1 and not other:
-        return f"The data cannot be used as it is: {findings[0].sentence}"
+        return findings[0].sentence
     found = [finding for finding in findings if finding.severity == "error"]
-    faults = "1 fault" if len(found) == 1 else f"{len(found)} faults"
-    places = sum(finding.count for finding in found)
+    faults = _counted(len(found), "fault")
+    places = _counted(sum(finding.count for finding in found), "place")
     odd = count - len(found)
-    oddities = f" and {odd} oddities" if odd > 1 else " and 1 oddity" * odd
-    return f"The data cannot be used as it is: rows have {faults} at {places} places{oddities}."
+    oddities = f", and {_counted(odd, 'finding')} beside them" if odd else ""
+    return f"The data cannot be used as it is; its rows have {faults} at {places}{oddities}."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

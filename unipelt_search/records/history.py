@@ -16,11 +16,12 @@ from unipelt_search.records.results import RunResult
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
 
-EDITION = 2
+EDITION = 3
 """The edition of a new study: counted up whenever a default changes that decides a score, as published settings, the
 rule for splits or the evaluation schedule do. A study keeps the edition that it began with. Since 2 the published
 settings of adapters are the published ones: their input, their activation, how they begin, and a size that grows with
-the backbone."""
+the backbone. Since 3 all rows of a validation split that the user brought decide, and labels are read in any of their
+usual forms."""
 
 
 class StudyState(StrEnum):

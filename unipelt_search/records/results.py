@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, Literal, Self, TypeVar
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from unipelt_search.frozen import Frozen
 from unipelt_search.kinds.label_kind import Label
@@ -16,6 +16,10 @@ GATE_VALUE_ROWS = 2_000
 _FLOAT16_BYTES = 2
 Quantile = TypeVar("Quantile", float, float | None)
 """None where several runs have no common quantiles."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class EvaluationRow(Frozen):
@@ -137,6 +141,8 @@ class OutcomeRow(Frozen):
 class Predictions(Frozen):
     """What a confirmed run predicted for every row of a split, and what is true, both in the order of the split."""
 
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
     split: Literal["select", "test"]
     labels: tuple[Label, ...]
     """What is true."""
@@ -144,6 +150,9 @@ class Predictions(Frozen):
     """What the run predicted."""
     rows: tuple[int, ...] | None = None
     """With folds, which of the rows of train and then validation these are; None is the whole split."""
+    probabilities: bytes | None = Field(default=None, exclude_if=_is_none)
+    """Little-endian float32, rows × outputs: of every class or label; None where predictions are numbers, where they
+    were not kept, and in studies of older versions."""
 
 
 class Costs(Frozen):

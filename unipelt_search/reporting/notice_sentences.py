@@ -85,6 +85,31 @@ def _possible_typos(values: _Values) -> str:
     return f"Labels may be misspelt: {', '.join(pairs)}{f' and {more} more' if more else ''}."
 
 
+def _labels_merged(values: _Values) -> str:
+    columns = (values["labels"], values["label_rows"], values["read_as"])
+    pairs = [f"{label!r} ({rows} rows) as {usual!r}" for label, rows, usual in zip(*columns, strict=True)]
+    more = values["labels_count"] - len(pairs)
+    return f"Labels that look alike were merged: {', '.join(pairs)}{f' and {more} more' if more else ''}."
+
+
+_DROP_REASONS = {
+    "empty_text": "an empty text",
+    "missing_label": "no label",
+    "empty_cell": "an empty cell in another named column",
+    "unreadable_cell": "a cell that is neither text nor a number",
+    "bad_unicode": "a text that is not valid Unicode",
+    "bad_label": "a label of another notation",
+    "bad_weight": "a weight that is no positive number",
+}
+
+
+def _rows_dropped(values: _Values) -> str:
+    reasons = []
+    for reason, rows in zip(values["reasons"], values["reason_rows"], strict=True):
+        reasons.append(f"{rows} with {_DROP_REASONS.get(reason, reason)}")
+    return f"{values['count']} of {values['of']} {values['split']} rows were left out: {', '.join(reasons)}."
+
+
 def _overlap(values: _Values) -> str:
     count, rows = values["count"], values["rows"]
     return f"{count} of {rows} {values['split']} texts ({count / rows:.1%}) are among the training texts too."
@@ -202,6 +227,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "files_without_split": lambda values: f"Ignored in {values['data']}: {_join(values, 'files')}; {_NO_SPLIT}.",
     "file_labels_withheld": _template(f"Ignored in {{data}}: {{file}}; {_NOT_PUBLIC}."),
     "split_name_unknown": _template(f"Ignored in {{data}}: split {{split}}; {_NO_SPLIT}."),
+    "labels_withheld": _template(f"Ignored in {{data}}: {{source}}; {_NOT_PUBLIC}."),
     "split_labels_withheld": _template(f"Ignored in {{data}}: split {{split}}; {_NOT_PUBLIC}."),
     "split_twice": _template("Ignored in {data}: split {split}; there is another {kept} split."),
     "empty_texts": lambda values: (
@@ -233,6 +259,11 @@ _DATA: dict[str, Callable[[_Values], str]] = {
         f"Fewer than {values['fewer_than']} training rows have the label: {_join(values, 'labels')}."
     ),
     "possible_typos": _possible_typos,
+    "labels_merged": _labels_merged,
+    "rows_dropped": _rows_dropped,
+    "weights_absent": _template(
+        "The {split} rows of {data} have no column {column!r}; each counts as much as a usual training row."
+    ),
     "texts_with_two_labels": _template("{count} training texts occur with two or more labels."),
     "overlap": _overlap,
     "few_validation_rows": _few_rows_halved,

@@ -10,7 +10,7 @@ from operator import not_
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator
 
 from unipelt_search.frozen import Frozen, content_hash
 from unipelt_search.kinds.label_kind import check_asked_kind, check_asked_metric
@@ -30,6 +30,27 @@ Allocation = Literal["plausible", "equal"]
 Side = Literal["right", "left", "head_tail"]
 """Where a text that is too long loses tokens; `head_tail` keeps the first and the last ones."""
 Truncation = Literal["auto", "right", "left", "head_tail"]
+Folds = Literal["auto", "always", "never"]
+
+
+def _as_columns(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _as_written(columns: tuple[str, ...]) -> str | tuple[str, ...]:
+    return columns[0] if len(columns) == 1 else columns
+
+
+Columns = Annotated[tuple[str, ...], BeforeValidator(_as_columns), PlainSerializer(_as_written)]
+"""One column or several; one is written without a list, in study files and where it is stored."""
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _is_auto(value: str) -> bool:
+    return value == "auto"
 
 
 class TaskSpec(Frozen):
@@ -48,8 +69,19 @@ class TaskSpec(Frozen):
         tuple[str, ...],
         Option("--text", metavar="COL", help="Column with the text; twice for a text pair."),
     ] = Field(min_length=1, max_length=2)
-    label: Annotated[str, Option("--label", metavar="COL", help="Column with the label.")]
-    kind: Kind = "auto"
+    label: Annotated[
+        Columns,
+        Option("--label", metavar="COL", help="Column with the label; several times for one 0/1 column per label."),
+    ] = Field(min_length=1)
+    kind: Annotated[
+        Kind,
+        Option(
+            "--kind",
+            metavar="KIND",
+            help="What a label is: classification, regression or multi_label. Default: auto.",
+            details="[Your data](data.md) says how `auto` decides.",
+        ),
+    ] = "auto"
     """What a label is; `auto` is `multi_label` when some labels hold `|` between names, `regression` when all are
     finite numbers and one has a fraction, else `classification`."""
     metric: Annotated[
@@ -64,8 +96,70 @@ class TaskSpec(Frozen):
     ] = "auto"
     """`auto` is the benchmark's metric for a dataset of GLUE, else accuracy for classification, Spearman's correlation
     for regression, and micro F1 for sets of labels."""
+    positive: Annotated[
+        str | None,
+        Option(
+            "--positive",
+            metavar="LABEL",
+            help="Of two labels the one that F1 and similar metrics are about.",
+            details="Without it a rule chooses, and a notice says which.",
+        ),
+    ] = Field(default=None, exclude_if=_is_none)
+    label_names: tuple[str, ...] = Field(default=(), exclude_if=not_)
+    """Names of the places of 0/1 vectors, in order."""
+    separator: Annotated[
+        str | None,
+        Option(
+            "--separator",
+            metavar="TEXT",
+            help="What stands between the labels of a cell that holds several.",
+        ),
+    ] = Field(default=None, min_length=1, exclude_if=_is_none)
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` lets the rows of every class count the same in the loss, in sum."""
+    weight: Annotated[
+        str | None,
+        Option("--weight", metavar="COL", help="Column with the weight of each row in the loss."),
+    ] = Field(default=None, exclude_if=_is_none)
+    weight_metric: Annotated[
+        bool,
+        Option("--weight-metric", help="Let rows count by their --weight in the metrics too."),
+    ] = Field(default=False, exclude_if=not_)
+    group: Annotated[
+        str | None,
+        Option(
+            "--group",
+            metavar="COL",
+            help="Column with what rows belong to, such as a customer; the rows of a group stay together.",
+            details="No group straddles splits or folds that are made here. Splits of your own are left as they are.",
+        ),
+    ] = Field(default=None, exclude_if=_is_none)
+    order: Annotated[
+        str | None,
+        Option(
+            "--order",
+            metavar="COL",
+            help="Column with the time of each row; validation and test rows are later than training rows.",
+            details="Numbers or dates. Splits of your own are left as they are.",
+        ),
+    ] = Field(default=None, exclude_if=_is_none)
+    folds: Annotated[
+        Folds,
+        Option(
+            "--folds",
+            metavar="RULE",
+            help="Whether folds of training and validation rows decide: auto, always or never.",
+            details="[How rows get their jobs](data.md) says when `auto` uses folds.",
+        ),
+    ] = Field(default="auto", exclude_if=_is_auto)
+    drop_bad_rows: Annotated[
+        bool,
+        Option("--drop-bad-rows", help="Leave out rows that cannot be used, and count them."),
+    ] = Field(default=False, exclude_if=not_)
+    merge_labels: Annotated[
+        bool,
+        Option("--merge-labels", help="Read labels that look like misspellings of another one as that one."),
+    ] = Field(default=False, exclude_if=not_)
     allow_overlap: Annotated[
         bool,
         Option(
@@ -107,7 +201,13 @@ class TaskSpec(Frozen):
             details="`head_tail` keeps the first and the last tokens, half of them each. "
             "[Long texts](data.md#long-texts) says what holds for text pairs.",
         ),
-    ] = Field(default="auto", exclude_if=lambda side: side == "auto")
+    ] = Field(default="auto", exclude_if=_is_auto)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is read, each once: texts, labels, and what says group, order and weight of a row."""
+        others = (self.group, self.order, self.weight)
+        return tuple(dict.fromkeys((*self.text, *self.label, *(name for name in others if name is not None))))
 
     @property
     def side(self) -> Side | None:

@@ -201,7 +201,7 @@ class SuiteSpec(Frozen):
             task=TaskSpec(
                 data=data,
                 text=source.text,
-                label=task.label,
+                label=(task.label,),
                 metric=task.metric,
                 test=source.test,
                 train_size=size,

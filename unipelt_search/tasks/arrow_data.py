@@ -16,39 +16,39 @@ from unipelt_search.errors import DataError
 from unipelt_search.records.notice import Notice, first_values
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import Rows, are_withheld, check_columns, format_list, make_rows
+from unipelt_search.tasks.rows import are_withheld, format_list
+from unipelt_search.tasks.table import Place, Table
 
 HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
 HUB_SECONDS = 10.0
 """How long the hub may take to say whether it has a dataset."""
 
 
-def read_parquet(path: Path, spec: TaskSpec) -> Rows:
+def read_parquet(path: Path, wanted: Sequence[str] | None = None) -> Table:
     """Read a Parquet file.
 
     Args:
         path: The file.
-        spec: Which columns are read.
+        wanted: The columns that are read, as far as they are there; None is all.
 
     Returns:
-        The rows; numbers become their text, the numbers of a `ClassLabel` feature its names.
+        The table; the numbers of a `ClassLabel` feature become its names.
 
     Raises:
-        DataError: It is no Parquet file, is empty, or lacks a column.
+        DataError: It is no Parquet file.
     """
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            check_columns(spec, schema.names, path.name)
-            table = file.read(columns=[*spec.text, spec.label])
+            table = file.read(columns=_kept(schema.names, wanted))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path.name} must be a Parquet file; it cannot be read: {_first_line(error)}.") from error
-    columns = {name: table.column(name).to_pylist() for name in {*spec.text, spec.label}}
-    numbers = range(1, table.num_rows + 1)
-    return _arrow_rows(spec, columns, numbers, datasets.Features.from_arrow_schema(schema), path.name)
+    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    features = datasets.Features.from_arrow_schema(schema)
+    return _arrow_table(path.name, schema.names, columns, features)
 
 
-def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, Notice]]:
+def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Table], dict[str, Notice]]:
     """Download a dataset of the hub, or take it from the local cache.
 
     Args:
@@ -56,16 +56,16 @@ def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, Noti
         spec: Which columns are read.
 
     Returns:
-        The rows of every split that has labels, by the split's own name; and what is left out, splits or rows of one,
-        with the notice that says why.
+        The table of every split, by the split's own name; and the rows of splits that are left out, with the notice
+        that says why.
 
     Raises:
-        DataError: There is no such dataset, the hub cannot be reached, or a column is missing.
+        DataError: There is no such dataset, or the hub cannot be reached.
     """
     match = HUB_NAME.fullmatch(name)
     if match is None:
         raise DataError(f"--data must be a file, a folder, or a hub dataset such as owner/name; got {name!r}.")
-    return _rows_of(_load(name, match["name"], match["configuration"]), name, spec)
+    return _tables_of(_load(name, match["name"], match["configuration"]), name, spec)
 
 
 def is_hub_folder(folder: Path) -> bool:
@@ -73,7 +73,7 @@ def is_hub_folder(folder: Path) -> bool:
     return any(next(directory.glob("train-*-of-*.parquet"), None) for directory in (folder, folder / "data"))
 
 
-def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, Notice]]:
+def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Table], dict[str, Notice]]:
     """Read a dataset that was copied from the hub.
 
     Args:
@@ -84,7 +84,7 @@ def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Rows], dict
         As `read_hub`.
 
     Raises:
-        DataError: It cannot be read, or a column is missing.
+        DataError: It cannot be read.
     """
     try:
         loaded = datasets.load_dataset(str(folder))
@@ -92,29 +92,28 @@ def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Rows], dict
         raise DataError(
             f"A folder must hold a dataset that can be loaded; {folder} does not: {_first_line(error)}."
         ) from error
-    return _rows_of(loaded, folder.resolve().name, spec)
+    return _tables_of(loaded, folder.resolve().name, spec)
 
 
-def _rows_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[dict[str, Rows], dict[str, Notice]]:
-    rows: dict[str, Rows] = {}
+def _tables_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[dict[str, Table], dict[str, Notice]]:
+    tables: dict[str, Table] = {}
     left_out: dict[str, Notice] = {}
-    for split, table in loaded.items():
-        source = f"split {split} of {name}"
-        check_columns(spec, table.column_names, source)
-        columns = {column: table[column][:] for column in {*spec.text, spec.label}}
-        if are_withheld(columns[spec.label]):
-            values = {"data": name, "split": split}
-            left_out[split] = Notice(code="split_labels_withheld", values=values)
-            continue
-        numbers, empty = _filled_rows([columns[column] for column in spec.text])
+    for split, found in loaded.items():
+        columns = {column: found[column][:] for column in _kept(found.column_names, spec.columns)}
+        table = _arrow_table(f"split {split} of {name}", found.column_names, columns, found.features)
+        numbers, empty = _filled_rows([columns[column] for column in spec.text if column in columns])
         # In a file of the user's such a row is an error to correct; here nobody can, and QQP has two of them.
         if empty:
             values = {"data": name, "split": split, **first_values("rows", empty)}
             left_out[f"{split}, row {format_list(empty)}"] = Notice(code="empty_texts", values=values)
-            for column, cells in columns.items():
-                columns[column] = [cells[number - 1] for number in numbers]
-        rows[split] = _arrow_rows(spec, columns, numbers, table.features, source)
-    return rows, left_out
+            table = table.take([number - 1 for number in numbers])
+        tables[split] = table
+    return tables, left_out
+
+
+def _kept(found: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
+    """Return the columns that are read."""
+    return [name for name in dict.fromkeys(found) if wanted is None or name in wanted]
 
 
 def _filled_rows(texts: Sequence[Sequence[object]]) -> tuple[list[int], list[int]]:
@@ -127,12 +126,13 @@ def _filled_rows(texts: Sequence[Sequence[object]]) -> tuple[list[int], list[int
     return filled, empty
 
 
-def _arrow_rows(
-    spec: TaskSpec, columns: dict[str, list[Any]], numbers: Sequence[int], features: datasets.Features, source: str
-) -> Rows:
-    labels = _with_names(columns[spec.label], features.get(spec.label))
-    source_lines = [f"row {number}" for number in numbers]
-    return make_rows(spec, {**columns, spec.label: labels}, source_lines, source)
+def _arrow_table(
+    source: str, names: Sequence[str], columns: dict[str, list[Any]], features: datasets.Features
+) -> Table:
+    cells = {name: _with_names(column, features.get(name)) for name, column in columns.items()}
+    rows = len(next(iter(columns.values()), ()))
+    places = tuple(Place(source, number, "row") for number in range(1, rows + 1))
+    return Table(source, tuple(names), cells, places)
 
 
 def _with_names(labels: list[Any], feature: Any) -> list[Any]:

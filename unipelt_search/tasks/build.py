@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unipelt_search.kinds.label_kind import Target
+from unipelt_search.records.history import EDITION
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.check import check_rows, read_labels
 from unipelt_search.tasks.metrics import choose_metric
@@ -11,7 +12,14 @@ from unipelt_search.tasks.split import choose_test, split_rows
 from unipelt_search.tasks.task import Fold, Resample, Split, Task, fingerprint_of
 
 
-def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> Task:
+def build_task(
+    raw: RawData,
+    spec: TaskSpec,
+    seed: int,
+    *,
+    repeats: int = 0,
+    edition: int = EDITION,
+) -> Task:
     """Build a task from what was read.
 
     Args:
@@ -19,25 +27,34 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> 
         spec: What a label is, how many rows to split off and to sample, and the metric.
         seed: The data seed.
         repeats: How often the confirm phase samples rows of its own, where it does: as for `split_rows`.
+        edition: That of the study that goes on, whose rules for labels and splits hold.
 
     Returns:
         The task.
 
     Raises:
-        DataError: The labels or the number of rows do not allow it, or too many rows are in train and in another split.
+        DataError: The labels or the number of rows do not allow it, too many rows are in train and in another split, or
+            rows cannot be used; that error carries everything that was found.
     """
+    with raw.findings.gathered():
+        return _build(raw, spec, seed, repeats=repeats, edition=edition)
+
+
+def _build(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int, edition: int) -> Task:
+    """Build a task of the rows that can be used."""
     data = read_labels(choose_test(raw, spec), spec)
     rows = split_rows(data.raw, spec, seed, data.kind, repeats=repeats)
 
     def target_of(train: Rows) -> Target:
-        return data.kind.fit(data.labels, train.labels, balanced=spec.class_weights == "balanced")
+        balanced = spec.class_weights == "balanced"
+        return data.kind.fit(data.labels, train.labels, balanced=balanced, weights=train.weights)
 
     target = target_of(rows.train)
     metric, metric_notices = choose_metric(spec.metric, data.raw.name, target)
     row_notices = check_rows(rows, target, allow_overlap=spec.allow_overlap)
 
     def numbered(part: Rows) -> Split:
-        return Split(part.texts, target.encode(part.labels))
+        return Split(part.texts, target.encode(part.labels), part.weights)
 
     splits = {
         "train": numbered(rows.train),
@@ -57,4 +74,5 @@ def build_task(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int = 0) -> 
         folds=tuple(folds),
         fingerprint=fingerprint_of(target, splits),
         notices=(*data.raw.notices, *data.notices, *metric_notices, *rows.notices, *row_notices),
+        findings=data.raw.findings.found,
     )

@@ -9,13 +9,13 @@ import pandas as pd
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.read import name_splits
-from unipelt_search.tasks.rows import RawData, Rows, check_columns, make_rows
+from unipelt_search.tasks.table import Place, Table, Tables
 
 Frames = pd.DataFrame | Mapping[str, pd.DataFrame]
 """One table, from which validation and test rows are split off, or a table for each of train, validation and test."""
 
 
-def read_frames(frames: Frames, spec: TaskSpec) -> RawData:
+def read_frames(frames: Frames, spec: TaskSpec) -> Tables:
     """Read tables.
 
     Args:
@@ -23,27 +23,27 @@ def read_frames(frames: Frames, spec: TaskSpec) -> RawData:
         spec: Which columns are read, and the data's name.
 
     Returns:
-        The splits; numbers become their text.
+        The tables.
 
     Raises:
-        DataError: There is no train table, something is no table, or a column, text or label is missing.
+        DataError: There is no train table, or something is no table.
     """
     if isinstance(frames, pd.DataFrame):
-        return RawData(spec.data, {"train": _read_frame(frames, spec, spec.data)})
-    rows = {}
+        return Tables(spec.data, {"train": _read_frame(frames, spec, spec.data)})
+    tables = {}
     for split, frame in frames.items():
         if not isinstance(frame, pd.DataFrame):
             raise DataError(f"frames must map splits to pandas DataFrames; got {type(frame).__name__} for {split!r}.")
-        rows[split] = _read_frame(frame, spec, f"split {split} of {spec.data}")
-    return name_splits(spec.data, rows, {})
+        tables[split] = _read_frame(frame, spec, f"split {split} of {spec.data}")
+    return name_splits(spec.data, tables, {})
 
 
-def _read_frame(frame: pd.DataFrame, spec: TaskSpec, source: str) -> Rows:
-    names = [str(name) for name in frame.columns]
-    check_columns(spec, names, source)
+def _read_frame(frame: pd.DataFrame, spec: TaskSpec, source: str) -> Table:
+    names = tuple(str(name) for name in frame.columns)
     columns = {}
-    for name in {*spec.text, spec.label}:
-        cells = frame.iloc[:, names.index(name)].astype(object)
-        columns[name] = cells.where(cells.notna(), None).tolist()
-    source_lines = [f"row {number}" for number in range(1, len(frame) + 1)]
-    return make_rows(spec, columns, source_lines, source)
+    for name in spec.columns:
+        if name in names:
+            cells = frame.iloc[:, names.index(name)].astype(object)
+            columns[name] = cells.where(cells.notna(), None).tolist()
+    places = tuple(Place(source, number, "row") for number in range(1, len(frame) + 1))
+    return Table(source, names, columns, places)

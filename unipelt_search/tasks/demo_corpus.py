@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.history import EDITION
 from unipelt_search.specs.seeds import data_seed, derive_seed
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.build import build_task
@@ -23,7 +24,7 @@ from unipelt_search.tasks.split import stratified_take
 from unipelt_search.tasks.task import Task
 
 DEMO = "demo"
-DEMO_SPEC = TaskSpec(data=DEMO, text=("sentence",), label="package")
+DEMO_SPEC = TaskSpec(data=DEMO, text=("sentence",), label=("package",))
 TRAIN_ROWS, VALIDATION_ROWS, TEST_ROWS = 200, 400, 400
 SOURCES: dict[str, tuple[str, ...]] = {
     "optuna": ("samplers", "pruners", "study", "trial", "storages", "integration", "visualization", "importance",
@@ -72,13 +73,20 @@ SAME_START = 5
 """Of sentences that begin with the same words, as templates do, one is kept: this many words are compared."""
 
 
-def demo_task(seed: int, spec: TaskSpec = DEMO_SPEC, *, repeats: int = 0) -> Task:
+def demo_task(
+    seed: int,
+    spec: TaskSpec = DEMO_SPEC,
+    *,
+    repeats: int = 0,
+    edition: int = EDITION,
+) -> Task:
     """Make the demo's task.
 
     Args:
         seed: The study's seed; it chooses the rows.
         spec: Columns, metric and number of training rows.
         repeats: How many seeds the confirm phase has; where it draws rows of its own, there are so many draws.
+        edition: That of the study that goes on.
 
     Returns:
         The task: 200 rows to train, 200 to tune, 200 to select and 400 to test, balanced.
@@ -86,7 +94,7 @@ def demo_task(seed: int, spec: TaskSpec = DEMO_SPEC, *, repeats: int = 0) -> Tas
     Raises:
         DataError: A column is unknown, or a package is not installed with its source files.
     """
-    check_columns(spec, [*DEMO_SPEC.text, DEMO_SPEC.label], "the demo's data")
+    check_columns(spec, DEMO_SPEC.columns, "the demo's data")
     if len(spec.text) > 1:
         raise DataError("The demo's data has one text column, 'sentence'; got two.")
     seed = data_seed(seed)
@@ -105,7 +113,7 @@ def demo_task(seed: int, spec: TaskSpec = DEMO_SPEC, *, repeats: int = 0) -> Tas
         taken, rest = stratified_take(pool.labels, count, derive_seed(seed, "demo", split))
         splits[split] = pool.take(taken)
         pool = pool.take(rest)
-    return build_task(RawData(DEMO, splits), spec, seed, repeats=repeats)
+    return build_task(RawData(DEMO, splits), spec, seed, repeats=repeats, edition=edition)
 
 
 def read_sentences() -> dict[str, tuple[str, ...]]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 
 from unipelt_search.errors import DataError
 from unipelt_search.records.finding import MAX_NUMBERS, Finding, FindingsError, Severity
-from unipelt_search.records.notice import MAX_NAMED, Notice
+from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue
 from unipelt_search.tasks.table import Place, Table
 
 MAX_KEPT = 1000
 """Findings that are kept; the others are counted."""
 MAX_CHARACTERS = 60
 """Of a cell that is quoted."""
-DROP = "or leave these rows out with --drop-bad-rows"
+DROP = "or leave them out with --drop-bad-rows"
 _ORDER: tuple[Severity, ...] = ("error", "warning", "info")
 
 
@@ -26,18 +26,33 @@ class Fault:
 
     code: str
     """Lower-case words with underscores, never renamed; notices count rows by it."""
+    rule: str
+    """What must hold, or is usual, without a full stop."""
     what: str
     """What is to be said of the column, such as ``is empty``."""
     fix: str
     """What to do, without a full stop."""
 
 
-EMPTY_TEXT = Fault("empty_text", "is empty, and every row must have a text", "Fill in or remove these rows")
-MISSING_LABEL = Fault("missing_label", "is empty, and every row must have a label", "Fill in or remove these rows")
-UNREADABLE = Fault("unreadable_cell", "must hold text or numbers", "Write these cells as text")
-BAD_UNICODE = Fault("bad_unicode", "must be valid Unicode without NUL", "Correct or remove these rows")
-BAD_LABEL = Fault("bad_label", "has labels of another notation than the column's", "Correct these cells")
-BAD_WEIGHT = Fault("bad_weight", "must hold positive numbers", "Correct these cells")
+_FILL = "Fill in or remove these rows"
+EMPTY_TEXT = Fault("empty_text", "Every row must have a text", "is empty", _FILL)
+MISSING_LABEL = Fault("missing_label", "Every row must have a label", "is empty", _FILL)
+EMPTY_CELL = Fault("empty_cell", "Every row must have a value where a column is named", "is empty", _FILL)
+UNREADABLE = Fault(
+    "unreadable_cell", "Every cell must hold text or a number", "has something else", "Write these cells as text"
+)
+BAD_UNICODE = Fault(
+    "bad_unicode",
+    "Every cell must be valid Unicode without NUL",
+    "is not",
+    "Correct or remove these rows",
+)
+BAD_LABEL = Fault(
+    "bad_label", "Every label must be written in the column's notation", "is not", "Correct or remove these rows"
+)
+BAD_WEIGHT = Fault(
+    "bad_weight", "Every weight must be a positive number", "has something else", "Correct or remove these rows"
+)
 
 
 @dataclass
@@ -60,6 +75,37 @@ class _Key:
     column: str
 
 
+@dataclass(frozen=True)
+class TableFindings:
+    """Takes what is found in the rows of one table."""
+
+    split: str
+    table: Table
+    findings: Findings
+
+    def bad_row(self, row: int, column: str, fault: Fault, value: str | None = None) -> None:
+        """Add a row that cannot be used: it is left out where the user wants that, and is an error else.
+
+        Args:
+            row: The row's number in the table, counted from 0.
+            column: Where the fault is.
+            fault: What is wrong.
+            value: The cell, where it may be quoted.
+        """
+        self.findings.bad_row(self.split, row, fault.code)
+        if not self.findings.drop:
+            self.findings.add(self.findings.with_hint(fault), self.table.places[row], column, value)
+
+    def bad_rows(self) -> set[int]:
+        """Return the numbers of the rows that cannot be used."""
+        return self.findings.bad_rows(self.split)
+
+    def good_rows(self) -> list[int]:
+        """Return the numbers of the rows that can be used, ascending."""
+        bad = self.bad_rows()
+        return [row for row in range(len(self.table)) if row not in bad]
+
+
 class Findings:
     """Everything that was found in the rows of one dataset.
 
@@ -67,33 +113,32 @@ class Findings:
     `raise_errors` ends that with one error for everything.
     """
 
-    def __init__(self, *, drop: bool = False) -> None:
+    def __init__(self, *, drop: bool = False, may_drop: bool = True) -> None:
         """Begin with nothing.
 
         Args:
             drop: Whether rows that cannot be used are left out and counted; else they are errors.
+            may_drop: Whether the user can ask for that.
         """
         self.drop = drop
+        self._hint = f", {DROP}" if may_drop else ""
         self._groups: dict[_Key, _Group] = {}
         self._left_out = 0
         self._bad_rows: dict[str, dict[int, str]] = {}
 
-    def bad_row(self, split: str, table: Table, row: int, column: str, fault: Fault, value: str | None = None) -> None:
-        """Add a row that cannot be used.
+    def of(self, split: str, table: Table) -> TableFindings:
+        """Return what takes the findings in a split's table."""
+        return TableFindings(split, table, self)
+
+    def bad_row(self, split: str, row: int, code: str) -> None:
+        """Note that a row cannot be used.
 
         Args:
             split: The row's split.
-            table: That split's table.
-            row: The row's number in the table, counted from 0.
-            column: Where the fault is.
-            fault: What is wrong.
-            value: The cell, where it may be quoted.
+            row: The row's number in its table, counted from 0.
+            code: Why; a row is counted once, by what was found first.
         """
-        rows = self._bad_rows.setdefault(split, {})
-        # A row that is left out is counted once, by what was found first.
-        rows.setdefault(row, fault.code)
-        if not self.drop:
-            self._add(replace(fault, fix=f"{fault.fix}, {DROP}"), "error", table.places[row], column, value)
+        self._bad_rows.setdefault(split, {}).setdefault(row, code)
 
     def add(
         self, fault: Fault, place: Place, column: str, value: str | None = None, *, severity: Severity = "error"
@@ -107,16 +152,26 @@ class Findings:
             value: The cell, where it may be quoted.
             severity: Whether the data cannot be used.
         """
-        self._add(fault, severity, place, column, value)
+        key = _Key(fault, severity, place.source, place.unit, column)
+        group = self._groups.get(key)
+        if group is None:
+            if len(self._groups) >= MAX_KEPT:
+                self._left_out += 1
+                return
+            group = self._groups[key] = _Group()
+        group.count += 1
+        if len(group.numbers) < MAX_NUMBERS:
+            group.numbers.append(place.number)
+        if value is not None and len(group.values) < MAX_KEPT:
+            group.values[_cut(value)] = None
+
+    def with_hint(self, fault: Fault) -> Fault:
+        """Return the fault of a row whose fix says that such rows can be left out, where they can."""
+        return replace(fault, fix=f"{fault.fix}{self._hint}")
 
     def bad_rows(self, split: str) -> set[int]:
         """Return the numbers of a split's rows that cannot be used."""
         return set(self._bad_rows.get(split, ()))
-
-    def good_rows(self, split: str, table: Table) -> list[int]:
-        """Return the numbers of a split's rows that can be used, ascending."""
-        bad = self._bad_rows.get(split, {})
-        return [row for row in range(len(table)) if row not in bad]
 
     def dropped(self, split: str, rows: int) -> Notice | None:
         """Say how many rows of a split were left out, and why.
@@ -132,7 +187,7 @@ class Findings:
         if not self.drop or not bad:
             return None
         counts = Counter(bad.values()).most_common()
-        values = {
+        values: dict[str, NoticeValue] = {
             "split": split,
             "count": len(bad),
             "of": rows,
@@ -143,9 +198,14 @@ class Findings:
 
     @property
     def found(self) -> tuple[Finding, ...]:
-        """Everything that was kept, errors first."""
+        """Everything that was kept: errors first, and each file from its top."""
         findings = [_finding(key, group) for key, group in self._groups.items()]
-        return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
+        sources = list(dict.fromkeys(finding.source for finding in findings))
+
+        def order(finding: Finding) -> tuple[int, int, int]:
+            return _ORDER.index(finding.severity), sources.index(finding.source), finding.numbers[0]
+
+        return tuple(sorted(findings, key=order))
 
     @property
     def count(self) -> int:
@@ -186,20 +246,6 @@ class Findings:
             raise FindingsError(self.found, self.count, str(error)) from error
         self.raise_errors()
 
-    def _add(self, fault: Fault, severity: Severity, place: Place, column: str, value: str | None) -> None:
-        key = _Key(fault, severity, place.source, place.unit, column)
-        group = self._groups.get(key)
-        if group is None:
-            if len(self._groups) >= MAX_KEPT:
-                self._left_out += 1
-                return
-            group = self._groups[key] = _Group()
-        group.count += 1
-        if len(group.numbers) < MAX_NUMBERS:
-            group.numbers.append(place.number)
-        if value is not None and len(group.values) < MAX_KEPT:
-            group.values[_cut(value)] = None
-
 
 def _cut(value: str) -> str:
     return value if len(value) <= MAX_CHARACTERS else f"{value[: MAX_CHARACTERS - 1]}…"
@@ -214,8 +260,9 @@ def _finding(key: _Key, group: _Group) -> Finding:
         numbers=tuple(group.numbers),
         count=group.count,
         column=key.column,
+        rule=key.fault.rule,
         what=key.fault.what,
         values=tuple(group.values)[:MAX_NAMED],
         values_count=len(group.values),
-        fix=f"{key.fault.fix}.",
+        fix=key.fault.fix if key.fault.fix.endswith("?") else f"{key.fault.fix}.",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from unipelt_search.records.notice import Notice, first_values
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.arrow_data import HUB_NAME, is_hub_folder, read_hub, read_hub_folder, read_parquet
 from unipelt_search.tasks.content import check_content, refuse_special
-from unipelt_search.tasks.rows import RawData, Rows, are_withheld, format_list
+from unipelt_search.tasks.rows import format_list
+from unipelt_search.tasks.table import Table, Tables
 from unipelt_search.tasks.text_files import read_csv, read_json_lines
 
-READERS: dict[str, Callable[[Path, TaskSpec], Rows]] = {
+READERS: dict[str, Callable[[Path, Sequence[str] | None], Table]] = {
     ".csv": read_csv,
     ".tsv": read_csv,
     ".jsonl": read_json_lines,
@@ -32,8 +33,8 @@ SPLIT_NAMES = {
 }
 
 
-def read_data(spec: TaskSpec) -> RawData:
-    """Read a dataset as text.
+def read_tables(spec: TaskSpec) -> Tables:
+    """Read a dataset.
 
     Args:
         spec: Where it is, and which columns are read.
@@ -42,39 +43,41 @@ def read_data(spec: TaskSpec) -> RawData:
         Its splits; `train` is always among them.
 
     Raises:
-        DataError: It cannot be found or read, or a column, text or label is missing.
+        DataError: It cannot be found or read.
     """
     path = Path(spec.data).expanduser()
     if path.is_dir():
         return _read_folder(path, spec)
     if os.path.lexists(path):
         refuse_special(path)
-        return RawData(path.stem, {"train": _read_file(path, spec)})
+        return Tables(path.stem, {"train": _read_file(path, spec.columns)})
     if _looks_like_a_path(path, spec.data):
         raise DataError(f"--data must be a file, a folder or a hub dataset; {spec.data!r} is not there. {_near(path)}")
     return name_splits(spec.data, *read_hub(spec.data, spec))
 
 
-def read_texts(path: Path, text: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Read the texts of one file, which needs no label.
+def stream_tables(path: Path, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
+    """Read one file piece by piece.
 
     Args:
         path: A file of a kind that can be trained on.
-        text: The column with the text, or the two of a text pair.
+        wanted: The columns that are read, as far as they are there; None is all.
+        rows: Rows of a piece at most.
 
-    Returns:
-        One text per row, or the two of a pair, in the file's order.
+    Yields:
+        The pieces, in the file's order.
 
     Raises:
-        DataError: It cannot be found or read, or a column or a text is missing.
+        DataError: It cannot be found or read.
     """
     if not path.is_file():
         raise DataError(f"--data must be a file; {str(path)!r} is none. {_near(path)}")
-    # The readers want a label column; the first text stands in for one.
-    return _read_file(path, TaskSpec(data=str(path), text=text, label=text[0])).texts
+    table = _read_file(path, wanted)
+    for begin in range(0, max(len(table), 1), rows):
+        yield table.take(range(begin, min(begin + rows, len(table))))
 
 
-def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
+def _read_folder(folder: Path, spec: TaskSpec) -> Tables:
     files, others = _files_by_split(folder)
     if "train" not in files and is_hub_folder(folder):
         return name_splits(folder.resolve().name, *read_hub_folder(folder, spec))
@@ -88,15 +91,10 @@ def _read_folder(folder: Path, spec: TaskSpec) -> RawData:
     if others:
         values = {"data": folder.name, **first_values("files", [path.name for path in others])}
         notices.append(Notice(code="files_without_split", values=values))
-    splits: dict[str, Rows] = {}
+    splits = {}
     for split in sorted(files, key=list(SPLIT_NAMES).index):
-        rows = _read_file(files[split], spec)
-        if split != "train" and are_withheld(rows.labels):
-            values = {"data": folder.name, "file": files[split].name}
-            notices.append(Notice(code="file_labels_withheld", values=values))
-        else:
-            splits[split] = rows
-    return RawData(folder.resolve().name, splits, tuple(notices))
+        splits[split] = _read_file(files[split], spec.columns)
+    return Tables(folder.resolve().name, splits, tuple(notices))
 
 
 def _files_by_split(folder: Path) -> tuple[dict[str, Path], list[Path]]:
@@ -129,20 +127,20 @@ def _check_split_names(folder: Path, others: list[Path]) -> None:
             )
 
 
-def _read_file(path: Path, spec: TaskSpec) -> Rows:
+def _read_file(path: Path, wanted: Sequence[str] | None) -> Table:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"A data file's name must end in one of {', '.join(READERS)}; got {path.name!r}.")
     check_content(path)
-    return reader(path, spec)
+    return reader(path, wanted)
 
 
-def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, Notice]) -> RawData:
+def name_splits(name: str, tables: Mapping[str, Table], left_out: Mapping[str, Notice]) -> Tables:
     """Give splits the names that we have for them.
 
     Args:
         name: What to call the dataset.
-        rows: The splits by their own names.
+        tables: The splits by their own names.
         left_out: What is left out, a split or rows of one, with the notice that says so.
 
     Returns:
@@ -152,8 +150,8 @@ def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, Noti
         DataError: No split is `train`.
     """
     left_out = dict(left_out)
-    splits: dict[str, Rows] = {}
-    for own_name, found in rows.items():
+    splits: dict[str, Table] = {}
+    for own_name, found in tables.items():
         split = _split_of(own_name)
         if split is None or split in splits:
             values = {"data": name, "split": own_name}
@@ -166,9 +164,9 @@ def name_splits(name: str, rows: Mapping[str, Rows], left_out: Mapping[str, Noti
             splits[split] = found
     if "train" not in splits:
         raise DataError(
-            f"A dataset must have a split `train` with labels; {name} has: {format_list([*rows, *left_out])}."
+            f"A dataset must have a split `train` with labels; {name} has: {format_list([*tables, *left_out])}."
         )
-    return RawData(name, splits, tuple(left_out.values()))
+    return Tables(name, splits, tuple(left_out.values()))
 
 
 def _split_of(name: str) -> str | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
-from unipelt_search.records.notice import MAX_NAMED, Notice
+from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.cells import check_filled, read_cells, read_weights, text_of
+from unipelt_search.tasks.findings import EMPTY_CELL, EMPTY_TEXT, MISSING_LABEL, Findings, TableFindings
+from unipelt_search.tasks.table import Place, Table, Tables
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,14 @@ class Rows:
     """A row has one text, or the two of a pair."""
     labels: tuple[str, ...]
     """As they are written; empty only where rows have sets of labels."""
-    source_lines: tuple[str, ...] = field(default=(), compare=False)
-    """Where each row stands, such as ``line 7 of train.csv``; empty where nobody knows."""
+    places: tuple[Place, ...] = field(default=(), compare=False)
+    """Where each row stands; empty where nobody knows."""
+    groups: tuple[str, ...] = ()
+    """What each row belongs to, such as a customer; empty where nobody asked."""
+    times: tuple[str, ...] = ()
+    """When each row was made, as it is written; empty where nobody asked."""
+    weights: tuple[float, ...] = ()
+    """What each row counts; empty where all count the same."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -30,21 +39,28 @@ class Rows:
     def take(self, numbers: Iterable[int]) -> Rows:
         """Return the rows with these numbers, counted from 0, in this order."""
         kept = [int(number) for number in numbers]
-        source_lines = tuple(self.source_lines[n] for n in kept) if self.source_lines else ()
-        texts = tuple(self.texts[n] for n in kept)
-        labels = tuple(self.labels[n] for n in kept)
-        return Rows(texts, labels, source_lines)
+        columns = {}
+        for name, column in self._columns().items():
+            columns[name] = tuple(column[number] for number in kept) if column else ()
+        return Rows(**columns)
 
     def followed_by(self, others: Rows) -> Rows:
-        """Return these rows and then others."""
-        source_lines: tuple[str, ...] = ()
-        if self.source_lines and others.source_lines:
-            source_lines = self.source_lines + others.source_lines
-        return Rows(self.texts + others.texts, self.labels + others.labels, source_lines)
+        """Return these rows and then others; what only one side knows of its rows is left out."""
+        columns = {}
+        theirs = others._columns()
+        for name, column in self._columns().items():
+            columns[name] = column + theirs[name] if column and theirs[name] else ()
+        # One side may have no rows at all, which is not the same as not knowing.
+        columns["texts"] = self.texts + others.texts
+        columns["labels"] = self.labels + others.labels
+        return Rows(**columns)
 
     def plain_texts(self) -> list[tuple[str, ...]]:
         """Return what two rows must share to have the same text: white space counts as one blank."""
         return [tuple(map(_plain, texts)) for texts in self.texts]
+
+    def _columns(self) -> dict[str, tuple[Any, ...]]:
+        return {column.name: getattr(self, column.name) for column in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,54 @@ class RawData:
     splits: Mapping[str, Rows]
     """`train`, and `validation` and `test` where the source has them."""
     notices: tuple[Notice, ...] = ()
+    findings: Findings = field(default_factory=Findings, compare=False)
+    """What is wrong or odd in its rows; rows that cannot be used are not among `splits`."""
+
+
+def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None) -> RawData:
+    """Turn the tables of a dataset into rows; what a label is, is decided over all of them together.
+
+    Args:
+        tables: What was read.
+        spec: Which columns are what.
+        findings: Takes what is wrong with single rows, which are not among the rows returned; None raises that at once.
+
+    Returns:
+        The rows of every split that has labels, with a notice for each one that has none.
+
+    Raises:
+        DataError: A column is missing, a split has no rows, or none that can be used. Without `findings`, also: a text
+            is missing or empty, so is a label where rows have one each, a cell is neither text nor a number, or a
+            weight is no positive number.
+    """
+    found = Findings(drop=spec.drop_bad_rows) if findings is None else findings
+    kept: dict[str, TableFindings] = {}
+    notices = list(tables.notices)
+    for split, table in tables.splits.items():
+        if not len(table):
+            raise DataError(f"{table.source} must have rows; it is empty.")
+        check_columns(_asked_of(spec, split, table), table.names, table.source)
+        if split != "train" and are_withheld(table.cells[spec.label[0]]):
+            values: dict[str, NoticeValue] = {"data": tables.name, "source": table.source}
+            notices.append(Notice(code="labels_withheld", values=values))
+        else:
+            kept[split] = found.of(split, table)
+    labels = _read_labels(kept, spec)
+    rows = {}
+    for split, of_table in kept.items():
+        read = _make_rows(of_table, labels[split], _asked_of(spec, split, of_table.table))
+        good = of_table.good_rows()
+        if not good:
+            found.raise_errors()
+            raise DataError(f"{of_table.table.source} must have rows that can be used; all {len(read)} are left out.")
+        rows[split] = read.take(good)
+        dropped = found.dropped(split, len(read))
+        if dropped is not None:
+            notices.append(dropped)
+    if findings is None:
+        found.raise_errors()
+    notices += _complete_weights(rows, spec, tables.name)
+    return RawData(tables.name, rows, tuple(notices), found)
 
 
 def are_withheld(labels: Iterable[object]) -> bool:
@@ -81,7 +145,13 @@ def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
         DataError: One is missing, or stands there twice.
     """
     asked = [("--text", text) for text in spec.text]
-    asked.append(("--label", spec.label))
+    asked += [("--label", label) for label in spec.label]
+    further = (("--group", spec.group), ("--order", spec.order), ("--weight", spec.weight))
+    asked += [(option, column) for option, column in further if column is not None]
+    _check_names(asked, found, source)
+
+
+def _check_names(asked: Iterable[tuple[str, str]], found: Sequence[str], source: str) -> None:
     for option, column in asked:
         if column not in found:
             raise DataError(
@@ -94,39 +164,95 @@ def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
             )
 
 
-def make_rows(
-    spec: TaskSpec, columns: Mapping[str, Sequence[object]], source_lines: Sequence[str], source: str
-) -> Rows:
-    """Turn columns of cells into rows of text.
+def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Turn the text columns of a table into texts.
 
     Args:
-        spec: Which columns are read.
-        columns: The cells of at least these columns, each ``(n,)``: text, numbers, or None where missing;
-            labels may be lists of them.
-        source_lines: ``(n,)``, where each row stands, such as ``line 7``.
-        source: What to call the source.
+        table: What was read.
+        text: The column with the text, or the two of a text pair.
 
     Returns:
-        The rows.
+        One text per row, or the two of a pair.
 
     Raises:
-        DataError: There are no rows, a text is missing or empty, so is a label where rows have one each, or a cell is
-            neither text nor a number.
+        DataError: There are no rows, a column is missing, a text is missing or empty, or a cell is neither text nor a
+            number.
     """
-    if not source_lines:
-        raise DataError(f"{source} must have rows; it is empty.")
-    labels = columns[spec.label]
-    for kind in _kinds_of_sets(spec):
-        labels = [_joined(value, kind) for value in labels]
-    cells = {spec.label: _read_column(spec.label, labels, source_lines, source)}
-    for name in spec.text:
-        # The texts to predict are read with a text column as the label column too, which is read once.
-        if name != spec.label:
-            cells[name] = _read_column(name, columns[name], source_lines, source)
-    _check_filled(spec, cells, source_lines, source)
-    texts = zip(*[cells[name] for name in spec.text], strict=True)
-    named_lines = tuple(f"{source_line} of {source}" for source_line in source_lines)
-    return Rows(tuple(texts), tuple(cells[spec.label]), named_lines)
+    _check_names([("--text", name) for name in text], table.names, table.source)
+    if not table.places:
+        raise DataError(f"{table.source} must have rows; it is empty.")
+    found = Findings(may_drop=False)
+    texts = _read_texts(found.of("", table), text)
+    found.raise_errors()
+    return texts
+
+
+def _read_texts(found: TableFindings, text: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    columns = []
+    for name in text:
+        column = read_cells(name, found.table.cells[name], found)
+        check_filled(name, column, found, EMPTY_TEXT)
+        columns.append(column)
+    return tuple(zip(*columns, strict=True))
+
+
+def _make_rows(found: TableFindings, labels: list[str], spec: TaskSpec) -> Rows:
+    """Make the rows of a table, those that cannot be used included."""
+    cells = found.table.cells
+    weights = [] if spec.weight is None else read_weights(spec.weight, cells[spec.weight], found)
+    return Rows(
+        texts=_read_texts(found, spec.text),
+        labels=tuple(labels),
+        places=found.table.places,
+        groups=_read_further(spec.group, found),
+        times=_read_further(spec.order, found),
+        weights=tuple(weights),
+    )
+
+
+def _asked_of(spec: TaskSpec, split: str, table: Table) -> TaskSpec:
+    """Return which columns a split must have: weights are needed where rows are trained on."""
+    if split == "train" or spec.weight in table.names:
+        return spec
+    return spec.model_copy(update={"weight": None})
+
+
+def _complete_weights(rows: dict[str, Rows], spec: TaskSpec, name: str) -> list[Notice]:
+    """Give the rows of splits without a column of weights that of a usual training row; says which they are."""
+    if spec.weight is None:
+        return []
+    usual = sum(rows["train"].weights) / len(rows["train"])
+    without = [split for split, own in rows.items() if not own.weights]
+    for split in without:
+        # With folds they may be trained on together with those that have weights.
+        rows[split] = replace(rows[split], weights=(usual,) * len(rows[split]))
+    values: dict[str, NoticeValue] = {"data": name, "column": spec.weight}
+    return [Notice(code="weights_absent", values={**values, "split": split}) for split in without]
+
+
+def _read_labels(tables: Mapping[str, TableFindings], spec: TaskSpec) -> dict[str, list[str]]:
+    """Read the labels of all splits; they decide together whether a row may have none."""
+    (name,) = spec.label
+    labels: dict[str, list[str]] = {}
+    for split, found in tables.items():
+        values = found.table.cells[name]
+        for kind in _kinds_of_sets(spec):
+            values = [_joined(value, kind) for value in values]
+        labels[split] = read_cells(name, values, found)
+    if not _may_be_empty(spec, [label for column in labels.values() for label in column]):
+        fault = replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{_hint_at_sets()}")
+        for split, found in tables.items():
+            check_filled(name, labels[split], found, fault)
+    return labels
+
+
+def _read_further(name: str | None, found: TableFindings) -> tuple[str, ...]:
+    """Read a column that says more of each row."""
+    if name is None:
+        return ()
+    column = read_cells(name, found.table.cells[name], found)
+    check_filled(name, column, found, EMPTY_CELL)
+    return tuple(column)
 
 
 def _plain(text: str) -> str:
@@ -139,20 +265,6 @@ def _kinds_of_sets(spec: TaskSpec) -> list[LabelKind]:
     return [kind for kind in kinds if kind.separator is not None]
 
 
-def _check_filled(spec: TaskSpec, cells: Mapping[str, list[str]], source_lines: Sequence[str], source: str) -> None:
-    for name, column in cells.items():
-        is_label = name == spec.label
-        if is_label and _may_be_empty(spec, column):
-            continue
-        missing = [source_line for source_line, text in zip(source_lines, column, strict=True) if not text.strip()]
-        if missing:
-            hint = _hint_at_sets() if is_label else ""
-            raise DataError(
-                f"Every row must have a text and a label; in {source}, column {name!r} is empty at "
-                f"{format_list(missing)}. Fill in or remove these rows.{hint}"
-            )
-
-
 def _may_be_empty(spec: TaskSpec, labels: list[str]) -> bool:
     """Tell whether a row may have no label at all."""
     kind = recognise(labels) if spec.kind == AUTO else find_kind(spec.kind)
@@ -162,36 +274,7 @@ def _may_be_empty(spec: TaskSpec, labels: list[str]) -> bool:
 def _hint_at_sets() -> str:
     """Say which kinds allow a row without a label."""
     names = [kind.name for kind in label_kinds().values() if kind.separator is not None]
-    return f" Where rows may have no label or several, write task.kind: {' or '.join(names)}."
-
-
-def _read_column(name: str, values: Sequence[object], source_lines: Sequence[str], source: str) -> list[str]:
-    texts = [_text_of(value) for value in values]
-    if None in texts:
-        number = texts.index(None)
-        raise DataError(
-            f"Column {name!r} must hold text or numbers; {source} has {type(values[number]).__name__} "
-            f"at {source_lines[number]}."
-        )
-    read = [text for text in texts if text is not None]
-    broken = [source_line for source_line, text in zip(source_lines, read, strict=True) if not _is_unicode(text)]
-    if broken:
-        raise DataError(
-            f"Every cell must be valid Unicode without NUL; in {source}, column {name!r} is not at "
-            f"{format_list(broken)}. Correct or remove these rows."
-        )
-    return read
-
-
-def _text_of(value: object) -> str | None:
-    """Return a cell as text, empty where it is missing; None if it is nothing that has a text form."""
-    if isinstance(value, str):
-        return value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else None
+    return f" (where rows may have no label or several, write --kind {' or '.join(names)})"
 
 
 def _joined(value: object, kind: LabelKind) -> object:
@@ -200,14 +283,9 @@ def _joined(value: object, kind: LabelKind) -> object:
         return value
     names = []
     for part in value:
-        text = _text_of(part)
+        text = text_of(part)
         # A name that holds the separator would be read as two: such a list is refused as what it is.
         if text is None or not text.strip() or kind.separator in text:
             return value
         names.append(text)
     return kind.separator.join(names)
-
-
-def _is_unicode(text: str) -> bool:
-    # Tokenizers refuse half of a surrogate pair, databases refuse NUL.
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from unipelt_search.kinds.label_kind import PAIR, Label, Target
+from unipelt_search.records.finding import Finding
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.metrics import score_all
@@ -23,6 +24,8 @@ class Split:
     """A row has one text, or the two of a pair."""
     labels: tuple[Label, ...]
     """As the task's target counts them."""
+    weights: tuple[float, ...] = ()
+    """What each row counts; empty where all count the same."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -67,6 +70,8 @@ class Task:
     """16 hexadecimal digits over every row that is used, split by split."""
     notices: tuple[Notice, ...]
     """What the user should know about the data."""
+    findings: tuple[Finding, ...] = field(default=(), compare=False)
+    """What is odd in single rows, and where."""
     resamples: tuple[Resample, ...] = ()
     """Training rows of the confirm runs 1, 2, … where each has its own."""
     folds: tuple[Fold, ...] = ()
@@ -134,4 +139,6 @@ def fingerprint_of(target: Target, splits: dict[str, Split]) -> str:
         digest.update(json.dumps([name, len(split)]).encode())
         for texts, label in zip(split.texts, split.labels, strict=True):
             digest.update(json.dumps([*texts, target.decode(label)]).encode())
+        if split.weights:
+            digest.update(json.dumps(split.weights).encode())
     return digest.hexdigest()[:16]

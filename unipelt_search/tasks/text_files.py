@@ -7,43 +7,41 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from unipelt_search.errors import DataError
-from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import Rows, check_columns, make_rows
+from unipelt_search.tasks.table import Place, Table
 
 DELIMITERS = (",", "\t", ";")
 
 
-def read_csv(path: Path, spec: TaskSpec) -> Rows:
+def read_csv(path: Path, wanted: Sequence[str] | None = None) -> Table:
     """Read a file of delimited text whose first line names the columns.
 
     The delimiter is the one of comma, tab and semicolon that cuts the wanted columns out of the first line.
 
     Args:
         path: The file, UTF-8 with or without a byte order mark, or UTF-16 with one.
-        spec: Which columns are read.
+        wanted: The columns that are read, as far as they are there; None is all.
 
     Returns:
-        The rows; `NA`, `null` and `007` stay as they are written.
+        The table; `NA`, `null` and `007` stay as they are written.
 
     Raises:
-        DataError: It is not such text, is empty, lacks a column, or a line does not fit the first one.
+        DataError: It is not such text, is empty, or a line does not fit the first one.
     """
     text = _read_text(path)
     if not text.strip():
         raise DataError(f"{path.name} must have a first line that names the columns, and rows; it is empty.")
     csv.field_size_limit(sys.maxsize)  # else a text of more than 131,072 characters is an error
-    delimiter = _find_delimiter(text, spec, path)
+    delimiter = _find_delimiter(text, wanted or (), path)
     lines = _csv_lines(text, delimiter, path)
-    header = [name.strip() for name in next(lines)[1]]
-    check_columns(spec, header, path.name)
-    columns: dict[str, list[object]] = {name: [] for name in {*spec.text, spec.label}}
+    header = tuple(name.strip() for name in next(lines)[1])
+    columns: dict[str, list[object]] = {name: [] for name in _kept(header, wanted)}
     position = {name: header.index(name) for name in columns}
-    source_lines = []
+    places = []
     for line, fields in lines:
         if len(fields) != len(header):
             raise DataError(
@@ -51,50 +49,54 @@ def read_csv(path: Path, spec: TaskSpec) -> Rows:
                 f"{len(fields)} at line {line}. Put a field that holds {delimiter!r}, a line break or a quote between "
                 "double quotes."
             )
-        source_lines.append(f"line {line}")
+        places.append(Place(path.name, line))
         for name, cells in columns.items():
             cells.append(fields[position[name]])
-    return make_rows(spec, columns, source_lines, path.name)
+    return Table(path.name, header, columns, tuple(places), lines=text.count("\n"))
 
 
-def read_json_lines(path: Path, spec: TaskSpec) -> Rows:
+def read_json_lines(path: Path, wanted: Sequence[str] | None = None) -> Table:
     """Read a file with one JSON object per line, or one JSON array of objects.
 
     Args:
         path: The file, UTF-8 with or without a byte order mark, or UTF-16 with one.
-        spec: Which keys are read.
+        wanted: The keys that are read, as far as they are there; None is all.
 
     Returns:
-        The rows; numbers stay as they are written.
+        The table; numbers stay as they are written.
 
     Raises:
-        DataError: It is not such text, is empty, is not JSON, or lacks a key.
+        DataError: It is not such text or is not JSON.
     """
-    source_lines = []
-    columns: dict[str, list[Any]] = {name: [] for name in {*spec.text, spec.label}}
-    found_columns: dict[str, None] = {}
-    for source_line, entry in _json_entries(_read_text(path), path):
+    text = _read_text(path)
+    places = []
+    entries = []
+    found: dict[str, None] = {}
+    for place, entry in _json_entries(text, path):
         if not isinstance(entry, dict):
             raise DataError(
-                f"Every row of {path.name} must be a JSON object; got {type(entry).__name__} at {source_line}."
+                f"Every row of {path.name} must be a JSON object; got {type(entry).__name__} at {place.in_source}."
             )
-        source_lines.append(source_line)
-        found_columns.update(dict.fromkeys(entry))
-        for name, cells in columns.items():
-            cells.append(entry.get(name))
-    if source_lines:
-        check_columns(spec, list(found_columns), path.name)
-    return make_rows(spec, columns, source_lines, path.name)
+        places.append(place)
+        entries.append(entry)
+        found.update(dict.fromkeys(entry))
+    cells = {name: [entry.get(name) for entry in entries] for name in _kept(tuple(found), wanted)}
+    return Table(path.name, tuple(found), cells, tuple(places), lines=text.count("\n"))
 
 
-def _json_entries(text: str, path: Path) -> list[tuple[str, Any]]:
+def _kept(found: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
+    """Return the columns that are read."""
+    return [name for name in dict.fromkeys(found) if wanted is None or name in wanted]
+
+
+def _json_entries(text: str, path: Path) -> list[tuple[Place, Any]]:
     """Parse every row, and say where each stands."""
     if text.lstrip().startswith("["):
         array = _parse_json(text, path, 1)
-        return [(f"row {number}", entry) for number, entry in enumerate(array, start=1)]
+        return [(Place(path.name, number, "row"), entry) for number, entry in enumerate(array, start=1)]
     # Not splitlines(): JSON strings may hold U+2028, which that takes for a line's end.
     lines = enumerate(text.split("\n"), start=1)
-    return [(f"line {number}", _parse_json(line, path, number)) for number, line in lines if line.strip()]
+    return [(Place(path.name, number), _parse_json(line, path, number)) for number, line in lines if line.strip()]
 
 
 def _read_text(path: Path) -> str:
@@ -115,13 +117,12 @@ def _read_text(path: Path) -> str:
         ) from error
 
 
-def _find_delimiter(text: str, spec: TaskSpec, path: Path) -> str:
-    wanted = {*spec.text, spec.label}
+def _find_delimiter(text: str, wanted: Sequence[str], path: Path) -> str:
     best = DELIMITERS[0]
     best_rank = (False, 0)
     for delimiter in DELIMITERS:
         header = {name.strip() for name in _first_line(text, delimiter)}
-        rank = (wanted <= header, len(header))
+        rank = (header.issuperset(wanted), len(header))
         if rank > best_rank:
             best = delimiter
             best_rank = rank

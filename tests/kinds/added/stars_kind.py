@@ -96,6 +96,10 @@ class StarsKind:
     def predict(self, target: Target, logits: np.ndarray) -> np.ndarray:
         return (logits > 0).sum(-1)
 
+    def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
+        """Return nothing: a number has no probability."""
+        return None
+
     def refit(self, target: Target, logits: np.ndarray, labels: np.ndarray) -> Target:
         return target
 
