@@ -9,6 +9,7 @@ from itertools import chain
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds
 from unipelt_search.records.notice import Notice, NoticeValue, first_values
+from unipelt_search.tasks.cells import is_unicode
 from unipelt_search.tasks.label_cells import Names, NoCell, PlainCell, plain_cell
 
 SAMPLES = 3
@@ -97,6 +98,9 @@ class ColumnReading:
             if isinstance(cell, NoCell):
                 self.odd[row] = OddLabel(self.name, cell.type_name, "text, a number, or a list of them")
                 cell = None
+            elif not all(map(is_unicode, _texts_of(cell))):
+                self.odd[row] = OddLabel(self.name, "", "valid Unicode without NUL")
+                cell = None
             found.append(cell)
         self.samples = tuple(dict.fromkeys(map(shown, filter(_is_filled, found))))[:SAMPLES]
         return found
@@ -164,6 +168,11 @@ def found_notices(column: ColumnReading, kind: LabelKind) -> tuple[Notice, ...]:
 
 def _first_kind_of_sets() -> LabelKind:
     return next(kind for kind in label_kinds().values() if kind.separator is not None)
+
+
+def _texts_of(cell: PlainCell) -> list[str]:
+    parts = cell if isinstance(cell, tuple) else (cell,)
+    return [part for part in parts if part is not None]
 
 
 def _is_filled(cell: PlainCell) -> bool:
