@@ -25,9 +25,7 @@ def test_places_and_values_are_bounded() -> None:
 
 def test_a_single_finding_is_the_rule_what_was_found_and_what_to_do() -> None:
     error = FindingsError([finding()])
-    assert str(error) == (
-        "Every row must have a text; in a.csv, column 'text' is empty at line 3, line 7. Fill it in."
-    )
+    assert str(error) == ("Every row must have a text; in a.csv, column 'text' is empty at line 3, line 7. Fill it in.")
     assert str(error) == error.headline
 
 

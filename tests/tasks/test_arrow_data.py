@@ -103,7 +103,9 @@ def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | 
     hub["o/n", None] = datasets.DatasetDict(train=complete.remove_columns("text").add_column("text", texts))
     tables, left_out = read_hub("o/n", SPEC)
     assert tables["train"].cells == {"text": ["text 0", "text 2"], "label": ["good", "good"]}
-    assert [str(place) for place in tables["train"].places] == [f"row {n} of split train of o/n" for n in (1, 3)]
+    assert [str(location) for location in tables["train"].locations] == [
+        f"row {n} of split train of o/n" for n in (1, 3)
+    ]
     values = {"data": "o/n", "split": "train", "rows": ("2", "4"), "rows_count": 2}
     assert left_out == {"train, row 2, 4": Notice(code="empty_texts", values=values)}
 

@@ -14,7 +14,7 @@ from unipelt_search.tasks.findings import (
     Fault,
     Findings,
 )
-from unipelt_search.tasks.table import Place
+from unipelt_search.tasks.table import Location
 
 TABLE = table_of({"text": list("abcd"), "label": list("xyxy")}, "a.csv")
 ODD = Fault("odd", "A row is usual", "is odd", "Look at it")
@@ -26,7 +26,7 @@ def test_what_is_said_with_the_same_words_is_one_finding() -> None:
     for row in (0, 2):
         found.bad_row(row, "text", EMPTY_TEXT)
     found.bad_row(2, "label", MISSING_LABEL)
-    findings.add(ODD, Place("b.csv", 9), "text", severity="info")
+    findings.add(ODD, Location("b.csv", 9), "text", severity="info")
     assert [(one.code, one.source, one.numbers) for one in findings.found] == [
         ("empty_text", "a.csv", (1, 3)), ("missing_label", "a.csv", (3,)), ("odd", "b.csv", (9,)),
     ]  # fmt: skip
@@ -62,7 +62,7 @@ def test_who_cannot_leave_rows_out_is_not_told_to() -> None:
 
 def test_what_is_odd_is_no_error() -> None:
     findings = Findings()
-    findings.add(ODD, Place("b.csv", 1), "text", severity="warning")
+    findings.add(ODD, Location("b.csv", 1), "text", severity="warning")
     with findings.gathered():
         pass
     assert not findings.has_errors
@@ -70,10 +70,10 @@ def test_what_is_odd_is_no_error() -> None:
 
 def test_errors_come_first_and_each_file_from_its_top() -> None:
     findings = Findings()
-    findings.add(ODD, Place("train.csv", 9), "a", severity="warning")
-    findings.add(ODD, Place("test.csv", 1), "b")
-    findings.add(ODD, Place("train.csv", 8), "c")
-    findings.add(ODD, Place("train.csv", 2), "d")
+    findings.add(ODD, Location("train.csv", 9), "a", severity="warning")
+    findings.add(ODD, Location("test.csv", 1), "b")
+    findings.add(ODD, Location("train.csv", 8), "c")
+    findings.add(ODD, Location("train.csv", 2), "d")
     assert [one.column for one in findings.found] == ["d", "c", "b", "a"]
 
 
@@ -82,7 +82,7 @@ def test_an_error_that_ends_the_reading_brings_what_was_found_before() -> None:
     with pytest.raises(DataError) as plain, findings.gathered():
         raise DataError("Too few rows.")
     assert not isinstance(plain.value, FindingsError)
-    findings.add(ODD, Place("a.csv", 1), "text")
+    findings.add(ODD, Location("a.csv", 1), "text")
     with pytest.raises(FindingsError) as both, findings.gathered():
         raise DataError("Too few rows.")
     assert (both.value.other, both.value.findings) == ("Too few rows.", findings.found)
@@ -94,8 +94,8 @@ def test_an_error_that_ends_the_reading_brings_what_was_found_before() -> None:
 def test_what_is_kept_is_bounded() -> None:
     findings = Findings()
     for number in range(1, 2 * MAX_KEPT + 1):
-        findings.add(ODD, Place("a.csv", number), "text", value=str(number) * MAX_CHARACTERS)
-        findings.add(ODD, Place("a.csv", number), f"column {number}")
+        findings.add(ODD, Location("a.csv", number), "text", value=str(number) * MAX_CHARACTERS)
+        findings.add(ODD, Location("a.csv", number), f"column {number}")
     first, *others = findings.found
     assert (first.count, len(first.numbers), len(others)) == (2 * MAX_KEPT, MAX_NUMBERS, MAX_KEPT - 1)
     assert all(len(value) == MAX_CHARACTERS for value in first.values)

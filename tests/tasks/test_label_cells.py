@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from unipelt_search.tasks.label_cells import NoCell, are_withheld, bit_of, is_vector, plain_cell
+from unipelt_search.tasks.label_cells import NoCell, are_blank, are_withheld, bit_of, is_vector, plain_cell
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,12 @@ def test_words_say_yes_or_no_in_a_column_and_numbers_in_a_vector() -> None:
     assert is_vector(("1", "0.0", "True"))
     assert not is_vector(("yes", "no"))
     assert not is_vector((None,))
+
+
+def test_blank_cells_are_told_from_empty_lists() -> None:
+    assert are_blank([None, "", " "])
+    assert not are_blank([[]])
+    assert not are_blank([-1])
 
 
 @pytest.mark.parametrize(

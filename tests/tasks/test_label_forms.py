@@ -85,15 +85,15 @@ def test_a_column_is_read_in_the_form_that_it_has(
         ([f"c-{number}" for number in range(20)], AUTO, "an identifier or a text"),
         (["$3.50", "$4"], AUTO, "without a unit"),
         (["3.5 kg", "4 kg"], AUTO, "without a unit"),
-        (["1,234", "2,345"], AUTO, "'1,234' in column 'label' may be 1.234 or 1234.0"),
-        (["1,2", "1,3", "2,3"], AUTO, "'1,2' in column 'label' may be a number or two labels"),
-        ([[0.2, 0.8], [0.5, 0.5]], AUTO, "holds lists of numbers such as"),
-        ([[1, 2, 2], [3, 1, 2]], AUTO, "holds lists of numbers such as"),
+        (["1,234", "2,345"], AUTO, "'1,234' in column 'label' at row 0 may be 1.234 or 1234.0"),
+        (["1,2", "1,3", "2,3"], AUTO, "'1,2' in column 'label' at row 0 may be a number or two labels"),
+        ([[0.2, 0.8], [0.5, 0.5]], AUTO, "holds a list of numbers"),
+        ([[1, 2, 2], [3, 1, 2]], AUTO, "holds a list of numbers"),
         ([["a|b"], ["c", "d"]], AUTO, "must not hold '|'"),
         ([["a", "b"], ["b", "c"]], CLASSES, "exactly one label"),
         (["a", "b"], NUMBERS, "column 'label' has 'a'"),
-        ([None, ""], NUMBERS, "column 'label' has 'nothing'"),
-        (VECTORS, LabelRequest(("label",), label_names=("x",)), "got 1 names for 3 places"),
+        ([None, ""], NUMBERS, "column 'label' has nothing"),
+        (VECTORS, LabelRequest(("label",), label_names=("x",)), "got 1 names for 3 numbers at row 0"),
         (["a", "b"], NAMED, "needs 0/1 vectors"),
         ([["a", "c"], ["b"]], NAMED, "needs 0/1 vectors or lists of positions"),
     ],
@@ -116,8 +116,8 @@ def test_what_nobody_can_mean_is_refused_with_the_remedy(cells: list[object], as
         (["['a', 'b']", "['a']", "['a'; 'b']"], AUTO, {2: "['a'; 'b']"}),
         ([["a", ""], ["a", "b"]], AUTO, {0: "[a, ]"}),
         ([["a", "b"], ["a"], ["b"]], CLASSES, {0: "[a, b]"}),
-        ([{"a": 1}, "x", "y"], AUTO, {0: "dict"}),
-        ([[["a"]], ["b", "c"]], AUTO, {0: "a list that holds a list"}),
+        ([{"a": 1}, "x", "y"], AUTO, {0: ""}),
+        ([[["a"]], ["b", "c"]], AUTO, {0: ""}),
         ([[3], [1]], NAMED, {0: "[3]"}),
     ],
 )
@@ -125,6 +125,11 @@ def test_single_odd_cells_are_told_by_their_rows(cells: list[object], asked: Lab
     column = read(cells, asked)
     assert {row: found.text for row, found in column.odd.items()} == odd
     assert all(column.labels[row] is None for row in odd)
+
+
+def test_the_type_of_a_cell_that_is_no_label_is_told() -> None:
+    odd = read([{"a": 1}, [["a"]], "x", "y"]).odd
+    assert [odd[row].type_name for row in (0, 1)] == ["dict", "list of lists"]
 
 
 def test_missing_labels_are_none_where_rows_have_one_each() -> None:

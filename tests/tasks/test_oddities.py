@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from unipelt_search.kinds.label_kind import find_kind
-from unipelt_search.tasks.oddities import find_oddities, find_typos, place_of
+from unipelt_search.tasks.oddities import find_oddities, find_typos, location_of
 from unipelt_search.tasks.rows import RawData, Rows
-from unipelt_search.tasks.table import Place
+from unipelt_search.tasks.table import Location
 
 
 def rows(*pairs: tuple[str, str]) -> Rows:
@@ -30,6 +30,6 @@ def test_each_row_with_a_label_that_looks_like_another_one_is_found() -> None:
 
 
 def test_a_row_stands_where_it_was_read_or_in_its_split() -> None:
-    place = Place("a.csv", 7)
-    assert place_of("train", Rows((("a",),), ("x",), (place,)), 0) == place
-    assert place_of("train", Rows((("a",),), ("x",)), 0) == Place("train", 1, "row")
+    location = Location("a.csv", 7)
+    assert location_of("train", Rows((("a",),), ("x",), (location,)), 0) == location
+    assert location_of("train", Rows((("a",),), ("x",)), 0) == Location("train", 1, "row")

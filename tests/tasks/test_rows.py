@@ -6,7 +6,7 @@ from raw_rows import rows_of, table_of
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import Rows, check_columns, format_list
-from unipelt_search.tasks.table import Place
+from unipelt_search.tasks.table import Location
 
 SPEC = TaskSpec(data="x", text=("text",), label="label")
 
@@ -48,8 +48,9 @@ def test_a_missing_column_is_named_by_its_option() -> None:
 
 def test_an_empty_label_is_a_row_without_labels_where_rows_have_sets_of_them() -> None:
     columns = {"text": ["x", "y", "z"], "label": ["a|b", "", None]}
-    rows = rows_of(table_of(columns), SPEC)
-    assert (rows.labels, str(rows.places[2])) == (("a|b", "", ""), "row 3 of x")
+    sets = {"text": ["w", *columns["text"]], "label": ["b", *columns["label"]]}
+    rows = rows_of(table_of(sets), SPEC)
+    assert (rows.labels, str(rows.locations[2])) == (("b", "a|b", "", ""), "row 3 of x")
     with pytest.raises(DataError, match="empty at row 2, row 3"):
         rows_of(table_of(columns), SPEC.model_copy(update={"kind": "classification"}))
     alone = {**columns, "label": ["a", "", "b"]}
@@ -62,10 +63,10 @@ def test_an_empty_label_is_a_row_without_labels_where_rows_have_sets_of_them() -
 
 
 def test_rows_follow_others_and_share_a_text_whatever_their_blanks() -> None:
-    places = tuple(Place("x", number) for number in (1, 2, 3))
-    first = Rows((("x  y",),), ("a",), places[:1])
-    second = Rows((("x y ",), ("z",)), ("b", "c"), places[1:])
+    locations = tuple(Location("x", number) for number in (1, 2, 3))
+    first = Rows((("x  y",),), ("a",), locations[:1])
+    second = Rows((("x y ",), ("z",)), ("b", "c"), locations[1:])
     both = first.followed_by(second)
-    assert (both.labels, both.places) == (("a", "b", "c"), places)
+    assert (both.labels, both.locations) == (("a", "b", "c"), locations)
     assert both.plain_texts() == [("x y",), ("x y",), ("z",)]
-    assert Rows((("x",),), ("a",)).followed_by(second).places == ()
+    assert Rows((("x",),), ("a",)).followed_by(second).locations == ()

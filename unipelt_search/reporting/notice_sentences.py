@@ -170,6 +170,12 @@ def _less_plausible(values: _Values) -> str:
     )
 
 
+def _labels_absent(values: _Values) -> str:
+    column = f"column {values['column']!r}"
+    why = f"{column} is empty" if values["empty"] else f"it has no {column}"
+    return f"Ignored in {values['data']}: {values['source']}; {why}, so it cannot be scored."
+
+
 def _join_labels(values: _Values) -> str:
     """Join the labels of a notice; a label with a comma is quoted."""
     quoted = tuple(repr(label) if "," in label else label for label in values["labels"])
@@ -227,6 +233,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "files_without_split": lambda values: f"Ignored in {values['data']}: {_join(values, 'files')}; {_NO_SPLIT}.",
     "file_labels_withheld": _template(f"Ignored in {{data}}: {{file}}; {_NOT_PUBLIC}."),
     "split_name_unknown": _template(f"Ignored in {{data}}: split {{split}}; {_NO_SPLIT}."),
+    "labels_absent": _labels_absent,
     "labels_withheld": _template(f"Ignored in {{data}}: {{source}}; {_NOT_PUBLIC}."),
     "split_labels_withheld": _template(f"Ignored in {{data}}: split {{split}}; {_NOT_PUBLIC}."),
     "split_twice": _template("Ignored in {data}: split {split}; there is another {kept} split."),

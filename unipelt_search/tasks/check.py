@@ -13,7 +13,7 @@ from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue, first_
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.findings import Fault
 from unipelt_search.tasks.merge_labels import merge_labels, similar_labels
-from unipelt_search.tasks.oddities import find_oddities, find_typos, place_of
+from unipelt_search.tasks.oddities import find_oddities, find_typos, location_of
 from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
 from unipelt_search.tasks.split import FEW_VALIDATION_ROWS, FOLDS, RawSplits
@@ -98,8 +98,8 @@ def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, LabelKind, tuple
         DataError: A label is none of the kind that the user asked for.
     """
     notices: tuple[Notice, ...] = ()
-    if raw.kind is not None:
-        kind = raw.kind
+    if raw.form is not None:
+        kind, notices = raw.form.kind, raw.form.notices
     elif spec.kind == AUTO:
         kind = recognise([label for rows in raw.splits.values() for label in rows.labels])
         if kind.notice is not None:
@@ -159,7 +159,7 @@ def without_unknown(raw: RawData, kind: LabelKind, similar: Mapping[str, str], c
         for row, label in enumerate(rows.labels):
             strange = [name for name in kind.names(label) if name not in known]
             for name in strange:
-                raw.findings.add(_unknown_label(split, name, known, similar), place_of(split, rows, row), column)
+                raw.findings.add(_unknown_label(split, name, known, similar), location_of(split, rows, row), column)
             if not strange:
                 kept.append(row)
         if not kept:
@@ -231,7 +231,7 @@ def _names(rows: Rows, kind: LabelKind) -> Iterator[str]:
 
 
 def _where(split: str, rows: Rows, row: int) -> str:
-    return str(place_of(split, rows, row))
+    return str(location_of(split, rows, row))
 
 
 def _unknown_label(split: str, name: str, known: set[str], similar: Mapping[str, str]) -> Fault:

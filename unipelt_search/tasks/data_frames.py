@@ -9,7 +9,7 @@ import pandas as pd
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.read import name_splits
-from unipelt_search.tasks.table import Place, Table, Tables
+from unipelt_search.tasks.table import Location, Table, Tables
 
 Frames = pd.DataFrame | Mapping[str, pd.DataFrame]
 """One table, from which validation and test rows are split off, or a table for each of train, validation and test."""
@@ -45,5 +45,5 @@ def _read_frame(frame: pd.DataFrame, spec: TaskSpec, source: str) -> Table:
         if name in names:
             cells = frame.iloc[:, names.index(name)].astype(object)
             columns[name] = cells.where(cells.notna(), None).tolist()
-    places = tuple(Place(source, number, "row") for number in range(1, len(frame) + 1))
-    return Table(source, names, columns, places)
+    locations = tuple(Location(source, number, "row") for number in range(1, len(frame) + 1))
+    return Table(source, names, columns, locations)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from unipelt_search.errors import DataError
 from unipelt_search.records.finding import MAX_NUMBERS, Finding, FindingsError, Severity
 from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue
-from unipelt_search.tasks.table import Place, Table
+from unipelt_search.tasks.table import Location, Table
 
 MAX_KEPT = 1000
 """Findings that are kept; the others are counted."""
@@ -22,7 +22,7 @@ _ORDER: tuple[Severity, ...] = ("error", "warning", "info")
 
 @dataclass(frozen=True)
 class Fault:
-    """What may be wrong or odd at a place, in words that do not depend on the place."""
+    """What may be wrong or odd at a location, in words that do not depend on the location."""
 
     code: str
     """Lower-case words with underscores, never renamed; notices count rows by it."""
@@ -94,7 +94,7 @@ class TableFindings:
         """
         self.findings.bad_row(self.split, row, fault.code)
         if not self.findings.drop:
-            self.findings.add(self.findings.with_hint(fault), self.table.places[row], column, value)
+            self.findings.add(self.findings.with_hint(fault), self.table.locations[row], column, value)
 
     def bad_rows(self) -> set[int]:
         """Return the numbers of the rows that cannot be used."""
@@ -141,18 +141,18 @@ class Findings:
         self._bad_rows.setdefault(split, {}).setdefault(row, code)
 
     def add(
-        self, fault: Fault, place: Place, column: str, value: str | None = None, *, severity: Severity = "error"
+        self, fault: Fault, location: Location, column: str, value: str | None = None, *, severity: Severity = "error"
     ) -> None:
-        """Add something that is wrong or odd at one place, where the row stays.
+        """Add something that is wrong or odd at one location, where the row stays.
 
         Args:
             fault: What is wrong or odd; what is said with the same words of the same file and column is one finding.
-            place: Where.
+            location: Where.
             column: In which column.
             value: The cell, where it may be quoted.
             severity: Whether the data cannot be used.
         """
-        key = _Key(fault, severity, place.source, place.unit, column)
+        key = _Key(fault, severity, location.source, location.unit, column)
         group = self._groups.get(key)
         if group is None:
             if len(self._groups) >= MAX_KEPT:
@@ -161,7 +161,7 @@ class Findings:
             group = self._groups[key] = _Group()
         group.count += 1
         if len(group.numbers) < MAX_NUMBERS:
-            group.numbers.append(place.number)
+            group.numbers.append(location.number)
         if value is not None and len(group.values) < MAX_KEPT:
             group.values[_cut(value)] = None
 

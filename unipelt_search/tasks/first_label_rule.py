@@ -22,7 +22,7 @@ def read_by_first_rule(tables: Mapping[str, TableFindings], spec: TaskSpec) -> d
         spec: Which column, and the user's word for the kind.
 
     Returns:
-        ``(n,)`` for each split; empty where a row has no label or its cell cannot be read, which the findings then have.
+        ``(n,)`` for each split; empty where a row has no label or its cell cannot be read, as findings have.
     """
     (name,) = spec.label
     labels: dict[str, list[str]] = {}

@@ -67,6 +67,11 @@ def are_withheld(cells: Sequence[object]) -> bool:
     return all(_is_withheld(plain_cell(cell)) for cell in cells)
 
 
+def are_blank(cells: Sequence[object]) -> bool:
+    """Tell whether the cells of a split hold nothing at all."""
+    return all(not cell.strip() if isinstance(cell, str) else cell is None for cell in map(plain_cell, cells))
+
+
 def _is_withheld(cell: PlainCell | NoCell) -> bool:
     if isinstance(cell, tuple):
         return bool(cell) and all(part in WITHHELD for part in cell)
@@ -80,7 +85,7 @@ def _plain_list(values: Sequence[object]) -> PlainCell | NoCell:
     for value in values:
         part = plain_cell(value)
         if isinstance(part, tuple | NoCell):
-            return NoCell("a list that holds a list" if isinstance(part, tuple) else part.type_name)
+            return NoCell("list of lists" if isinstance(part, tuple) else part.type_name)
         parts.append(part)
     return tuple(parts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -29,6 +29,8 @@ class LabelRequest:
     """The column of the texts, to name it."""
     different_texts: int | None = None
     """How many different texts there are; None where nobody counted."""
+    location_of: Callable[[int], str] = "row {}".format
+    """From the number of a row, from 0 over all splits, to where it stands."""
 
     @property
     def asked_kind(self) -> LabelKind | None:
@@ -60,6 +62,8 @@ class OddLabel:
     """What it holds, shortened; empty where it holds nothing."""
     expected: str
     """What it should hold, as in "must be …"."""
+    type_name: str = ""
+    """What it is, if that can be no label at all."""
 
 
 @dataclass
@@ -96,7 +100,7 @@ class ColumnReading:
         for row, value in enumerate(cells):
             cell = plain_cell(value)
             if isinstance(cell, NoCell):
-                self.odd[row] = OddLabel(self.name, cell.type_name, "text, a number, or a list of them")
+                self.odd[row] = OddLabel(self.name, "", "text, a number, or a list of them", cell.type_name)
                 cell = None
             elif not all(map(is_unicode, _texts_of(cell))):
                 self.odd[row] = OddLabel(self.name, "", "valid Unicode without NUL")
@@ -131,9 +135,10 @@ def as_sets(column: ColumnReading, rows: Sequence[Names | None], of: tuple[str, 
     names = of or tuple(met)
     bad = next((name for name in names if mark in name), None)
     if bad is not None:
+        row = next((number for number, own in enumerate(found) if own and bad in own), 0)
         raise DataError(
             f"The name of a label must not hold {mark!r} where rows have sets of labels; column {column.name!r} has "
-            f"{bad!r}. Rename it."
+            f"{bad!r} at {column.asked.location_of(row)}. Rename it."
         )
     values: dict[str, NoticeValue] = {
         **column.values(),

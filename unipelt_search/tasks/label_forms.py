@@ -58,10 +58,10 @@ def _read_bit_columns(cells: Mapping[str, Sequence[object]], asked: LabelRequest
                 odd.setdefault(row, OddLabel(name, shown(cell), "0 or 1, yes or no, or true or false"))
         bits.append(read)
     if 2 * len(odd) > len(bits[0]):
-        first = next(iter(odd.values()))
+        row, first = next(iter(odd.items()))
         raise DataError(
             "With several --label columns each must hold 0 and 1, one column for each label; column "
-            f"{first.column!r} holds {first.text!r}. Name one --label column."
+            f"{first.column!r} holds {first.text!r} at {asked.location_of(row)}. Name one --label column."
         )
     rows = [None if number in odd else row for number, row in enumerate(zip(*bits, strict=True))]
     column = ColumnReading(" + ".join(asked.columns), asked)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
 from unipelt_search.kinds.label_kind import LabelKind, label_kinds
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.cells import check_filled
-from unipelt_search.tasks.findings import BAD_LABEL, MISSING_LABEL, TableFindings
+from unipelt_search.tasks.findings import BAD_LABEL, MISSING_LABEL, Fault, TableFindings
 from unipelt_search.tasks.first_label_rule import are_marked_withheld, read_by_first_rule
-from unipelt_search.tasks.label_cells import are_withheld, plain_cell
-from unipelt_search.tasks.label_column import LabelRequest
+from unipelt_search.tasks.label_cells import are_blank, are_withheld, plain_cell
+from unipelt_search.tasks.label_column import LabelRequest, OddLabel
 from unipelt_search.tasks.label_forms import read_label_column
 from unipelt_search.tasks.table import Table
 
@@ -21,14 +23,22 @@ FORMS_SINCE = 3
 
 
 @dataclass(frozen=True)
+class LabelForm:
+    """What a label is, as its form tells."""
+
+    kind: LabelKind
+    notices: tuple[Notice, ...]
+    """How labels were read."""
+
+
+@dataclass(frozen=True)
 class TableLabels:
     """The labels of every split."""
 
     by_split: Mapping[str, Sequence[str]]
     """``(n,)`` each, as the kind writes them; empty where a row has none or cannot be used."""
-    kind: LabelKind | None
-    """What a label is; None where the labels are still to decide, as in studies of the first editions."""
-    notices: tuple[Notice, ...] = ()
+    form: LabelForm | None
+    """What was found; None where the labels are still to decide, as in studies of the first editions."""
 
 
 def read_table_labels(tables: Mapping[str, TableFindings], spec: TaskSpec, *, edition: int) -> TableLabels:
@@ -49,7 +59,7 @@ def read_table_labels(tables: Mapping[str, TableFindings], spec: TaskSpec, *, ed
         return TableLabels(read_by_first_rule(tables, spec), None)
     cells: dict[str, list[object]] = {}
     for name in spec.label:
-        cells[name] = [value for found in tables.values() for value in found.table.cells[name]]
+        cells[name] = list(chain.from_iterable(found.table.cells[name] for found in tables.values()))
     column = read_label_column(cells, _request_of(spec, tables))
     by_split = {}
     begin = 0
@@ -58,15 +68,14 @@ def read_table_labels(tables: Mapping[str, TableFindings], spec: TaskSpec, *, ed
         for row in range(begin, end):
             odd = column.odd.get(row)
             if odd is not None:
-                fault = replace(BAD_LABEL, rule=f"Every label must be {odd.expected}")
-                found.bad_row(row - begin, odd.column, fault, odd.text or None)
+                found.bad_row(row - begin, odd.column, _fault_of(odd), odd.text or None)
         labels = [label or "" for label in column.labels[begin:end]]
         if column.kind.separator is None:
             fault = replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{_hint_at_sets()}")
             check_filled(" and ".join(spec.label), labels, found, fault)
         by_split[split] = labels
         begin = end
-    return TableLabels(by_split, column.kind, (column.declared, *column.notices))
+    return TableLabels(by_split, LabelForm(column.kind, (column.declared, *column.notices)))
 
 
 def why_without_labels(table: Table, spec: TaskSpec, name: str, *, edition: int) -> Notice | None:
@@ -83,12 +92,15 @@ def why_without_labels(table: Table, spec: TaskSpec, name: str, *, edition: int)
     """
     values: dict[str, NoticeValue] = {"data": name, "source": table.source}
     found = [label for label in spec.label if label in table.names]
+    column = " and ".join(spec.label)
     if edition >= FORMS_SINCE and not found and not _differs_in_form(spec.label, table.names):
-        return Notice(code="labels_absent", values={**values, "column": " and ".join(spec.label)})
+        return Notice(code="labels_absent", values={**values, "column": column, "empty": False})
     if len(found) < len(spec.label):
         return None
-    rule = are_withheld if edition >= FORMS_SINCE else are_marked_withheld
-    withheld = all(rule(table.cells[label]) for label in spec.label)
+    cells = [table.cells[label] for label in spec.label]
+    if edition >= FORMS_SINCE and all(map(are_blank, cells)):
+        return Notice(code="labels_absent", values={**values, "column": column, "empty": True})
+    withheld = all(map(are_withheld if edition >= FORMS_SINCE else are_marked_withheld, cells))
     return Notice(code="labels_withheld", values=values) if withheld else None
 
 
@@ -98,9 +110,15 @@ def _differs_in_form(wanted: Sequence[str], names: Sequence[str]) -> bool:
     return any(name.strip().casefold() in plain for name in wanted)
 
 
+def _fault_of(odd: OddLabel) -> Fault:
+    what = f"has {odd.type_name}" if odd.type_name else BAD_LABEL.what
+    return replace(BAD_LABEL, rule=f"Every label must be {odd.expected}", what=what)
+
+
 def _request_of(spec: TaskSpec, tables: Mapping[str, TableFindings]) -> LabelRequest:
     text = spec.text[0]
-    different = {plain_cell(cell) for found in tables.values() for cell in found.table.cells.get(text, ())}
+    texts = chain.from_iterable(found.table.cells.get(text, ()) for found in tables.values())
+    different = set(map(plain_cell, texts))
     return LabelRequest(
         columns=spec.label,
         kind=spec.kind,
@@ -108,7 +126,17 @@ def _request_of(spec: TaskSpec, tables: Mapping[str, TableFindings]) -> LabelReq
         separator=spec.separator,
         text=text,
         different_texts=len(different),
+        location_of=partial(_location_of, [found.table for found in tables.values()]),
     )
+
+
+def _location_of(tables: Sequence[Table], row: int) -> str:
+    """Return where a row stands, by its number over all tables."""
+    for table in tables:
+        if row < len(table):
+            return str(table.locations[row])
+        row -= len(table)
+    raise IndexError(f"there must be a row of that number; got {row} too many")
 
 
 def _hint_at_sets() -> str:

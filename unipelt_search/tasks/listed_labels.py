@@ -66,7 +66,7 @@ def read_lists(column: ColumnReading, lists: list[Names | None]) -> LabelColumn:
     if single and column.separator is None and not column.asked.wants_sets:
         column.form = "lists_of_one"
         return read_single_labels(column, [parts[0] if parts else None for parts in lists])
-    _refuse_numbers(column, filled)
+    _refuse_numbers(column, lists)
     for row, parts in enumerate(lists):
         if parts is not None and any(part is None or not part.strip() for part in parts):
             column.odd.setdefault(row, OddLabel(column.name, shown(parts), "a list of names, none of them empty"))
@@ -152,9 +152,10 @@ def _read_vectors(column: ColumnReading, lists: Sequence[Names | None]) -> Label
     length, _ = lengths.most_common(1)[0]
     names = column.asked.label_names or tuple(f"label_{number}" for number in range(length))
     if len(names) != length:
+        row = next(number for number, parts in enumerate(lists) if parts and len(parts) == length)
         raise DataError(
-            f"task.label_names must name each place of the 0/1 vectors in column {column.name!r}; got {len(names)} "
-            f"names for {length} places."
+            f"task.label_names must name each number of the 0/1 vectors in column {column.name!r}; got {len(names)} "
+            f"names for {length} numbers at {column.asked.location_of(row)}."
         )
     rows: list[Bits | None] = []
     for row, parts in enumerate(lists):
@@ -178,23 +179,25 @@ def _read_positions(column: ColumnReading, lists: Sequence[Names | None]) -> Lab
     if len(column.odd) == len(rows):
         raise DataError(
             f"task.label_names needs 0/1 vectors or lists of positions in column {column.name!r}; got "
-            f"{column.odd[0].text!r}. Leave it out."
+            f"{column.odd[0].text!r} at {column.asked.location_of(0)}. Leave it out."
         )
     column.form = "positions"
     return _sets_or_names(column, rows)
 
 
-def _refuse_numbers(column: ColumnReading, filled: Sequence[Names]) -> None:
+def _refuse_numbers(column: ColumnReading, lists: Sequence[Names | None]) -> None:
     """Refuse lists of measurements: neither names nor one number."""
+    filled = [parts for parts in lists if parts]
     numbers = [number_of(part or "") for parts in filled for part in parts]
     if not numbers or None in numbers:
         return
     same_length = len({len(parts) for parts in filled}) == 1
     repeated = any(len(set(parts)) < len(parts) for parts in filled)
     if (same_length and repeated) or any(number and number % 1 for number in numbers):
+        row = lists.index(filled[0])
         raise DataError(
-            f"A label must be one number or a list of names; column {column.name!r} holds lists of numbers such as "
-            f"{column.samples[0]}. Make it one number or one name per row."
+            f"A label must be one number or a list of names; column {column.name!r} holds a list of numbers, "
+            f"{shown(filled[0])}, at {column.asked.location_of(row)}. Make it one number or one name per row."
         )
 
 
@@ -212,9 +215,11 @@ def _one_of_each(column: ColumnReading, rows: Sequence[Names | None]) -> LabelCo
             column.odd[row] = OddLabel(column.name, shown(names), expected)
         single.append(names[0] if names and row not in column.odd else None)
     if 2 * len(column.odd) > len(rows):
+        row, first = next(iter(column.odd.items()))
         raise DataError(
             f"A row must have exactly one label for --kind {column.asked.kind}; column {column.name!r} has others in "
-            f"{len(column.odd)} of {len(rows)} rows. Leave --kind out to read sets of labels."
+            f"{len(column.odd)} of {len(rows)} rows, such as {first.text or '[]'} at {column.asked.location_of(row)}. "
+            "Leave --kind out to read sets of labels."
         )
     return read_single_labels(column, single)
 

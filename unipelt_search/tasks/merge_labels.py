@@ -10,7 +10,7 @@ from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import LabelKind
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.tasks.findings import Fault
-from unipelt_search.tasks.oddities import place_of
+from unipelt_search.tasks.oddities import location_of
 from unipelt_search.tasks.rows import RawData
 from unipelt_search.tasks.spelling import look_alikes
 
@@ -69,7 +69,7 @@ def merge_labels(raw: RawData, kind: LabelKind, similar: Mapping[str, str], colu
             for name in names:
                 if name in similar:
                     fault = _merged(name, similar[name])
-                    raw.findings.add(fault, place_of(split, rows, row), column, severity="info")
+                    raw.findings.add(fault, location_of(split, rows, row), column, severity="info")
             labels.append(_rewritten(label, names, kind, similar))
         splits[split] = replace(rows, labels=tuple(labels))
     return replace(raw, splits=splits, notices=(*raw.notices, _notice(similar, counts)))

@@ -1,4 +1,4 @@
-"""What is odd in rows that can be used: each place of it, for the table of findings. Notices say how much it is."""
+"""What is odd in rows that can be used: each location of it, for the table of findings. Notices say how much it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from unipelt_search.kinds.label_kind import LabelKind
 from unipelt_search.tasks.findings import Fault, Findings
 from unipelt_search.tasks.rows import RawData, Rows
-from unipelt_search.tasks.table import Place
+from unipelt_search.tasks.table import Location
 
 TWO_LABELS = Fault(
     "texts_with_two_labels",
@@ -45,7 +45,7 @@ def find_oddities(raw: RawData, column: str) -> None:
             continue
         for row, texts in enumerate(plain):
             if texts in known:
-                raw.findings.add(OVERLAP, place_of(split, rows, row), column, severity="warning")
+                raw.findings.add(OVERLAP, location_of(split, rows, row), column, severity="warning")
 
 
 def find_typos(raw: RawData, kind: LabelKind, similar: Mapping[str, str], column: str) -> None:
@@ -64,10 +64,10 @@ def find_typos(raw: RawData, kind: LabelKind, similar: Mapping[str, str], column
             for name in kind.names(label):
                 if name in similar:
                     fault = _possible_typo(name, similar[name])
-                    raw.findings.add(fault, place_of(split, rows, row), column, severity="warning")
+                    raw.findings.add(fault, location_of(split, rows, row), column, severity="warning")
 
 
-def place_of(split: str, rows: Rows, row: int) -> Place:
+def location_of(split: str, rows: Rows, row: int) -> Location:
     """Return where a row stands; of rows that nobody knows it of, their number in the split.
 
     Args:
@@ -76,9 +76,9 @@ def place_of(split: str, rows: Rows, row: int) -> Place:
         row: The row's number, counted from 0.
 
     Returns:
-        The place.
+        The location.
     """
-    return rows.places[row] if rows.places else Place(split, row + 1, "row")
+    return rows.locations[row] if rows.locations else Location(split, row + 1, "row")
 
 
 def _find_repeated(split: str, rows: Rows, plain: Sequence[tuple[str, ...]], column: str, findings: Findings) -> None:
@@ -89,9 +89,9 @@ def _find_repeated(split: str, rows: Rows, plain: Sequence[tuple[str, ...]], col
     for row, texts in enumerate(plain):
         own = (texts, rows.labels[row])
         if len(labels[texts]) > 1:
-            findings.add(TWO_LABELS, place_of(split, rows, row), column, severity="warning")
+            findings.add(TWO_LABELS, location_of(split, rows, row), column, severity="warning")
         elif own in seen:
-            findings.add(REPEATED, place_of(split, rows, row), column, severity="info")
+            findings.add(REPEATED, location_of(split, rows, row), column, severity="info")
         seen.add(own)
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from unipelt_search.errors import DataError, did_you_mean
-from unipelt_search.kinds.label_kind import LabelKind
 from unipelt_search.records.history import EDITION
 from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.cells import check_filled, read_cells, read_weights
 from unipelt_search.tasks.findings import EMPTY_CELL, EMPTY_TEXT, Findings, TableFindings
-from unipelt_search.tasks.label_tables import read_table_labels, why_without_labels
-from unipelt_search.tasks.table import Place, Table, Tables
+from unipelt_search.tasks.label_tables import LabelForm, read_table_labels, why_without_labels
+from unipelt_search.tasks.table import Location, Table, Tables
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Rows:
     """A row has one text, or the two of a pair."""
     labels: tuple[str, ...]
     """As they are written; empty only where rows have sets of labels."""
-    places: tuple[Place, ...] = field(default=(), compare=False)
+    locations: tuple[Location, ...] = field(default=(), compare=False)
     """Where each row stands; empty where nobody knows."""
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as a customer; empty where nobody asked."""
@@ -75,7 +74,7 @@ class RawData:
     notices: tuple[Notice, ...] = ()
     findings: Findings = field(default_factory=Findings, compare=False)
     """What is wrong or odd in its rows; rows that cannot be used are not among `splits`."""
-    kind: LabelKind | None = None
+    form: LabelForm | None = field(default=None, compare=False)
     """What a label is, where its form has told; None where the labels are still to decide."""
 
 
@@ -109,7 +108,6 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None, 
         check_columns(_asked_of(spec, split, table), table.names, table.source)
         kept[split] = found.of(split, table)
     labels = read_table_labels(kept, spec, edition=edition)
-    notices += labels.notices
     rows = {}
     for split, of_table in kept.items():
         read = _make_rows(of_table, labels.by_split[split], _asked_of(spec, split, of_table.table))
@@ -124,7 +122,7 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None, 
     if findings is None:
         found.raise_errors()
     notices += _complete_weights(rows, spec, tables.name)
-    return RawData(tables.name, rows, tuple(notices), found, labels.kind)
+    return RawData(tables.name, rows, tuple(notices), found, labels.form)
 
 
 def format_list(things: Iterable[object]) -> str:
@@ -180,7 +178,7 @@ def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]
             number.
     """
     _check_names([("--text", name) for name in text], table.names, table.source)
-    if not table.places:
+    if not table.locations:
         raise DataError(f"{table.source} must have rows; it is empty.")
     found = Findings(may_drop=False)
     texts = _read_texts(found.of("", table), text)
@@ -204,7 +202,7 @@ def _make_rows(found: TableFindings, labels: Sequence[str], spec: TaskSpec) -> R
     return Rows(
         texts=_read_texts(found, spec.text),
         labels=tuple(labels),
-        places=found.table.places,
+        locations=found.table.locations,
         groups=_read_further(spec.group, found),
         times=_read_further(spec.order, found),
         weights=tuple(weights),

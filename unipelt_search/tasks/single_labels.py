@@ -50,9 +50,9 @@ def read_single_labels(column: ColumnReading, texts: Sequence[str | None]) -> La
     if column.asked.asked_kind is None:
         numbers = read_numbers(filled)
         if numbers.is_measured and numbers.share == 1:
-            _refuse_pairs(column, filled)
+            _refuse_pairs(column, texts, filled)
             return _read_numbers(column, texts, filled, numbers)
-        _refuse_units(column, filled)
+        _refuse_units(column, texts, filled)
     else:
         numbers = None
     if column.asked.may_be_sets:
@@ -71,8 +71,9 @@ def _read_numbers(
         text = next(text for text in filled if numbers.notation.read(text) != numbers.other.read(text))
         first, second = numbers.notation.read(text), numbers.other.read(text)
         raise DataError(
-            f"Numbers must be written so that they can be told apart; {text!r} in column {column.name!r} may be "
-            f"{first!r} or {second!r}, and no other cell decides. Write them with a decimal point and no other mark."
+            f"Numbers must be written so that they can be told apart; {text!r} in column {column.name!r} at "
+            f"{_location(column, texts, text)} may be {first!r} or {second!r}, and no other cell decides. Write them "
+            "with a decimal point and no other mark."
         )
     number_in = dict(zip(filled, numbers.numbers, strict=True))
     expected = f"a number, as {len(filled) - numbers.numbers.count(None)} of {len(filled)} labels are"
@@ -85,9 +86,10 @@ def _read_numbers(
         labels.append(None if number is None or text is None else _written(text, number, numbers))
     read = [number for number in numbers.numbers if number is not None]
     if not read:
+        has = f"{shown(filled[0])!r} at {_location(column, texts, filled[0])}" if filled else "nothing"
         raise DataError(
-            f"Every label must be a finite number for --kind {column.asked.kind}; column {column.name!r} has "
-            f"{shown(filled[0]) if filled else 'nothing'!r}. Choose another column or kind."
+            f"Every label must be a finite number for --kind {column.asked.kind}; column {column.name!r} has {has}. "
+            "Choose another column or kind."
         )
     samples = [text for text in dict.fromkeys(filled) if number_in[text] is not None][:SAMPLES]
     values: dict[str, NoticeValue] = {
@@ -127,7 +129,7 @@ def _read_names(column: ColumnReading, texts: Sequence[str | None], filled: Sequ
     counts = Counter(filled)
     kind = column.asked.asked_kind
     if kind is None:
-        _refuse_mostly_once(column, counts)
+        _refuse_mostly_once(column, texts, counts)
         kind = name_kind(filled)
     values: dict[str, NoticeValue] = {
         **column.values(),
@@ -139,17 +141,21 @@ def _read_names(column: ColumnReading, texts: Sequence[str | None], filled: Sequ
     return LabelColumn(kind, labels, declared, column.odd, found_notices(column, kind))
 
 
-def _refuse_mostly_once(column: ColumnReading, counts: Counter[str]) -> None:
+def _refuse_mostly_once(column: ColumnReading, texts: Sequence[str | None], counts: Counter[str]) -> None:
     """Refuse what cannot be learnt: labels of which most are met in one row only."""
     rows = sum(counts.values())
-    once = sum(count == 1 for count in counts.values())
-    if rows < FEWEST_ROWS or 2 * once <= rows:
+    single = [text for text, count in counts.items() if count == 1]
+    if rows < FEWEST_ROWS or 2 * len(single) <= rows:
         return
-    start = f"Labels must recur to be learnt; in column {column.name!r} {once} of {rows} rows have a label of their own"
-    texts = column.asked.different_texts
-    if texts is not None and texts * 2 < len(counts):
+    start = (
+        f"Labels must recur to be learnt; in column {column.name!r} {len(single)} of {rows} rows have a label of their "
+        f"own, such as {shown(single[0])!r} at {_location(column, texts, single[0])}"
+    )
+    different = column.asked.different_texts
+    if different is not None and different * 2 < len(counts):
         raise DataError(
-            f"{start}, and column {column.asked.text!r} has {texts} different texts. Are --text and --label swapped?"
+            f"{start}, and column {column.asked.text!r} has {different} different texts. Are --text and --label "
+            "swapped?"
         )
     if read_numbers(list(counts)).share >= MOSTLY:
         raise DataError(
@@ -157,22 +163,22 @@ def _refuse_mostly_once(column: ColumnReading, counts: Counter[str]) -> None:
             "them as names; else name another --label column."
         )
     raise DataError(
-        f"{start}, such as {shown(next(iter(counts)))!r}: an identifier or a text? Name another --label column; "
-        "--kind classification keeps them as names."
+        f"{start}: an identifier or a text? Name another --label column; --kind classification keeps them as names."
     )
 
 
-def _refuse_pairs(column: ColumnReading, filled: Sequence[str]) -> None:
+def _refuse_pairs(column: ColumnReading, texts: Sequence[str | None], filled: Sequence[str]) -> None:
     """Refuse what may be numbers with a decimal comma or pairs of numbered labels."""
     pair = find_pair(filled)
     if pair is not None:
         raise DataError(
-            f"What a comma means must be clear; {pair!r} in column {column.name!r} may be a number or two labels. "
-            "--kind regression reads numbers, --separator , reads sets of labels."
+            f"What a comma means must be clear; {pair!r} in column {column.name!r} at "
+            f"{_location(column, texts, pair)} may be a number or two labels. --kind regression reads numbers, "
+            "--separator , reads sets of labels."
         )
 
 
-def _refuse_units(column: ColumnReading, filled: Sequence[str]) -> None:
+def _refuse_units(column: ColumnReading, texts: Sequence[str | None], filled: Sequence[str]) -> None:
     """Refuse numbers with a unit: what they mean must be said by whoever knows."""
     if not filled or len(filled[0]) > LONGEST_NUMBER:
         return
@@ -188,9 +194,15 @@ def _refuse_units(column: ColumnReading, filled: Sequence[str]) -> None:
     if any(map(is_currency, with_unit)) or measured:
         text = next(text for text, own in zip(filled, units, strict=True) if own == unit)
         raise DataError(
-            f"Numbers must stand without a unit; column {column.name!r} has {text!r}. Remove {unit!r}; "
-            "--kind classification keeps such labels as names."
+            f"Numbers must stand without a unit; column {column.name!r} has {text!r} at "
+            f"{_location(column, texts, text)}. Remove {unit!r}; --kind classification keeps such labels as names."
         )
+
+
+def _location(column: ColumnReading, texts: Sequence[str | None], text: str) -> str:
+    """Return where the first cell with a text stands."""
+    found = (row for row, own in enumerate(texts) if own is not None and own.strip() == text.strip())
+    return column.asked.location_of(next(found, 0))
 
 
 def _are_exceptions(numbers: NumberColumn, filled: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from unipelt_search.records.notice import Notice
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where a row stands."""
 
     source: str
@@ -21,11 +21,11 @@ class Place(NamedTuple):
 
     @property
     def in_source(self) -> str:
-        """The place for somebody who knows the source, such as ``line 7``."""
+        """The location for somebody who knows the source, such as ``line 7``."""
         return f"{self.unit} {self.number}"
 
     def __str__(self) -> str:
-        """Return the whole place, such as ``line 7 of train.csv``."""
+        """Return the whole location, such as ``line 7 of train.csv``."""
         return f"{self.in_source} of {self.source}"
 
 
@@ -39,22 +39,22 @@ class Table:
     """All its columns."""
     cells: Mapping[str, Sequence[object]]
     """``(n,)`` for each of the wanted columns that it has: text, numbers, lists of them, or None where missing."""
-    places: tuple[Place, ...]
+    locations: tuple[Location, ...]
     """``(n,)``."""
     lines: int | None = None
     """Lines of the text file; None where the source has none."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.places)
+        return len(self.locations)
 
     def take(self, numbers: Sequence[int]) -> Table:
         """Return the rows with these numbers, counted from 0, in this order."""
         cells = {}
         for name, column in self.cells.items():
             cells[name] = [column[number] for number in numbers]
-        places = tuple(self.places[number] for number in numbers)
-        return Table(self.source, self.names, cells, places, self.lines)
+        locations = tuple(self.locations[number] for number in numbers)
+        return Table(self.source, self.names, cells, locations, self.lines)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unipelt_search.errors import DataError
-from unipelt_search.tasks.table import Place, Table
+from unipelt_search.tasks.table import Location, Table
 
 DELIMITERS = (",", "\t", ";")
 
@@ -41,7 +41,7 @@ def read_csv(path: Path, wanted: Sequence[str] | None = None) -> Table:
     header = tuple(name.strip() for name in next(lines)[1])
     columns: dict[str, list[object]] = {name: [] for name in _kept(header, wanted)}
     position = {name: header.index(name) for name in columns}
-    places = []
+    locations = []
     for line, fields in lines:
         if len(fields) != len(header):
             raise DataError(
@@ -49,10 +49,10 @@ def read_csv(path: Path, wanted: Sequence[str] | None = None) -> Table:
                 f"{len(fields)} at line {line}. Put a field that holds {delimiter!r}, a line break or a quote between "
                 "double quotes."
             )
-        places.append(Place(path.name, line))
+        locations.append(Location(path.name, line))
         for name, cells in columns.items():
             cells.append(fields[position[name]])
-    return Table(path.name, header, columns, tuple(places), lines=text.count("\n"))
+    return Table(path.name, header, columns, tuple(locations), lines=text.count("\n"))
 
 
 def read_json_lines(path: Path, wanted: Sequence[str] | None = None) -> Table:
@@ -69,19 +69,21 @@ def read_json_lines(path: Path, wanted: Sequence[str] | None = None) -> Table:
         DataError: It is not such text or is not JSON.
     """
     text = _read_text(path)
-    places = []
+    locations = []
     entries = []
     found: dict[str, None] = {}
-    for place, entry in _json_entries(text, path):
+    for location, entry in _json_entries(text, path):
         if not isinstance(entry, dict):
             raise DataError(
-                f"Every row of {path.name} must be a JSON object; got {type(entry).__name__} at {place.in_source}."
+                f"Every row of {path.name} must be a JSON object; got {type(entry).__name__} at {location.in_source}."
             )
-        places.append(place)
+        locations.append(location)
         entries.append(entry)
         found.update(dict.fromkeys(entry))
-    cells = {name: [entry.get(name) for entry in entries] for name in _kept(tuple(found), wanted)}
-    return Table(path.name, tuple(found), cells, tuple(places), lines=text.count("\n"))
+    cells: dict[str, list[Any]] = {}
+    for name in _kept(tuple(found), wanted):
+        cells[name] = [entry.get(name) for entry in entries]
+    return Table(path.name, tuple(found), cells, tuple(locations), lines=text.count("\n"))
 
 
 def _kept(found: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
@@ -89,14 +91,14 @@ def _kept(found: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
     return [name for name in dict.fromkeys(found) if wanted is None or name in wanted]
 
 
-def _json_entries(text: str, path: Path) -> list[tuple[Place, Any]]:
+def _json_entries(text: str, path: Path) -> list[tuple[Location, Any]]:
     """Parse every row, and say where each stands."""
     if text.lstrip().startswith("["):
         array = _parse_json(text, path, 1)
-        return [(Place(path.name, number, "row"), entry) for number, entry in enumerate(array, start=1)]
+        return [(Location(path.name, number, "row"), entry) for number, entry in enumerate(array, start=1)]
     # Not splitlines(): JSON strings may hold U+2028, which that takes for a line's end.
     lines = enumerate(text.split("\n"), start=1)
-    return [(Place(path.name, number), _parse_json(line, path, number)) for number, line in lines if line.strip()]
+    return [(Location(path.name, number), _parse_json(line, path, number)) for number, line in lines if line.strip()]
 
 
 def _read_text(path: Path) -> str:
