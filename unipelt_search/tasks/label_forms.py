@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from unipelt_search.errors import DataError
 from unipelt_search.tasks.label_cells import bit_of
 from unipelt_search.tasks.label_column import ColumnReading, LabelColumn, LabelRequest, OddLabel, shown
-from unipelt_search.tasks.listed_labels import lists_of, read_bits, read_lists
+from unipelt_search.tasks.list_labels import lists_of, read_bits, read_lists
 from unipelt_search.tasks.single_labels import read_single_labels
 
 
