@@ -9,7 +9,7 @@ from rich.console import Console
 
 from unipelt_search.cli.app import main
 from unipelt_search.cli.findings_view import findings_json, show_error, show_findings
-from unipelt_search.records.finding import MAX_SHOWN, Finding, FindingsError
+from unipelt_search.records.finding import MAX_DISPLAYED, Finding, FindingsError
 
 ONE = Finding(
     code="empty_text", severity="error", source="[a].csv", unit="line", numbers=(3,), count=1, column="[text]",
@@ -25,7 +25,7 @@ def test_the_table_names_place_column_fault_and_fix_and_is_bounded() -> None:
     assert "[a].csv, line 20" in text
     assert "[text]" in text
     assert "line 21" not in text
-    assert f"And {999 - MAX_SHOWN} more" in text
+    assert f"And {999 - MAX_DISPLAYED} more" in text
 
 
 def test_a_single_finding_is_a_sentence_and_several_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:

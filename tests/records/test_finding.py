@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from unipelt_search.records.finding import MAX_SHOWN, Finding, FindingsError
+from unipelt_search.records.finding import MAX_DISPLAYED, Finding, FindingsError
 
 
 def finding(**changes: Any) -> Finding:
@@ -32,7 +32,7 @@ def test_a_single_finding_is_the_rule_what_was_found_and_what_to_do() -> None:
 def test_several_findings_are_a_sentence_and_a_line_each() -> None:
     odd = finding(severity="warning", source="b.csv", what="is odd", numbers=(1,), count=1)
     first, *lines = str(FindingsError([finding(), finding(column="label", count=1, numbers=(9,)), odd])).splitlines()
-    assert "2 faults at 3 places" in first
+    assert "2 problems at 3 locations" in first
     assert lines[0] == "- a.csv, line 3, line 7: column 'text' is empty. Fill it in."
     assert lines[2].startswith("- b.csv, line 1: column 'text' is odd")
     assert len(lines) == 3
@@ -47,8 +47,8 @@ def test_what_is_wrong_with_the_whole_stands_last() -> None:
 
 def test_a_long_list_is_cut_and_the_error_can_be_copied() -> None:
     error = FindingsError([finding(column=str(number)) for number in range(30)], 1234)
-    assert len(str(error).splitlines()) == 1 + MAX_SHOWN + 1
-    assert f"{1234 - MAX_SHOWN} more" in str(error).splitlines()[-1]
+    assert len(str(error).splitlines()) == 1 + MAX_DISPLAYED + 1
+    assert f"{1234 - MAX_DISPLAYED} more" in str(error).splitlines()[-1]
     copy = pickle.loads(pickle.dumps(error))
     assert (copy.findings, copy.count, str(copy)) == (error.findings, 1234, str(error))
 

@@ -11,13 +11,13 @@ from unipelt_search.tasks.findings import (
     MAX_CHARACTERS,
     MAX_KEPT,
     MISSING_LABEL,
-    Fault,
     Findings,
+    Problem,
 )
 from unipelt_search.tasks.table import Location
 
 TABLE = table_of({"text": list("abcd"), "label": list("xyxy")}, "a.csv")
-ODD = Fault("odd", "A row is usual", "is odd", "Look at it")
+ODD = Problem("odd", "A row is usual", "is odd", "Look at it")
 
 
 def test_what_is_said_with_the_same_words_is_one_finding() -> None:

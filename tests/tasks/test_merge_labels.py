@@ -4,7 +4,7 @@ import pytest
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import find_kind
-from unipelt_search.tasks.merge_labels import MAX_LISTED, merge_labels, similar_labels
+from unipelt_search.tasks.merge_labels import MAX_NAMED_MERGES, merge_labels, similar_labels
 from unipelt_search.tasks.rows import RawData, Rows
 
 CLASSES = find_kind("classification")
@@ -56,4 +56,4 @@ def test_a_long_list_of_merged_labels_is_cut() -> None:
     (notice,) = merge_labels(data, CLASSES, similar_labels(data, CLASSES), "label").notices
     labels = notice.values["labels"]
     assert isinstance(labels, tuple)
-    assert (len(labels), notice.values["labels_count"]) == (MAX_LISTED, 81)
+    assert (len(labels), notice.values["labels_count"]) == (MAX_NAMED_MERGES, 81)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unipelt_search.records.finding import MAX_SHOWN, Finding, FindingsError
+from unipelt_search.records.finding import MAX_DISPLAYED, Finding, FindingsError
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:
@@ -20,12 +20,12 @@ def findings_table(findings: Sequence[Finding]) -> Table:
         findings: In the order in which they are shown.
 
     Returns:
-        A table of at most `MAX_SHOWN` rows: where, column, what is the matter, and what to do.
+        A table of at most `MAX_DISPLAYED` rows: where, column, what is the matter, and what to do.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for header in ("", "where", "column", "what", "fix"):
         table.add_column(header, overflow="fold")
-    for finding in findings[:MAX_SHOWN]:
+    for finding in findings[:MAX_DISPLAYED]:
         cells = (finding.severity, f"{finding.source}, {finding.where}", finding.column, finding.statement, finding.fix)
         # Cells of the user's data may have brackets, which are no markup.
         table.add_row(*map(escape, cells))
@@ -41,8 +41,8 @@ def show_findings(findings: Sequence[Finding], count: int, console: Console) -> 
         console: Where to.
     """
     console.print(findings_table(findings))
-    if count > MAX_SHOWN:
-        console.print(f"And {count - MAX_SHOWN} more; --json lists them.", highlight=False)
+    if count > MAX_DISPLAYED:
+        console.print(f"And {count - MAX_DISPLAYED} more; --json lists them.", highlight=False)
 
 
 def show_error(error: FindingsError, program: str, *, as_json: bool) -> None:

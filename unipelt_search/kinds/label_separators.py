@@ -81,13 +81,13 @@ def find_pair(texts: Iterable[str]) -> str | None:
     pairs = [parts for parts in split if len(parts) == 2]
     last = {parts[1] for parts in pairs}
     known = {parts[0] for parts in split}
-    if len(last) < 2 or not last <= known | {max(last, key=_whole)}:
+    if len(last) < 2 or not last <= known | {max(last, key=_integer)}:
         return None
-    ascending = all(_whole(parts[0]) < _whole(parts[1]) for parts in pairs)
+    ascending = all(_integer(parts[0]) < _integer(parts[1]) for parts in pairs)
     return ",".join(pairs[0]) if ascending else None
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) <= 18 else -1
 
 

@@ -1,4 +1,4 @@
-"""One kind of fault or oddity in the rows of a dataset, with every place where it was found."""
+"""One kind of problem or oddity in the rows of a dataset, with every location where it was found."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Severity = Literal["error", "warning", "info"]
 with the data."""
 MAX_NUMBERS = 100
 """Places of one finding that are kept; the others are counted."""
-MAX_SHOWN = 20
+MAX_DISPLAYED = 20
 """Findings that people are shown; the others are counted."""
 
 
 class Finding(Frozen):
-    """What is wrong or odd at some places of one column, and what to do about it."""
+    """What is wrong or odd at some locations of one column, and what to do about it."""
 
     code: str
     """Lower-case words with underscores, never renamed: `empty_text`."""
@@ -31,7 +31,7 @@ class Finding(Frozen):
     numbers: tuple[int, ...]
     """Where, counted from 1: the first `MAX_NUMBERS`."""
     count: int
-    """At how many places."""
+    """At how many locations."""
     column: str
     rule: str
     """What must hold, or is usual, as a sentence without a full stop."""
@@ -56,7 +56,7 @@ class Finding(Frozen):
 
     @property
     def where(self) -> str:
-        """The first places, such as ``line 3, line 7 and 2 more``."""
+        """The first locations, such as ``line 3, line 7 and 2 more``."""
         named = [f"{self.unit} {number}" for number in self.numbers[:MAX_NAMED]]
         return f"{', '.join(named)}{_more(self.count, len(named))}"
 
@@ -86,9 +86,9 @@ class FindingsError(DataError):
         self.headline = _headline(self.findings, self.count, other)
         lines = [self.headline]
         if len(self.findings) > 1 or other:
-            lines += [f"- {finding.line}" for finding in self.findings[:MAX_SHOWN]]
-        if self.count > MAX_SHOWN:
-            lines.append(f"- And {self.count - MAX_SHOWN} more findings.")
+            lines += [f"- {finding.line}" for finding in self.findings[:MAX_DISPLAYED]]
+        if self.count > MAX_DISPLAYED:
+            lines.append(f"- And {self.count - MAX_DISPLAYED} more findings.")
         if other:
             lines.append(f"- {other}")
         super().__init__("\n".join(lines))
@@ -107,11 +107,11 @@ def _headline(findings: tuple[Finding, ...], count: int, other: str) -> str:
     if count == 1 and not other:
         return findings[0].sentence
     found = [finding for finding in findings if finding.severity == "error"]
-    faults = _counted(len(found), "fault")
-    places = _counted(sum(finding.count for finding in found), "place")
+    problems = _counted(len(found), "problem")
+    locations = _counted(sum(finding.count for finding in found), "location")
     odd = count - len(found)
     oddities = f", and {_counted(odd, 'finding')} beside them" if odd else ""
-    return f"The data cannot be used as it is; its rows have {faults} at {places}{oddities}."
+    return f"The data cannot be used as it is; its rows have {problems} at {locations}{oddities}."
 
 
 def _counted(count: int, noun: str) -> str:

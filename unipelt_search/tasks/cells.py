@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from unipelt_search.kinds.label_texts import number_of
-from unipelt_search.tasks.findings import BAD_UNICODE, BAD_WEIGHT, UNREADABLE, Fault, TableFindings
+from unipelt_search.tasks.findings import BAD_UNICODE, BAD_WEIGHT, UNREADABLE, Problem, TableFindings
 
 
 def read_cells(name: str, values: Sequence[object], found: TableFindings) -> list[str]:
@@ -33,20 +33,20 @@ def read_cells(name: str, values: Sequence[object], found: TableFindings) -> lis
     return texts
 
 
-def check_filled(name: str, texts: Sequence[str], found: TableFindings, fault: Fault) -> None:
+def check_filled(name: str, texts: Sequence[str], found: TableFindings, problem: Problem) -> None:
     """Check that no cell is empty.
 
     Args:
         name: The column.
         texts: ``(n,)``, what `read_cells` returned.
         found: Takes the rows where one is.
-        fault: What is wrong then.
+        problem: What is wrong then.
     """
     bad = found.bad_rows()
     for row, text in enumerate(texts):
         # What was no text is empty as well, and is known already.
         if row not in bad and not text.strip():
-            found.bad_row(row, name, fault)
+            found.bad_row(row, name, problem)
 
 
 def read_weights(name: str, values: Sequence[object], found: TableFindings) -> list[float]:

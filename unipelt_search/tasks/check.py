@@ -11,12 +11,13 @@ from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, Target, find_kind, recognise
 from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue, first_values
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.findings import Fault
+from unipelt_search.tasks.findings import Problem
+from unipelt_search.tasks.fold_rows import FOLDS
 from unipelt_search.tasks.merge_labels import merge_labels, similar_labels
 from unipelt_search.tasks.oddities import find_oddities, find_typos, location_of
 from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
-from unipelt_search.tasks.split import FEW_VALIDATION_ROWS, FOLDS, RawSplits
+from unipelt_search.tasks.split import FEW_VALIDATION_ROWS, RawSplits
 
 FEW_ROWS = 5
 """A class with fewer training rows is called rare."""
@@ -183,6 +184,8 @@ def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tup
         DataError: More than a tenth of a split's rows are among the training rows, and that is not allowed.
     """
     known = set(splits.train.plain_texts())
+    if splits.validation_decides:
+        known.update(splits.tune.plain_texts())
     overlaps = [
         _Overlap.of(known, "validation", splits.validation),
         _Overlap.of(known, "test", (splits.test,)),
@@ -234,13 +237,13 @@ def _where(split: str, rows: Rows, row: int) -> str:
     return str(location_of(split, rows, row))
 
 
-def _unknown_label(split: str, name: str, known: set[str], similar: Mapping[str, str]) -> Fault:
+def _unknown_label(split: str, name: str, known: set[str], similar: Mapping[str, str]) -> Problem:
     labels = sorted(known)
     fix = f"Correct or remove these rows; train has {format_list(map(repr, labels))}.{did_you_mean(name, labels)}"
     if name in similar:
         fix = f"Correct it, or read it as {similar[name]!r} with --merge-labels"
     rule = f"Every label of {split} must occur in train"
-    return Fault("unknown_label", rule, f"has {name!r}", fix.removesuffix("."))
+    return Problem("unknown_label", rule, f"has {name!r}", fix.removesuffix("."))
 
 
 def _label_notices(splits: RawSplits, target: Target) -> Iterator[Notice | None]:
@@ -297,12 +300,22 @@ def _two_labels(train: Rows) -> Notice | None:
 
 def _few_validation_rows(splits: RawSplits) -> Notice | None:
     rows = sum(map(len, splits.validation))
-    if rows >= FEW_VALIDATION_ROWS:
+    if splits.folds_asked:
+        return Notice(code="folds_asked", values=_fold_values(splits))
+    # A given split that decides whole is not halved.
+    if rows >= FEW_VALIDATION_ROWS or splits.validation_decides:
         return None
     values: dict[str, NoticeValue] = {"rows": rows, "fewer_than": FEW_VALIDATION_ROWS}
     if not splits.folds:
         return Notice(code="few_validation_rows", severity="warning", values=values)
+    return Notice(code="few_validation_rows_folds", values=values | _fold_values(splits))
+
+
+def _fold_values(splits: RawSplits) -> dict[str, NoticeValue]:
     sizes = [len(fold.train) for fold in splits.folds]
-    values |= {"folds": FOLDS, "select": len(splits.select)}
-    values |= {"fewest_trained": min(sizes), "most_trained": max(sizes)}
-    return Notice(code="few_validation_rows_folds", values=values)
+    return {
+        "folds": FOLDS,
+        "select": len(splits.select),
+        "fewest_trained": min(sizes),
+        "most_trained": max(sizes),
+    }

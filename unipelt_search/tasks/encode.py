@@ -92,6 +92,12 @@ class EncodedTask:
     """What the confirm runs 1, 2, … do with the select rows, where folds decide."""
     select_rows: tuple[int, ...] | None = None
     """Of one fold: the numbers of its rows among those of all folds."""
+    weight_metric: bool = False
+    """Whether rows count by their weights in the metrics too."""
+
+    def metric_weights(self, split: EncodedSplit) -> np.ndarray | None:
+        """Return what the rows of a split count in the metrics, ``(n,)``; None where all count the same."""
+        return split.weights if self.weight_metric else None
 
     def of_resample(self, number: int) -> EncodedTask:
         """Return the task with other rows: 0 is those that it has, 1 the first of `resamples` or of `folds`."""
@@ -170,6 +176,7 @@ def encode_task(
         resamples=tuple(resamples),
         folds=task.folds,
         truncated_share=cut_rows / rows,
+        weight_metric=task.weight_metric,
     )
 
 

@@ -21,7 +21,7 @@ _ORDER: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 @dataclass(frozen=True)
-class Fault:
+class Problem:
     """What may be wrong or odd at a location, in words that do not depend on the location."""
 
     code: str
@@ -35,29 +35,29 @@ class Fault:
 
 
 _FILL = "Fill in or remove these rows"
-EMPTY_TEXT = Fault("empty_text", "Every row must have a text", "is empty", _FILL)
-MISSING_LABEL = Fault("missing_label", "Every row must have a label", "is empty", _FILL)
-EMPTY_CELL = Fault("empty_cell", "Every row must have a value where a column is named", "is empty", _FILL)
-UNREADABLE = Fault(
+EMPTY_TEXT = Problem("empty_text", "Every row must have a text", "is empty", _FILL)
+MISSING_LABEL = Problem("missing_label", "Every row must have a label", "is empty", _FILL)
+EMPTY_CELL = Problem("empty_cell", "Every row must have a value where a column is named", "is empty", _FILL)
+UNREADABLE = Problem(
     "unreadable_cell", "Every cell must hold text or a number", "has something else", "Write these cells as text"
 )
-BAD_UNICODE = Fault(
+BAD_UNICODE = Problem(
     "bad_unicode",
     "Every cell must be valid Unicode without NUL",
     "is not",
     "Correct or remove these rows",
 )
-BAD_LABEL = Fault(
+BAD_LABEL = Problem(
     "bad_label", "Every label must be written in the column's notation", "is not", "Correct or remove these rows"
 )
-BAD_WEIGHT = Fault(
+BAD_WEIGHT = Problem(
     "bad_weight", "Every weight must be a positive number", "has something else", "Correct or remove these rows"
 )
 
 
 @dataclass
 class _Group:
-    """The places that one finding has so far."""
+    """The locations that one finding has so far."""
 
     numbers: list[int] = field(default_factory=list)
     count: int = 0
@@ -66,9 +66,9 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Key:
-    """What two places must share to be one finding."""
+    """What two locations must share to be one finding."""
 
-    fault: Fault
+    problem: Problem
     severity: Severity
     source: str
     unit: str
@@ -83,18 +83,18 @@ class TableFindings:
     table: Table
     findings: Findings
 
-    def bad_row(self, row: int, column: str, fault: Fault, value: str | None = None) -> None:
+    def bad_row(self, row: int, column: str, problem: Problem, value: str | None = None) -> None:
         """Add a row that cannot be used: it is left out where the user wants that, and is an error else.
 
         Args:
             row: The row's number in the table, counted from 0.
-            column: Where the fault is.
-            fault: What is wrong.
+            column: Where the problem is.
+            problem: What is wrong.
             value: The cell, where it may be quoted.
         """
-        self.findings.bad_row(self.split, row, fault.code)
+        self.findings.bad_row(self.split, row, problem.code)
         if not self.findings.drop:
-            self.findings.add(self.findings.with_hint(fault), self.table.locations[row], column, value)
+            self.findings.add(self.findings.with_hint(problem), self.table.locations[row], column, value)
 
     def bad_rows(self) -> set[int]:
         """Return the numbers of the rows that cannot be used."""
@@ -141,18 +141,24 @@ class Findings:
         self._bad_rows.setdefault(split, {}).setdefault(row, code)
 
     def add(
-        self, fault: Fault, location: Location, column: str, value: str | None = None, *, severity: Severity = "error"
+        self,
+        problem: Problem,
+        location: Location,
+        column: str,
+        value: str | None = None,
+        *,
+        severity: Severity = "error",
     ) -> None:
         """Add something that is wrong or odd at one location, where the row stays.
 
         Args:
-            fault: What is wrong or odd; what is said with the same words of the same file and column is one finding.
+            problem: What is wrong or odd; what is said with the same words of the same file and column is one finding.
             location: Where.
             column: In which column.
             value: The cell, where it may be quoted.
             severity: Whether the data cannot be used.
         """
-        key = _Key(fault, severity, location.source, location.unit, column)
+        key = _Key(problem, severity, location.source, location.unit, column)
         group = self._groups.get(key)
         if group is None:
             if len(self._groups) >= MAX_KEPT:
@@ -165,9 +171,9 @@ class Findings:
         if value is not None and len(group.values) < MAX_KEPT:
             group.values[_cut(value)] = None
 
-    def with_hint(self, fault: Fault) -> Fault:
-        """Return the fault of a row whose fix says that such rows can be left out, where they can."""
-        return replace(fault, fix=f"{fault.fix}{self._hint}")
+    def with_hint(self, problem: Problem) -> Problem:
+        """Return the problem of a row whose fix says that such rows can be left out, where they can."""
+        return replace(problem, fix=f"{problem.fix}{self._hint}")
 
     def bad_rows(self, split: str) -> set[int]:
         """Return the numbers of a split's rows that cannot be used."""
@@ -253,16 +259,16 @@ def _cut(value: str) -> str:
 
 def _finding(key: _Key, group: _Group) -> Finding:
     return Finding(
-        code=key.fault.code,
+        code=key.problem.code,
         severity=key.severity,
         source=key.source,
         unit=key.unit,
         numbers=tuple(group.numbers),
         count=group.count,
         column=key.column,
-        rule=key.fault.rule,
-        what=key.fault.what,
+        rule=key.problem.rule,
+        what=key.problem.what,
         values=tuple(group.values)[:MAX_NAMED],
         values_count=len(group.values),
-        fix=key.fault.fix if key.fault.fix.endswith("?") else f"{key.fault.fix}.",
+        fix=key.problem.fix if key.problem.fix.endswith("?") else f"{key.problem.fix}.",
     )

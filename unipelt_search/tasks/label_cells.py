@@ -44,8 +44,8 @@ def plain_cell(value: object) -> PlainCell | NoCell:
     # Arrays and scalars of numpy, and tensors.
     to_list = getattr(value, "tolist", None)
     if callable(to_list):
-        listed = to_list()
-        return NoCell(type(value).__name__) if listed is value else plain_cell(listed)
+        inner = to_list()
+        return NoCell(type(value).__name__) if inner is value else plain_cell(inner)
     return _plain_scalar(value)
 
 

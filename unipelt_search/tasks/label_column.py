@@ -106,7 +106,7 @@ class ColumnReading:
                 self.odd[row] = OddLabel(self.name, "", "valid Unicode without NUL")
                 cell = None
             found.append(cell)
-        self.samples = tuple(dict.fromkeys(map(shown, filter(_is_filled, found))))[:SAMPLES]
+        self.samples = tuple(dict.fromkeys(map(abbreviated, filter(_is_filled, found))))[:SAMPLES]
         return found
 
     def values(self) -> dict[str, NoticeValue]:
@@ -184,7 +184,7 @@ def _is_filled(cell: PlainCell) -> bool:
     return bool(cell.strip()) if isinstance(cell, str) else cell is not None
 
 
-def shown(cell: object) -> str:
+def abbreviated(cell: object) -> str:
     """Return a cell for a message: a list as Python writes it, a long text shortened."""
     if cell is None:
         return ""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from unipelt_search.errors import DataError
 from unipelt_search.tasks.label_cells import bit_of
-from unipelt_search.tasks.label_column import ColumnReading, LabelColumn, LabelRequest, OddLabel, shown
+from unipelt_search.tasks.label_column import ColumnReading, LabelColumn, LabelRequest, OddLabel, abbreviated
 from unipelt_search.tasks.list_labels import lists_of, read_bits, read_lists
 from unipelt_search.tasks.single_labels import read_single_labels
 
@@ -55,7 +55,7 @@ def _read_bit_columns(cells: Mapping[str, Sequence[object]], asked: LabelRequest
         read = [bit_of(cell if isinstance(cell, str) else None) for cell in column.plain(cells[name])]
         for row, (bit, cell) in enumerate(zip(read, cells[name], strict=True)):
             if bit is None:
-                odd.setdefault(row, OddLabel(name, shown(cell), "0 or 1, yes or no, or true or false"))
+                odd.setdefault(row, OddLabel(name, abbreviated(cell), "0 or 1, yes or no, or true or false"))
         bits.append(read)
     if 2 * len(odd) > len(bits[0]):
         row, first = next(iter(odd.items()))

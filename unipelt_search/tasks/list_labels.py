@@ -10,7 +10,7 @@ from unipelt_search.kinds.label_lists import is_bracketed, read_bare_list, read_
 from unipelt_search.kinds.label_separators import find_separator, split_cell
 from unipelt_search.kinds.label_texts import number_of
 from unipelt_search.tasks.label_cells import Names, NoCell, PlainCell, bit_of, is_vector, plain_cell
-from unipelt_search.tasks.label_column import ColumnReading, LabelColumn, OddLabel, as_sets, shown
+from unipelt_search.tasks.label_column import ColumnReading, LabelColumn, OddLabel, abbreviated, as_sets
 from unipelt_search.tasks.single_labels import MOSTLY, read_single_labels
 
 Bits = tuple[bool | None, ...]
@@ -69,7 +69,7 @@ def read_lists(column: ColumnReading, lists: list[Names | None]) -> LabelColumn:
     _refuse_numbers(column, lists)
     for row, parts in enumerate(lists):
         if parts is not None and any(part is None or not part.strip() for part in parts):
-            column.odd.setdefault(row, OddLabel(column.name, shown(parts), "a list of names, none of them empty"))
+            column.odd.setdefault(row, OddLabel(column.name, abbreviated(parts), "a list of names, none of them empty"))
     return _sets_or_names(column, [None if row in column.odd else parts for row, parts in enumerate(lists)])
 
 
@@ -115,7 +115,7 @@ def _written_list(column: ColumnReading, row: int, cell: PlainCell) -> Names | N
     parts = read_list(cell)
     plain = plain_cell(parts) if parts is not None else NoCell("")
     if not isinstance(plain, tuple):
-        column.odd[row] = OddLabel(column.name, shown(cell), "a list such as ['a', 'b']")
+        column.odd[row] = OddLabel(column.name, abbreviated(cell), "a list such as ['a', 'b']")
         return None
     return plain
 
@@ -161,7 +161,9 @@ def _read_vectors(column: ColumnReading, lists: Sequence[Names | None]) -> Label
     for row, parts in enumerate(lists):
         fits = parts is not None and len(parts) == length and is_vector(parts)
         if not fits:
-            column.odd.setdefault(row, OddLabel(column.name, shown(parts), f"a vector of {length} zeros and ones"))
+            column.odd.setdefault(
+                row, OddLabel(column.name, abbreviated(parts), f"a vector of {length} zeros and ones")
+            )
         rows.append(tuple(map(bit_of, parts)) if fits and parts else None)
     column.form = "vectors"
     return read_bits(column, rows, names)
@@ -174,7 +176,7 @@ def _read_positions(column: ColumnReading, lists: Sequence[Names | None]) -> Lab
     for row, parts in enumerate(lists):
         found = [_position(part, len(names)) for part in parts or ()]
         if None in found:
-            column.odd[row] = OddLabel(column.name, shown(parts), f"positions from 0 to {len(names) - 1}")
+            column.odd[row] = OddLabel(column.name, abbreviated(parts), f"positions from 0 to {len(names) - 1}")
         rows.append(None if row in column.odd else tuple(names[number] for number in found if number is not None))
     if len(column.odd) == len(rows):
         raise DataError(
@@ -197,7 +199,7 @@ def _refuse_numbers(column: ColumnReading, lists: Sequence[Names | None]) -> Non
         row = lists.index(filled[0])
         raise DataError(
             f"A label must be one number or a list of names; column {column.name!r} holds a list of numbers, "
-            f"{shown(filled[0])}, at {column.asked.location_of(row)}. Make it one number or one name per row."
+            f"{abbreviated(filled[0])}, at {column.asked.location_of(row)}. Make it one number or one name per row."
         )
 
 
@@ -212,7 +214,7 @@ def _one_of_each(column: ColumnReading, rows: Sequence[Names | None]) -> LabelCo
     single: list[str | None] = []
     for row, names in enumerate(rows):
         if names is not None and len(names) != 1:
-            column.odd[row] = OddLabel(column.name, shown(names), expected)
+            column.odd[row] = OddLabel(column.name, abbreviated(names), expected)
         single.append(names[0] if names and row not in column.odd else None)
     if 2 * len(column.odd) > len(rows):
         row, first = next(iter(column.odd.items()))

@@ -9,12 +9,12 @@ from dataclasses import replace
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import LabelKind
 from unipelt_search.records.notice import Notice, NoticeValue
-from unipelt_search.tasks.findings import Fault
+from unipelt_search.tasks.findings import Problem
 from unipelt_search.tasks.oddities import location_of
 from unipelt_search.tasks.rows import RawData
 from unipelt_search.tasks.spelling import look_alikes
 
-MAX_LISTED = 50
+MAX_NAMED_MERGES = 50
 """Merged labels that the notice lists before it says how many more there are."""
 
 
@@ -68,8 +68,8 @@ def merge_labels(raw: RawData, kind: LabelKind, similar: Mapping[str, str], colu
             names = kind.names(label)
             for name in names:
                 if name in similar:
-                    fault = _merged(name, similar[name])
-                    raw.findings.add(fault, location_of(split, rows, row), column, severity="info")
+                    problem = _merged(name, similar[name])
+                    raw.findings.add(problem, location_of(split, rows, row), column, severity="info")
             labels.append(_rewritten(label, names, kind, similar))
         splits[split] = replace(rows, labels=tuple(labels))
     return replace(raw, splits=splits, notices=(*raw.notices, _notice(similar, counts)))
@@ -90,8 +90,8 @@ def _rewritten(label: str, names: tuple[str, ...], kind: LabelKind, similar: Map
     return kind.canonical((kind.separator or "").join(usual))
 
 
-def _merged(label: str, usual: str) -> Fault:
-    return Fault(
+def _merged(label: str, usual: str) -> Problem:
+    return Problem(
         "label_merged",
         "Labels that look alike are one with --merge-labels",
         f"has {label!r}, which is read as {usual!r}",
@@ -101,11 +101,11 @@ def _merged(label: str, usual: str) -> Fault:
 
 def _notice(similar: Mapping[str, str], counts: Mapping[str, int]) -> Notice:
     labels = sorted(similar)
-    listed = labels[:MAX_LISTED]
+    named = labels[:MAX_NAMED_MERGES]
     values: dict[str, NoticeValue] = {
-        "labels": tuple(listed),
-        "label_rows": tuple(counts[label] for label in listed),
-        "read_as": tuple(similar[label] for label in listed),
+        "labels": tuple(named),
+        "label_rows": tuple(counts[label] for label in named),
+        "read_as": tuple(similar[label] for label in named),
         "labels_count": len(labels),
     }
     return Notice(code="labels_merged", severity="warning", values=values)

@@ -1,4 +1,4 @@
-"""What is odd in rows that can be used: each location of it, for the table of findings. Notices say how much it is."""
+"""What is odd in rows that can be used: where each stands, for the table of findings. Notices say how much it is."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from unipelt_search.kinds.label_kind import LabelKind
-from unipelt_search.tasks.findings import Fault, Findings
+from unipelt_search.tasks.findings import Findings, Problem
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.table import Location
 
-TWO_LABELS = Fault(
+TWO_LABELS = Problem(
     "texts_with_two_labels",
     "A text has one label",
     "has texts that occur with other labels too",
     "Correct the labels, or keep one of these rows",
 )
-REPEATED = Fault(
+REPEATED = Problem(
     "repeated_row",
     "A row stands once in a file",
     "has texts that an earlier row has with the same label",
     "Remove these rows if they are there by mistake",
 )
-OVERLAP = Fault(
+OVERLAP = Problem(
     "overlap",
     "A validation or test text is no training text",
     "has texts that are among the training rows",
@@ -63,8 +63,8 @@ def find_typos(raw: RawData, kind: LabelKind, similar: Mapping[str, str], column
         for row, label in enumerate(rows.labels):
             for name in kind.names(label):
                 if name in similar:
-                    fault = _possible_typo(name, similar[name])
-                    raw.findings.add(fault, location_of(split, rows, row), column, severity="warning")
+                    problem = _possible_typo(name, similar[name])
+                    raw.findings.add(problem, location_of(split, rows, row), column, severity="warning")
 
 
 def location_of(split: str, rows: Rows, row: int) -> Location:
@@ -95,8 +95,8 @@ def _find_repeated(split: str, rows: Rows, plain: Sequence[tuple[str, ...]], col
         seen.add(own)
 
 
-def _possible_typo(label: str, usual: str) -> Fault:
-    return Fault(
+def _possible_typo(label: str, usual: str) -> Problem:
+    return Problem(
         "possible_typos",
         "A label is written in one way",
         f"has {label!r}, which looks like {usual!r}",

@@ -12,8 +12,9 @@ from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.cells import check_filled, read_cells, read_weights
 from unipelt_search.tasks.findings import EMPTY_CELL, EMPTY_TEXT, Findings, TableFindings
-from unipelt_search.tasks.label_tables import LabelForm, read_table_labels, why_without_labels
+from unipelt_search.tasks.row_times import read_times
 from unipelt_search.tasks.table import Location, Table, Tables
+from unipelt_search.tasks.table_labels import LabelForm, read_table_labels, why_without_labels
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Rows:
     """Where each row stands; empty where nobody knows."""
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as a customer; empty where nobody asked."""
-    times: tuple[str, ...] = ()
-    """When each row was made, as it is written; empty where nobody asked."""
+    times: tuple[float, ...] = ()
+    """When each row was made, in numbers that grow with time; empty where nobody asked."""
     weights: tuple[float, ...] = ()
     """What each row counts; empty where all count the same."""
 
@@ -108,6 +109,8 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None, 
         check_columns(_asked_of(spec, split, table), table.names, table.source)
         kept[split] = found.of(split, table)
     labels = read_table_labels(kept, spec, edition=edition)
+    own_tables = {split: of_table.table for split, of_table in kept.items()}
+    times = {} if spec.order is None else read_times(own_tables, spec.order)
     rows = {}
     for split, of_table in kept.items():
         read = _make_rows(of_table, labels.by_split[split], _asked_of(spec, split, of_table.table))
@@ -115,7 +118,7 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None, 
         if not good:
             found.raise_errors()
             raise DataError(f"{of_table.table.source} must have rows that can be used; all {len(read)} are left out.")
-        rows[split] = read.take(good)
+        rows[split] = replace(read, times=times.get(split, ())).take(good)
         dropped = found.dropped(split, len(read))
         if dropped is not None:
             notices.append(dropped)
@@ -204,7 +207,6 @@ def _make_rows(found: TableFindings, labels: Sequence[str], spec: TaskSpec) -> R
         labels=tuple(labels),
         locations=found.table.locations,
         groups=_read_further(spec.group, found),
-        times=_read_further(spec.order, found),
         weights=tuple(weights),
     )
 

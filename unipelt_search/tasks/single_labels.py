@@ -17,9 +17,9 @@ from unipelt_search.tasks.label_column import (
     ColumnReading,
     LabelColumn,
     OddLabel,
+    abbreviated,
     as_sets,
     found_notices,
-    shown,
 )
 
 FEWEST_ROWS = 10
@@ -81,12 +81,12 @@ def _read_numbers(
     for row, text in enumerate(texts):
         number = number_in.get(text) if text is not None else None
         if number is None and text is not None and text.strip():
-            column.odd[row] = OddLabel(column.name, shown(text), expected)
+            column.odd[row] = OddLabel(column.name, abbreviated(text), expected)
         # A plain number is kept as it is written.
         labels.append(None if number is None or text is None else _written(text, number, numbers))
     read = [number for number in numbers.numbers if number is not None]
     if not read:
-        has = f"{shown(filled[0])!r} at {_location(column, texts, filled[0])}" if filled else "nothing"
+        has = f"{abbreviated(filled[0])!r} at {_location(column, texts, filled[0])}" if filled else "nothing"
         raise DataError(
             f"Every label must be a finite number for --kind {column.asked.kind}; column {column.name!r} has {has}. "
             "Choose another column or kind."
@@ -94,7 +94,7 @@ def _read_numbers(
     samples = [text for text in dict.fromkeys(filled) if number_in[text] is not None][:SAMPLES]
     values: dict[str, NoticeValue] = {
         **column.values(),
-        "samples": tuple(map(shown, samples)),
+        "samples": tuple(map(abbreviated, samples)),
         "numbers": tuple(number_in[text] for text in samples),
         "low": min(read),
         "high": max(read),
@@ -149,7 +149,7 @@ def _refuse_mostly_once(column: ColumnReading, texts: Sequence[str | None], coun
         return
     start = (
         f"Labels must recur to be learnt; in column {column.name!r} {len(single)} of {rows} rows have a label of their "
-        f"own, such as {shown(single[0])!r} at {_location(column, texts, single[0])}"
+        f"own, such as {abbreviated(single[0])!r} at {_location(column, texts, single[0])}"
     )
     different = column.asked.different_texts
     if different is not None and different * 2 < len(counts):

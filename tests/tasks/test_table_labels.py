@@ -7,9 +7,9 @@ from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.build import build_task
 from unipelt_search.tasks.findings import Findings
-from unipelt_search.tasks.label_tables import read_table_labels, why_without_labels
 from unipelt_search.tasks.rows import RawData, read_rows
 from unipelt_search.tasks.table import Table, Tables
+from unipelt_search.tasks.table_labels import read_table_labels, why_without_labels
 
 SPEC = TaskSpec(data="x", text=("text",), label="label")
 COLUMNS = SPEC.model_copy(update={"label": ("price", "taste")})

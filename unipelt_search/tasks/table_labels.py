@@ -11,7 +11,7 @@ from unipelt_search.kinds.label_kind import LabelKind, label_kinds
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.cells import check_filled
-from unipelt_search.tasks.findings import BAD_LABEL, MISSING_LABEL, Fault, TableFindings
+from unipelt_search.tasks.findings import BAD_LABEL, MISSING_LABEL, Problem, TableFindings
 from unipelt_search.tasks.first_label_rule import are_marked_withheld, read_by_first_rule
 from unipelt_search.tasks.label_cells import are_blank, are_withheld, plain_cell
 from unipelt_search.tasks.label_column import LabelRequest, OddLabel
@@ -68,11 +68,11 @@ def read_table_labels(tables: Mapping[str, TableFindings], spec: TaskSpec, *, ed
         for row in range(begin, end):
             odd = column.odd.get(row)
             if odd is not None:
-                found.bad_row(row - begin, odd.column, _fault_of(odd), odd.text or None)
+                found.bad_row(row - begin, odd.column, _problem_of(odd), odd.text or None)
         labels = [label or "" for label in column.labels[begin:end]]
         if column.kind.separator is None:
-            fault = replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{_hint_at_sets()}")
-            check_filled(" and ".join(spec.label), labels, found, fault)
+            problem = replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{_hint_at_sets()}")
+            check_filled(" and ".join(spec.label), labels, found, problem)
         by_split[split] = labels
         begin = end
     return TableLabels(by_split, LabelForm(column.kind, (column.declared, *column.notices)))
@@ -110,7 +110,7 @@ def _differs_in_form(wanted: Sequence[str], names: Sequence[str]) -> bool:
     return any(name.strip().casefold() in plain for name in wanted)
 
 
-def _fault_of(odd: OddLabel) -> Fault:
+def _problem_of(odd: OddLabel) -> Problem:
     what = f"has {odd.type_name}" if odd.type_name else BAD_LABEL.what
     return replace(BAD_LABEL, rule=f"Every label must be {odd.expected}", what=what)
 
