@@ -16,7 +16,8 @@ from unipelt_search.errors import DataError
 from unipelt_search.records.notice import Notice, first_values
 from unipelt_search.settings import hub_is_offline
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import are_withheld, format_list
+from unipelt_search.tasks.first_label_rule import are_marked_withheld
+from unipelt_search.tasks.rows import format_list
 from unipelt_search.tasks.table import Location, Table
 
 HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
@@ -139,7 +140,7 @@ def _with_names(labels: list[Any], feature: Any) -> list[Any]:
     """Put the names of a `ClassLabel` feature, or of a list of them, instead of its numbers."""
     if isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.ClassLabel):
         return [_names_at(numbers, feature.feature) for numbers in labels]
-    if isinstance(feature, datasets.ClassLabel) and not are_withheld(labels):
+    if isinstance(feature, datasets.ClassLabel) and not are_marked_withheld(labels):
         # -1 in single rows of a split that has labels: that row has none.
         return [None if number is None or number < 0 else feature.names[number] for number in labels]
     return labels

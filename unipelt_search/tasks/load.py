@@ -44,5 +44,5 @@ def load_task(
     tables = read_tables(spec) if frames is None else read_frames(frames, spec)
     findings = Findings(drop=spec.drop_bad_rows)
     with findings.gathered():
-        raw = read_rows(tables, spec, findings)
+        raw = read_rows(tables, spec, findings, edition=edition)
         return build_task(raw, spec, data_seed(seed), repeats=repeats, edition=edition)
