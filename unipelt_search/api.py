@@ -22,6 +22,7 @@ from unipelt_search.event_log import log_events
 from unipelt_search.methods.catalogue import check_installed, plugin_packages
 from unipelt_search.methods.plugins import plugin_versions
 from unipelt_search.records.history import EDITION, StudyLine, StudyRecord, StudyState
+from unipelt_search.records.notice import without_facts
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.study_plan import PlannedExport, StudyPlan
 from unipelt_search.reporting.assemble import render_json
@@ -482,7 +483,7 @@ def _show_notices(driver: Driver, start: _Start, workers: int) -> None:
     from unipelt_search.execution.checkpoint_folders import disk_space_message
 
     if start.found is None:
-        for sentence in described((*driver.record.task.notices, *driver.record.notices)):
+        for sentence in described(without_facts((*driver.record.task.notices, *driver.record.notices))):
             driver.notify(f"Note: {sentence}")
     if start.checkpoints is not None:
         driver.notify(disk_space_message(start.checkpoints, start.checkpoint_bytes * workers))

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from raw_rows import rows_of
+from raw_rows import read_data
 
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import Rows
-from unipelt_search.tasks.text_files import read_csv, read_json_lines
 
 SPEC = TaskSpec(data="x", text=("text",), label="label")
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1).filter(str.strip)
@@ -28,7 +27,7 @@ def read(tmp_path: Path) -> Read:
     def write_and_read(content: str | bytes, name: str = "train.csv", spec: TaskSpec = SPEC) -> Rows:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return rows_of((read_json_lines if "json" in name else read_csv)(path, spec.columns), spec)
+        return read_data(spec.model_copy(update={"data": str(path)})).splits["train"]
 
     return write_and_read
 

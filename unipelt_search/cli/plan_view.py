@@ -29,6 +29,8 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         f"{escape(plan.backbone)} on {plan.device}, {plan.workers} at a time",
         highlight=False,
     )
+    for sentence in described(plan.data):
+        console.print(f"Data: {escape(sentence)}", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("method", overflow="fold")
     for header in ("screen trials", "trained", "stored", "one run", "confirm"):

@@ -43,6 +43,8 @@ class StudyPlan(Frozen):
 
     study: str
     task: TaskSummary
+    data: tuple[Notice, ...] = ()
+    """How the data was read and split, in reading order: the task's notices of severity `fact`."""
     backbone: str
     device: str
     workers: int

@@ -10,6 +10,7 @@ from statistics import fmean
 
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import DroppedMethod, StudyRecord, TrialRecord, TrialState
+from unipelt_search.records.notice import without_facts
 from unipelt_search.records.report import (
     CurvePoint,
     Interval,
@@ -52,7 +53,8 @@ def build_report(record: StudyRecord) -> StudyReport:
         The report.
     """
     ranking = rank_methods(record)
-    notices = described((*record.task.notices, *record.notices, *adapter_notices(record, ranking.candidates)))
+    found = (*record.task.notices, *record.notices, *adapter_notices(record, ranking.candidates))
+    notices = described(without_facts(found))
     return StudyReport(
         study=_study(record),
         task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
