@@ -20,9 +20,7 @@ FEATURES = b"huggingface"
 """Under this key of a schema stands what the columns mean, as JSON."""
 
 
-def parquet_tables(
-    stream: BinaryIO, name: str, wanted: Sequence[str] | None, rows: int | None
-) -> Iterator[Table]:
+def parquet_tables(stream: BinaryIO, name: str, wanted: Sequence[str] | None, rows: int | None) -> Iterator[Table]:
     """Read a Parquet file.
 
     Args:
@@ -183,8 +181,9 @@ def _chunk_cells(chunk: pa.Array) -> list[Any]:
         chunk = chunk.storage
     if isinstance(chunk, pa.DictionaryArray):
         # Each value once: a short file may repeat a long text a million times.
-        values = chunk.dictionary.to_pylist()
-        return [None if number is None else values[number] for number in chunk.indices.to_pylist()]
+        used = chunk.indices.drop_null().unique()
+        values = dict(zip(used.to_pylist(), chunk.dictionary.take(used).to_pylist(), strict=True))
+        return [values.get(number) for number in chunk.indices.to_pylist()]
     return chunk.to_pylist()  # type: ignore[no-any-return]
 
 

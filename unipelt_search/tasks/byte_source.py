@@ -177,8 +177,8 @@ def open_bytes(file: DataFile, most: int | None = MAX_BYTES) -> Iterator[BinaryI
     disk = _Counted(file.path)
     try:
         with _translated(file.name):
-            inner = _archived(file, disk) if file.member else disk
-            stream = _OPENERS[file.compression](io.BufferedReader(inner) if inner is disk else inner)
+            inner = _archived(file, disk) if file.member else io.BufferedReader(disk)
+            stream = _OPENERS[file.compression](inner)
         opened = io.BufferedReader(_Bounded(file.name, stream, disk, most), buffer_size=2**16)
         refuse_other(opened.peek(LOOKED_AT), file.name, file.form)
         yield opened
@@ -250,6 +250,10 @@ def _archived(file: DataFile, disk: _Counted) -> IO[bytes]:
     return archive.open(file.member)
 
 
+def _open_gzip(stream: IO[bytes]) -> IO[bytes]:
+    return gzip.GzipFile(fileobj=stream)  # type: ignore[return-value]  # it has all that is used of it
+
+
 def _open_zstd(stream: IO[bytes]) -> IO[bytes]:
     # It takes long to import, and only this kind of file needs it.
     import pyarrow as pa
@@ -263,7 +267,7 @@ def _as_it_is(stream: IO[bytes]) -> IO[bytes]:
 
 _OPENERS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
     "": _as_it_is,
-    ".gz": lambda stream: gzip.GzipFile(fileobj=stream),  # type: ignore[arg-type, return-value]
+    ".gz": _open_gzip,
     ".bz2": bz2.BZ2File,
     ".xz": lzma.LZMAFile,
     ".zst": _open_zstd,

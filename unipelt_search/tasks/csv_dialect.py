@@ -31,8 +31,8 @@ MAX_DISPUTED = 2000
 """Lines inside quoted cells that are remembered, to see whether they look like rows."""
 
 Quoting = Literal["none", "doubled", "backslash", "literal"]
-"""`none`: no cell begins with a quote, so there is nothing to decide. `doubled`: quotes enclose cells, a quote inside is
-doubled. `backslash`: it has a backslash before it. `literal`: one line is one row, and quotes are text."""
+"""`none`: no cell begins with a quote: nothing to decide. `doubled`: quotes enclose cells, and a quote inside
+is doubled. `backslash`: it has a backslash before it. `literal`: one line is one row, and quotes are text."""
 OpenLines = Callable[[], Iterable[str]]
 
 

@@ -39,7 +39,7 @@ class Layout:
     """The files of each split."""
 
     files: Mapping[str, tuple[DataFile, ...]]
-    """`train`, `validation`, `test`, as far as they are there; more than one file are the parts of a split, in order."""
+    """`train`, `validation`, `test`, as far as they are there; several files are the parts of a split, in order."""
     notices: tuple[Notice, ...] = ()
 
 
@@ -233,8 +233,8 @@ def _only_configuration(folder: Folder) -> Layout | None:
             found[name] = layout
     if len(found) > 1:
         raise DataError(
-            f"A folder must have one dataset; {folder.name} has splits in: {', '.join(sorted(found))}. Give the path of "
-            "one of them."
+            f"A folder must have one dataset; {folder.name} has splits in: {', '.join(sorted(found))}. Give the path "
+            "of one of them."
         )
     return next(iter(found.values()), None)
 
@@ -246,7 +246,8 @@ def _check_names(folder: Folder, others: Iterable[DataFile]) -> None:
         meant = get_close_matches(_stem(file).lower(), SPLIT_NAMES, n=1, cutoff=0.8)
         if meant:
             raise DataError(
-                f"A file's name must say which split it is; got {file.name} in {folder.name}. Did you mean {meant[0]!r}?"
+                f"A file's name must say which split it is; got {file.name} in {folder.name}. Did you mean "
+                f"{meant[0]!r}?"
             )
 
 

@@ -18,9 +18,9 @@ from unipelt_search.tasks.table import Table, Tables
 
 Frames = Any
 """One table, from which validation and test rows are split off, or a mapping with a table for each of train, validation
-and test. A table is a pandas DataFrame, an Arrow table or what can be made one (polars), a `Dataset` or `IterableDataset`
-of `datasets`, a list of rows (``[{"text": …, "label": …}]``) or a mapping of columns (``{"text": […], "label": […]}``);
-a `DatasetDict` is a mapping with a table for each split."""
+and test. A table is a pandas DataFrame, an Arrow table or what can be made one (polars), a `Dataset` or an
+`IterableDataset` of `datasets`, a list of rows (``[{"text": …, "label": …}]``) or a mapping of columns
+(``{"text": […], "label": […]}``); a `DatasetDict` is a mapping with a table for each split."""
 KINDS = "a pandas DataFrame, an Arrow table, a dataset of `datasets`, a list of dicts or a dict of lists"
 
 
@@ -129,7 +129,9 @@ def _column(column: object, name: str, source: str) -> list[Any]:
     return list(column)
 
 
-def _table_of(columns: Mapping[str, list[Any]], names: list[str], rows: int, wanted: Sequence[str], source: str) -> Table:
+def _table_of(
+    columns: Mapping[str, list[Any]], names: list[str], rows: int, wanted: Sequence[str], source: str
+) -> Table:
     """Make a table of columns, with those inside of objects that are wanted."""
     nested = [name for name in wanted if name not in columns]
     found: list[Mapping[str, Any]] = [{}] * rows

@@ -112,7 +112,7 @@ def _streamed_table(dataset: datasets.IterableDataset, source: str, wanted: tupl
         )
     table = row_table(rows, source, wanted, dataset.column_names or ())
     features = {} if dataset.features is None else features_of(dataset.features.arrow_schema.metadata)
-    cells = {name: named_cells(column, features, name)[0] for name, column in table.cells.items()}
+    cells = {name: named_cells(list(column), features, name)[0] for name, column in table.cells.items()}
     return Table(source, table.names, cells, table.places)
 
 

@@ -89,6 +89,10 @@ class _Piece:
         self._names.update(dict.fromkeys(entry))
 
     def table(self, *, by_line: bool = True) -> Table:
+        if not self._names:
+            # Nothing is known of the columns of a table without rows, which others refuse as that.
+            empty: dict[str, list[object]] = {name: [] for name in self._wanted or ()}
+            return Table(self._name, tuple(empty), empty, ())
         names = with_nested_names(self._names, self._entries, self._wanted)
         cells = {}
         for name in wanted_names(self._names if self._wanted is None else names, self._wanted):

@@ -268,9 +268,7 @@ def _read_file(file: DataFile, spec: TaskSpec) -> Table:
     return joined_table(_file_tables(file, spec.columns, None, MAX_BYTES))
 
 
-def _file_tables(
-    file: DataFile, wanted: Sequence[str] | None, rows: int | None, most: int | None
-) -> Iterator[Table]:
+def _file_tables(file: DataFile, wanted: Sequence[str] | None, rows: int | None, most: int | None) -> Iterator[Table]:
     """Read a file in pieces, or in one where the number of rows is None."""
     if file.form == ".parquet":
         # pyarrow takes long to import, and text needs none of it.
