@@ -9,7 +9,7 @@ from unipelt_search.records.notice import without_facts
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.read import read_tables
 from unipelt_search.tasks.rows import RawData, Rows, read_rows
-from unipelt_search.tasks.table import Place, Table, Tables
+from unipelt_search.tasks.table import Location, Table, Tables
 
 
 def read_data(spec: TaskSpec) -> RawData:
@@ -26,5 +26,5 @@ def rows_of(table: Table, spec: TaskSpec) -> Rows:
 def table_of(columns: Mapping[str, Sequence[object]], source: str = "x") -> Table:
     """Make a table of columns."""
     rows = len(next(iter(columns.values())))
-    places = tuple(Place(source, number, "row") for number in range(1, rows + 1))
-    return Table(source, tuple(columns), columns, places)
+    locations = tuple(Location(source, number, "row") for number in range(1, rows + 1))
+    return Table(source, tuple(columns), columns, locations)

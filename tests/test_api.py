@@ -33,7 +33,7 @@ from unipelt_search.errors import (
 from unipelt_search.execution import executor
 from unipelt_search.execution.driver import FINISHED
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
-from unipelt_search.records.history import RunState, StudyState
+from unipelt_search.records.history import EDITION, RunState, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import RunResult
 from unipelt_search.reporting.markdown import render_markdown
@@ -199,7 +199,7 @@ def test_a_configuration_is_stored_whole_and_asked_for_again_in_the_same_words(a
         return spec.model_copy(update={"space": space})
 
     study = api.run_study(asking(), storage=url)
-    assert (study.record.edition, study.record.task.hidden_size) == (2, 64)
+    assert (study.record.edition, study.record.task.hidden_size) == (EDITION, 64)
     newest = {"bottleneck": 3, "activation": "relu", "input": "normalised", "up": "normal"}
     (stored,) = study.record.spec.space.configurations
     assert stored.model_dump()["adapter"] == newest

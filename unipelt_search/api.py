@@ -357,7 +357,7 @@ def plan_study(
     if found is not None:
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task, None if found is None else found.basis)
-    return ready.plan(backbone)
+    return ready.plan(backbone).model_copy(update={"findings": task.findings})
 
 
 def examine_model(model: str, *, device: str = "cpu") -> ModelFacts:
@@ -571,7 +571,7 @@ def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> Stu
     """Check that a study may go on as asked; returns what is asked, with what the study chose for itself."""
     check_installed(found.spec.space.compared, found.task.plugins)
     # What a configuration leaves open means what was published when the study began.
-    spec = as_begun(found.spec, spec).completed(found.basis)
+    spec = as_begun(found.spec, spec, found.edition).completed(found.basis)
     differences = spec_differences(found.spec.completed(found.basis), spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")

@@ -36,7 +36,9 @@ PROGRESS = StudyProgress(
 )  # fmt: skip
 FLAGS = ["run", "--data", "d.csv", "--text", "t", "--label", "l", "--model", "m"]
 OTHER_OPTIONS = [
-    "--name", "n", "--metric", "macro_f1", "--allow-overlap", "--train-size", "9", "--redraw",
+    "--name", "n", "--kind", "classification", "--positive", "p", "--separator", ";", "--weight", "w",
+    "--weight-metric", "--group", "g", "--order", "o", "--folds", "never", "--drop-bad-rows", "--merge-labels",
+    "--metric", "macro_f1", "--allow-overlap", "--train-size", "9", "--redraw",
     "--truncation", "left", "--ablate-layers",
     "--methods", "lora, head", "--prune-gates", "--gate-null", "--allocation", "equal", "--max-parameters", "8",
     "--max-latency-ms", "0.5", "--trials", "4", "--seeds", "5", "--time", "2m", "--seed", "7", "--device", "cpu",

@@ -39,7 +39,7 @@ def test_options_override_a_study_file_and_leave_the_rest() -> None:
     values = {**QUESTION, "budget": {"trials": 7, "seeds": 2}}
     spec = build_spec(values, {("budget", "trials"): 9, ("task", "label"): "other"})
     assert (spec.budget.trials, spec.budget.seeds) == (9, 2)
-    assert (spec.task.label, spec.task.text) == ("other", ("t",))
+    assert (spec.task.label, spec.task.text) == (("other",), ("t",))
     assert values["budget"] == {"trials": 7, "seeds": 2}
 
 

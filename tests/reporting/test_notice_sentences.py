@@ -59,7 +59,7 @@ SAID = [
     ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
     ("rows_read", {"source": "a.csv", "rows": 1200, **READ}, "1,200 rows of 1,205 lines of a.csv (not rows: 1 header,"),
     ("rows_read", {"source": "a.parquet", "rows": 12, **READ, "lines": None}, "Read 12 rows of a.parquet."),
-    ("quotes_are_text", {"file": "a.tsv", "swallowed": 44}, "one row per line; as marks around fields they would hide 44"),
+    ("quotes_are_text", {"file": "a.tsv", "swallowed": 44}, "as marks around fields they would hide 44 lines"),
     ("quotes_are_text", {"file": "a.tsv", "swallowed": 0}, "Quotes in a.tsv are read as characters of the texts, one"),
     ("quotes_after_backslash", {"file": "a.csv"}, "the quoted fields of a.csv have a backslash"),
     ("submission_ignored", {"data": "mine", "file": "sample_submission.csv"}, "sample_submission.csv; it is a form"),

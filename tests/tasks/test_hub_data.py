@@ -108,7 +108,9 @@ def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | 
     hub["o/n", None] = datasets.DatasetDict(train=complete.remove_columns("text").add_column("text", texts))
     read = hub_tables("o/n")
     assert read.splits["train"].cells == {"text": ["text 0", "text 2"], "label": ["good", "good"]}
-    assert [str(place) for place in read.splits["train"].places] == [f"row {n} of split train of o/n" for n in (1, 3)]
+    assert [str(location) for location in read.splits["train"].locations] == [
+        f"row {n} of split train of o/n" for n in (1, 3)
+    ]
     values = {"data": "o/n", "split": "train", "rows": ("2", "4"), "rows_count": 2}
     assert without_facts(read.notices) == (Notice(code="empty_texts", values=values),)
 

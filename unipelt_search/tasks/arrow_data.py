@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unipelt_search.errors import DataError
-from unipelt_search.tasks.table import Place, Table
+from unipelt_search.tasks.table import Location, Table
 
 MAX_CELLS = 100_000_000
 """Rows times wanted columns of a Parquet file that are read into memory at most."""
@@ -63,12 +63,12 @@ def arrow_table(table: pa.Table, source: str, wanted: Sequence[str] | None, star
     features = features_of(table.schema.metadata)
     paths = _paths(table.schema, wanted)
     read = {path: named_cells(_cells(_column_at(table, path)), features, path) for path in paths}
-    places = tuple(Place(source, start + number, "row") for number in range(1, len(table) + 1))
+    locations = tuple(Location(source, start + number, "row") for number in range(1, len(table) + 1))
     names = dict.fromkeys((*table.column_names, *paths))
     doubled = [name for name in names for _ in range(table.column_names.count(name) - 1)]
     cells = {path: cells for path, (cells, _) in read.items()}
     as_before = all(same for _, same in read.values())
-    return Table(source, (*names, *doubled), cells, places, as_before=as_before)
+    return Table(source, (*names, *doubled), cells, locations, as_before=as_before)
 
 
 def named_cells(cells: list[Any], features: Mapping[str, Any], path: str) -> tuple[list[Any], bool]:
@@ -250,7 +250,7 @@ def _parquet_pieces(
         for start in range(0, max(every, 1), rows or max(every, 1)):
             numbers = range(start + 1, min(start + (rows or every), every) + 1)
             cells: dict[str, list[object]] = {path: [] for path in paths}
-            yield Table(source, names, cells, tuple(Place(source, number, "row") for number in numbers))
+            yield Table(source, names, cells, tuple(Location(source, number, "row") for number in numbers))
         return
     done = 0
     tables: Iterable[pa.Table] = (file.read(columns=paths),)
@@ -259,5 +259,5 @@ def _parquet_pieces(
     for table in tables:
         piece = arrow_table(table.replace_schema_metadata(schema.metadata), source, paths, done)
         all_names = (*names, *(path for path in piece.cells if path not in names))
-        yield Table(source, all_names, piece.cells, piece.places, as_before=piece.as_before)
+        yield Table(source, all_names, piece.cells, piece.locations, as_before=piece.as_before)
         done += len(piece)

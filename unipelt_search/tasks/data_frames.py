@@ -79,7 +79,7 @@ def _read_frame(frame: object, spec: TaskSpec, source: str) -> Table:
     if isinstance(frame, list | tuple) and all(isinstance(row, Mapping) for row in frame):
         table = row_table(frame, source, wanted)
         cells = {name: [plain_cell(cell) for cell in column] for name, column in table.cells.items()}
-        return Table(source, table.names, cells, table.places)
+        return Table(source, table.names, cells, table.locations)
     hint = " A file is named by task.data." if isinstance(frame, str) else ""
     raise DataError(f"{source} must be {KINDS}; got {_described(frame)}.{hint}")
 
@@ -140,7 +140,7 @@ def _table_of(
     inner = row_table(found, source, nested)
     cells: dict[str, Sequence[object]] = {name: columns[name] for name in wanted if name in columns}
     cells |= inner.cells
-    return Table(source, (*names, *(name for name in inner.cells if name not in names)), cells, inner.places)
+    return Table(source, (*names, *(name for name in inner.cells if name not in names)), cells, inner.locations)
 
 
 def plain_cell(cell: Any) -> Any:

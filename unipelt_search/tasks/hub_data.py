@@ -96,7 +96,7 @@ def dataset_table(dataset: Any, source: str, wanted: tuple[str, ...]) -> Table:
         table = chosen.with_format("arrow")[:]
         metadata = chosen.features.arrow_schema.metadata
     read = arrow_table(table.replace_schema_metadata(metadata), source, wanted)
-    return Table(source, (*names, *read.names[len(kept) :]), read.cells, read.places, as_before=read.as_before)
+    return Table(source, (*names, *read.names[len(kept) :]), read.cells, read.locations, as_before=read.as_before)
 
 
 def _leads_to(name: str, path: str) -> bool:
@@ -113,7 +113,7 @@ def _streamed_table(dataset: datasets.IterableDataset, source: str, wanted: tupl
     table = row_table(rows, source, wanted, dataset.column_names or ())
     features = {} if dataset.features is None else features_of(dataset.features.arrow_schema.metadata)
     cells = {name: named_cells(list(column), features, name)[0] for name, column in table.cells.items()}
-    return Table(source, table.names, cells, table.places)
+    return Table(source, table.names, cells, table.locations)
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from typing import Any
 
 from unipelt_search.errors import DataError
 from unipelt_search.tasks.nested_keys import nested_value, with_nested_names
-from unipelt_search.tasks.table import Place, Table, wanted_names
+from unipelt_search.tasks.table import Location, Table, wanted_names
 
 OpenLines = Callable[[], Iterable[str]]
 FORMS = 'one JSON object per line, an array of objects, {"data": [objects]}, or {"column": [cells], …}'
-Entry = tuple[Place, dict[str, Any]]
+Entry = tuple[Location, dict[str, Any]]
 
 
 def json_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
@@ -61,7 +61,7 @@ def _line_tables(lines: Iterable[str], name: str, wanted: Sequence[str] | None, 
         if len(piece) >= rows:
             yield piece.table()
             piece = _Piece(name, wanted, piece)
-        piece.add(Place(name, number), _row(_parse_line(line, name, number), Place(name, number)))
+        piece.add(Location(name, number), _row(_parse_line(line, name, number), Location(name, number)))
     yield piece.table()
 
 
@@ -72,19 +72,19 @@ class _Piece:
         self._name = name
         self._wanted = wanted
         self._entries: list[dict[str, Any]] = []
-        self._places: list[Place] = []
+        self._locations: list[Location] = []
         self._blank = 0
         # A key that an earlier piece had at the top is no path into an object in a later one.
         self._names: dict[str, None] = {} if before is None else dict(before._names)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._locations)
 
     def add_blank(self) -> None:
         self._blank += 1
 
-    def add(self, place: Place, entry: dict[str, Any]) -> None:
-        self._places.append(place)
+    def add(self, location: Location, entry: dict[str, Any]) -> None:
+        self._locations.append(location)
         self._entries.append(entry)
         self._names.update(dict.fromkeys(entry))
 
@@ -102,9 +102,9 @@ class _Piece:
             self._name,
             tuple(names),
             cells,
-            tuple(self._places),
+            tuple(self._locations),
             # The lines of a file that is one value say nothing of its rows.
-            lines=len(self._places) + self._blank if by_line else None,
+            lines=len(self._locations) + self._blank if by_line else None,
             other_lines={"blank": self._blank} if self._blank else {},
         )
 
@@ -112,18 +112,18 @@ class _Piece:
 def _whole_tables(text: str, name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
     entries = _numbered(_entries(_parse_whole(text, name), name, wanted), name)
     piece = _Piece(name, wanted)
-    for place, entry in entries:
+    for location, entry in entries:
         if len(piece) >= rows:
             yield piece.table(by_line=False)
             piece = _Piece(name, wanted, piece)
-        piece.add(place, entry)
+        piece.add(location, entry)
     yield piece.table(by_line=False)
 
 
 def _numbered(rows: Iterable[Any], name: str) -> Iterator[Entry]:
     for number, row in enumerate(rows, start=1):
-        place = Place(name, number, "row")
-        yield place, _row(row, place)
+        location = Location(name, number, "row")
+        yield location, _row(row, location)
 
 
 def _entries(value: Any, name: str, wanted: Sequence[str] | None) -> Iterable[Any]:
@@ -201,10 +201,10 @@ def _are_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def _row(value: Any, place: Place) -> dict[str, Any]:
+def _row(value: Any, location: Location) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(
-            f"Every row of {place.source} must be a JSON object; got {type(value).__name__} at {place.in_source}."
+            f"Every row of {location.source} must be a JSON object; got {type(value).__name__} at {location.in_source}."
         )
     return value
 

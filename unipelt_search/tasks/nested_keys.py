@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from unipelt_search.tasks.table import Place, Table
+from unipelt_search.tasks.table import Location, Table
 
 MAX_NAMES = 200
 """Names inside of objects that are listed at most."""
@@ -85,8 +85,8 @@ def row_table(
             cells[name] = [row.get(name) for row in rows]
         elif name in all_names:
             cells[name] = [nested_value(row, name) for row in rows]
-    places = tuple(Place(source, number, "row") for number in range(1, len(rows) + 1))
-    return Table(source, tuple(all_names), cells, places)
+    locations = tuple(Location(source, number, "row") for number in range(1, len(rows) + 1))
+    return Table(source, tuple(all_names), cells, locations)
 
 
 def _leaves(value: Mapping[str, Any], start: str) -> list[str]:

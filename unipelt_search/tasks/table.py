@@ -10,7 +10,7 @@ from typing import NamedTuple
 from unipelt_search.records.notice import Notice
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where a row stands."""
 
     source: str
@@ -22,11 +22,11 @@ class Place(NamedTuple):
 
     @property
     def in_source(self) -> str:
-        """The place for somebody who knows the source, such as ``line 7``."""
+        """The location for somebody who knows the source, such as ``line 7``."""
         return f"{self.unit} {self.number}"
 
     def __str__(self) -> str:
-        """Return the whole place, such as ``line 7 of train.csv``."""
+        """Return the whole location, such as ``line 7 of train.csv``."""
         return f"{self.in_source} of {self.source}"
 
 
@@ -40,7 +40,7 @@ class Table:
     """All its columns."""
     cells: Mapping[str, Sequence[object]]
     """``(n,)`` for each of the wanted columns that it has: text, numbers, lists of them, or None where missing."""
-    places: tuple[Place, ...]
+    locations: tuple[Location, ...]
     """``(n,)``."""
     lines: int | None = None
     """Lines of the text file; None where the source has none."""
@@ -53,15 +53,15 @@ class Table:
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.places)
+        return len(self.locations)
 
     def take(self, numbers: Sequence[int]) -> Table:
         """Return the rows with these numbers, counted from 0, in this order."""
         cells = {}
         for name, column in self.cells.items():
             cells[name] = [column[number] for number in numbers]
-        places = tuple(self.places[number] for number in numbers)
-        return replace(self, cells=cells, places=places)
+        locations = tuple(self.locations[number] for number in numbers)
+        return replace(self, cells=cells, locations=locations)
 
 
 @dataclass(frozen=True)
@@ -104,18 +104,18 @@ def joined_table(pieces: Iterable[Table], source: str | None = None) -> Table:
             column.extend(part.cells[name] if name in part.cells else [None] * len(part))
         cells[name] = column
     other_lines: Counter[str] = Counter()
-    places: list[Place] = []
+    locations: list[Location] = []
     notices: list[Notice] = []
     for part in parts:
         other_lines.update(part.other_lines)
-        places.extend(part.places)
+        locations.extend(part.locations)
         notices.extend(part.notices)
     lines = [part.lines for part in parts if part.lines is not None]
     return Table(
         first.source if source is None else source,
         tuple(names),
         cells,
-        tuple(places),
+        tuple(locations),
         lines=sum(lines) if lines else None,
         other_lines=dict(other_lines),
         notices=tuple(notices),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from unipelt_search.errors import DataError
 from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.csv_dialect import Dialect, find_dialect, is_blank, parsed_rows
-from unipelt_search.tasks.table import Place, Table, wanted_names
+from unipelt_search.tasks.table import Location, Table, wanted_names
 
 OpenLines = Callable[[], Iterable[str]]
 
@@ -51,7 +51,7 @@ class _Piece:
     def __init__(self, dialect: Dialect, name: str, wanted: Sequence[str] | None, *, further: bool = False) -> None:
         self._dialect = dialect
         self._name = name
-        self._places: list[Place] = []
+        self._locations: list[Location] = []
         self._cells: dict[str, list[object]] = {column: [] for column in wanted_names(dialect.header, wanted)}
         self._positions = {column: dialect.header.index(column) for column in self._cells}
         self._first = not further
@@ -62,7 +62,7 @@ class _Piece:
         return self._lines
 
     def full(self, rows: int) -> bool:
-        return len(self._places) >= rows
+        return len(self._locations) >= rows
 
     def add(self, begin: int, lines: int, cells: list[str]) -> None:
         self._lines += lines
@@ -72,13 +72,13 @@ class _Piece:
             return
         if len(cells) != width:
             self._refuse(begin, cells)
-        self._places.append(Place(self._name, begin))
+        self._locations.append(Location(self._name, begin))
         for column, position in self._positions.items():
             self._cells[column].append(cells[position])
 
     def table(self) -> Table:
         dialect = self._dialect
-        other = {"blank": self._blank, "continued": self._lines - len(self._places) - self._blank}
+        other = {"blank": self._blank, "continued": self._lines - len(self._locations) - self._blank}
         notices: tuple[Notice, ...] = ()
         if self._first:
             other["header"] = 1
@@ -89,7 +89,7 @@ class _Piece:
             self._name,
             dialect.header,
             self._cells,
-            tuple(self._places),
+            tuple(self._locations),
             lines=self._lines,
             other_lines={what: count for what, count in other.items() if count},
             notices=notices,
