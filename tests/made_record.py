@@ -31,10 +31,12 @@ from unipelt_search.records.results import (
     Predictions,
     RunResult,
 )
+from unipelt_search.records.row_origins import RowOrigins, RowSource
 from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import BackboneSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.verdict.predicted_rows import probability_array
 
 STORED = {"head": 2310, "bitfit": 28_038, "lora": 76_038, "adapter": 226_086, "prefix": 48_390, "unipelt_apl": 355_134}
 LABELS = ("human", "location", "numeric")
@@ -275,6 +277,9 @@ def folded(record: StudyRecord, folds: int = 5) -> StudyRecord:
             rows = tuple(np.flatnonzero(fold_of == fold).tolist())
             labels, predicted = (tuple(part[n] for n in rows) for part in (select.labels, select.predicted))
             own = Predictions(split="select", labels=labels, predicted=predicted, rows=rows)
+            shares = probability_array(select)
+            if shares is not None:
+                own = own.model_copy(update={"probabilities": shares[list(rows)].tobytes()})
             right = fmean(a == b for a, b in zip(labels, predicted, strict=True))
             changes: dict[str, Any] = {"select": scores(right), "predictions": (own, test)}
             if fold:
@@ -310,3 +315,29 @@ def with_latency(record: StudyRecord, milliseconds: Mapping[str, float], other: 
             runs.append(run.model_copy(update={"result": run.result.model_copy(update={"costs": costs})}))
         trials.append(trial.model_copy(update={"runs": tuple(runs)}))
     return record.model_copy(update={"trials": tuple(trials)})
+
+
+def with_probabilities(record: StudyRecord, *, sure: float = 0.8) -> StudyRecord:
+    """The study whose runs have kept probabilities, so sure of what they predicted, and origins of all rows."""
+    outputs = len(record.task.labels)
+
+    def kept(predictions: tuple[Predictions, ...]) -> tuple[Predictions, ...]:
+        found = []
+        for number, part in enumerate(predictions):
+            random = np.random.default_rng(len(part.labels) + number)
+            shares = np.full((len(part.labels), outputs), (1 - sure) / max(outputs - 1, 1))
+            for row, label in enumerate(part.predicted):
+                shares[row, label] = sure  # a set of labels is a list of columns
+            # Moved towards equal shares, so that not all are equally sure, and every prediction stays.
+            mixed = 0.5 * random.random((len(shares), 1))
+            shares = ((1 - mixed) * shares + mixed * 0.5 * np.ones(outputs) / max(outputs / 2, 1)).astype("<f4")
+            found.append(part.model_copy(update={"probabilities": shares.tobytes()}))
+        return tuple(found)
+
+    origins = []
+    for split in ("select", "test"):
+        rows = record.task.rows[split]
+        sources = (RowSource(name=f"{split}.csv", unit="line"), RowSource(name="more.parquet", unit="row"))
+        source_of = tuple(row % 2 for row in range(rows))
+        origins.append(RowOrigins(split=split, sources=sources, source_of=source_of, numbers=tuple(range(2, rows + 2))))
+    return with_predictions(record, kept).model_copy(update={"origins": tuple(origins), "edition": 3})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from made_record import folded, made_record, made_trial, whole_record, with_labels
+from made_record import folded, made_record, made_trial, whole_record, with_labels, with_probabilities
 
 from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
 from unipelt_search.records.notice import Notice
@@ -134,6 +134,10 @@ def studies() -> dict[str, StudyRecord]:
         "multi-label": multi_label(),
         "opposite-gates": opposite(),
         "folds": folded(whole_record()),
+        "two-labels-probable": with_probabilities(whole_record(("negative", "positive"))),
+        "odd-labels-probable": with_probabilities(odd()),
+        "multi-label-probable": with_probabilities(multi_label()),
+        "folds-probable": folded(with_probabilities(whole_record())),
         "one-method": made_record(lora),
         "one-run": made_record(made_trial(0, "lora", 0.8, {1: 0.8}), made_trial(1, "head", 0.5, {1: 0.5})),
         "no-gates": made_record(head, lora),

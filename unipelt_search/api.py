@@ -22,6 +22,7 @@ from unipelt_search.event_log import log_events
 from unipelt_search.methods.catalogue import check_installed, plugin_packages
 from unipelt_search.methods.plugins import plugin_versions
 from unipelt_search.records.history import EDITION, StudyLine, StudyRecord, StudyState
+from unipelt_search.records.notice import without_facts
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.study_plan import PlannedExport, StudyPlan
 from unipelt_search.reporting.assemble import render_json
@@ -356,7 +357,7 @@ def plan_study(
     if found is not None:
         spec = _check_same_identity(found, spec, task)
     ready, backbone = prepare(spec, task, None if found is None else found.basis)
-    return ready.plan(backbone)
+    return ready.plan(backbone).model_copy(update={"findings": task.findings})
 
 
 def examine_model(model: str, *, device: str = "cpu") -> ModelFacts:
@@ -482,7 +483,7 @@ def _show_notices(driver: Driver, start: _Start, workers: int) -> None:
     from unipelt_search.execution.checkpoint_folders import disk_space_message
 
     if start.found is None:
-        for sentence in described((*driver.record.task.notices, *driver.record.notices)):
+        for sentence in described(without_facts((*driver.record.task.notices, *driver.record.notices))):
             driver.notify(f"Note: {sentence}")
     if start.checkpoints is not None:
         driver.notify(disk_space_message(start.checkpoints, start.checkpoint_bytes * workers))
@@ -570,7 +571,7 @@ def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> Stu
     """Check that a study may go on as asked; returns what is asked, with what the study chose for itself."""
     check_installed(found.spec.space.compared, found.task.plugins)
     # What a configuration leaves open means what was published when the study began.
-    spec = as_begun(found.spec, spec).completed(found.basis)
+    spec = as_begun(found.spec, spec, found.edition).completed(found.basis)
     differences = spec_differences(found.spec.completed(found.basis), spec)
     if found.task.fingerprint != task.fingerprint:
         differences.append(f"task.fingerprint: {found.task.fingerprint} → {task.fingerprint} (the rows have changed)")

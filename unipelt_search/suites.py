@@ -80,12 +80,10 @@ def is_complete(spec: StudySpec, *, storage: str | None = None) -> bool:
         False also where it is complete and more seeds are asked for, or something else.
     """
     found = existing_study(storage_url(storage), spec.name)
-    return (
-        found is not None
-        and found.state is StudyState.COMPLETE
-        and found.spec.budget == spec.budget
-        and not spec_differences(found.spec.completed(found.basis), as_begun(found.spec, spec).completed(found.basis))
-    )
+    if found is None or found.state is not StudyState.COMPLETE or found.spec.budget != spec.budget:
+        return False
+    asked = as_begun(found.spec, spec, found.edition)
+    return not spec_differences(found.spec.completed(found.basis), asked.completed(found.basis))
 
 
 def suite_report(suite: SuiteSpec, *, storage: str | None = None) -> str:

@@ -21,6 +21,9 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 PHONE = 380
 SHOWN = (
     "two-labels",
+    "two-labels-probable",
+    "odd-labels-probable",
+    "multi-label-probable",
     "opposite-gates",
     "77-labels",
     "odd-labels",

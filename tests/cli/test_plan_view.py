@@ -7,6 +7,7 @@ from rich.console import Console
 
 from unipelt_search.cli.plan_view import print_plan
 from unipelt_search.records.history import DroppedMethod
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
 
 
@@ -32,6 +33,7 @@ def test_the_plan_names_rows_methods_runs_and_time() -> None:
         checkpoint_bytes=12_400_000,
         left_out=(DroppedMethod(method="bitfit", phase="screen", reason="It has no [biases]."),),
         notices=("A notice.",),
+        data=(Notice(code="legacy", severity="fact", values={"sentence": "Read [9] rows."}),),
     )  # fmt: skip
     stream = io.StringIO()
     print_plan(plan, Console(file=stream, width=200))
@@ -41,6 +43,7 @@ def test_the_plan_names_rows_methods_runs_and_time() -> None:
         "3 more trials to tune, 3 runs to confirm; a run has at most 150 steps of 16 rows.",
         "8 runs in all: about 1 h 01 min. While they train, their checkpoints take up to 12 MB below --out, or "
         "where --checkpoints says.",
+        "Data: Read [9] rows.",
         "Left out: bitfit. It has no [biases].",
         "Note: A notice.",
         "Nothing was started or written.",

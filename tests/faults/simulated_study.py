@@ -120,7 +120,8 @@ def simulate(
         store.studies.add_dropped(study, DroppedMethod(method=ABSENT, phase="screen", reason=LEFT_OUT))
         store.studies.add_notice(study, LEFT_OUT)
         kept = kept_folder(acknowledged)
-        settings = DriverSettings(checkpoints=kept, lease_seconds=lease_seconds)
+        # Every study has more than it may keep, so that the step which sees to that is one of those that may fail.
+        settings = DriverSettings(checkpoints=kept, lease_seconds=lease_seconds, most_probability_bytes=0)
         with Driver(store, name, workers=workers, settings=settings) as driver:
             if _work(driver, acknowledged, workers, step_seconds, interrupt_after):
                 driver.conclude()

@@ -41,6 +41,12 @@ def test_balanced_weights_are_scikit_learns() -> None:
     lost = KIND.fit(("a", "b", "lost"), ["a", "a", "b"], balanced=True)
     assert lost.weights == pytest.approx([0.75, 1.5, 1.0])
     assert KIND.fit(("a", "b"), train, balanced=False) == KIND.of_labels(("a", "b"))
+    weights = np.linspace(0.2, 3, len(train))
+    weighed = KIND.fit(("a", "b", "c"), train, balanced=True, weights=weights.tolist())
+    expected = compute_class_weight(
+        "balanced", classes=np.array(["a", "b", "c"]), y=np.array(train), sample_weight=weights
+    )
+    assert weighed.weights == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

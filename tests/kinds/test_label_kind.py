@@ -9,7 +9,6 @@ from unipelt_search.kinds import label_kind
 from unipelt_search.kinds.label_kind import (
     Metric,
     Target,
-    binomial_variance,
     check_asked_kind,
     check_asked_metric,
     check_kind,
@@ -54,14 +53,43 @@ def test_labels_become_numbers_and_words_again(
 def test_a_target_has_the_metrics_that_fit_it() -> None:
     three = TARGETS[0]
     two = Target("classification", ("no", "yes"), positive=1)
-    assert [metric.name for metric in three.metrics()] == ["accuracy", "macro_f1", "matthews"]
-    assert [metric.name for metric in two.metrics()] == ["accuracy", "macro_f1", "matthews", "f1"]
-    assert two.metric("f1").view(Target("classification", ("no", "yes"), positive=0), np.array([0, 1])).tolist() == [
-        1,
-        0,
-    ]
-    with pytest.raises(ValueError, match="must be one of accuracy, macro_f1, matthews; got 'f1'"):
+    any_labels = ["accuracy", "macro_f1", "matthews", "balanced_accuracy", "weighted_f1"]
+    of_probabilities = ["roc_auc", "average_precision", "log_loss", "brier"]
+    assert [metric.name for metric in three.metrics()] == any_labels + of_probabilities
+    assert {metric.name for metric in two.metrics()} == {*any_labels, *of_probabilities, "f1"}
+    with pytest.raises(ValueError, match="must be one of accuracy, macro_f1, .*; got 'f1'"):
         three.metric("f1")
+
+
+@pytest.mark.parametrize(
+    ("labels", "more"),
+    [
+        (("1", "2", "5"), {"quadratic_kappa"}),
+        (("1", "2", "x"), set()),
+        (tuple("abcd"), {"top_3_accuracy"}),
+        (tuple("abcdef"), {"top_3_accuracy", "top_5_accuracy"}),
+    ],
+)
+def test_some_metrics_need_certain_labels(labels: tuple[str, ...], more: set[str]) -> None:
+    optional = {"quadratic_kappa", "top_3_accuracy", "top_5_accuracy"}
+    names = {metric.name for metric in Target("classification", labels).metrics()}
+    assert names & optional == more
+
+
+def test_the_brier_score_of_two_classes_ends_at_1() -> None:
+    ends = [Target("classification", labels).metric("brier").high for labels in (("a", "b"), ("a", "b", "c"))]
+    assert ends == [1.0, 2.0]
+
+
+def test_constant_probabilities_are_the_shares_of_the_training_rows() -> None:
+    classes, numbers, sets = TARGETS
+    shares = classes.majority_probabilities(np.array([0, 0, 2, 0]))
+    assert shares is not None
+    assert (shares.dtype, shares.tolist()) == (np.float32, [0.75, 0.0, 0.25])
+    assert numbers.majority_probabilities(np.array([1.0, 2.0])) is None
+    of_sets = sets.majority_probabilities(np.array([[1, 0, 0], [1, 1, 0]]))
+    assert of_sets is not None
+    assert of_sets.tolist() == [1.0, 0.5, 0.0]
 
 
 def test_a_pair_of_texts_has_the_kind_of_its_labels() -> None:
@@ -98,13 +126,8 @@ def test_kinds_that_share_a_metric_agree_on_what_is_asked_by_name_alone() -> Non
     for kind in label_kinds().values():
         for metric in kind.metrics:
             known = find_metric(metric.name)
-            assert (known.title, known.direction, known.low, known.high) == (
-                metric.title,
-                metric.direction,
-                metric.low,
-                metric.high,
-            )
-            assert known.row_variance(0.7) == metric.row_variance(0.7) > 0
+            assert (known.title, known.direction, known.low) == (metric.title, metric.direction, metric.low)
+            assert metric.row_variance(0.7) > 0
     with pytest.raises(ValueError, match="must be 'accuracy'"):
         find_metric("bleu")
 
@@ -116,7 +139,6 @@ def test_better_is_higher_or_lower_as_the_metric_says() -> None:
     assert error.is_better(0.1, 0.2)
     assert not accuracy.is_better(0.9, 0.9)
     assert not error.is_better(0.2, 0.2)
-    assert binomial_variance(0.5) == 0.25
 
 
 @pytest.mark.parametrize(("name", "number"), [("classification", 9), ("other", 1)])

@@ -41,6 +41,8 @@ def test_balanced_labels_weigh_as_much_present_as_absent() -> None:
     target = KIND.fit(("a", "b", "lost"), train, balanced=True)
     assert target.weights == pytest.approx([1 / 3, 3.0, 1.0])
     assert KIND.fit(("a", "b"), train, balanced=False).weights == ()
+    weighed = KIND.fit(("a", "b"), train, balanced=True, weights=(2.0, 1.0, 4.0, 1.0))
+    assert weighed.weights == pytest.approx([4 / 4, 6 / 2])
     for position, name in enumerate("ab"):
         present = np.array([name in label for label in train])
         absent, own = compute_class_weight("balanced", classes=np.array([False, True]), y=present)

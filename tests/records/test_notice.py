@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from unipelt_search.records.notice import LEGACY, MAX_NAMED, Notice, first_values
+from unipelt_search.records.notice import LEGACY, MAX_NAMED, Notice, facts, first_values, without_facts
+
+SEVERITIES = ("fact", "info", "warning", "fact")
 
 
 def test_a_sentence_of_an_older_version_is_a_notice() -> None:
@@ -19,3 +21,9 @@ def test_long_lists_are_kept_by_their_first_values_and_their_length() -> None:
     many = first_values("labels", range(100))
     assert len(many["labels"]) == MAX_NAMED
     assert many["labels_count"] == 100
+
+
+def test_facts_are_told_apart_in_their_order() -> None:
+    notices = [Notice(code=code, severity=severity) for code, severity in zip("abcd", SEVERITIES, strict=True)]
+    assert [notice.code for notice in facts(notices)] == ["a", "d"]
+    assert [notice.code for notice in without_facts(notices)] == ["b", "c"]

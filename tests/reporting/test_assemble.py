@@ -12,6 +12,7 @@ from made_record import made_record, made_trial, whole_record
 from rich.console import Console
 
 from unipelt_search.records.history import RunState
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import AblationRow
 from unipelt_search.reporting.assemble import build_report, render_json
 from unipelt_search.reporting.markdown import render_markdown
@@ -109,6 +110,14 @@ def test_a_report_says_which_adapter_its_figures_are_of(report: dict[str, Any]) 
     record = made_record(made_trial(0, "adapter", 0.8))
     unread = record.model_copy(update={"task": record.task.model_copy(update={"block_output": False})})
     assert build_report(unread).notice_codes == ("legacy", "legacy")
+
+
+def test_a_report_leaves_out_the_facts_that_the_plan_has() -> None:
+    record = made_record(made_trial(0, "lora", 0.8))
+    fact = Notice(code="legacy", severity="fact", values={"sentence": "Read 9 rows."})
+    task = record.task.model_copy(update={"notices": (fact, *record.task.notices)})
+    with_fact = build_report(record.model_copy(update={"task": task}))
+    assert with_fact.notices == build_report(record).notices
 
 
 def test_a_study_without_confirmed_runs_reports_what_it_has() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_record import folded, made_record, made_trial, whole_record
+from made_record import folded, made_record, made_trial, whole_record, with_probabilities
 from made_studies import SIX, multi_label, regression
 
 from unipelt_search.errors import RequestError
@@ -61,7 +61,10 @@ def test_outcomes_curves_and_ablation_have_a_row_each() -> None:
 
 def test_answers_carry_names_and_every_row_of_every_confirmed_run() -> None:
     frame = predictions_frame(whole_record(SIX))
-    assert list(frame) == ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
+    columns = ["method", "variant", "trial", "run", "split", "row", "file", "line", "label", "predicted"]
+    assert list(frame) == columns + [f"probability.{name}" for name in SIX]
+    # An older version kept neither probabilities nor origins.
+    assert frame[["file", "line", *frame.columns[10:]]].isna().all(axis=None)
     assert len(frame) == 6 * 3 * (200 + 500)  # six confirmed methods, three seeds
     lora = frame[(frame["method"] == "lora") & (frame["run"] == 1) & (frame["split"] == "select")]
     assert (lora["label"] == lora["predicted"]).mean() == pytest.approx(0.87)
@@ -75,6 +78,38 @@ def test_answers_of_other_kinds_are_numbers_and_tuples_of_names() -> None:
     empty = predictions_frame(made_record(made_trial(0, "lora", 0.5)))
     assert list(empty) == list(predictions_frame(whole_record()))
     assert empty.empty
+
+
+def test_predictions_lead_back_to_the_users_files_and_have_every_probability() -> None:
+    record = with_probabilities(whole_record(SIX))
+    frame = predictions_frame(record)
+    lora = frame[(frame["method"] == "lora") & (frame["run"] == 2) & (frame["split"] == "test")]
+    assert lora[["row", "file", "line"]].head(3).values.tolist() == [
+        [0, "test.csv", 2],
+        [1, "more.parquet", 3],
+        [2, "test.csv", 4],
+    ]
+    shares = lora[[f"probability.{name}" for name in SIX]]
+    assert (shares.dtypes == np.float32).all()
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1.0, abs=1e-6)
+    assert (shares.idxmax(axis=1) == "probability." + lora["predicted"]).all()
+    # Those of one method may be missing, as where they would take too much.
+    trials = (*record.trials[:2], whole_record(SIX).trials[2], *record.trials[3:])
+    some = predictions_frame(record.model_copy(update={"trials": trials}))
+    assert some.groupby("method")["probability.human"].count()[["bitfit", "lora"]].tolist() == [3 * 700, 0]
+    assert list(some.columns) == list(frame.columns)
+
+
+def test_the_rows_of_a_fold_lead_back_by_their_own_numbers() -> None:
+    frame = predictions_frame(folded(with_probabilities(whole_record(SIX))))
+    select = frame[frame["split"] == "select"]
+    assert (select["line"] == select["row"] + 2).all()
+    assert ((select["file"] == "select.csv") == (select["row"] % 2 == 0)).all()
+    complete = predictions_frame(with_probabilities(whole_record(SIX)))
+    key = ["method", "row", "probability.human"]
+    first = select[(select["run"] <= 5)].sort_values(key)[key].to_numpy()
+    by_row = complete[(complete["run"] == 1) & (complete["split"] == "select")].sort_values(key)[key].to_numpy()
+    assert (first == by_row).all()
 
 
 def test_answers_of_folds_say_which_rows_they_are() -> None:

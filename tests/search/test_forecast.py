@@ -6,6 +6,7 @@ import pytest
 from editions import EDITION_1
 from made_record import made_record
 
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.search.capacity import Capacity
@@ -35,6 +36,17 @@ def test_the_estimate_adds_up_by_hand() -> None:
     assert apl.confirm_seconds == pytest.approx(2 * (24.5 + 7 + 4) + 22 * 2)
     assert plan.seconds == pytest.approx(2 * (13 + 24.5) + (13 + 24.5) / 2 + 40 + 115)
     assert planned(workers=4).seconds == pytest.approx(plan.seconds / 4)
+
+
+def test_facts_of_the_data_have_a_place_of_their_own() -> None:
+    record = made_record()
+    fact = Notice(code="rows_read", severity="fact", values={"rows": 9})
+    remark = Notice(code="overlap", severity="warning", values={"split": "test", "count": 1, "rows": 4})
+    task = record.task.model_copy(update={"notices": (remark, fact)})
+    spec = record.spec.model_copy(update={"space": SpaceSpec(methods=tuple(TIMINGS), steps=100)})
+    plan = forecast(spec, task, TIMINGS, Capacity("cpu", 1, 1.0, 0.0), 6, (), EDITION_1)
+    assert plan.data == (fact,)
+    assert plan.notices == (remark,)
 
 
 def test_a_limit_below_the_estimate_is_noted() -> None:

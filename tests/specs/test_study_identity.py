@@ -51,13 +51,13 @@ def test_what_a_study_chose_for_itself_is_no_difference() -> None:
     begun = SPEC.model_copy(
         update={"space": SpaceSpec(steps=40), "task": SPEC.task.model_copy(update={"truncation": "left"})}
     )
-    assert as_begun(begun, SPEC) == begun
-    assert as_begun(SPEC, SPEC) == SPEC
+    assert as_begun(begun, SPEC, 2) == begun
+    assert as_begun(SPEC, SPEC, 3) == SPEC
     asked = begun.model_copy(
         update={"space": SpaceSpec(steps=50), "task": SPEC.task.model_copy(update={"truncation": "right"})}
     )
-    assert as_begun(begun, asked) == asked
+    assert as_begun(begun, asked, 3) == asked
     assert spec_differences(begun, asked) == ["task.truncation: left → right", "space.steps: 40 → 50"]
-    assert spec_differences(SPEC, as_begun(SPEC, asked)) == [
+    assert spec_differences(SPEC, as_begun(SPEC, asked, 3)) == [
         "task.truncation: default → right", "space.steps: None → 50",
     ]  # fmt: skip

@@ -74,7 +74,7 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     connection.execute("UPDATE ups_alembic_version SET version_num = '9999'")
     connection.commit()
     connection.close()
-    with pytest.raises(StorageError, match=r"has schema 9999, known: up to 0005\. Upgrade unipelt-search\."):
+    with pytest.raises(StorageError, match=r"has schema 9999, known: up to 0006\. Upgrade unipelt-search\."):
         StudyStore.open(f"sqlite:///{path}")
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import numpy as np
 import pytest
 from pyarrow import parquet
 
 from unipelt_search.errors import StorageError
 from unipelt_search.records.results import Predictions
-from unipelt_search.storage.prediction_blobs import prediction_row, read_predictions
+from unipelt_search.storage.prediction_blobs import prediction_row, read_predictions, remove_probabilities
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,32 @@ def test_answers_of_a_fold_say_which_rows_they_are() -> None:
     row = prediction_row("run", predictions)
     assert read_predictions(row) == predictions
     assert parquet.read_table(BytesIO(row.content)).to_pydict()["row"] == [7, 2]
+
+
+SHARES = np.array([[0.1, 0.9], [1 / 3, 2 / 3], [1e-30, 1.0]], dtype="<f4")
+WITH_SHARES = Predictions(split="test", labels=(0, 1, 1), predicted=(1, 1, 1), probabilities=SHARES.tobytes())
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"rows": (4, 2, 9)}, {"labels": ((0, 1), (), (1,)), "predicted": ((), (0,), (1,))}]
+)
+def test_probabilities_come_back_to_the_last_bit(changes: dict[str, object]) -> None:
+    predictions = WITH_SHARES.model_copy(update=changes)
+    row = prediction_row("run", predictions)
+    assert read_predictions(row) == predictions
+    found = parquet.read_table(BytesIO(row.content)).column("probability").to_pylist()
+    assert np.array_equal(np.array(found, dtype="<f4"), SHARES)
+
+
+def test_without_a_row_there_are_no_probabilities_to_lose() -> None:
+    empty = Predictions(split="test", labels=(), predicted=(), probabilities=b"")
+    assert read_predictions(prediction_row("run", empty)) == empty
+
+
+def test_probabilities_are_taken_out_and_the_rest_stays() -> None:
+    row = prediction_row("run", WITH_SHARES.model_copy(update={"rows": (4, 2, 9)}))
+    assert remove_probabilities(row)
+    assert read_predictions(row) == Predictions(split="test", labels=(0, 1, 1), predicted=(1, 1, 1), rows=(4, 2, 9))
+    before = row.sha256
+    assert not remove_probabilities(row)
+    assert row.sha256 == before

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from unipelt_search.errors import StorageError
 from unipelt_search.records.history import RunState, TrialState
-from unipelt_search.records.results import RunResult
+from unipelt_search.records.results import Predictions, RunResult
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.runs import is_search_run
 from unipelt_search.storage.store import StudyStore
@@ -66,3 +67,30 @@ def test_every_fold_of_a_seed_has_a_run(
         (1, 1),
         (1, 2),
     ]
+
+
+def test_probabilities_are_taken_from_all_trials_but_some(
+    store: StudyStore,
+    create: Callable[..., str],
+    trial_spec: Callable[..., TrialSpec],
+    run_result: Callable[..., RunResult],
+) -> None:
+    shares = np.array([[0.25, 0.75]], dtype="<f4").tobytes()
+    kept = tuple(
+        Predictions(split=split, labels=(0,), predicted=(1,), probabilities=shares) for split in ("select", "test")
+    )
+    other = create("other")
+    study = create()
+    for study_id in (study, other):
+        for _ in range(3):
+            run = store.runs.add_trial(study_id, trial_spec(), "screen", "published")
+            result = run_result().model_copy(update={"predictions": kept})
+            store.runs.finish(run.id, store.attempts.start(run.id, "me"), result)
+    for _ in range(2):
+        store.runs.remove_probabilities(study, {1})
+        found = [trial.runs[0].result for trial in store.studies.load("first").trials]
+        plain = tuple(part.model_copy(update={"probabilities": None}) for part in kept)
+        assert [result.predictions for result in found if result] == [plain, kept, plain]
+    assert {trial.runs[0].result.predictions for trial in store.studies.load("other").trials} == {kept}
+    with pytest.raises(StorageError, match="none with the id"):
+        store.runs.remove_probabilities("absent", ())

@@ -34,7 +34,7 @@ def test_pairs_and_other_metrics_are_kept() -> None:
 
 def test_a_class_that_drawing_loses_keeps_its_place_and_is_named() -> None:
     raw = RawData("x", {"train": rows(*"abcd" * 6), "validation": rows(*"abcd"), "test": rows(*"abcd")})
-    task = build_task(raw, SPEC.model_copy(update={"train_size": 3}), 1)
+    task = build_task(raw, SPEC.model_copy(update={"train_size": 3, "allow_overlap": True}), 1)
     assert task.labels == ("a", "b", "c", "d")
     assert len(set(task.train.labels)) == 3
     (lost,) = [notice.values for notice in task.notices if notice.code == "labels_without_rows"]
@@ -109,7 +109,7 @@ def test_a_metric_that_does_not_fit_is_refused() -> None:
 
 
 def test_every_confirm_run_may_have_training_rows_of_its_own() -> None:
-    raw = RawData("x", {"train": numbers(200), "validation": numbers(40), "test": numbers(20)})
+    raw = RawData("x", {"train": numbers(1100), "validation": numbers(40), "test": numbers(20)})
     spec = SPEC.model_copy(update={"allow_overlap": True, "train_size": 20, "redraw": True})
     plain, task = (
         build_task(raw, spec.model_copy(update={"redraw": again}), 1, repeats=3 * again) for again in (False, True)
@@ -122,7 +122,7 @@ def test_every_confirm_run_may_have_training_rows_of_its_own() -> None:
     for draw in task.resamples:
         labels = task.target.to_array(draw.train.labels)
         assert (draw.target.mean, draw.target.sd) == pytest.approx((labels.mean(), labels.std()))
-    assert Notice(code="resampled_training_rows", values={"rows": 20, "of": 200}) in task.notices
+    assert Notice(code="resampled_training_rows", values={"rows": 20, "of": 600}) in task.notices
     assert build_task(raw, spec, 1, repeats=5).resamples[:3] == task.resamples  # more seeds later change none
 
 

@@ -4,9 +4,17 @@ import pytest
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import Target, find_kind
+from unipelt_search.records.finding import FindingsError
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.check import check_columns_differ, check_rows, decide_kind, order_labels, read_labels
+from unipelt_search.tasks.check import (
+    check_columns_differ,
+    check_rows,
+    decide_kind,
+    order_labels,
+    read_labels,
+    without_unknown,
+)
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import RawSplits
 
@@ -49,9 +57,25 @@ def test_one_class_is_refused() -> None:
 
 
 def test_labels_that_train_lacks_are_named_with_their_rows() -> None:
-    raw = RawData("x", {"train": labelled("a", "b"), "test": labelled("a", "c", "b", "B")})
-    with pytest.raises(DataError, match=r"label of test must occur in train; got 'B', 'c' in row 2, 4 of test"):
-        order_labels(raw, CLASSES)
+    raw = RawData("x", {"train": labelled("a", "b"), "test": labelled("a", "c", "b", "B", "c")})
+    known = without_unknown(raw, CLASSES, {"B": "b"}, "label")
+    assert known.splits == {"train": raw.splits["train"], "test": raw.splits["test"].take([0, 2])}
+    found = {finding.what: (finding.numbers, finding.fix) for finding in raw.findings.found}
+    assert [numbers for numbers, _ in found.values()] == [(2, 5), (4,)]
+    assert "--merge-labels" in found["has 'B'"][1]
+    assert "--merge-labels" not in found["has 'c'"][1]
+    with pytest.raises(FindingsError):
+        without_unknown(RawData("x", {"train": labelled("a"), "test": labelled("b")}), CLASSES, {}, "label")
+
+
+def test_labels_that_look_alike_are_merged_where_asked() -> None:
+    raw = RawData("x", {"train": labelled("a", "a", "A", "b"), "test": labelled("B", "a")})
+    spec = TaskSpec(data="x", text=("text",), label="label")
+    merged = read_labels(raw, spec.model_copy(update={"merge_labels": True}))
+    assert merged.labels == ("a", "b")
+    assert merged.raw.splits["test"].labels == ("b", "a")
+    assert [notice.code for notice in merged.raw.notices] == ["labels_merged"]
+    assert read_labels(raw, spec).labels == ("A", "a", "b")
 
 
 @pytest.mark.parametrize(("text", "label"), [(("l",), "l"), (("t", "t"), "l"), (("t", "l"), "l")])

@@ -18,12 +18,13 @@ from unipelt_search.tasks.task import Resample, Split, Task
 from unipelt_search.tasks.truncate import CHARACTERS_PER_TOKEN
 
 CLS, SEP, FIRST = 2, 3, 4
+TWO = Target("classification", ("a", "b"))
 
 
 def task(*rows: tuple[str, ...]) -> Task:
     """Make a task whose splits have these same rows."""
     split = Split(rows, tuple(number % 2 for number in range(len(rows))))
-    return Task("x", Target("classification", ("a", "b")), "accuracy", split, split, split, split, "f", ())
+    return Task("x", TWO, "accuracy", split, split, split, split, "f", ())
 
 
 def bare_tokenizer(**special: str) -> PreTrainedTokenizerFast:
@@ -153,3 +154,18 @@ def test_a_fold_has_the_rows_that_it_names(texts: int) -> None:
             assert split.labels.tolist() == [row % 2 for row in rows]
             types = split.token_type_ids and [np.bincount(row).tolist() for row in split.token_type_ids]
             assert types == (None if texts == 1 else [[4, 3]] * len(rows))
+
+
+def test_weights_follow_their_rows_and_have_mean_one_in_training() -> None:
+    split = Split((("w0",), ("w1",), ("w2",)), (0, 1, 0), (1.0, 2.0, 6.0))
+    encoded = encode_task(Task("x", TWO, "accuracy", split, split, split, split, "f", ()), tiny_tokenizer(), 8).train
+    assert encoded.weights is not None
+    taken = encoded.take([2, 0]).followed_by(encoded.take([1]))
+    assert taken.weights is not None
+    assert taken.weights.tolist() == [6.0, 1.0, 2.0]
+    ones = taken.with_mean_weight_one().weights
+    assert ones is not None
+    assert ones.tolist() == pytest.approx([2.0, 1 / 3, 2 / 3])
+    plain = replace(encoded, weights=None)
+    assert plain.with_mean_weight_one() is plain
+    assert plain.followed_by(encoded).weights is None

@@ -1,21 +1,17 @@
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from sklearn.model_selection import StratifiedKFold
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import find_kind
+from unipelt_search.records.history import EDITION
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import RawData, Rows
-from unipelt_search.tasks.split import FOLDS, RawSplits, choose_test, split_rows, strata_of, stratified_take
+from unipelt_search.tasks.split import RawSplits, choose_test, split_rows
 
 CLASSES = find_kind("classification")
 NUMBERS = find_kind("regression")
@@ -27,40 +23,13 @@ def rows(name: str, *counts: int) -> Rows:
     return Rows(tuple((f"{name} {number}",) for number in range(len(labels))), labels)
 
 
-def split(spec: dict[str, int] | None = None, seed: int = 5, **splits: Rows) -> RawSplits:
-    return split_rows(RawData("x", splits), TaskSpec(data="x", text=("t",), label="l", **(spec or {})), seed, CLASSES)
+def split(spec: dict[str, Any] | None = None, seed: int = 5, edition: int = EDITION, **splits: Rows) -> RawSplits:
+    task = TaskSpec(data="x", text=("t",), label="l", **(spec or {}))
+    return split_rows(RawData("x", splits), task, seed, CLASSES, edition=edition)
 
 
 def texts(*parts: Rows) -> list[str]:
     return sorted(text for part in parts for (text,) in part.texts)
-
-
-@given(
-    st.lists(st.sampled_from("aaaaaabbbcd"), min_size=1, max_size=60),
-    st.floats(0, 1),
-    st.integers(0, 2**62),
-    st.booleans(),
-)
-def test_taking_keeps_every_row_and_every_share(labels: list[str], share: float, seed: int, every: bool) -> None:
-    count = round(share * len(labels))
-    drawn, others = stratified_take(labels, count, seed, every_class=every)
-    assert len(drawn) == count
-    assert sorted([*drawn, *others]) == list(range(len(labels)))
-    sizes, got = Counter(labels), Counter(labels[number] for number in drawn)
-    for label, size in sizes.items():
-        exact = size * count / len(labels)
-        if not every:
-            assert np.floor(exact) <= got[label] <= np.ceil(exact)
-        elif count >= len(sizes):
-            assert got[label] >= 1
-            assert got[label] <= max(np.ceil(exact), 1)
-    again, _ = stratified_take(labels, count, seed, every_class=every)
-    assert (again == drawn).all()
-
-
-def test_other_seeds_take_other_rows() -> None:
-    takes = {tuple(stratified_take(["a"] * 50 + ["b"] * 50, 10, seed)[0]) for seed in range(5)}
-    assert len(takes) == 5
 
 
 def test_one_file_gives_60_20_20() -> None:
@@ -73,11 +42,12 @@ def test_one_file_gives_60_20_20() -> None:
 
 def test_given_splits_stay_as_they_are() -> None:
     given_splits = {"train": rows("x", 8, 8), "validation": rows("v", 3, 3), "test": rows("t", 2, 2)}
-    got = split(**given_splits)
-    assert got.train == got.train_pool == given_splits["train"]
-    assert got.test == given_splits["test"]
-    assert texts(got.tune, got.select) == texts(given_splits["validation"])
-    assert got.notices == ()
+    for asked in ({"edition": 2}, {"spec": {"validation": "shared"}}):
+        got = split(**asked, **given_splits)
+        assert got.train == got.train_pool == given_splits["train"]
+        assert got.test == given_splits["test"]
+        assert texts(got.tune, got.select) == texts(given_splits["validation"])
+        assert got.notices == ()
 
 
 @pytest.mark.parametrize(("size", "expected"), [(100, 20), (6000, 1000)])
@@ -89,7 +59,7 @@ def test_validation_beside_a_test_is_a_fifth_and_at_most_1000(size: int, expecte
 
 @pytest.mark.parametrize(("size", "expected"), [(100, 20), (12000, 2000)])
 def test_test_beside_a_validation_is_a_fifth_and_at_most_2000(size: int, expected: int) -> None:
-    got = split(train=rows("x", size // 2, size // 2), validation=rows("v", 2, 2))
+    got = split(edition=2, train=rows("x", size // 2, size // 2), validation=rows("v", 2, 2))
     assert len(got.test) == expected
     assert texts(got.tune, got.select) == texts(rows("v", 2, 2))
 
@@ -158,89 +128,106 @@ def test_too_few_rows_are_refused() -> None:
         split(train=rows("x", 1, 1))
 
 
-def test_strata_are_classes_tenths_and_sets_of_labels() -> None:
-    assert strata_of(("b", "a"), CLASSES) == ("b", "a")
-    tenths = Counter(strata_of([str(number) for number in range(100)], NUMBERS))
-    assert sorted(tenths.values()) == [10] * 10
-    assert len(set(strata_of(["1", "1", "1", "2"], NUMBERS))) == 2
-    sets = ["a|b"] * 6 + ["a|c", "", "d|b"]
-    assert strata_of(sets, SETS) == ["a|b"] * 6 + ["c", "", "d"]
-    assert strata_of(sets, SETS, 3) == ["a"] * 6 + ["c", "", "d"]
-    assert strata_of((), NUMBERS) == ()
+def test_all_rows_of_a_given_validation_split_decide_and_training_rows_tune() -> None:
+    parts = {"train": rows("x", 60, 40), "validation": rows("v", 40, 40), "test": rows("t", 2, 2)}
+    got = split(**parts)
+    assert (got.select, got.test, got.folds) == (parts["validation"], parts["test"], ())
+    assert texts(got.train, got.tune) == texts(parts["train"])
+    assert Counter(got.tune.labels) == {"a": 12, "b": 8}
+    (notice,) = got.notices
+    assert (notice.code, notice.values) == ("tune_split_off", {"count": 20, "of": 100, "left": 80, "validation": 80})
+    assert split(seed=6, **parts).tune != got.tune
+    shorter = split(validation=rows("v", 1, 1), train=parts["train"], test=parts["test"])
+    assert (shorter.tune, shorter.train) == (got.tune, got.train)
 
 
-def folded(labels: str, size: int, repeats: int = 2, seed: int = 3, texts: list[str] | None = None) -> RawSplits:
-    """Split so many training rows of these labels; the other ones are validation."""
-    own = texts or [f"row {number}" for number in range(len(labels))]
-    parts = [
-        Rows(tuple((text,) for text in own[part]), tuple(labels[part])) for part in (slice(size), slice(size, None))
-    ]
-    raw = RawData("x", {"train": parts[0], "validation": parts[1], "test": rows("t", 2, 2)})
-    return split_rows(raw, TaskSpec(data="x", text=("t",), label="l"), seed, CLASSES, repeats=repeats)
+@pytest.mark.parametrize(("size", "count"), [(4000, 500), (1000, 200), (60, 20), (30, 15), (2, 1)])
+def test_a_fifth_of_training_tunes_twenty_to_five_hundred_rows(size: int, count: int) -> None:
+    got = split(train=rows("x", size // 2, size // 2), validation=rows("v", 3, 3), test=rows("t", 2, 2))
+    assert (len(got.tune), len(got.train)) == (count, size - count)
+    assert (got.notices[0].severity == "warning") == (count < 20)
 
 
-@given(st.lists(st.sampled_from("aaaaaabbbcd"), min_size=12, max_size=90), st.floats(0.1, 0.9), st.integers(0, 2**62))
-def test_folds_hold_every_row_once_and_no_run_trains_or_stops_on_its_own(
-    labels: list[str], share: float, seed: int
-) -> None:
-    assume(max(Counter(labels).values()) >= FOLDS)  # scikit-learn refuses less
-    size = min(max(round(share * len(labels)), 1), len(labels) - 2)
-    got = folded("".join(labels), size, seed=seed)
-    assert got.select == got.train.followed_by(got.tune)
-    assert got.validation == (got.tune,)
-    assert len(got.folds) == 2 * FOLDS
-    for repeat in (got.folds[:FOLDS], got.folds[FOLDS:]):
-        assert sorted(row for fold in repeat for row in fold.select) == list(range(len(labels)))
-        sizes = [len(fold.select) for fold in repeat]
-        assert max(sizes) - min(sizes) <= 1
-        assert min(sizes) >= 2
-        # Any stratified folds share out a class alike, those of scikit-learn too.
-        codes = np.unique(labels, return_inverse=True)[1]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of classes with fewer rows than folds
-            theirs = list(StratifiedKFold(FOLDS).split(codes, codes))
-        for label in set(labels):
-            ours = sorted(sum(labels[row] == label for row in fold.select) for fold in repeat)
-            assert ours == sorted(sum(labels[row] == label for row in held_out) for _, held_out in theirs)
-    for fold in got.folds:
-        assert sorted((*fold.train, *fold.tune, *fold.select)) == list(range(len(labels)))
-        others = len(labels) - len(fold.select)
-        assert len(fold.tune) >= 0.1 * others
-        assert len(fold.train) == size or (len(fold.train) < size and len(fold.tune) < 0.1 * others + 1)
-        known = {labels[row] for row in (*fold.train, *fold.tune)}
-        assert {labels[row] for row in fold.train} == known or len(fold.train) < len(known)
+@pytest.mark.parametrize(("asked", "count"), [(50, 500), (900, 100), (999, 1)])
+def test_tuning_rows_are_left_over_and_all_that_are_asked_for_train(asked: int, count: int) -> None:
+    parts = {"train": rows("x", 500, 500), "validation": rows("v", 3, 3), "test": rows("t", 2, 2)}
+    got = split({"train_size": asked}, **parts)
+    assert (len(got.tune), len(got.train)) == (count, asked)
+    assert set(texts(got.tune)).isdisjoint(texts(got.train_pool))
+    with pytest.raises(DataError, match="must leave training rows that choose settings.* Give at most 980"):
+        split({"train_size": 1000}, **parts)
 
 
-def test_every_repeat_deals_anew_and_more_of_them_change_none() -> None:
-    labels = "aab" * 30
-    two, three, other = folded(labels, 60), folded(labels, 60, repeats=3), folded(labels, 60, seed=4)
-    assert three.folds[: 2 * FOLDS] == two.folds
-    assert len({fold.select for fold in (*three.folds, *other.folds)}) == 5 * FOLDS
+def test_no_sample_of_a_confirm_run_has_a_tuning_row() -> None:
+    parts = {"train": rows("x", 60, 40), "validation": rows("v", 20, 20), "test": rows("t", 2, 2)}
+    task = TaskSpec(data="x", text=("t",), label="l", train_size=60, redraw=True)
+    raw = RawData("x", parts)
+    got, more = (split_rows(raw, task, 5, CLASSES, repeats=repeats) for repeats in (3, 4))
+    assert len(got.tune) == 20
+    assert (more.tune, more.resamples[:3]) == (got.tune, got.resamples)
+    for sample in (got.train, *more.resamples):
+        assert len(sample) == 60
+        assert set(texts(sample)).isdisjoint(texts(got.tune))
+    assert len({tuple(texts(sample)) for sample in (got.train, *more.resamples)}) == 5
 
 
-def test_rows_with_the_same_text_lie_in_one_fold() -> None:
-    texts = [f"row {number % 40}" + " " * (number // 40) + "x" for number in range(60)]
-    got = folded("ab" * 30, 40, texts=texts)
-    for fold in got.folds:
-        held_out = {texts[row].split()[1] for row in fold.select}
-        assert held_out.isdisjoint(texts[row].split()[1] for row in (*fold.train, *fold.tune))
+GIVEN = {"train": rows("x", 60, 60), "validation": rows("v", 20, 20), "test": rows("t", 2, 2)}
 
 
-def test_numbers_are_dealt_by_their_tenths() -> None:
-    numbers = Rows(tuple((f"{n}",) for n in range(100)), tuple(f"{n}.5" for n in range(100)))
-    raw = RawData("x", {"train": numbers.take(range(0, 100, 2)), "validation": numbers.take(range(1, 100, 2)),
-                        "test": numbers})  # fmt: skip
-    got = split_rows(raw, TaskSpec(data="x", text=("t",), label="l"), 1, NUMBERS, repeats=1)
-    for fold in got.folds:
-        assert {float(got.select.labels[row]) // 10 for row in fold.select} == set(range(10))
+@pytest.mark.parametrize(
+    ("asked", "given", "edition", "decides"),
+    [
+        ({}, ("train", "validation", "test"), 3, "validation"),
+        ({}, ("train", "validation"), 3, "validation"),
+        ({"folds": "never"}, ("train", "validation", "test"), 3, "validation"),
+        ({"folds": "always"}, ("train", "validation", "test"), 3, "folds"),
+        ({"validation": "shared"}, ("train", "validation", "test"), 3, "folds"),
+        ({}, ("train", "validation", "test"), 2, "folds"),
+        ({}, ("train", "validation", "test"), 1, "folds"),
+        ({}, ("train", "test"), 3, "folds"),
+        ({}, ("train",), 3, "folds"),
+        ({"folds": "never"}, ("train",), 3, "half"),
+        ({"carve": 30}, ("train", "validation"), 3, "folds"),
+        ({"carve": 30, "folds": "never"}, ("train", "validation"), 3, "half"),
+        ({"redraw": True, "train_size": 20}, ("train",), 3, "half"),
+        ({"redraw": True, "train_size": 20}, ("train", "validation"), 3, "validation"),
+    ],
+)
+def test_what_decides(asked: dict[str, Any], given: tuple[str, ...], edition: int, decides: str) -> None:
+    task = TaskSpec(data="x", text=("t",), label="l", **asked)
+    raw = RawData("x", {name: GIVEN[name] for name in given})
+    got = split_rows(raw, task, 5, CLASSES, repeats=2, edition=edition)
+    found = "folds" if got.folds else "validation" if got.validation_decides else "half"
+    assert found == decides
+    if decides == "validation":
+        assert got.select == GIVEN["validation"]
 
 
-@pytest.mark.parametrize("repeats", [0, 2])
-def test_enough_validation_rows_too_few_texts_and_redraw_need_no_folds(repeats: int) -> None:
-    assert not folded("ab" * 150, 100, repeats).folds
-    assert bool(folded("ab" * 149, 100, repeats).folds) == bool(repeats)
-    assert not folded("ab" * 30, 40, repeats, texts=[f"row {number % 9}" for number in range(60)]).folds
-    task = TaskSpec(data="x", text=("t",), label="l", train_size=8, redraw=True)
-    resamples = split_rows(RawData("x", {"train": rows("x", 60, 60)}), task, 1, CLASSES, repeats=repeats)
-    assert (len(resamples.resamples), resamples.folds) == (repeats, ())
-    assert len(resamples.validation) == 2
+def test_enough_validation_rows_that_were_split_off_are_halved_unless_folds_are_asked_for() -> None:
+    raw = RawData("x", {"train": rows("x", 600, 600)})
+    for folds, count in (("auto", 0), ("never", 0), ("always", 10)):
+        got = split_rows(raw, TaskSpec(data="x", text=("t",), label="l", folds=folds), 5, CLASSES, repeats=2)
+        assert (len(got.folds), got.folds_asked) == (count, folds == "always")
+
+
+@pytest.mark.parametrize("asked", [{"carve": 40}, {"test": "validation"}, {"validation": "shared"}, {}])
+def test_requests_and_older_editions_split_row_for_row_as_before(asked: dict[str, Any]) -> None:
+    twice = rows("x", 60, 60).followed_by(rows("x", 60, 60))  # every text stands twice
+    raw = RawData("x", {"train": twice, "validation": rows("v", 30, 30), "test": rows("t", 2, 2)})
+    task = TaskSpec(data="x", text=("t",), label="l", **asked)
+    raw = choose_test(raw, task)
+    old, new = (split_rows(raw, task, 5, CLASSES, repeats=1, edition=edition) for edition in (2, 3))
+    same = all(getattr(old, part) == getattr(new, part) for part in ("train", "tune", "select", "test", "folds"))
+    assert same == bool(asked)
+
+
+def test_folds_cannot_be_asked_for_with_redraw_order_or_few_texts() -> None:
+    always = {"folds": "always"}
+    with pytest.raises(DataError, match="--folds always and --redraw must not"):
+        split({**always, "redraw": True, "train_size": 3}, **GIVEN)
+    with pytest.raises(DataError, match="--folds always and --order must not"):
+        split({**always, "order": "day"}, **GIVEN)
+    few = Rows((("same",),) * 40, tuple("ab" * 20))
+    task = TaskSpec(data="x", text=("t",), label="l", folds="always")
+    with pytest.raises(DataError, match="--folds always needs at least 10 different texts .* got 3"):
+        split_rows(RawData("x", {"train": few, "validation": rows("v", 2), "test": few}), task, 5, CLASSES, repeats=1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -54,3 +55,12 @@ def test_a_batch_is_slot_major_padded_and_weighted() -> None:
     assert batch.weights.tolist() == [pytest.approx([1 / 3] * 3), [1.0, 0.0, 0.0]]
     assert batch.labels[0].tolist() == split.labels[[3, 4, 5]].tolist()
     assert batch.tokens == sum(lengths_of(split)[[3, 4, 5, 7]])
+
+
+def test_a_row_counts_by_its_weight_whatever_is_beside_it() -> None:
+    plain = tiny_task().train
+    split = replace(plain, weights=np.linspace(0.5, 3, len(plain)))
+    rows = [np.array([3, 4, 5]), np.array([7])]
+    batch = make_batch(split, rows, 0, torch.device("cpu"))
+    expected = [[*(split.weights[[3, 4, 5]] / 3)], [split.weights[7], 0, 0]]
+    assert batch.weights.tolist() == [pytest.approx(row) for row in expected]

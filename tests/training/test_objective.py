@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -34,8 +35,11 @@ def test_the_loss_is_that_of_the_kind(kind: str) -> None:
 class Gradients:
     """Those of one step of a pack, by tensor, and what the passes saw."""
 
-    def __init__(self, methods: tuple[str, ...], micro_batch: int | None) -> None:
+    def __init__(self, methods: tuple[str, ...], micro_batch: int | None, *, weighted: bool = False) -> None:
         task = tiny_task()
+        if weighted:
+            weights = np.linspace(0.2, 4, len(task.train))
+            task = replace(task, train=replace(task.train, weights=weights))
         runs = [tiny_run(tiny_trial(method, dropout=0.3), seed) for seed, method in enumerate(methods)]
         rows = [np.arange(11) + seed for seed in range(len(methods))]
         rows[-1] = rows[-1][:7]
@@ -46,11 +50,11 @@ class Gradients:
 
 
 @pytest.mark.parametrize("methods", [("head",), ("unipelt_apl",), ("fine_tuning",), ("lora", "adapter", "bitfit")])
-@pytest.mark.parametrize("micro_batch", [1, 4, 6])
+@pytest.mark.parametrize(("micro_batch", "weighted"), [(1, False), (4, False), (6, False), (4, True)])
 def test_gradients_added_up_over_micro_batches_are_those_of_the_whole_batch(
-    methods: tuple[str, ...], micro_batch: int
+    methods: tuple[str, ...], micro_batch: int, weighted: bool
 ) -> None:
-    whole, parts = Gradients(methods, None), Gradients(methods, micro_batch)
+    whole, parts = Gradients(methods, None, weighted=weighted), Gradients(methods, micro_batch, weighted=weighted)
     assert whole.by_name.keys() == parts.by_name.keys()
     for name, gradient in whole.by_name.items():
         assert torch.allclose(parts.by_name[name], gradient, atol=1e-5, rtol=1e-4), name
@@ -68,3 +72,20 @@ def test_passes_have_no_more_rows_than_a_micro_batch(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Pack, "forward", watched)
     Gradients(("head",), 3)
     assert seen == [(3, 0), (3, 3), (1, 6)]
+
+
+@pytest.mark.parametrize("kind", ["classification", "multi_label", "regression"])
+def test_a_weight_of_two_is_the_row_twice(kind: str) -> None:
+    task = tiny_task(kind=kind, balanced=kind != "regression")
+    twice = [0, 1, 2, 2, 3, 3]
+    weighted = replace(task, train=replace(task.train.take([0, 1, 2, 3]), weights=np.array([1.0, 1, 2, 2])))
+    gradients = []
+    for own, rows in ((replace(task, train=task.train.take(twice)), 6), (weighted, 4)):
+        with Pack(tiny_backbone(classes=task.target.outputs), [tiny_run(tiny_trial("head", dropout=0.0))]) as pack:
+            seen = Objective(task.target, CPU).descend(pack, own, [np.arange(rows)], [0], None)
+            by_name = {t.name: t.parameter.grad.clone() for t in pack.trained() if t.parameter.grad is not None}
+        gradients.append((seen.losses[0] * rows, {name: tensor * rows for name, tensor in by_name.items()}))
+    (loss, expected), (weighted_loss, found) = gradients
+    assert weighted_loss == pytest.approx(loss, rel=1e-5)
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, atol=1e-5, rtol=1e-4), name

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tiny import PARTS, tiny_backbone, tiny_run, tiny_task, tiny_trial
+from unipelt_search.errors import DivergedError
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.tasks.encode import EncodedResample
+from unipelt_search.tasks.fold_rows import FoldRows
 from unipelt_search.tasks.metrics import metrics_for, score_all
-from unipelt_search.tasks.split import FoldRows
 from unipelt_search.tasks.task import Fold
 from unipelt_search.training.train import train, train_events
 
@@ -122,3 +123,24 @@ def test_a_run_of_a_fold_never_sees_the_labels_that_it_is_scored_on() -> None:
     assert ours.select == score_all(
         target, task.target.to_array(predictions.labels), task.target.to_array(predictions.predicted)
     )
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression", "multi_label"])
+def test_weighted_runs_of_a_pack_learn_what_each_learns_alone(kind: str) -> None:
+    task = tiny_task(train=20, kind=kind, balanced=kind != "regression")
+    weights = np.random.default_rng(3).uniform(0.1, 5, 20)
+    task = replace(task, train=replace(task.train, weights=weights))
+    backbone = tiny_backbone(classes=task.target.outputs)
+    runs = [tiny_run(tiny_trial(method, batch_size=8), seed) for seed, method in enumerate(("lora", "adapter"))]
+    scaled = replace(task, train=replace(task.train, weights=weights * 1000))
+
+    def losses(results: list[RunResult | DivergedError]) -> list[float | None]:
+        return [result.evaluations[-1].train_loss for result in results if isinstance(result, RunResult)]
+
+    together = losses(train(runs, backbone, task))
+    alone = [losses(train([run], backbone, task))[0] for run in runs]
+    assert together == pytest.approx(alone, rel=1e-4)
+    # Only how weights compare with each other matters, over the rows that the run is trained on.
+    assert losses(train(runs, backbone, scaled)) == pytest.approx(together, rel=1e-5)
+    plain = losses(train(runs, backbone, replace(task, train=replace(task.train, weights=None))))
+    assert plain != pytest.approx(together, rel=1e-4)

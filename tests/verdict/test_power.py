@@ -13,6 +13,7 @@ from unipelt_search.verdict.power import (
     RequiredSample,
     detectable_difference,
     difference_sources,
+    expected_detectable,
     planned_error,
     required_repeats,
     required_sample,
@@ -110,3 +111,29 @@ def test_more_repeats_of_folds_where_these_are_enough_and_not_one_too_many() -> 
 
 def test_a_difference_that_is_seen_needs_nothing() -> None:
     assert required_sample(SOURCES, 0.5, 5, 1000) == RequiredSample(seeds=0, rows=0)
+
+
+def test_what_a_study_will_detect_is_near_what_such_studies_detected() -> None:
+    # The demo: seven methods, three seeds, 200 rows; its report measured 0.086.
+    assert expected_detectable(200, 3, methods=7) == pytest.approx(0.086, rel=0.15)
+    # docs/verdict.md: two methods, 3 points apart, 1,500 rows and three seeds with a seed sd of 0.5 to 1.5.
+    assert expected_detectable(1500, 3) == pytest.approx(0.033, rel=0.15)
+
+
+@pytest.mark.parametrize("folds", [0, 5])
+def test_more_rows_or_seeds_detect_less_and_more_methods_more(folds: int) -> None:
+    def expected(rows: int, seeds: int, methods: int) -> float:
+        found = expected_detectable(rows, seeds, methods=methods, folds=folds)
+        assert found is not None
+        return found
+
+    assert expected(400, 3, 3) < expected(200, 3, 3) < expected(200, 2, 3)
+    assert expected(200, 3, 3) <= expected(200, 3, 7)
+    assert expected(10, 2, 7) <= 1
+
+
+def test_where_there_will_be_no_interval_nothing_is_expected() -> None:
+    assert expected_detectable(200, 1) is None
+    assert expected_detectable(200, 3, methods=1) is None
+    assert expected_detectable(1, 3) is None
+    assert expected_detectable(200, 1, folds=5) is not None

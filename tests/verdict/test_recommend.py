@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_record import few_rows, made_record, made_trial, whole_record, with_latency, without_answers
 
-from unipelt_search.kinds.label_kind import find_metric
+from unipelt_search.kinds.label_kind import find_metric, label_kinds
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.specs.study import SpaceSpec
 from unipelt_search.verdict.ranking import rank_methods
@@ -104,12 +104,24 @@ def test_a_correlation_near_zero_is_not_taken_for_certain() -> None:
     assert plausible_methods(record.model_copy(update={"spec": space, "task": task}))[0] == {"lora", "head"}
 
 
-@pytest.mark.parametrize("metric", ["pearson", "spearman", "r2", "micro_f1", "subset_accuracy", "f1"])
-@pytest.mark.parametrize(("behind", "plausible"), [(0.78, True), (0.3, False)])
-def test_every_metric_has_a_spread(metric: str, behind: float, plausible: bool) -> None:
-    record = made_record(made_trial(0, "lora", 0.8), made_trial(1, "head", behind))
+@pytest.mark.parametrize(
+    ("kind", "metric"),
+    [(kind.name, metric.name) for kind in label_kinds().values() for metric in kind.metrics],
+)
+def test_every_metric_has_a_spread(kind: str, metric: str) -> None:
+    labels = () if kind == "regression" else ("0", "1") if metric in {"f1", "brier"} else tuple("012345")
+    near, far = (0.21, 0.7) if find_metric(metric).direction == "minimize" else (0.78, 0.3)
+    assert_plausible(kind, labels, metric, near, True)
+    assert_plausible(kind, labels, metric, far, False)
+
+
+def assert_plausible(kind: str, labels: tuple[str, ...], metric: str, behind: float, plausible: bool) -> None:
+    """Whether a method with this score is worth tuning beside one with 0.8, or with 0.2 where lower is better."""
+    direction = find_metric(metric).direction
+    record = made_record(made_trial(0, "lora", 0.8 if direction == "maximize" else 0.2), made_trial(1, "head", behind))
     space = record.spec.model_copy(update={"space": SpaceSpec(methods=("lora", "head"))})
-    task = record.task.model_copy(update={"metric": metric})
+    changes = {"metric": metric, "direction": direction, "kind": kind, "labels": labels}
+    task = record.task.model_copy(update=changes)
     found, _ = plausible_methods(record.model_copy(update={"spec": space, "task": task}))
     assert ("head" in found) == plausible
 

@@ -8,6 +8,7 @@ from unipelt_search.records.results import AblationRow
 from unipelt_search.verdict.roles import AblationScale, Role, Worth, ablation_scale, worth_of
 
 SCALE = AblationScale(floor=0.2, margin=0.01)
+AREAS = {"select": {"roc_auc": 0.5}}
 
 
 def removal(drop: float, error: float | None, layer: int | None = None) -> AblationRow:
@@ -60,11 +61,20 @@ def test_predictions_that_did_not_change_show_only_as_much_as_there_are_rows() -
     assert worth_of(same, ablation_scale(numbers)).role == "idle"
 
 
-def test_the_margin_of_an_error_is_a_share_of_the_constant_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
-    from unipelt_search.kinds.label_kind import find_metric
+def test_the_margin_of_an_error_is_a_share_of_the_constant_predictions() -> None:
+    changes = {"kind": "regression", "metric": "mae", "direction": "minimize", "majority": {"select": {"mae": 3.0}}}
+    task = with_labels(made_record(), (), **changes).task
+    scale = ablation_scale(task)
+    assert (scale.margin, scale.unseen, scale.sign) == (pytest.approx(0.03), 0.0, -1)
 
-    metric = find_metric("accuracy")
-    as_error = type(metric)("distance", metric.score, metric.leave_one_out, direction="minimize")
-    monkeypatch.setattr("unipelt_search.verdict.roles.find_metric", lambda name: as_error)
-    task = made_record().task.model_copy(update={"metric": "distance", "majority": {"select": {"distance": 3.0}}})
-    assert ablation_scale(task).margin == pytest.approx(0.03)
+
+@pytest.mark.parametrize(("without", "role"), [(1.1, "helps"), (2.2, "carries"), (0.9, "hurts"), (1.001, "idle")])
+def test_what_a_submodule_is_worth_is_seen_where_lower_is_better(without: float, role: Role) -> None:
+    scale = AblationScale(floor=3.0, margin=0.03, sign=-1)
+    # The whole model has an error of 1.0, the constant prediction one of 3.0.
+    row = AblationRow(submodule="lora", layer=None, value=without, drop=without - 1.0, error=0.01)
+    assert worth_of(row, scale).role == role
+
+
+def test_a_probability_changes_with_the_smallest_change_of_a_model() -> None:
+    assert ablation_scale(made_record().task.model_copy(update={"metric": "roc_auc", "majority": AREAS})).unseen == 0.0

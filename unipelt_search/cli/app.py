@@ -2,7 +2,8 @@
 
 0    done
 1    an internal error with a traceback on stderr, or something that failed while a study ran
-2    the request is wrong: one sentence, nothing created; if the machine is the cause, a line about the machine
+2    the request is wrong: one sentence, nothing created; if the machine is the cause, a line about the machine; if rows
+     of the data are, a table of everything that was found in them
 3    no trial of the study can be used
 130  interrupted
 """
@@ -28,9 +29,11 @@ from unipelt_search.cli import (
     upgrade_command,
 )
 from unipelt_search.cli.doctor import doctor_line
+from unipelt_search.cli.findings_view import show_error
 from unipelt_search.cli.parameters import expand
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM
 from unipelt_search.errors import MachineError, NoUsableTrialError, RequestError, StorageError, UnipeltError
+from unipelt_search.records.finding import FindingsError
 
 INTERNAL_ERROR, WRONG_REQUEST, NO_USABLE_TRIAL = 1, 2, 3
 
@@ -94,6 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_usage_error(error), error.exit_code)
     except (MachineError, StorageError) as error:
         return _fail(f"{error}\n{doctor_line()}", WRONG_REQUEST)
+    except FindingsError as error:
+        words = sys.argv[1:] if arguments is None else arguments
+        show_error(error, PROGRAM, as_json="--json" in words)
+        return WRONG_REQUEST
     except RequestError as error:
         return _fail(str(error), WRONG_REQUEST)
     except NoUsableTrialError as error:

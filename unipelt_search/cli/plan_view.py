@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from unipelt_search.cli.durations import format_duration
+from unipelt_search.cli.findings_view import show_findings
 from unipelt_search.records.study_plan import StudyPlan
 from unipelt_search.reporting.export_sentences import export_sentences
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
@@ -29,6 +30,8 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         f"{escape(plan.backbone)} on {plan.device}, {plan.workers} at a time",
         highlight=False,
     )
+    for sentence in described(plan.data):
+        console.print(f"Data: {escape(sentence)}", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("method", overflow="fold")
     for header in ("screen trials", "trained", "stored", "one run", "confirm"):
@@ -57,4 +60,7 @@ def print_plan(plan: StudyPlan, console: Console) -> None:
         console.print(f"Left out: {escape(drop.method)}. {escape(notice_sentence(drop.reason))}", highlight=False)
     for sentence in described(plan.notices):
         console.print(f"Note: {escape(sentence)}", highlight=False)
+    if plan.findings:
+        console.print("Found in the data:", highlight=False)
+        show_findings(plan.findings, len(plan.findings), console)
     console.print("Nothing was started or written.", highlight=False)

@@ -160,7 +160,7 @@ def _plan(studies: tuple[StudySpec, ...], storage: str | None) -> None:
         rows = ", ".join(f"{plan.task.rows[split]} {split}" for split in ("train", "tune", "select", "test"))
         typer.echo(f"{spec.name}: {rows} rows; {plan.runs} runs, about {format_duration(plan.seconds)}")
         seconds += plan.seconds
-        notices.extend((*plan.task.notices, *plan.notices))
+        notices.extend(plan.notices)
     for sentence in described(notices):
         typer.echo(f"Note: {sentence}")
     typer.echo(f"About {format_duration(seconds)} in all. Nothing was started or written.")

@@ -36,6 +36,12 @@ from unipelt_search.specs.study import MachineSpec
 from unipelt_search.storage.attempts import LEASE_SECONDS
 from unipelt_search.storage.owners import format_owner, new_owner
 from unipelt_search.storage.store import StudyStore
+from unipelt_search.verdict.kept_probabilities import (
+    MOST_BYTES,
+    needs_probabilities,
+    probability_bytes,
+    trials_to_keep,
+)
 
 EQUAL_FAILURES = 5
 """Runs in a row that may fail with the same error before the study stops."""
@@ -70,6 +76,8 @@ class DriverSettings:
     """How long a run stays with a driver that gives no sign of life."""
     now: Callable[[], float] = time.monotonic
     """A clock in seconds."""
+    most_probability_bytes: int = MOST_BYTES
+    """What the probabilities of all confirmed methods may take; where it is more, the best methods keep theirs."""
 
 
 def _code_of(notice: Notice) -> str:
@@ -341,7 +349,19 @@ class Driver:
             self._store.studies.add_notice(self._record.id, stopped)
             self._end(StudyState.STOPPED, "The study was stopped")
         else:
+            self._limit_probabilities()
             self._end(StudyState.COMPLETE, "The study is complete")
+
+    def _limit_probabilities(self) -> None:
+        """Keep the probabilities of the best methods only, where those of all take too much and none are needed.
+
+        Only now is it known which methods are best. To do it twice, or by several drivers, changes nothing.
+        """
+        record = self._record
+        if probability_bytes(record) <= self._settings.most_probability_bytes or needs_probabilities(record):
+            return
+        complete = self._store.studies.load(self._name)
+        self._store.runs.remove_probabilities(record.id, trials_to_keep(complete))
 
     def _first_cause(self) -> str:
         errors = [run.error for trial in self._record.trials for run in trial.runs if run.error]

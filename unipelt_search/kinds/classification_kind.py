@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from math import inf
 
 import numpy as np
 
-from unipelt_search.kinds import pseudo_values, scores
+from unipelt_search.kinds import probability_pseudo_values, probability_scores, pseudo_values, scores
 from unipelt_search.kinds.label_kind import Label, LabelKind, Metric, Prediction, Target
-from unipelt_search.kinds.label_texts import list_names, order_names, positions
+from unipelt_search.kinds.label_texts import INTEGER, add_weights, list_names, order_names, positions
+from unipelt_search.kinds.metric import agreement_variance, area_variance, loss_variance
 
 NEGATION = re.compile(r"(not|non|no)[ _-]")
 NEGATING = ("un", "in", "im", "non", "dis")
 """What a class begins with that is another one's opposite."""
+
+
+def _are_numbers(labels: tuple[str, ...]) -> bool:
+    """Tell whether labels are integers, which have an order and distances."""
+    return all(INTEGER.fullmatch(label) for label in labels)
+
+
+def _top_accuracy(first: int) -> Metric:
+    """Make the accuracy of the most probable labels, so many of them."""
+    return Metric(
+        f"top_{first}_accuracy",
+        partial(probability_scores.top_accuracy, first=first),
+        partial(probability_pseudo_values.top_accuracy, first=first),
+        title=f"top-{first} accuracy",
+        needs_probabilities=True,
+        suits=lambda labels: len(labels) > first,
+        needed_labels=f"more than {first} labels",
+    )
 
 
 class ClassificationKind:
@@ -41,10 +61,81 @@ class ClassificationKind:
             pseudo_values.matthews,
             title="Matthews correlation",
             low=-1.0,
-            # Treated as an accuracy of (1 + s) / 2, doubled.
-            row_variance=lambda score: 1 - score**2,
+            row_variance=agreement_variance,
         ),
-        Metric("f1", scores.binary_f1, pseudo_values.binary_f1, title="F1", of_positive=True),
+        Metric(
+            "f1",
+            scores.binary_f1,
+            pseudo_values.binary_f1,
+            title="F1",
+            of_positive=True,
+            needs_positive=True,
+            needed_labels="exactly 2 labels, of which one is positive",
+        ),
+        Metric(
+            "balanced_accuracy", scores.balanced_accuracy, pseudo_values.balanced_accuracy, title="balanced accuracy"
+        ),
+        Metric("weighted_f1", scores.weighted_f1, pseudo_values.weighted_f1, title="weighted F1"),
+        Metric(
+            "quadratic_kappa",
+            scores.quadratic_kappa,
+            pseudo_values.quadratic_kappa,
+            title="quadratic kappa",
+            low=-1.0,
+            row_variance=agreement_variance,
+            suits=_are_numbers,
+            needed_labels="labels that are all integers",
+        ),
+        Metric(
+            "roc_auc",
+            probability_scores.roc_auc,
+            probability_pseudo_values.roc_auc,
+            title="ROC AUC",
+            row_variance=area_variance,
+            of_positive=True,
+            needs_probabilities=True,
+        ),
+        Metric(
+            "average_precision",
+            probability_scores.average_precision,
+            probability_pseudo_values.average_precision,
+            title="average precision",
+            of_positive=True,
+            needs_probabilities=True,
+        ),
+        Metric(
+            "log_loss",
+            probability_scores.log_loss,
+            probability_pseudo_values.log_loss,
+            title="log loss",
+            direction="minimize",
+            high=inf,
+            row_variance=loss_variance,
+            needs_probabilities=True,
+        ),
+        Metric(
+            "brier",
+            probability_scores.brier,
+            probability_pseudo_values.brier,
+            title="Brier score",
+            direction="minimize",
+            of_positive=True,
+            needs_probabilities=True,
+            suits=lambda labels: len(labels) == 2,
+        ),
+        Metric(
+            "brier",
+            probability_scores.brier,
+            probability_pseudo_values.brier,
+            title="Brier score",
+            direction="minimize",
+            high=2.0,
+            row_variance=lambda score: score * (2 - score),
+            needs_probabilities=True,
+            suits=lambda labels: len(labels) > 2,
+        ),
+        _top_accuracy(3),
+        _top_accuracy(5),
     )
 
     def recognises(self, texts: Sequence[str]) -> bool:
@@ -74,27 +165,32 @@ class ClassificationKind:
         """Make a target that knows which of two classes is the positive one."""
         return Target(self.name, labels, positive=positive_label(labels))
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         """Make a target with the weights of its classes.
 
         Args:
             labels: The names in order.
             train: The training rows' labels as they are written.
             balanced: Whether rare classes count more in the loss, so that all count the same in sum.
+            weights: What each training row counts in the loss; none is 1 each.
 
         Returns:
             The target.
 
         Source:
-            The weights are those of scikit-learn's ``class_weight="balanced"``, n / (classes x rows of the class).
+            The weights are those of scikit-learn's ``class_weight="balanced"``, n / (classes x rows of the class); a
+            row that has a weight is as many rows.
         """
         target = self.of_labels(labels)
         if not balanced:
             return target
-        counts = Counter(train)
+        counts = add_weights(((name,) for name in train), weights)
+        rows = sum(weights) if weights else len(train)
         # A class without a training row has no weight to find; its loss is never asked for.
-        weights = {name: len(train) / (len(counts) * count) for name, count in counts.items()}
-        return replace(target, weights=tuple(weights.get(name, 1.0) for name in labels))
+        of_class = {name: rows / (len(counts) * count) for name, count in counts.items()}
+        return replace(target, weights=tuple(of_class.get(name, 1.0) for name in labels))
 
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the classes: there is one output for each."""
@@ -134,6 +230,11 @@ class ClassificationKind:
     def majority(self, target: Target, labels: np.ndarray) -> np.ndarray:
         """Return the most frequent class, the first of several: shape ``()``."""
         return np.asarray(np.bincount(labels, minlength=len(target.labels)).argmax())
+
+    def majority_probabilities(self, target: Target, labels: np.ndarray) -> np.ndarray | None:
+        """Return the share of every class: ``(classes,)``."""
+        shares = np.bincount(labels, minlength=len(target.labels)) / len(labels)
+        return shares.astype(np.float32)
 
     def predictions(self, target: Target, logits: np.ndarray) -> list[Prediction]:
         """Return the class of every row, with the softmax of its outputs."""

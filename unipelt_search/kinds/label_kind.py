@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import unipelt_search.kinds as folder
+from unipelt_search.kinds.custom_metrics import custom_metrics
+from unipelt_search.kinds.metric import Direction as Direction
+from unipelt_search.kinds.metric import Metric as Metric
 
 if TYPE_CHECKING:
     import numpy as np
 
-    Score = Callable[[np.ndarray, np.ndarray], float]
-    LeaveOneOut = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
-
 Label = int | float | tuple[int, ...]
 """A position in the task's labels, a number in the user's units, or ascending positions."""
-Direction = Literal["maximize", "minimize"]
 SUFFIX = "_kind"
 """A kind's module is named like the kind, with this after it."""
 PAIR = "pair_"
@@ -41,7 +40,7 @@ class Target:
     labels: tuple[str, ...]
     """The names in the order of their outputs; none for regression."""
     positive: int | None = None
-    """Of exactly two classes the one whose F1 is the metric `f1`."""
+    """Of exactly two classes the one that metrics such as `f1` are about."""
     mean: float = 0.0
     """Mean of the training rows' numbers; a model learns (number - mean) / sd."""
     sd: float = 1.0
@@ -141,9 +140,32 @@ class Target:
         """
         return self.label_kind.predictions(self, logits)
 
+    def majority_probabilities(self, labels: np.ndarray) -> np.ndarray | None:
+        """Choose the probabilities that need no text: the share of every class, or label, among the training rows.
+
+        Args:
+            labels: The training rows' labels, as `to_array` gives them.
+
+        Returns:
+            ``(outputs,)`` of float32, as a row of what `probabilities` gives; None where a prediction is a number.
+        """
+        return self.label_kind.majority_probabilities(self, labels)
+
     def metrics(self) -> tuple[Metric, ...]:
-        """Return the metrics that fit, the default first."""
-        return tuple(metric for metric in self.label_kind.metrics if metric.fits(self))
+        """Return our own metrics that fit, the default first."""
+        return tuple(metric for metric in self.label_kind.metrics if metric.fits(self.labels, self.positive))
+
+    def custom_metrics(self) -> tuple[Metric, ...]:
+        """Return the metrics of other installed packages that fit, by name.
+
+        Raises:
+            MachineError: A package cannot be loaded or declares no valid metric, or a name is taken twice.
+        """
+        fitting = []
+        for metric, kinds in custom_metrics(_our_metrics()):
+            if self.label_kind.name in kinds and metric.fits(self.labels, self.positive):
+                fitting.append(metric)
+        return tuple(fitting)
 
     def metric(self, name: str) -> Metric:
         """Return one of the metrics that fit.
@@ -156,60 +178,17 @@ class Target:
 
         Raises:
             ValueError: No metric of that name fits.
+            MachineError: It is none of ours, and a package with others cannot be loaded.
         """
-        fitting = self.metrics()
+        for metric in self.metrics():
+            if metric.name == name:
+                return metric
+        fitting = (*self.metrics(), *self.custom_metrics())
         for metric in fitting:
             if metric.name == name:
                 return metric
         names = ", ".join(metric.name for metric in fitting)
         raise ValueError(f"The metric must be one of {names}; got {name!r}.")
-
-
-def binomial_variance(score: float) -> float:
-    """Return the variance of one row's share in a score that is a share of right rows, or is like one."""
-    return score * (1 - score)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One score of predictions, and what statistics and reports need to know of it."""
-
-    name: str
-    """The word in study files, databases and reports."""
-    score: Score
-    """From true and predicted labels, as `Target.to_array` gives them, of at least one row, to a finite number."""
-    leave_one_out: LeaveOneOut
-    """From the same, of at least three rows, to the score and ``(n,)`` the score without each row."""
-    title: str = ""
-    """How a sentence calls it; empty where that is its name."""
-    direction: Direction = "maximize"
-    low: float = 0.0
-    """The lowest value that it can have."""
-    high: float = 1.0
-    """The highest value that it can have."""
-    row_variance: Callable[[float], float] = binomial_variance
-    """From a score to the variance that one row adds: the variance of the score is about this divided by the rows."""
-    of_positive: bool = False
-    """Whether it is that of the positive one of two classes; it sees 1 for that class and 0 for the other one then."""
-
-    def fits(self, target: Target) -> bool:
-        """Tell whether it can be computed for a target of its kind."""
-        return target.positive is not None or not self.of_positive
-
-    def view(self, target: Target, labels: np.ndarray) -> np.ndarray:
-        """Return labels, or predictions, as `score` and `leave_one_out` take them: the same shape."""
-        if not self.of_positive:
-            return labels
-        return (labels == target.positive).astype("int64")
-
-    @property
-    def sign(self) -> int:
-        """What a value is multiplied by so that higher is better."""
-        return 1 if self.direction == "maximize" else -1
-
-    def is_better(self, value: float, than: float) -> bool:
-        """Tell whether a value is better than another one, and not as good."""
-        return self.sign * value > self.sign * than
 
 
 @dataclass(frozen=True)
@@ -318,13 +297,16 @@ class LabelKind(Protocol):
     def of_labels(self, labels: tuple[str, ...]) -> Target:
         """Make a target of labels in order to which nothing is fitted, as statistics of predictions need it."""
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         """Make a target from the rows that runs are trained on.
 
         Args:
             labels: What `order` gave.
             train: The training rows' labels as they are written.
             balanced: Whether rare labels count more in the loss, so that all count the same in sum.
+            weights: What each training row counts in the loss; none is 1 each.
 
         Returns:
             The target.
@@ -358,6 +340,9 @@ class LabelKind(Protocol):
 
     def majority(self, target: Target, labels: np.ndarray) -> np.ndarray:
         """Return what `Target.majority` does, which calls this."""
+
+    def majority_probabilities(self, target: Target, labels: np.ndarray) -> np.ndarray | None:
+        """Return what `Target.majority_probabilities` does, which calls this."""
 
     def predictions(self, target: Target, logits: np.ndarray) -> list[Prediction]:
         """Return what `Target.predictions` does, which calls this."""
@@ -466,26 +451,39 @@ def recognise(texts: Sequence[str]) -> LabelKind:
 
 
 def find_metric(name: str) -> Metric:
-    """Return what is known of a metric whatever the kind, such as its range and its title.
+    """Return what is known of a metric whatever the kind and the labels, such as its direction and its title.
 
     Args:
         name: Its name; kinds that have a metric of the same name agree in these.
 
     Returns:
-        The metric of the first kind that has it.
+        The metric of the first kind that has it, else that of another package.
 
     Raises:
-        ValueError: No kind has it.
+        ValueError: No kind and no package has it.
+        MachineError: It is none of ours, and a package with others cannot be loaded.
     """
     for kind in label_kinds().values():
         for metric in kind.metrics:
             if metric.name == name:
                 return metric
+    for metric, _ in custom_metrics(_our_metrics()):
+        if metric.name == name:
+            return metric
     raise ValueError(f"must be {_either(metric_names())}")
 
 
 def metric_names() -> tuple[str, ...]:
-    """Return the names of all metrics, kind by kind, each once."""
+    """Return the names of all metrics, ours kind by kind, then those of other packages, each once.
+
+    Raises:
+        MachineError: A package cannot be loaded or declares no valid metric, or a name is taken twice.
+    """
+    ours = _our_metrics()
+    return (*ours, *(metric.name for metric, _ in custom_metrics(ours)))
+
+
+def _our_metrics() -> tuple[str, ...]:
     names: dict[str, None] = {}
     for kind in label_kinds().values():
         names.update((metric.name, None) for metric in kind.metrics)
@@ -538,9 +536,10 @@ def check_asked_metric(name: str) -> str:
         The same name.
 
     Raises:
-        ValueError: It is neither `auto` nor a metric of a kind.
+        ValueError: It is neither `auto` nor a metric of a kind or of an installed package.
+        MachineError: It is none of ours, and a package with others cannot be loaded.
     """
-    if name != AUTO and name not in metric_names():
+    if name != AUTO and name not in _our_metrics() and name not in metric_names():
         raise ValueError(f"must be {_either((AUTO, *metric_names()))}")
     return name
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 
 INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -28,6 +30,24 @@ def order_names(names: Iterable[str]) -> tuple[str, ...]:
 def positions(names: tuple[str, ...]) -> dict[str, int]:
     """Return the position of every name."""
     return {name: position for position, name in enumerate(names)}
+
+
+def add_weights(sets: Iterable[tuple[str, ...]], weights: Sequence[float] = ()) -> Mapping[str, float]:
+    """Add up what the rows of every name count.
+
+    Args:
+        sets: The names of each row.
+        weights: What each row counts; none is 1 each.
+
+    Returns:
+        The sum of each name that occurs; without weights, its number of rows.
+    """
+    counts: dict[str, float] = defaultdict(int)
+    rows = zip(sets, weights, strict=True) if weights else zip(sets, repeat(1))
+    for names, weight in rows:
+        for name in names:
+            counts[name] += weight
+    return counts
 
 
 def list_names(names: tuple[str, ...]) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 
-from unipelt_search.kinds import pseudo_values, scores
+from unipelt_search.kinds import probability_pseudo_values, probability_scores, pseudo_values, scores
 from unipelt_search.kinds.label_kind import Label, LabelKind, Metric, Prediction, Target
-from unipelt_search.kinds.label_texts import list_names, order_names, positions
+from unipelt_search.kinds.label_texts import add_weights, list_names, order_names, positions
+from unipelt_search.kinds.metric import area_variance, loss_variance
 
 SEPARATOR = "|"
 """Stands between the names of a row that has several labels."""
@@ -40,6 +42,40 @@ class MultiLabelKind:
             scores.subset_accuracy_of_sets,
             pseudo_values.subset_accuracy_of_sets,
             title="subset accuracy",
+        ),
+        Metric("weighted_f1", scores.weighted_f1_of_sets, pseudo_values.weighted_f1_of_sets, title="weighted F1"),
+        Metric(
+            "roc_auc",
+            probability_scores.roc_auc,
+            probability_pseudo_values.roc_auc,
+            title="ROC AUC",
+            row_variance=area_variance,
+            needs_probabilities=True,
+        ),
+        Metric(
+            "average_precision",
+            probability_scores.average_precision,
+            probability_pseudo_values.average_precision,
+            title="average precision",
+            needs_probabilities=True,
+        ),
+        Metric(
+            "log_loss",
+            probability_scores.log_loss,
+            probability_pseudo_values.log_loss,
+            title="log loss",
+            direction="minimize",
+            high=inf,
+            row_variance=loss_variance,
+            needs_probabilities=True,
+        ),
+        Metric(
+            "brier",
+            probability_scores.brier,
+            probability_pseudo_values.brier,
+            title="Brier score",
+            direction="minimize",
+            needs_probabilities=True,
         ),
     )
 
@@ -85,24 +121,28 @@ class MultiLabelKind:
         """Make a target whose threshold is a probability of 0.5."""
         return Target(self.name, labels)
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         """Make a target with the weights of its labels.
 
         Args:
             labels: The names in order.
             train: The training rows' labels as they are written.
             balanced: Whether a label counts as much where it is present as where it is absent, in sum.
+            weights: What each training row counts in the loss; none is 1 each.
 
         Returns:
-            The target; a label's weight is rows without it / rows with it.
+            The target; a label's weight is rows without it / rows with it. A row that has a weight is as many rows.
         """
         target = self.of_labels(labels)
         if not balanced:
             return target
-        counts = Counter(name for text in train for name in names_of(text))
+        counts = add_weights(map(names_of, train), weights)
+        rows = sum(weights) if weights else len(train)
         # A label without a training row is nowhere present, so its weight is never used.
-        weights = {name: (len(train) - count) / count for name, count in counts.items()}
-        return replace(target, weights=tuple(weights.get(name, 1.0) for name in labels))
+        of_label = {name: (rows - count) / count for name, count in counts.items()}
+        return replace(target, weights=tuple(of_label.get(name, 1.0) for name in labels))
 
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return the labels: there is one output for each."""
@@ -172,6 +212,10 @@ class MultiLabelKind:
         if not frequent.any():
             frequent = np.arange(len(shares)) == shares.argmax()
         return frequent.astype(np.int64)
+
+    def majority_probabilities(self, target: Target, labels: np.ndarray) -> np.ndarray | None:
+        """Return the share of rows that have each label: ``(L,)``."""
+        return labels.mean(0).astype(np.float32)
 
     def predictions(self, target: Target, logits: np.ndarray) -> list[Prediction]:
         """Return the labels of every row, with the sigmoid of every output."""

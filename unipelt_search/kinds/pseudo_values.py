@@ -5,6 +5,8 @@ pseudo-values are centred on the metric itself, so that their mean is the score 
 
 Each function here but `pseudo_values` takes true and predicted labels of n rows and returns the metric with the values
 ``(n,)`` that it has without each row. Labels are ``(n,)``, or ``(n, L)`` of 0 and 1 where the name ends in `of_sets`.
+Weights ``(n,)`` are above 0 and say what each row counts; None is 1. Metrics of probabilities are in
+`probability_pseudo_values`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import rankdata
+
+from unipelt_search.kinds.scores import confusion, ranks
 
 if TYPE_CHECKING:
     from unipelt_search.kinds.label_kind import LeaveOneOut
@@ -21,13 +24,16 @@ CHUNK = 256
 """Rows of the (n, n) comparison that Spearman's leave-one-out needs, held in memory at a time."""
 
 
-def pseudo_values(leave_one_out: LeaveOneOut, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def pseudo_values(
+    leave_one_out: LeaveOneOut, labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Split a metric into one value per example, so that it can be treated as a mean over examples.
 
     Args:
         leave_one_out: The metric, as `Metric.leave_one_out`.
         labels: ``(n,)``, true classes from 0, or true values; ``(n, L)`` of 0 and 1 for sets of labels; n at least 3.
-        predicted: ``(S, n)`` or ``(S, n, L)``, predictions run by run, on the same examples.
+        predicted: ``(S, n)`` or ``(S, n, L)``, predictions, or probabilities, run by run, on the same examples.
+        weights: ``(n,)``, what each example counts; None is 1.
 
     Returns:
         ``(S, n)``; a row's mean is that run's metric. For accuracy: 1 where right, 0 where wrong.
@@ -39,133 +45,236 @@ def pseudo_values(leave_one_out: LeaveOneOut, labels: np.ndarray, predicted: np.
         Tukey, "Bias and Confidence in Not-quite Large Samples", Annals of Mathematical Statistics 1958.
     """
     labels, predicted = np.asarray(labels), np.asarray(predicted)
-    if labels.ndim not in {1, 2} or predicted.shape[1:] != labels.shape or len(labels) < 3:
+    shaped = labels.ndim in {1, 2} and predicted.ndim in {2, 3}
+    if not shaped or predicted.shape[1] != len(labels) or len(labels) < 3:
         raise ValueError(
             f"Labels must be (n,) or (n, L), predictions (runs, n) or (runs, n, L), n at least 3; got {labels.shape} "
             f"and {predicted.shape}."
         )
-    return np.stack([_centred(*leave_one_out(labels, row)) for row in predicted])
+    return np.stack([_centred(*leave_one_out(labels, row, weights)) for row in predicted])
 
 
-def mean_of(values: np.ndarray) -> tuple[float, np.ndarray]:
+def mean_of(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Return a mean over rows ``(n,)`` and what it is without each row: any metric that is one."""
-    without = (values.sum() - values) / (values.size - 1)
-    return float(values.mean()), without
+    if weights is None:
+        return float(values.mean()), (values.sum() - values) / (values.size - 1)
+    counted = values * weights
+    without = (counted.sum() - counted) / (weights.sum() - weights)
+    return float(np.average(values, weights=weights)), without
 
 
-def accuracy(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+def row_weights(labels: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Return what each row counts, ``(n,)`` of float64: 1 where there are no weights."""
+    return np.ones(len(labels)) if weights is None else weights
+
+
+def accuracy(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Leave rows out of the share of right rows."""
-    return mean_of((labels == predicted).astype(np.float64))
+    return mean_of((labels == predicted).astype(np.float64), weights)
 
 
-def macro_f1(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+def balanced_accuracy(
+    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """Leave rows out of the mean share of right rows of the classes that occur among the labels."""
+    hits, true, _ = confusion(labels, predicted, weights)
+    rows = np.bincount(labels, minlength=true.size)
+    recall = _share(hits, true, rows > 0)
+    classes = np.count_nonzero(rows)
+    counted = row_weights(labels, weights)
+    is_last = rows[labels] == 1
+    changed = _share(hits[labels] - counted * (labels == predicted), true[labels] - counted, ~is_last)
+    # A class loses its place in the mean with its last row.
+    present = classes - is_last
+    total = recall.sum() - recall[labels] + changed
+    without = _share(total, present, present > 0)
+    return float(recall.sum() / classes), without
+
+
+def macro_f1(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Leave rows out of the mean F1 of the classes that occur among labels or predictions."""
-    hits, true, guessed = _confusion(labels, predicted)
+    hits, true, guessed = confusion(labels, predicted, weights)
     size = true + guessed
-    f1 = _f1_of(hits, size)
-    classes = np.count_nonzero(size)
+    rows = np.bincount(labels, minlength=size.size) + np.bincount(predicted, minlength=size.size)
+    f1 = _share(2 * hits, size, rows > 0)
+    classes = np.count_nonzero(rows)
     right = labels == predicted
+    counted = row_weights(labels, weights)
     # An example counts once in its class and once in the class that was predicted: twice in one where both agree.
     step = np.where(right, 2, 1)
     total = np.full(labels.size, f1.sum())
     present = np.full(labels.size, classes)
     for touched, counts in ((labels, True), (predicted, ~right)):
-        changed = _f1_of(hits[touched] - right, size[touched] - step)
+        is_left = rows[touched] > step
+        changed = _share(2 * (hits[touched] - right * counted), size[touched] - step * counted, is_left)
         total += np.where(counts, changed - f1[touched], 0.0)
         # A class that neither the labels nor the predictions hold any more is left out of the mean.
-        present -= counts & (size[touched] == step)
+        present -= counts & ~is_left
     return float(f1.sum() / classes), total / present
 
 
-def binary_f1(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
-    """Leave rows out of the F1 of class 1 among 0 and 1."""
-    true = (labels == 1).astype(np.float64)
-    guessed = (predicted == 1).astype(np.float64)
-    hits = true * guessed
+def weighted_f1(
+    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """Leave rows out of the mean F1 of the classes, each weighted by its share of the labels."""
+    hits, true, guessed = confusion(labels, predicted, weights)
     size = true + guessed
-    complete = float(_f1_of(hits.sum(), size.sum()))
-    return complete, _f1_of(hits.sum() - hits, size.sum() - true - guessed)
+    rows = np.bincount(labels, minlength=size.size) + np.bincount(predicted, minlength=size.size)
+    parts = true * _share(2 * hits, size, rows > 0)
+    right = labels == predicted
+    counted = row_weights(labels, weights)
+    step = np.where(right, 2, 1)
+    total = np.full(labels.size, parts.sum())
+    for touched, is_label, counts in ((labels, 1, True), (predicted, right, ~right)):
+        is_left = rows[touched] > step
+        changed = _share(2 * (hits[touched] - right * counted), size[touched] - step * counted, is_left)
+        changed *= true[touched] - is_label * counted
+        total += np.where(counts, changed - parts[touched], 0.0)
+    everything = true.sum()
+    return float(parts.sum() / everything), total / (everything - counted)
 
 
-def matthews(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+def binary_f1(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
+    """Leave rows out of the F1 of class 1 among 0 and 1."""
+    return _joint_f1((labels == 1)[:, None], (predicted == 1)[:, None], row_weights(labels, weights))
+
+
+def matthews(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Leave rows out of Matthews' correlation of classes, 0 where labels or predictions are all alike."""
-    hits, true, guessed = _confusion(labels, predicted)
-    right = (labels == predicted).astype(np.float64)
-    rows = labels.size
+    hits, true, guessed = confusion(labels, predicted, weights)
+    counted = row_weights(labels, weights)
+    right = (labels == predicted) * counted
+    rows = true.sum()
     agreed = hits.sum()
     chance = (true * guessed).sum()
     true_squares = (true**2).sum()
     guessed_squares = (guessed**2).sum()
     left_out = _matthews_of(
-        rows - 1,
+        rows - counted,
         agreed - right,
-        chance - guessed[labels] - true[predicted] + right,
-        true_squares - 2 * true[labels] + 1,
-        guessed_squares - 2 * guessed[predicted] + 1,
+        chance - counted * (guessed[labels] + true[predicted] - right),
+        true_squares - counted * (2 * true[labels] - counted),
+        guessed_squares - counted * (2 * guessed[predicted] - counted),
     )
-    return float(_matthews_of(rows, agreed, chance, true_squares, guessed_squares)), left_out
+    alike = _alike_without(labels) | _alike_without(predicted)
+    complete = 0.0
+    if np.ptp(labels) and np.ptp(predicted):
+        complete = float(_matthews_of(rows, agreed, chance, true_squares, guessed_squares))
+    return complete, np.where(alike, 0.0, left_out)
 
 
-def pearson(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+def quadratic_kappa(
+    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """Leave rows out of Cohen's kappa with quadratic weights, 0 where labels are all alike and predictions too."""
+    counted = row_weights(labels, weights)
+    # Distances stay, and sums of squares around the middle do not cancel.
+    middle = round(float(np.average(labels, weights=weights)))
+    x = labels - middle
+    y = predicted - middle
+    products = [counted * part for part in (np.ones(len(x)), x, y, x * x, y * y, np.square(x - y))]
+    sums = [part.sum() for part in products]
+    complete = 0.0
+    if np.ptp(labels) or np.ptp(predicted):
+        complete = float(_kappa_of(*sums))
+    without = [total - part for total, part in zip(sums, products, strict=True)]
+    alike = _alike_without(labels) & _alike_without(predicted)
+    return complete, np.where(alike, 0.0, _kappa_of(*without))
+
+
+def pearson(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Leave rows out of Pearson's correlation."""
+    counted = row_weights(labels, weights)
     # Standardised first: sums of squares of values far from 0 would cancel.
     x = _standardised(labels)
     y = _standardised(predicted)
-    products = _products(x, y)
+    products = [counted * part for part in _products(x, y)]
     complete = tuple(product.sum() for product in products)
     without = tuple(total - part for total, part in zip(complete, products, strict=True))
-    return float(_correlation(x.size, complete)), _correlation(x.size - 1, without)
+    rows = counted.sum()
+    return float(_correlation(rows, complete)), _correlation(rows - counted, without)
 
 
-def spearman(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+def spearman(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Leave rows out of Spearman's correlation; the ranks of the others change with each of them."""
     n = labels.size
-    middle = (n + 1) / 2
-    x = rankdata(labels) - middle
-    y = rankdata(predicted) - middle
+    counted = row_weights(labels, weights)
+    rows = counted.sum()
+    middle = (rows + 1) / 2
+    x = ranks(labels, weights) - middle
+    y = ranks(predicted, weights) - middle
     sums = np.empty((5, n))
     for start in range(0, n, CHUNK):
         out = slice(start, start + CHUNK)
-        stays = np.arange(n) != np.arange(n)[out, None]  # (chunk, n)
-        a = stays * _ranks_without(x, out)
-        b = stays * _ranks_without(y, out)
-        sums[:, out] = [part.sum(axis=1) for part in _products(a, b)]
-    complete = tuple(part.sum() for part in _products(x, y))
-    return float(_correlation(n, complete)), _correlation(n - 1, tuple(sums))
+        stays = counted * (np.arange(n) != np.arange(n)[out, None])  # (chunk, n)
+        a = _ranks_without(x, counted, out)
+        b = _ranks_without(y, counted, out)
+        sums[:, out] = [(stays * part).sum(axis=1) for part in _products(a, b)]
+    complete = tuple((counted * part).sum() for part in _products(x, y))
+    return float(_correlation(rows, complete)), _correlation(rows - counted, tuple(sums))
 
 
-def r2(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+def r2(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Leave rows out of R2, the share of the labels' variance that predictions explain."""
-    n = labels.size
-    squares = np.square(labels - labels.mean())
-    errors = np.square(labels - predicted)
+    counted = row_weights(labels, weights)
+    rows = counted.sum()
+    squares = counted * np.square(labels - np.average(labels, weights=weights))
+    errors = counted * np.square(labels - predicted)
     # The mean moves too when an example is left out.
-    spread_left = squares.sum() - squares * n / (n - 1)
+    spread_left = squares.sum() - squares * rows / (rows - counted)
     complete = float(_explained(errors.sum(), squares.sum()))
     return complete, _explained(errors.sum() - errors, spread_left)
 
 
-def subset_accuracy_of_sets(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+def mae(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
+    """Leave rows out of the mean absolute error."""
+    return mean_of(np.abs(labels - predicted), weights)
+
+
+def rmse(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
+    """Leave rows out of the root of the mean squared error."""
+    errors = np.abs(labels - predicted)
+    unit = float(errors.max()) or 1.0
+    square, without = mean_of(np.square(errors / unit), weights)
+    # Rounding can lead below 0 where the row that is left out is the only one with an error.
+    return unit * float(np.sqrt(square)), unit * np.sqrt(np.maximum(without, 0.0))
+
+
+def subset_accuracy_of_sets(
+    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
     """Leave rows out of the share of rows whose labels are all right."""
-    return mean_of((labels == predicted).all(axis=1).astype(np.float64))
+    return mean_of((labels == predicted).all(axis=1).astype(np.float64), weights)
 
 
-def micro_f1_of_sets(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+def micro_f1_of_sets(
+    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
     """Leave rows out of the F1 of all labels of all rows together."""
-    hits = (labels * predicted).sum(axis=1)
-    size = (labels + predicted).sum(axis=1)
-    complete = float(_f1_of(hits.sum(), size.sum()))
-    return complete, _f1_of(hits.sum() - hits, size.sum() - size)
+    return _joint_f1(labels == 1, predicted == 1, row_weights(labels, weights))
 
 
-def macro_f1_of_sets(labels: np.ndarray, predicted: np.ndarray) -> tuple[float, np.ndarray]:
+def macro_f1_of_sets(
+    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
     """Leave rows out of the mean F1 of all labels."""
-    hits = labels * predicted  # (n, L)
-    size = labels + predicted
-    all_hits = hits.sum(axis=0)  # (L,)
-    all_size = size.sum(axis=0)
-    left_out = _f1_of(all_hits - hits, all_size - size)  # (n, L)
-    return float(_f1_of(all_hits, all_size).mean()), left_out.mean(axis=1)
+    f1, left_out, _ = _f1_by_label(labels, predicted, row_weights(labels, weights))
+    return float(f1.mean()), left_out.mean(axis=1)
+
+
+def weighted_f1_of_sets(
+    labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """Leave rows out of the mean F1 of the labels, each weighted by the rows that have it."""
+    counted = row_weights(labels, weights)
+    f1, left_out, support = _f1_by_label(labels, predicted, counted)
+    own = counted[:, None] * labels
+    everything = support.sum()
+    # Counted, since a sum of weights does not come out as exactly 0.
+    given = labels.sum(axis=1)
+    is_left = given < labels.sum()
+    without = _share((left_out * (support - own)).sum(axis=1), everything - own.sum(axis=1), is_left)
+    return float((f1 * support).sum() / everything) if everything else 0.0, without
 
 
 def _centred(value: float, left_out: np.ndarray) -> np.ndarray:
@@ -173,32 +282,59 @@ def _centred(value: float, left_out: np.ndarray) -> np.ndarray:
     return value + (left_out.size - 1) * (left_out.mean() - left_out)
 
 
-def _confusion(labels: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count hits, true and predicted examples, each ``(classes,)``."""
-    classes = int(max(labels.max(), predicted.max())) + 1
-    hits = _count(labels[labels == predicted], classes)
-    return hits, _count(labels, classes), _count(predicted, classes)
+def _share(part: np.ndarray, whole: np.ndarray, defined: np.ndarray) -> np.ndarray:
+    """Divide where that is defined, else return 0; sums of weights that should be 0 may be a little off."""
+    zeros = np.zeros(np.broadcast(part, whole).shape)
+    return np.divide(part, whole, out=zeros, where=defined)
 
 
-def _count(found: np.ndarray, classes: int) -> np.ndarray:
-    # As floats: products of four counts would not fit into integers.
-    return np.bincount(found, minlength=classes).astype(np.float64)
+def _alike_without(values: np.ndarray) -> np.ndarray:
+    """Tell, row by row ``(n,)``, whether all the other rows have the same class."""
+    rows = np.bincount(values)
+    return (np.count_nonzero(rows) - (rows[values] == 1)) <= 1
 
 
-def _f1_of(hits: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Return F1 from hits and the sum of true and predicted examples; 0 where a class does not occur."""
-    return 2 * hits / np.maximum(size, 1)
+def _joint_f1(true: np.ndarray, guessed: np.ndarray, counted: np.ndarray) -> tuple[float, np.ndarray]:
+    """Leave rows out of the F1 of all labels ``(n, L)`` together."""
+    hits = counted * (true & guessed).sum(axis=1)
+    rows = true.sum(axis=1) + guessed.sum(axis=1)
+    size = counted * rows
+    is_left = rows < rows.sum()
+    complete = float(2 * hits.sum() / size.sum()) if rows.any() else 0.0
+    return complete, _share(2 * (hits.sum() - hits), size.sum() - size, is_left)
+
+
+def _f1_by_label(
+    labels: np.ndarray, predicted: np.ndarray, counted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return every label's F1 ``(L,)``, what it is without each row ``(n, L)``, and the label's rows ``(L,)``."""
+    found = labels + predicted
+    hits = counted[:, None] * (labels * predicted)  # (n, L)
+    size = counted[:, None] * found
+    all_hits = hits.sum(axis=0)  # (L,)
+    all_size = size.sum(axis=0)
+    rows = found.sum(axis=0)
+    f1 = _share(2 * all_hits, all_size, rows > 0)
+    left_out = _share(2 * (all_hits - hits), all_size - size, rows > found)
+    return f1, left_out, (counted[:, None] * labels).sum(axis=0)
 
 
 def _matthews_of(
-    rows: int, agreed: np.ndarray, chance: np.ndarray, true_squares: np.ndarray, guessed_squares: np.ndarray
+    rows: np.ndarray, agreed: np.ndarray, chance: np.ndarray, true_squares: np.ndarray, guessed_squares: np.ndarray
 ) -> np.ndarray:
     varied = (rows**2 - true_squares) * (rows**2 - guessed_squares)
-    correlation = (agreed * rows - chance) / np.sqrt(np.maximum(varied, 1.0))
-    return np.where(varied > 0, correlation, 0.0)
+    return (agreed * rows - chance) / np.sqrt(np.where(varied > 0, varied, 1.0))
 
 
-def _correlation(n: int, sums: tuple[np.ndarray, ...]) -> np.ndarray:
+def _kappa_of(
+    rows: np.ndarray, x: np.ndarray, y: np.ndarray, xx: np.ndarray, yy: np.ndarray, apart: np.ndarray
+) -> np.ndarray:
+    """Return kappa from sums of weights, labels, predictions, their squares and the squares of their differences."""
+    chance = (xx + yy) * rows - 2 * x * y
+    return 1 - apart * rows / np.where(chance > 0, chance, 1.0)
+
+
+def _correlation(n: np.ndarray | float, sums: tuple[np.ndarray, ...]) -> np.ndarray:
     """Return Pearson's correlation from n and the sums of x, y, xx, yy and xy; 0 where one of them is constant."""
     x, y, xx, yy, xy = sums
     varied = (n * xx - x * x) * (n * yy - y * y)
@@ -217,10 +353,10 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     return centred / scale if scale > 0 else centred
 
 
-def _ranks_without(ranks: np.ndarray, out: slice) -> np.ndarray:
+def _ranks_without(ranked: np.ndarray, counted: np.ndarray, out: slice) -> np.ndarray:
     """Return the ranks ``(chunk, n)`` of all rows without each row of a slice."""
-    # Leaving a row out lowers every higher rank by one, and a tied one by a half.
-    return ranks - np.heaviside(ranks - ranks[out, None], 0.5)
+    # Leaving a row out lowers every higher rank by what it counts, and a tied one by half of that.
+    return ranked - counted[out, None] * np.heaviside(ranked - ranked[out, None], 0.5)
 
 
 def _explained(errors: np.ndarray, spread: np.ndarray) -> np.ndarray:

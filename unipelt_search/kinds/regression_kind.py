@@ -11,18 +11,10 @@ from unipelt_search.errors import DataError, DivergedError
 from unipelt_search.kinds import pseudo_values, scores
 from unipelt_search.kinds.label_kind import Label, LabelKind, Metric, Prediction, Target
 from unipelt_search.kinds.label_texts import number_of
+from unipelt_search.kinds.metric import absolute_error_variance, correlation_variance, squared_error_variance
 
 BINS = 10
 """Parts of equal size into which numbers are cut, so that every split has small and large ones."""
-
-
-def _variance_of_correlation(score: float) -> float:
-    """Return the asymptotic variance of one row's share in a correlation.
-
-    Source:
-        Stuart and Ord, "Kendall's Advanced Theory of Statistics", volume 1.
-    """
-    return (1 - score**2) ** 2
 
 
 class RegressionKind:
@@ -46,7 +38,7 @@ class RegressionKind:
             pseudo_values.spearman,
             title="Spearman correlation",
             low=-1.0,
-            row_variance=_variance_of_correlation,
+            row_variance=correlation_variance,
         ),
         Metric(
             "pearson",
@@ -54,7 +46,7 @@ class RegressionKind:
             pseudo_values.pearson,
             title="Pearson correlation",
             low=-1.0,
-            row_variance=_variance_of_correlation,
+            row_variance=correlation_variance,
         ),
         Metric(
             "r2",
@@ -64,6 +56,24 @@ class RegressionKind:
             low=-inf,
             # 1 minus a mean of squares, whose relative variance is 2 where errors are normal.
             row_variance=lambda score: 2 * (1 - score) ** 2,
+        ),
+        Metric(
+            "mae",
+            scores.mae,
+            pseudo_values.mae,
+            title="mean absolute error",
+            direction="minimize",
+            high=inf,
+            row_variance=absolute_error_variance,
+        ),
+        Metric(
+            "rmse",
+            scores.rmse,
+            pseudo_values.rmse,
+            title="root mean squared error",
+            direction="minimize",
+            high=inf,
+            row_variance=squared_error_variance,
         ),
     )
 
@@ -113,7 +123,9 @@ class RegressionKind:
         """Make a target whose outputs are in the user's units."""
         return Target(self.name, ())
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         """Make a target with the mean and the standard deviation of the training rows, 1 where all are alike."""
         values = np.array([float(text) for text in train])
         sd = float(values.std()) or 1.0
@@ -154,6 +166,10 @@ class RegressionKind:
     def majority(self, target: Target, labels: np.ndarray) -> np.ndarray:
         """Return the mean of the training rows: shape ``()``."""
         return np.asarray(target.mean)
+
+    def majority_probabilities(self, target: Target, labels: np.ndarray) -> np.ndarray | None:
+        """Return nothing: a number has no probability."""
+        return None
 
     def predictions(self, target: Target, logits: np.ndarray) -> list[Prediction]:
         """Return the number of every row; it has no probability."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from operator import not_
 
 from pydantic import Field
 
+from unipelt_search.errors import MachineError
 from unipelt_search.frozen import Frozen
-from unipelt_search.kinds.label_kind import Label
+from unipelt_search.kinds.label_kind import Label, Metric, Target, find_kind
 from unipelt_search.methods.basis import Basis
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import Phase, TrialSpec
 
@@ -91,8 +94,9 @@ class TaskSummary(Frozen):
     labels: tuple[str, ...]
     """In the order of their numbers; none for regression."""
     rows: dict[str, int]
-    """Rows of `train`, `validation`, `test`, and of validation's two parts, `tune` and `select`; with folds `tune` is
-    all of validation, and `select` train and validation together."""
+    """Rows of `train`, `validation`, `test`, `tune` and `select`. Tune and select rows are the two parts of validation,
+    or where `validation_decides` tune rows are taken from train; with folds `tune` is all of validation, and `select`
+    train and validation together."""
     metric: str
     direction: str
     """`maximize` or `minimize`."""
@@ -102,6 +106,13 @@ class TaskSummary(Frozen):
     """Every metric of the constant prediction, on `select` and `test`."""
     majority_answer: Label | None = None
     """What it is; None in studies of older versions."""
+    # What follows is left out where it says nothing, so that studies without it are stored as they always were.
+    majority_probabilities: tuple[float, ...] | None = Field(default=None, exclude_if=_is_none)
+    """The share of every class or label among the training rows; None for numbers and in studies of older versions."""
+    positive: str | None = Field(default=None, exclude_if=_is_none)
+    """The positive one of two labels where the user named it; None is the one that the kind's rule chooses."""
+    metric_package: str = Field(default="", exclude_if=not_)
+    """The package that brings the metric; empty for our own."""
     notices: tuple[Notice, ...] = ()
     sizes: tuple[MethodSize, ...] = ()
     """Of every method, where the study limits them."""
@@ -111,6 +122,9 @@ class TaskSummary(Frozen):
     """Share of all tokens that the backbone's tokenizer does not know; None where nobody counted."""
     folds: int = 0
     """Folds of train and validation that decide, in place of select rows; 0 where there are none."""
+    # Left out where it does not hold, as in studies of editions 1 and 2, which shared the validation rows out.
+    validation_decides: bool = Field(default=False, exclude_if=not_)
+    """Whether all rows of the user's validation split decide, and the tune rows are training rows."""
     # Left out where nothing is known, as in studies of edition 1, whose settings did not depend on the backbone.
     hidden_size: int | None = Field(default=None, exclude_if=_is_none)
     """Features of a token in the backbone; published sizes and ranges are shares of it."""
@@ -119,6 +133,29 @@ class TaskSummary(Frozen):
     # Left out where it is empty: studies without plug-ins are stored as they always were.
     plugins: dict[str, str] = Field(default={}, exclude_if=not_)
     """The package of each submodule that a plug-in brings, by the submodule's name."""
+
+    @property
+    def target(self) -> Target:
+        """What is predicted, as statistics of predictions need it: nothing is fitted to training rows."""
+        target = find_kind(self.kind).of_labels(self.labels)
+        if self.positive is None:
+            return target
+        return replace(target, positive=self.labels.index(self.positive))
+
+    def find_metric(self) -> Metric:
+        """Return the study's metric.
+
+        Raises:
+            MachineError: It is that of a package that is not installed.
+        """
+        try:
+            return self.target.metric(self.metric)
+        except ValueError as error:
+            source = f"the package {self.metric_package!r}" if self.metric_package else "a newer version"
+            raise MachineError(
+                f"The metric {self.metric!r} of this study must be installed; this machine has none of that name, "
+                f"which is of {source}. Install it."
+            ) from error
 
 
 class RunRecord(Frozen):
@@ -210,6 +247,8 @@ class StudyRecord(Frozen):
     notices: tuple[Notice, ...]
     edition: int = 1
     """Which defaults the study began with; 1 in studies that were made before editions were counted."""
+    origins: tuple[RowOrigins, ...] = ()
+    """Of select and test; empty in studies of older versions, and where nobody knows."""
 
     @property
     def basis(self) -> Basis:

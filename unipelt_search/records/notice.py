@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import model_validator
@@ -21,8 +21,9 @@ class Notice(Frozen):
 
     code: str
     """Lower-case words with underscores, never renamed: `rare_labels`."""
-    severity: Literal["info", "warning"] = "info"
-    """`warning`: a score may mislead who does not know it."""
+    severity: Literal["fact", "info", "warning"] = "info"
+    """`warning`: a score may mislead who does not know it. `fact`: how the data was read and split where nothing is
+    odd, which a plan shows under `data` and a report leaves out."""
     values: Mapping[str, NoticeValue] = {}
     """By name, as the sentence of the code needs them; no text of the dataset but labels and column names."""
 
@@ -44,3 +45,13 @@ def first_values(name: str, things: Sequence[object]) -> dict[str, NoticeValue]:
         `name`, at most `MAX_NAMED` things as text, and `name` with `_count` after it.
     """
     return {name: tuple(str(thing) for thing in things[:MAX_NAMED]), f"{name}_count": len(things)}
+
+
+def facts(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+    """Return the notices that say how the data was read and split, in their order."""
+    return tuple(notice for notice in notices if notice.severity == "fact")
+
+
+def without_facts(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+    """Return the other notices, in their order."""
+    return tuple(notice for notice in notices if notice.severity != "fact")

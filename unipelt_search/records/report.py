@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import not_
 from typing import Literal
 
 from pydantic import Field
@@ -228,6 +229,103 @@ class ReportedOutcomes(ReportedMethod):
     confusion: tuple[Confusion, ...]
 
 
+class CalibrationBin(Frozen):
+    """Predictions whose probabilities lie between two bounds."""
+
+    low: float
+    high: float
+    n: int
+    """Predictions of all runs together, never 0."""
+    probability: float
+    """The mean of what they say."""
+    share: float
+    """Share of them that came true."""
+
+
+class ReportedCalibration(ReportedMethod):
+    """How well a method's probabilities are calibrated on one split."""
+
+    trial: int
+    runs: int
+    """Runs that have kept their probabilities; with folds and on select, repeats."""
+    split: Literal["select", "test"]
+    label: str | None
+    """The label whose probability it is, where a row has any number of labels; None is that of the predicted class."""
+    ece: float
+    """The expected calibration error over 15 bins of equal width, the mean over the runs."""
+    ece_of_runs: tuple[float, ...]
+    """That of each run."""
+    bins: tuple[CalibrationBin, ...]
+    """Of all runs together, without the empty ones; with a label, for the best method only."""
+
+
+class ReportedThresholds(ReportedMethod):
+    """What the best method would score on one split if a label were predicted from another probability on.
+
+    Entry i of the lists is of threshold i; all runs are counted together.
+    """
+
+    trial: int
+    runs: int
+    split: Literal["select", "test"]
+    label: str | None
+    """The positive one of two classes; None is all labels together, where a row has any number of them."""
+    positives: int
+    """How often it is true; every row counts once per run."""
+    threshold: tuple[float, ...]
+    precision: tuple[float | None, ...]
+    """None where nothing is predicted."""
+    recall: tuple[float | None, ...]
+    f1: tuple[float | None, ...]
+
+
+class MissedRow(Frozen):
+    """A row that every confirmed method misses in most of its runs."""
+
+    split: Literal["select", "test"]
+    row: int
+    """Its number in the split, as in the predictions; with folds, in train and then validation."""
+    file: str | None
+    """Where it stands in what the user gave; None where nobody knows."""
+    line: int | None
+    """Its number there, counted in `unit`."""
+    unit: str | None
+    """`line` or `row`."""
+    label: str | tuple[str, ...]
+    """What it is labelled as."""
+    predicted: str | tuple[str, ...]
+    """What most runs predicted."""
+    share: float
+    """Share of the runs that predicted just that."""
+    probability: float | None
+    """The mean probability of it, over the runs; where a row has any number of labels, that the label that is most
+    doubtful is there though it should not be, or the other way round."""
+
+
+class ReportedMisses(Frozen):
+    """The rows that every confirmed method misses in most of its runs."""
+
+    methods: tuple[str, ...]
+    """The methods, and variants by their names."""
+    select: int | None
+    """How many such rows there are; None where no predictions were kept."""
+    test: int | None
+    rows: tuple[MissedRow, ...]
+    """At most 50, those first of which the runs are surest."""
+
+
+class ReportedAgreement(Frozen):
+    """How far the predictions of two methods agree on one split."""
+
+    split: Literal["select", "test"]
+    methods: tuple[str, str]
+    """Two methods, or variants by their names."""
+    equal: float
+    """Share of the rows for which they predict the same; the mean over seeds."""
+    kappa: float | None
+    """Cohen's kappa, the mean over seeds; None where both always predict the same one thing."""
+
+
 class CurvePoint(Frozen):
     """One evaluation of one run."""
 
@@ -314,6 +412,14 @@ class StudyReport(Frozen):
     curves: tuple[CurvePoint, ...]
     outcomes: tuple[ReportedOutcomes, ...] = ()
     """Of every confirmed method of a task with labels."""
+    # Left out where no run has kept its probabilities, as in studies of older versions.
+    calibration: tuple[ReportedCalibration, ...] = Field(default=(), exclude_if=not_)
+    """Of every confirmed method that has kept them."""
+    thresholds: tuple[ReportedThresholds, ...] = Field(default=(), exclude_if=not_)
+    """Of the best method, for two classes and for rows with any number of labels."""
+    missed: ReportedMisses | None = Field(default=None, exclude_if=_is_none)
+    agreement: tuple[ReportedAgreement, ...] = Field(default=(), exclude_if=not_)
+    """Of every two confirmed methods."""
     dropped: tuple[ReportedDrop, ...]
     notices: tuple[str, ...]
     """One sentence each, none twice."""

@@ -153,6 +153,8 @@ class Predictions(Frozen):
     probabilities: bytes | None = Field(default=None, exclude_if=_is_none)
     """Little-endian float32, rows × outputs: of every class or label; None where predictions are numbers, where they
     were not kept, and in studies of older versions."""
+    weights: tuple[float, ...] | None = Field(default=None, exclude_if=_is_none)
+    """What each row counts in the metrics; None where all count the same."""
 
 
 class Costs(Frozen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unipelt_search.frozen import Frozen
+from unipelt_search.records.finding import Finding
 from unipelt_search.records.history import DroppedMethod, TaskSummary
 from unipelt_search.records.notice import Notice
 
@@ -43,6 +44,8 @@ class StudyPlan(Frozen):
 
     study: str
     task: TaskSummary
+    data: tuple[Notice, ...] = ()
+    """How the data was read and split, in reading order: the task's notices of severity `fact`."""
     backbone: str
     device: str
     workers: int
@@ -64,3 +67,5 @@ class StudyPlan(Frozen):
     """One entry per method and per configuration of the user's; that of a configuration with its own settings."""
     left_out: tuple[DroppedMethod, ...]
     notices: tuple[Notice, ...]
+    findings: tuple[Finding, ...] = ()
+    """What is odd in single rows, and where."""

@@ -10,6 +10,7 @@ from statistics import fmean
 
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import DroppedMethod, StudyRecord, TrialRecord, TrialState
+from unipelt_search.records.notice import Notice, without_facts
 from unipelt_search.records.report import (
     CurvePoint,
     Interval,
@@ -28,11 +29,13 @@ from unipelt_search.records.results import RunResult
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
 from unipelt_search.reporting.pooled_gates import pool_gates
 from unipelt_search.reporting.pooled_outcomes import pool_outcomes
+from unipelt_search.reporting.pooled_predictions import pool_predictions
 from unipelt_search.reporting.verdict_words import make_verdict
 from unipelt_search.specs.adapter_input import adapter_input
 from unipelt_search.specs.seeds import run_number
 from unipelt_search.specs.trial import Phase, config_of
 from unipelt_search.verdict.candidates import Candidate, adapter_notices
+from unipelt_search.verdict.kept_probabilities import probability_notices
 from unipelt_search.verdict.pareto import pareto_front
 from unipelt_search.verdict.ranking import Ranking, rank_methods
 from unipelt_search.verdict.roles import ablation_scale, worth_of
@@ -52,11 +55,14 @@ def build_report(record: StudyRecord) -> StudyReport:
         The report.
     """
     ranking = rank_methods(record)
-    notices = described((*record.task.notices, *record.notices, *adapter_notices(record, ranking.candidates)))
+    verdict = make_verdict(ranking)
+    pooled = pool_predictions(record, ranking.confirmed, verdict.name)
+    found = (*record.task.notices, *record.notices, *_found_now(ranking))
+    notices = described(without_facts(found))
     return StudyReport(
         study=_study(record),
         task=ReportedTask(**record.task.model_dump(include=set(ReportedTask.model_fields))),
-        verdict=make_verdict(ranking),
+        verdict=verdict,
         leaderboard=_leaderboard(ranking),
         upper_bound=_upper_bound(ranking.candidates),
         pareto=_pareto(ranking),
@@ -64,6 +70,10 @@ def build_report(record: StudyRecord) -> StudyReport:
         ablation=tuple(_ablation(record)),
         curves=tuple(_curves(record)),
         outcomes=tuple(pool_outcomes(record, ranking.candidates)),
+        calibration=pooled.calibration,
+        thresholds=pooled.thresholds,
+        missed=pooled.missed,
+        agreement=pooled.agreement,
         dropped=tuple(map(_dropped, record.dropped)),
         notices=tuple(notices),
         notice_codes=tuple(notices.values()),
@@ -80,6 +90,12 @@ def render_json(report: StudyReport) -> str:
 
 def _on_one_line(found: re.Match[str]) -> str:
     return "".join(found[0].split())
+
+
+def _found_now(ranking: Ranking) -> Iterator[Notice]:
+    """Yield the notices that follow from the runs that have finished, and so are nowhere stored."""
+    yield from adapter_notices(ranking.record, ranking.candidates)
+    yield from probability_notices(ranking)
 
 
 def _study(record: StudyRecord) -> ReportedStudy:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from unipelt_search.errors import RequestError
@@ -19,11 +20,14 @@ from unipelt_search.records.report import (
     ReportedOutcomes,
     StudyReport,
 )
+from unipelt_search.records.results import Predictions
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.specs.seeds import run_number
 from unipelt_search.verdict.gate_statistics import gates_by_name
+from unipelt_search.verdict.predicted_rows import probability_array
 
 By = Literal["layer", "label", "epoch"]
-_PREDICTION_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "label", "predicted"]
+_PREDICTION_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "file", "line", "label", "predicted"]
 _GATE_VALUE_COLUMNS = ["method", "variant", "trial", "run", "stack", "layer", "gate", "row", "value"]
 _GATE_COLUMNS = [
     "method", "variant", "epoch", "layer", "gate", "label", "n", "mean", "sd", "q05", "q25", "q50", "q75", "q95",
@@ -181,27 +185,58 @@ def predictions_frame(record: StudyRecord) -> pd.DataFrame:
         record: The study with its details.
 
     Returns:
-        One row per confirmed run × split × row of it, counted from 0 in the split's order, with folds in that of train
-        and then validation; ``label`` and ``predicted`` are names, numbers for regression, and tuples of names for sets
-        of labels.
+        One row per confirmed run × split × row of it. ``row`` is counted from 0 in the split's order, with folds in that
+        of train and then validation; ``file`` and ``line`` say where it stands in what the user gave, and are missing
+        where nobody knows. ``label`` and ``predicted`` are names, numbers for regression, and tuples of names for sets
+        of labels. ``probability.<name>`` is the probability of each label, missing where it was not kept.
     """
     tables = []
     for trial in record.trials:
         for run in trial.runs:
             # Runs of older versions kept no predictions and add no rows.
             for predictions in run.result.predictions if run.result is not None else ():
-                columns = {
+                of_run = {
                     "method": trial.method,
                     "variant": trial.variant,
                     "trial": trial.number,
                     "run": run_number(run.seed_index, run.fold, record.task.folds),
-                    "split": predictions.split,
-                    "row": range(len(predictions.labels)) if predictions.rows is None else predictions.rows,
-                    "label": [_named(label, record.task.labels) for label in predictions.labels],
-                    "predicted": [_named(label, record.task.labels) for label in predictions.predicted],
                 }
-                tables.append(pd.DataFrame(columns))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=_PREDICTION_COLUMNS)
+                tables.append(_predictions_of_run(of_run, predictions, record))
+    if tables:
+        return pd.concat(tables, ignore_index=True)
+    return pd.DataFrame(columns=[*_PREDICTION_COLUMNS, *map(_probability_column, record.task.labels)])
+
+
+def _predictions_of_run(of_run: Mapping[str, object], predictions: Predictions, record: StudyRecord) -> pd.DataFrame:
+    labels = record.task.labels
+    numbers = range(len(predictions.labels)) if predictions.rows is None else predictions.rows
+    columns: dict[str, object] = {**of_run, "split": predictions.split, "row": numbers}
+    columns |= _origin_columns(predictions.split, numbers, record.origins)
+    columns["label"] = [_named(label, labels) for label in predictions.labels]
+    columns["predicted"] = [_named(label, labels) for label in predictions.predicted]
+    frame = pd.DataFrame(columns)
+    if not labels:
+        return frame
+    shares = probability_array(predictions)
+    if shares is None:
+        shares = np.full((len(frame), len(labels)), np.nan, dtype=np.float32)
+    names = [_probability_column(label) for label in labels]
+    return pd.concat([frame, pd.DataFrame(shares, columns=names)], axis=1)
+
+
+def _origin_columns(split: str, numbers: Sequence[int], origins: Sequence[RowOrigins]) -> dict[str, object]:
+    """Return the columns that lead back to the user's files, with one type whether they are known or not."""
+    known = next((of_split for of_split in origins if of_split.split == split), None)
+    files: list[str | None] = [None] * len(numbers)
+    lines: list[int | None] = [None] * len(numbers)
+    if known is not None:
+        files = [known.sources[known.source_of[number]].name for number in numbers]
+        lines = [known.numbers[number] for number in numbers]
+    return {"file": pd.Series(files, dtype=object), "line": pd.array(lines, dtype="Int64")}
+
+
+def _probability_column(label: str) -> str:
+    return f"probability.{label}"
 
 
 def gate_values_frame(record: StudyRecord) -> pd.DataFrame:

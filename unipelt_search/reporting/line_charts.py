@@ -1,4 +1,7 @@
-"""Lines over training: tune scores of every method, gates of one trial. Numbers are in the units of their SVG."""
+"""Charts of lines, most of them over training: tune scores of every method, gates of one trial.
+
+Numbers are in the units of their SVG.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Lines over epochs."""
+    """Lines over epochs, or over something else."""
 
     title: str
     width: float
@@ -43,6 +46,8 @@ class LineChart:
     y_ticks: tuple[tuple[float, str], ...]
     described: str
     """What the chart shows, for those who cannot see it."""
+    x_unit: str = "epochs"
+    """What the horizontal axis counts."""
 
 
 def learning_curves(report: StudyReport, width: float = 150, height: float = 84) -> list[LineChart]:
@@ -73,7 +78,7 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
             lines = _run_lines(by_trial[trial], report.task)
             reached = formats.score(_best_score(by_trial[trial], report.task))
             described = f"{name}: tune score over {last:g} epochs, {len(lines)} runs, best {reached}"
-            charts.append(_chart(name, lines, x_axis, y_axis, described))
+            charts.append(line_chart(name, lines, (x_axis, y_axis), described))
     return charts
 
 
@@ -123,7 +128,7 @@ def gate_trajectory(
     x_axis = Axis(0.0, epochs[-1], width)
     y_axis = Axis(0.0, 1.0, height)
     described = "; ".join(_move(gate, line, bands[gate]) for gate, line in lines.items())
-    return _chart("Mean gate while training", lines, x_axis, y_axis, described, bands)
+    return line_chart("Mean gate while training", lines, (x_axis, y_axis), described, bands=bands)
 
 
 def _by_epoch(entry: tuple[tuple[str, float], object]) -> float:
@@ -144,19 +149,34 @@ def _move(gate: str, line: Sequence[_Point], band: Sequence[tuple[_Point, _Point
     return f"{gate} went from {line[0][1]:.2f} to {line[-1][1]:.2f}{apart}"
 
 
-def _chart(
+def line_chart(
     title: str,
     lines: Mapping[str, Sequence[_Point]],
-    x_axis: Axis,
-    y_axis: Axis,
+    axes: tuple[Axis, Axis],
     described: str,
+    *,
     bands: Mapping[str, Sequence[tuple[_Point, _Point]]] = MappingProxyType({}),
+    x_unit: str = "epochs",
 ) -> LineChart:
+    """Lay out lines with their names at their right ends.
+
+    Args:
+        title: The chart's heading.
+        lines: Points by the name of their line.
+        axes: The horizontal and the vertical one; the width of the latter is the chart's height.
+        described: What the chart shows.
+        bands: By the name of a line, the lowest and the highest point around each of its points.
+        x_unit: What the horizontal axis counts.
+
+    Returns:
+        The chart.
+    """
+    x_axis, y_axis = axes
     height = y_axis.width
 
     def in_chart(point: _Point) -> _Point:
-        epoch, value = point
-        return x_axis.position(epoch), round(height - y_axis.position(value), 1)
+        x, value = point
+        return x_axis.position(x), round(height - y_axis.position(value), 1)
 
     placed = {name: list(map(in_chart, line)) for name, line in lines.items()}
     ends = {name: line[-1] for name, line in placed.items()}
@@ -173,6 +193,7 @@ def _chart(
         x_ticks=((0.0, "0"), (x_axis.width, f"{x_axis.high:.3g}")),
         y_ticks=upward_ticks(y_axis),
         described=described,
+        x_unit=x_unit,
     )
 
 

@@ -10,6 +10,7 @@ from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import ablated, chosen_gates
 from unipelt_search.reporting.gate_words import agreement, summarise
 from unipelt_search.reporting.label_tables import label_tables
+from unipelt_search.reporting.prediction_figures import calibration_figures, missed_table, threshold_figures
 from unipelt_search.reporting.settings_table import settings_table
 from unipelt_search.reporting.verdict_words import metric_name
 
@@ -37,6 +38,9 @@ def render_markdown(report: StudyReport) -> str:
         f"metric {plain_text(metric)}.",
         *_leaderboard(report, metric),
         *_labels(report),
+        *_probabilities(report),
+        *_missed(report),
+        *_agreement(report),
         *_gates(report),
         *_ablation(report, metric),
         *_notices(report),
@@ -103,6 +107,41 @@ def _label_cells(score: LabelScore) -> tuple[str, ...]:
         formats.score(score.recall),
         formats.count(score.support),
     )
+
+
+def _probabilities(report: StudyReport) -> Iterator[str]:
+    calibration, thresholds = calibration_figures(report), threshold_figures(report)
+    if calibration is not None:
+        yield "## Calibration"
+        yield f"The expected calibration error (ECE) on the {calibration.split} rows; no choice was made by it."
+        header = ("method", "mean", "lowest run", "highest run")
+        body = []
+        for row in calibration.rows:
+            body.append((row.name, formats.score(row.ece), formats.score(row.lowest), formats.score(row.highest)))
+        yield markdown_table(header, body, numbers=range(1, len(header)))
+    if thresholds is not None:
+        yield plain_text(thresholds.sentence)
+
+
+def _missed(report: StudyReport) -> Iterator[str]:
+    missed = missed_table(report)
+    if missed is not None:
+        yield "## Rows that every method misses"
+        yield f"{plain_text(missed.sentence)} Their labels may be wrong, or their texts hard to tell apart."
+        header = ("row", "label", "most runs predict", "runs", "probability")
+        body = [(row.origin, row.label, row.predicted, row.share, row.probability) for row in missed.rows]
+        yield markdown_table(header, body, numbers=(3, 4))
+
+
+def _agreement(report: StudyReport) -> Iterator[str]:
+    entries = [entry for entry in report.agreement if entry.split == "test"] or report.agreement
+    if entries:
+        yield "## Agreement between methods"
+        body = []
+        for entry in entries:
+            body.append((*entry.methods, formats.share(entry.equal), formats.score(entry.kappa)))
+        header = ("method", "other method", "equal predictions", "Cohen's kappa")
+        yield markdown_table(header, body, numbers=(2, 3))
 
 
 def _gates(report: StudyReport) -> Iterator[str]:

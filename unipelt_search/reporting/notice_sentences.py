@@ -73,6 +73,31 @@ def _possible_typos(values: _Values) -> str:
     return f"Labels may be misspelt: {', '.join(pairs)}{f' and {more} more' if more else ''}."
 
 
+def _labels_merged(values: _Values) -> str:
+    columns = (values["labels"], values["label_rows"], values["read_as"])
+    pairs = [f"{label!r} ({rows} rows) as {usual!r}" for label, rows, usual in zip(*columns, strict=True)]
+    more = values["labels_count"] - len(pairs)
+    return f"Labels that look alike were merged: {', '.join(pairs)}{f' and {more} more' if more else ''}."
+
+
+_DROP_REASONS = {
+    "empty_text": "an empty text",
+    "missing_label": "no label",
+    "empty_cell": "an empty cell in another named column",
+    "unreadable_cell": "a cell that is neither text nor a number",
+    "bad_unicode": "a text that is not valid Unicode",
+    "bad_label": "a label of another notation",
+    "bad_weight": "a weight that is no positive number",
+}
+
+
+def _rows_dropped(values: _Values) -> str:
+    reasons = []
+    for reason, rows in zip(values["reasons"], values["reason_rows"], strict=True):
+        reasons.append(f"{rows} with {_DROP_REASONS.get(reason, reason)}")
+    return f"{values['count']} of {values['of']} {values['split']} rows were left out: {', '.join(reasons)}."
+
+
 def _overlap(values: _Values) -> str:
     count, rows = values["count"], values["rows"]
     return f"{count} of {rows} {values['split']} texts ({count / rows:.1%}) are among the training texts too."
@@ -87,12 +112,45 @@ def _few_rows_halved(values: _Values) -> str:
 
 
 def _few_rows_folds(values: _Values) -> str:
+    return f"{_few_validation_rows(values)}: {_folds(values)}"
+
+
+def _folds_asked(values: _Values) -> str:
+    return f"As --folds always asks, {_folds(values)}"
+
+
+def _folds(values: _Values) -> str:
     fewest, most = values["fewest_trained"], values["most_trained"]
     trained = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     return (
-        f"{_few_validation_rows(values)}: confirm runs are scored on {values['folds']} folds of the {values['select']} "
-        f"train and validation rows, each trained on {trained} rows of the other folds. The validation rows were also "
-        "used to choose the hyperparameters."
+        f"confirm runs are scored on {values['folds']} folds of the {values['select']} train and validation rows, each "
+        f"trained on {trained} rows of the other folds. The validation rows were also used to choose the "
+        "hyperparameters."
+    )
+
+
+def _shared_groups(values: _Values) -> str:
+    count, rows = values["count"], values["rows"]
+    return (
+        f"{count} of {rows} {values['split']} rows ({count / rows:.1%}) have a group in {values['column']!r} that "
+        "training rows have too. The split is your own and stays as it is."
+    )
+
+
+def _times_out_of_order(values: _Values) -> str:
+    count, rows = values["count"], values["rows"]
+    return (
+        f"{count} of {rows} {values['split']} rows ({count / rows:.1%}) are earlier in {values['column']!r} than a "
+        "training row. The split is your own and stays as it is."
+    )
+
+
+def _few_deciding_rows(values: _Values) -> str:
+    detectable = values["detectable"]
+    seen = "." if detectable is None else f": a difference of about {detectable:.2f} is the smallest one that shows."
+    return (
+        f"Only {values['rows']} validation rows decide{seen} More validation rows would show smaller ones, as would "
+        "--folds always, which assigns training and validation rows to folds together."
     )
 
 
@@ -161,6 +219,13 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "validation_split_off": _template(
         "No validation split was given: {count} of the {of} training rows are validation rows."
     ),
+    "tune_split_off": _template(
+        "All {validation} validation rows decide, and nothing else does: {count} of the {of} training rows choose "
+        "settings and checkpoints, {left} remain to train on."
+    ),
+    "rows_left_out": _template(
+        "{count} of {of} rows have no job: their text or group is on the other side of the {split} split."
+    ),
     "resampled_training_rows": _template("Every confirm run has its own sample of {rows} of the {of} training rows."),
     "labels_without_rows": lambda values: (
         f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} training rows: "
@@ -170,10 +235,19 @@ _DATA: dict[str, Callable[[_Values], str]] = {
         f"Fewer than {values['fewer_than']} training rows have the label: {_join(values, 'labels')}."
     ),
     "possible_typos": _possible_typos,
+    "labels_merged": _labels_merged,
+    "rows_dropped": _rows_dropped,
+    "weights_absent": _template(
+        "The {split} rows of {data} have no column {column!r}; each counts as much as a usual training row."
+    ),
     "texts_with_two_labels": _template("{count} training texts occur with two or more labels."),
     "overlap": _overlap,
     "few_validation_rows": _few_rows_halved,
     "few_validation_rows_folds": _few_rows_folds,
+    "folds_asked": _folds_asked,
+    "few_deciding_rows": _few_deciding_rows,
+    "shared_groups": _shared_groups,
+    "times_out_of_order": _times_out_of_order,
     "tokens_unknown": _template(
         "{share:.1%} of the tokens are unknown to the model's tokenizer; a model for the texts' language may do better."
     ),
@@ -235,6 +309,14 @@ _REASONS: dict[str, Callable[[_Values], str]] = {
     "less_plausible": _less_plausible,
 }
 _RUNS: dict[str, Callable[[_Values], str]] = {
+    "probabilities_of_best": lambda values: (
+        f"Probabilities are kept of {', '.join(values['methods'])} only: those of all confirmed methods take "
+        f"{values['megabytes']} MB, more than {values['limit']} MB. The predicted labels of all are kept."
+    ),
+    "probabilities_needed": _template(
+        "Probabilities take {megabytes} MB, more than {limit} MB, and are all kept: {metric} and its intervals are "
+        "computed from them."
+    ),
     "run_again_elsewhere": _template("{run} is done again on another machine: {cause}"),
     "run_again_halved": _template(
         "{run} is done again with half of the rows at a time, but for rounding the same: {cause}"

@@ -88,7 +88,10 @@ class Study:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """One row per confirmed run, split and row of it: the true label and the prediction."""
+        """One row per confirmed run, split and row of it.
+
+        It has the row's file and line, the true label, the prediction, and the probability of each label.
+        """
         return predictions_frame(self.record)
 
     @property

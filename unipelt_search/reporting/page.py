@@ -14,6 +14,12 @@ from unipelt_search.reporting.frames import ablated
 from unipelt_search.reporting.heat_maps import ablation_maps, gated_trials
 from unipelt_search.reporting.label_tables import label_tables
 from unipelt_search.reporting.line_charts import gate_trajectory, learning_curves
+from unipelt_search.reporting.prediction_figures import (
+    agreement_maps,
+    calibration_figures,
+    missed_table,
+    threshold_figures,
+)
 from unipelt_search.reporting.settings_table import settings_table
 from unipelt_search.reporting.verdict_words import metric_name
 
@@ -47,6 +53,10 @@ def render_html(report: StudyReport) -> str:
         arrows=axis is not None and _any_outside(report, axis),
         scatters=[chart for chart in scatters if chart],
         labels=label_tables(report),
+        calibration=calibration_figures(report),
+        thresholds=threshold_figures(report),
+        missed=missed_table(report),
+        agreement=agreement_maps(report),
         gated=gated,
         trajectories={entry.trial: gate_trajectory(report.gates, entry.trial) for entry in gated},
         ablation=complete,

@@ -15,8 +15,11 @@ from unipelt_search.records.report import ReportedGate, StudyReport
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import ablated, chosen_gates
 from unipelt_search.reporting.gate_words import agreement, summarise
+from unipelt_search.reporting.prediction_figures import calibration_figures, missed_table, threshold_figures
 from unipelt_search.reporting.verdict_words import metric_name
 
+_MOST_MISSED = 5
+"""Rows that every method misses, as a terminal lists them; the page has more."""
 _SHADES = ("on grey93", "on light_steel_blue1", "on sky_blue2", "on steel_blue1", "on dodger_blue2")
 
 
@@ -42,6 +45,7 @@ def render_terminal(report: StudyReport, console: Console) -> None:
         console.print()
         render_gates(gates, console)
     _print_ablation(report, console)
+    _print_predictions(report, console)
     for drop in report.dropped:
         console.print(f"Dropped in {drop.phase}: {escape(drop.method)}. {escape(drop.reason)}", highlight=False)
     for notice in report.notices:
@@ -175,4 +179,29 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
     for row in complete:
         score, change = formats.score(row.value), formats.drop(row)
         table.add_row(escape(row.name), row.submodule, score, change, formats.role(row))
+    console.print(table)
+
+
+def _print_predictions(report: StudyReport, console: Console) -> None:
+    """Print how good the probabilities are, and the rows whose labels may be wrong."""
+    calibration = calibration_figures(report)
+    if calibration is not None:
+        best = calibration.best
+        console.print(
+            f"Calibration error (ECE) of {escape(best.name)} on the {calibration.split} rows: {best.ece:.3f}.",
+            highlight=False,
+        )
+    thresholds = threshold_figures(report)
+    if thresholds is not None:
+        console.print(escape(thresholds.sentence), highlight=False)
+    missed = missed_table(report)
+    if missed is None:
+        return
+    console.print(f"{escape(missed.sentence)} Their labels may be wrong; the first of them:", highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in ("row", "label", "most runs predict"):
+        table.add_column(header, overflow="fold")
+    table.add_column("probability", justify="right")
+    for row in missed.rows[:_MOST_MISSED]:
+        table.add_row(escape(row.origin), escape(row.label), escape(row.predicted), row.probability)
     console.print(table)

@@ -8,7 +8,7 @@ from statistics import fmean
 from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import DroppedMethod, TaskSummary
-from unipelt_search.records.notice import Notice, NoticeValue
+from unipelt_search.records.notice import Notice, NoticeValue, facts, without_facts
 from unipelt_search.records.results import ABLATION_ROWS
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import PlannedMethod, StudyPlan
@@ -63,6 +63,7 @@ def forecast(
     return StudyPlan(
         study=spec.name,
         task=task,
+        data=facts(task.notices),
         backbone=spec.backbone.model,
         device=capacity.device,
         workers=capacity.workers,
@@ -74,7 +75,7 @@ def forecast(
         runs=sum(method.screen_trials for method in methods) + tune_trials + confirm_runs,
         seconds=seconds,
         left_out=left_out,
-        notices=(*task.notices, *_warnings(spec, seconds)),
+        notices=(*without_facts(task.notices), *_warnings(spec, seconds)),
     )
 
 

@@ -21,8 +21,14 @@ from unipelt_search.specs.parts import is_stored
 from unipelt_search.specs.pooling import AUTO, AskedPooling
 from unipelt_search.specs.variants import NAME_PATTERN, WRITTEN_OUT, Variant
 
-Metric = Annotated[str, AfterValidator(check_asked_metric)]
-"""`auto`, or a metric of a kind of task."""
+
+def _known_metric(name: str, info: ValidationInfo) -> str:
+    # That of a stored study may be of a package that is not installed any more.
+    return name if is_stored(info) else check_asked_metric(name)
+
+
+Metric = Annotated[str, AfterValidator(_known_metric)]
+"""`auto`, or a metric of a kind of task or of an installed package."""
 Kind = Annotated[str, AfterValidator(check_asked_kind)]
 """`auto`, or a kind of task."""
 
@@ -31,6 +37,9 @@ Side = Literal["right", "left", "head_tail"]
 """Where a text that is too long loses tokens; `head_tail` keeps the first and the last ones."""
 Truncation = Literal["auto", "right", "left", "head_tail"]
 Folds = Literal["auto", "always", "never"]
+ValidationUse = Literal["decides", "shared"]
+WHOLE_VALIDATION = 3
+"""The edition since which the whole of a given validation split decides, and equal texts stay together."""
 
 
 def _as_columns(value: object) -> object:
@@ -186,6 +195,10 @@ class TaskSpec(Frozen):
     ] = False
     carve: int | None = Field(default=None, ge=1)
     """Make this many further training rows the validation split (the paper's protocol)."""
+    validation: ValidationUse = Field(default="decides", exclude_if=lambda use: use == "decides")
+    """What a given validation split is for: `decides` lets all its rows decide, and tuning rows are taken from
+    training; `shared` halves them for tuning and deciding or, with fewer than 200, assigns them to folds, as suites
+    do."""
     test: Literal["test", "validation"] = "test"
     """Which of the data's splits is the test split; with `validation` the data's own test split is not used."""
     max_length: int = Field(default=128, ge=4, le=8192)

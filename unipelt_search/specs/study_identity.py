@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unipelt_search.specs.study import BudgetSpec, StudySpec
+from unipelt_search.specs.study import WHOLE_VALIDATION, BudgetSpec, StudySpec
 
 _DEFAULT = "default"
 """The value of a key that is left out of a study's identity where it is not asked for."""
@@ -26,21 +26,25 @@ def spec_differences(old: StudySpec, new: StudySpec) -> list[str]:
     return [f"{name}: {before.get(name, _DEFAULT)} → {after.get(name, _DEFAULT)}" for name in differing]
 
 
-def as_begun(old: StudySpec, new: StudySpec) -> StudySpec:
+def as_begun(old: StudySpec, new: StudySpec, edition: int) -> StudySpec:
     """Fill in what a study chose for itself when it began, where it is not asked for.
 
     Args:
         old: The study as it began.
         new: What is asked now.
+        edition: That of the old study.
 
     Returns:
-        What is asked, with the old study's steps and its side of truncation unless it names others.
+        What is asked, with the old study's steps and its side of truncation unless it names others. What a validation
+        split is for was no question in the first two editions.
     """
     space, task = new.space, new.task
     if space.steps is None:
         space = space.model_copy(update={"steps": old.space.steps})
     if task.side is None:
         task = task.model_copy(update={"truncation": old.task.truncation})
+    if edition < WHOLE_VALIDATION:
+        task = task.model_copy(update={"validation": old.task.validation})
     return new.model_copy(update={"space": space, "task": task})
 
 

@@ -14,7 +14,16 @@ from unipelt_search.errors import RequestError, UnknownMethodError, did_you_mean
 from unipelt_search.frozen import Frozen
 from unipelt_search.methods.catalogue import canonical_method
 from unipelt_search.specs.load_study import load_spec
-from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, Metric, SpaceSpec, StudySpec, TaskSpec
+from unipelt_search.specs.study import (
+    BackboneSpec,
+    BudgetSpec,
+    MachineSpec,
+    Metric,
+    SpaceSpec,
+    StudySpec,
+    TaskSpec,
+    ValidationUse,
+)
 from unipelt_search.specs.variants import NAME_PATTERN
 
 
@@ -207,6 +216,7 @@ class SuiteSpec(Frozen):
                 train_size=size,
                 carve=self.carve,
                 redraw=self.redraw,
+                validation=self._validation_use(source),
             ),
             backbone=self.backbone,
             space=self.space,
@@ -214,6 +224,11 @@ class SuiteSpec(Frozen):
             seed=self.seed,
             machine=self.machine,
         )
+
+    def _validation_use(self, source: SourceSpec) -> ValidationUse:
+        """Say what a given validation split is for: as in every suite, whose studies are compared with earlier ones."""
+        replaced = self.carve is not None or source.test == "validation"
+        return "decides" if replaced else "shared"
 
     def _check_copies(self, data_root: Path) -> None:
         missing = []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from io import BytesIO
 
 import numpy as np
 
-from unipelt_search.errors import StorageError
 from unipelt_search.records.results import GateName, GateValues
+from unipelt_search.storage.stored_content import content_columns, read_content
 from unipelt_search.storage.tables import GateValuesRow
 
 _HALF = np.dtype("<f2")
@@ -34,8 +33,7 @@ def gate_values_row(run_id: str, kept: GateValues) -> GateValuesRow:
     }
     file = BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
-    content = file.getvalue()
-    return GateValuesRow(run_id=run_id, content=content, sha256=sha256(content).hexdigest())
+    return GateValuesRow(run_id=run_id, **content_columns(file))
 
 
 def read_gate_values(row: GateValuesRow) -> GateValues:
@@ -50,12 +48,8 @@ def read_gate_values(row: GateValuesRow) -> GateValues:
     Raises:
         StorageError: The content is not what was stored.
     """
-    if sha256(row.content).hexdigest() != row.sha256:
-        raise StorageError(
-            f"Stored gates must be as they were written; those of run {row.run_id} are damaged. Restore the database "
-            "from a copy."
-        )
-    with np.load(BytesIO(row.content), allow_pickle=False) as arrays:
+    file = read_content(row, "gates", f"run {row.run_id}")
+    with np.load(file, allow_pickle=False) as arrays:
         columns = [arrays[name].tolist() for name in ("stack", "layer", "gate")]
         rows = arrays["row"].tolist()
         values = arrays["values"].astype(_HALF).tobytes()

@@ -26,6 +26,7 @@ from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.connection import Database
 from unipelt_search.storage.gate_blobs import read_gate_values
+from unipelt_search.storage.origin_blobs import read_origins
 from unipelt_search.storage.prediction_blobs import read_predictions
 from unipelt_search.storage.tables import (
     EVALUATIONS,
@@ -36,6 +37,7 @@ from unipelt_search.storage.tables import (
     GateValuesRow,
     NoticeRow,
     PredictionRow,
+    RowOriginRow,
     RunRow,
     StudyRow,
     TrialRow,
@@ -75,7 +77,8 @@ class HistoryReader:
 
         Args:
             name: The study's name.
-            details: Read evaluations, gates and ablations too; without them those tuples are empty.
+            details: Read evaluations, gates, ablations, predictions and row origins too; without them those tuples
+                are empty.
 
         Returns:
             The record.
@@ -200,7 +203,8 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
     Args:
         session: An open transaction.
         study: The study's row.
-        details: Read evaluations, gates, ablations, outcomes and predictions too; without them those are empty.
+        details: Read evaluations, gates, ablations, outcomes, predictions and row origins too; without them those are
+            empty.
 
     Returns:
         The record; trials by number, runs by seed index and fold.
@@ -215,6 +219,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
     trials = session.scalars(select(TrialRow).where(of_study).order_by(TrialRow.number))
     dropped = select(DroppedRow).where(DroppedRow.study_id == study.id).order_by(DroppedRow.id)
     notices = select(NoticeRow).where(NoticeRow.study_id == study.id).order_by(NoticeRow.id)
+    origins = select(RowOriginRow).where(RowOriginRow.study_id == study.id).order_by(RowOriginRow.split)
     return StudyRecord(
         id=study.id,
         spec=StudySpec.model_validate(study.spec, context=STORED),
@@ -229,6 +234,7 @@ def read_study(session: Session, study: StudyRow, *, details: bool) -> StudyReco
         dropped=tuple(map(_dropped, session.scalars(dropped))),
         notices=tuple(map(_notice, session.scalars(notices))),
         edition=study.edition,
+        origins=tuple(map(read_origins, session.scalars(origins))) if details else (),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -15,18 +15,19 @@ from unipelt_search.records.history import RunRecord, RunState, StudyRecord, Tri
 from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.trial import PHASES, Phase, TrialSpec
+from unipelt_search.storage import prediction_blobs
 from unipelt_search.storage.attempts import attempt_row, end_attempt, move_run, run_or_raise, running_or_raise
 from unipelt_search.storage.connection import Database
 from unipelt_search.storage.gate_blobs import gate_values_row
 from unipelt_search.storage.history_reader import read_study, run_record
 from unipelt_search.storage.mirror import Mirror, MirrorChangedError
-from unipelt_search.storage.prediction_blobs import prediction_row
 from unipelt_search.storage.studies import study_or_raise
 from unipelt_search.storage.tables import (
     NUMBERED_DETAILS,
     RESULT_COLUMNS,
     AttemptState,
     EvaluationTableRow,
+    PredictionRow,
     Row,
     RunRow,
     StudyRow,
@@ -216,6 +217,30 @@ class Runs:
 
         self._end_run("run.fail", run_id, attempt, fail)
 
+    def remove_probabilities(self, study_id: str, keep: Collection[int]) -> None:
+        """Take the probabilities out of the stored predictions of all trials but some; the predictions stay.
+
+        Args:
+            study_id: The study's id.
+            keep: The numbers of the trials that keep theirs.
+
+        Raises:
+            StorageError: There is no such study, stored predictions are damaged, or the database refused.
+        """
+
+        def remove(session: Session) -> None:
+            study_or_raise(session, study_id)
+            others = (TrialRow.study_id == study_id, TrialRow.number.not_in(keep))
+            query = select(PredictionRow.run_id, PredictionRow.split).join(RunRow).join(TrialRow).where(*others)
+            for key in session.execute(query).all():
+                # One by one: together they may take more memory than there is.
+                row = session.get_one(PredictionRow, tuple(key))
+                prediction_blobs.remove_probabilities(row)
+                session.flush()
+                session.expunge(row)
+
+        self._database.write("run.probabilities", remove)
+
     def repair_mirror(self, study_id: str) -> None:
         """Make the Optuna mirror say again what our tables say, unless other drivers are at it all the time.
 
@@ -298,7 +323,7 @@ def _insert_details(session: Session, run: RunRow, result: RunResult) -> None:
         for position, row in enumerate(getattr(result, detail.field)):
             numbered.append({"run_id": run.id, "position": position, **row.model_dump()})
         _insert_all(session, detail.table, numbered)
-    session.add_all(prediction_row(run.id, predictions) for predictions in result.predictions)
+    session.add_all(prediction_blobs.prediction_row(run.id, predictions) for predictions in result.predictions)
     if result.gate_values is not None:
         session.add(gate_values_row(run.id, result.gate_values))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,11 +18,13 @@ from sqlalchemy.orm import Session
 from unipelt_search.errors import StorageError, StudyExistsError
 from unipelt_search.records.history import EDITION, DroppedMethod, StudyState, TaskSummary
 from unipelt_search.records.notice import Notice
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.specs.study import BudgetSpec, StudySpec
 from unipelt_search.specs.trial import PHASES, Phase
 from unipelt_search.storage.connection import Database
 from unipelt_search.storage.history_reader import HistoryReader, find_study_or_raise
 from unipelt_search.storage.mirror import Mirror, MirrorChangedError
+from unipelt_search.storage.origin_blobs import origin_row
 from unipelt_search.storage.tables import (
     STUDY_TRANSITIONS,
     DroppedRow,
@@ -40,7 +43,14 @@ class Studies(HistoryReader):
         super().__init__(database)
         self._mirror = mirror
 
-    def create(self, spec: StudySpec, task: TaskSummary, software: dict[str, str], command: str) -> str:
+    def create(
+        self,
+        spec: StudySpec,
+        task: TaskSummary,
+        software: dict[str, str],
+        command: str,
+        origins: Iterable[RowOrigins] = (),
+    ) -> str:
         """Create a study, running and in its screen phase.
 
         Args:
@@ -48,6 +58,7 @@ class Studies(HistoryReader):
             task: What is kept of its task.
             software: Versions by package.
             command: The command line that asked.
+            origins: Where the rows of its splits stand in the user's files, as far as that is known.
 
         Returns:
             The study's id.
@@ -57,6 +68,7 @@ class Studies(HistoryReader):
             StorageError: The database refused.
         """
         study_id = uuid4().hex
+        known_origins = tuple(origins)
 
         def insert(session: Session) -> str:
             session.add(_study_row(study_id, spec, task, software, command))
@@ -67,6 +79,7 @@ class Studies(HistoryReader):
                     f"--name must be new; a study named {spec.name!r} is in {self._database.redacted} already. Choose "
                     f"another name, or delete it: unipelt-search delete {spec.name}."
                 ) from error
+            session.add_all(origin_row(study_id, of_split) for of_split in known_origins)
             return study_id
 
         def inserted(session: Session) -> str | None:

@@ -9,6 +9,7 @@ Optuna's own tables may stand beside them.
            │               ├─ ablation     the score with a submodule removed
            │               ├─ outcome      true labels against predictions, counted
            │               └─ prediction   what was predicted for every row
+           ├─ row_origin   where rows stand in the user's files
            ├─ event        what its drivers did, in order
            ├─ dropped      methods that got no more trials
            └─ notice       findings for the report
@@ -331,7 +332,20 @@ class PredictionRow(Row):
     run_id: Mapped[str] = _parent("ups_run.id", primary_key=True)
     split: Mapped[str] = mapped_column(String(16), primary_key=True)
     content: Mapped[bytes] = mapped_column(_BLOB)
-    """A Parquet file with the columns `label` and `predicted`."""
+    """A Parquet file with the columns `label` and `predicted`, with folds `row`, and where they were kept
+    `probability`, a list per row."""
+    sha256: Mapped[str] = mapped_column(String(64))
+
+
+class RowOriginRow(Row):
+    """Where the rows of a split stand in the user's files."""
+
+    __tablename__ = "ups_row_origin"
+
+    study_id: Mapped[str] = _parent("ups_study.id", primary_key=True)
+    split: Mapped[str] = mapped_column(String(16), primary_key=True)
+    content: Mapped[bytes] = mapped_column(_BLOB)
+    """A Parquet file with the columns `file`, `unit` and `number`."""
     sha256: Mapped[str] = mapped_column(String(64))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from unipelt_search.kinds.label_kind import Target
 from unipelt_search.records.history import EDITION
 from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.brought_splits import check_brought
 from unipelt_search.tasks.check import check_rows, read_labels
 from unipelt_search.tasks.metrics import choose_metric
 from unipelt_search.tasks.rows import RawData, Rows
@@ -33,17 +34,25 @@ def build_task(
         The task.
 
     Raises:
-        DataError: The labels or the number of rows do not allow it, or too many rows are in train and in another split.
+        DataError: The labels or the number of rows do not allow it, too many rows are in train and in another split, or
+            rows cannot be used; that error carries everything that was found.
     """
+    with raw.findings.gathered():
+        return _build(raw, spec, seed, repeats=repeats, edition=edition)
+
+
+def _build(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int, edition: int) -> Task:
+    """Build a task of the rows that can be used."""
     data = read_labels(choose_test(raw, spec), spec)
-    rows = split_rows(data.raw, spec, seed, data.kind, repeats=repeats)
+    rows = split_rows(data.raw, spec, seed, data.kind, repeats=repeats, edition=edition)
 
     def target_of(train: Rows) -> Target:
-        return data.kind.fit(data.labels, train.labels, balanced=spec.class_weights == "balanced")
+        balanced = spec.class_weights == "balanced"
+        return data.kind.fit(data.labels, train.labels, balanced=balanced, weights=train.weights)
 
     target = target_of(rows.train)
-    metric, metric_notices = choose_metric(spec.metric, data.raw.name, target)
-    row_notices = check_rows(rows, target, allow_overlap=spec.allow_overlap)
+    metric, metric_notices = choose_metric(spec.metric, data.raw.name, target, weighted=spec.weight_metric)
+    row_notices = (*check_rows(rows, target, allow_overlap=spec.allow_overlap), *check_brought(rows, spec))
 
     def numbered(part: Rows) -> Split:
         return Split(part.texts, target.encode(part.labels), part.weights)
@@ -64,6 +73,9 @@ def build_task(
         **splits,
         resamples=tuple(resamples),
         folds=tuple(folds),
+        validation_decides=rows.validation_decides,
         fingerprint=fingerprint_of(target, splits),
+        weight_metric=spec.weight_metric,
         notices=(*data.raw.notices, *data.notices, *metric_notices, *rows.notices, *row_notices),
+        findings=data.raw.findings.found,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,9 +11,13 @@ from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, Target, find_kind, recognise
 from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue, first_values
 from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.findings import Problem
+from unipelt_search.tasks.fold_rows import FOLDS
+from unipelt_search.tasks.merge_labels import merge_labels, similar_labels
+from unipelt_search.tasks.oddities import find_oddities, find_typos, location_of
 from unipelt_search.tasks.rows import RawData, Rows, format_list
 from unipelt_search.tasks.spelling import look_alikes
-from unipelt_search.tasks.split import FEW_VALIDATION_ROWS, FOLDS, RawSplits
+from unipelt_search.tasks.split import FEW_VALIDATION_ROWS, RawSplits
 
 FEW_ROWS = 5
 """A class with fewer training rows is called rare."""
@@ -55,13 +59,22 @@ def read_labels(raw: RawData, spec: TaskSpec) -> LabelledData:
         spec: The user's word for the kind; `auto` looks at the labels. And whether classes are weighted.
 
     Returns:
-        The rows with their labels.
+        The rows with their labels, without those whose label train has not: these are among the findings of `raw`, as
+        is what is odd in the others.
 
     Raises:
-        DataError: A label is none of the kind, train has one label only, another split has a label that train has
-            not, or classes are to be weighted where there are none.
+        DataError: A label is none of the kind, train has one label only, no row of another split has a label that train
+            has, or classes are to be weighted or labels merged where there are none.
     """
     raw, kind, notices = decide_kind(raw, spec)
+    similar = similar_labels(raw, kind)
+    column = " and ".join(spec.label)
+    if spec.merge_labels:
+        raw = merge_labels(raw, kind, similar, column)
+    raw = without_unknown(raw, kind, similar, column)
+    if not spec.merge_labels:
+        find_typos(raw, kind, similar, column)
+    find_oddities(raw, " and ".join(spec.text))
     if spec.class_weights != "none" and not kind.has_labels:
         raise DataError(
             f"task.class_weights must be none for {kind.name}, which has no classes; got {spec.class_weights!r}."
@@ -92,7 +105,7 @@ def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, LabelKind, tuple
         kind = find_kind(spec.kind)
     splits = {}
     for name, rows in raw.splits.items():
-        kind.check(rows.labels, partial(_line_of, name, rows))
+        kind.check(rows.labels, partial(_where, name, rows))
         splits[name] = replace(rows, labels=tuple(map(kind.canonical, rows.labels)))
     return replace(raw, splits=splits), kind, notices
 
@@ -108,17 +121,47 @@ def order_labels(raw: RawData, kind: LabelKind) -> tuple[str, ...]:
         The labels: ascending numbers if all are integers, else in alphabetical order; none for regression.
 
     Raises:
-        DataError: Train has one label only, or another split has a label that train has not.
+        DataError: Train has one label only.
     """
     train = raw.splits["train"]
     found = set(_names(train, kind))
     if len(found) < 2:
         has = f"all {len(train)} have {found.pop()!r}" if found else f"all {len(train)} have none"
         raise DataError(f"The training rows must have at least 2 labels; {has}.")
-    if kind.has_labels:
-        for name, rows in raw.splits.items():
-            _check_known(name, rows, kind, found)
     return kind.order(found)
+
+
+def without_unknown(raw: RawData, kind: LabelKind, similar: Mapping[str, str], column: str) -> RawData:
+    """Leave out rows with a label that train has not, and add them to the findings: the data cannot be used with them.
+
+    Args:
+        raw: What was read.
+        kind: What a label is.
+        similar: Labels that look like a more frequent one, each with that one.
+        column: What to call the column of the labels.
+
+    Returns:
+        The other rows.
+
+    Raises:
+        DataError: A split has no other rows.
+    """
+    if not kind.has_labels:
+        return raw
+    known = set(_names(raw.splits["train"], kind))
+    splits = {}
+    for split, rows in raw.splits.items():
+        kept = []
+        for row, label in enumerate(rows.labels):
+            strange = [name for name in kind.names(label) if name not in known]
+            for name in strange:
+                raw.findings.add(_unknown_label(split, name, known, similar), location_of(split, rows, row), column)
+            if not strange:
+                kept.append(row)
+        if not kept:
+            raw.findings.raise_errors()
+        splits[split] = rows if len(kept) == len(rows) else rows.take(kept)
+    return replace(raw, splits=splits)
 
 
 def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tuple[Notice, ...]:
@@ -136,6 +179,8 @@ def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tup
         DataError: More than a tenth of a split's rows are among the training rows, and that is not allowed.
     """
     known = set(splits.train.plain_texts())
+    if splits.validation_decides:
+        known.update(splits.tune.plain_texts())
     overlaps = [
         _Overlap.of(known, "validation", splits.validation),
         _Overlap.of(known, "test", (splits.test,)),
@@ -183,23 +228,17 @@ def _names(rows: Rows, kind: LabelKind) -> Iterator[str]:
         yield from kind.names(label)
 
 
-def _line_of(name: str, rows: Rows, position: int) -> str:
-    return str(rows.locations[position]) if rows.locations else f"row {position + 1} of {name}"
+def _where(split: str, rows: Rows, row: int) -> str:
+    return str(location_of(split, rows, row))
 
 
-def _check_known(name: str, rows: Rows, kind: LabelKind, known: set[str]) -> None:
-    """Check that a split has no label that train has not."""
-    strange: dict[int, str] = {}
-    for row, label in enumerate(rows.labels, start=1):
-        # Of several strange names in one row the last one is told.
-        strange.update((row, part) for part in kind.names(label) if part not in known)
-    if strange:
-        names = sorted(set(strange.values()))
-        raise DataError(
-            f"Every label of {name} must occur in train; got {format_list(map(repr, names))} in row "
-            f"{format_list(strange)} of {name}. Train has: {format_list(map(repr, sorted(known)))}."
-            f"{did_you_mean(names[0], sorted(known))}"
-        )
+def _unknown_label(split: str, name: str, known: set[str], similar: Mapping[str, str]) -> Problem:
+    labels = sorted(known)
+    fix = f"Correct or remove these rows; train has {format_list(map(repr, labels))}.{did_you_mean(name, labels)}"
+    if name in similar:
+        fix = f"Correct it, or read it as {similar[name]!r} with --merge-labels"
+    rule = f"Every label of {split} must occur in train"
+    return Problem("unknown_label", rule, f"has {name!r}", fix.removesuffix("."))
 
 
 def _label_notices(splits: RawSplits, target: Target) -> Iterator[Notice | None]:
@@ -256,12 +295,22 @@ def _two_labels(train: Rows) -> Notice | None:
 
 def _few_validation_rows(splits: RawSplits) -> Notice | None:
     rows = sum(map(len, splits.validation))
-    if rows >= FEW_VALIDATION_ROWS:
+    if splits.folds_asked:
+        return Notice(code="folds_asked", values=_fold_values(splits))
+    # A given split that decides whole is not halved.
+    if rows >= FEW_VALIDATION_ROWS or splits.validation_decides:
         return None
     values: dict[str, NoticeValue] = {"rows": rows, "fewer_than": FEW_VALIDATION_ROWS}
     if not splits.folds:
         return Notice(code="few_validation_rows", severity="warning", values=values)
+    return Notice(code="few_validation_rows_folds", values=values | _fold_values(splits))
+
+
+def _fold_values(splits: RawSplits) -> dict[str, NoticeValue]:
     sizes = [len(fold.train) for fold in splits.folds]
-    values |= {"folds": FOLDS, "select": len(splits.select)}
-    values |= {"fewest_trained": min(sizes), "most_trained": max(sizes)}
-    return Notice(code="few_validation_rows_folds", values=values)
+    return {
+        "folds": FOLDS,
+        "select": len(splits.select),
+        "fewest_trained": min(sizes),
+        "most_trained": max(sizes),
+    }

@@ -20,7 +20,7 @@ from unipelt_search.specs.seeds import data_seed, derive_seed
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.build import build_task
 from unipelt_search.tasks.rows import RawData, Rows, check_columns
-from unipelt_search.tasks.split import stratified_take
+from unipelt_search.tasks.stratified import stratified_take
 from unipelt_search.tasks.task import Task
 
 DEMO = "demo"
@@ -113,6 +113,8 @@ def demo_task(
         taken, rest = stratified_take(pool.labels, count, derive_seed(seed, "demo", split))
         splits[split] = pool.take(taken)
         pool = pool.take(rest)
+    # The validation split is made here, so no one's own split is shared out.
+    spec = spec.model_copy(update={"validation": "shared"})
     return build_task(RawData(DEMO, splits), spec, seed, repeats=repeats, edition=edition)
 
 

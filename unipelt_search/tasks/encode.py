@@ -30,6 +30,8 @@ class EncodedSplit:
     """The same shapes, or None where the tokenizer gives none."""
     labels: np.ndarray
     """``(n,)`` of int64, for regression of float64; for sets of labels ``(n, labels)`` of 0 and 1."""
+    weights: np.ndarray | None = None
+    """``(n,)`` of float64, what each row counts in the loss; None where all count the same."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -41,7 +43,8 @@ class EncodedSplit:
         if self.token_type_ids is not None:
             types = tuple(self.token_type_ids[number] for number in numbers)
         input_ids = tuple(self.input_ids[number] for number in numbers)
-        return EncodedSplit(input_ids, types, self.labels[list(numbers)])
+        weights = None if self.weights is None else self.weights[list(numbers)]
+        return EncodedSplit(input_ids, types, self.labels[list(numbers)], weights)
 
     def followed_by(self, others: EncodedSplit) -> EncodedSplit:
         """Return these rows and then others of the same tokenizer."""
@@ -49,7 +52,16 @@ class EncodedSplit:
         if self.token_type_ids is not None and others.token_type_ids is not None:
             types = self.token_type_ids + others.token_type_ids
         labels = np.concatenate([self.labels, others.labels])
-        return EncodedSplit(self.input_ids + others.input_ids, types, labels)
+        weights = None
+        if self.weights is not None and others.weights is not None:
+            weights = np.concatenate([self.weights, others.weights])
+        return EncodedSplit(self.input_ids + others.input_ids, types, labels, weights)
+
+    def with_mean_weight_one(self) -> EncodedSplit:
+        """Return the same rows with weights whose mean is 1, so that weights change no learning rate."""
+        if self.weights is None:
+            return self
+        return replace(self, weights=self.weights / self.weights.mean())
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,12 @@ class EncodedTask:
     """What the confirm runs 1, 2, … do with the select rows, where folds decide."""
     select_rows: tuple[int, ...] | None = None
     """Of one fold: the numbers of its rows among those of all folds."""
+    weight_metric: bool = False
+    """Whether rows count by their weights in the metrics too."""
+
+    def metric_weights(self, split: EncodedSplit) -> np.ndarray | None:
+        """Return what the rows of a split count in the metrics, ``(n,)``; None where all count the same."""
+        return split.weights if self.weight_metric else None
 
     def of_resample(self, number: int) -> EncodedTask:
         """Return the task with other rows: 0 is those that it has, 1 the first of `resamples` or of `folds`."""
@@ -158,6 +176,7 @@ def encode_task(
         resamples=tuple(resamples),
         folds=task.folds,
         truncated_share=cut_rows / rows,
+        weight_metric=task.weight_metric,
     )
 
 
@@ -209,8 +228,14 @@ def _encode_split(
     """Tokenize a split; also return how many of its rows were cut."""
     ids, types, cut = _tokenize(split.texts, tokenizer, max_length, side)
     _check_tokens(ids)
-    labels = target.to_array(split.labels)
-    return EncodedSplit(input_ids=tuple(ids), token_type_ids=tuple(types) or None, labels=labels), cut
+    weights = np.asarray(split.weights, dtype=np.float64) if split.weights else None
+    encoded = EncodedSplit(
+        input_ids=tuple(ids),
+        token_type_ids=tuple(types) or None,
+        labels=target.to_array(split.labels),
+        weights=weights,
+    )
+    return encoded, cut
 
 
 def _tokenize(

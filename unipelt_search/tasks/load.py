@@ -9,6 +9,7 @@ from unipelt_search.tasks.build import build_task
 from unipelt_search.tasks.check import check_columns_differ
 from unipelt_search.tasks.data_frames import Frames, read_frames
 from unipelt_search.tasks.demo_corpus import DEMO, demo_task
+from unipelt_search.tasks.findings import Findings
 from unipelt_search.tasks.read import read_tables
 from unipelt_search.tasks.rows import read_rows
 from unipelt_search.tasks.task import Task
@@ -41,4 +42,7 @@ def load_task(
     if frames is None and spec.data == DEMO:
         return demo_task(seed, spec, repeats=repeats, edition=edition)
     tables = read_tables(spec) if frames is None else read_frames(frames, spec)
-    return build_task(read_rows(tables, spec), spec, data_seed(seed), repeats=repeats, edition=edition)
+    findings = Findings(drop=spec.drop_bad_rows)
+    with findings.gathered():
+        raw = read_rows(tables, spec, findings)
+        return build_task(raw, spec, data_seed(seed), repeats=repeats, edition=edition)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
-from unipelt_search.records.notice import MAX_NAMED, Notice
+from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
+from unipelt_search.tasks.cells import check_filled, read_cells, read_weights, text_of
+from unipelt_search.tasks.findings import EMPTY_CELL, EMPTY_TEXT, MISSING_LABEL, Findings, TableFindings
+from unipelt_search.tasks.row_times import read_times
 from unipelt_search.tasks.table import Location, Table, Tables
 
 
@@ -26,8 +28,8 @@ class Rows:
     """Where each row stands; empty where nobody knows."""
     groups: tuple[str, ...] = ()
     """What each row belongs to, such as a customer; empty where nobody asked."""
-    times: tuple[str, ...] = ()
-    """When each row was made, as it is written; empty where nobody asked."""
+    times: tuple[float, ...] = ()
+    """When each row was made, in numbers that grow with time; empty where nobody asked."""
     weights: tuple[float, ...] = ()
     """What each row counts; empty where all count the same."""
 
@@ -70,39 +72,56 @@ class RawData:
     splits: Mapping[str, Rows]
     """`train`, and `validation` and `test` where the source has them."""
     notices: tuple[Notice, ...] = ()
+    findings: Findings = field(default_factory=Findings, compare=False)
+    """What is wrong or odd in its rows; rows that cannot be used are not among `splits`."""
 
 
-def read_rows(tables: Tables, spec: TaskSpec) -> RawData:
+def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None) -> RawData:
     """Turn the tables of a dataset into rows; what a label is, is decided over all of them together.
 
     Args:
         tables: What was read.
         spec: Which columns are what.
+        findings: Takes what is wrong with single rows, which are not among the rows returned; None raises that at once.
 
     Returns:
         The rows of every split that has labels, with a notice for each one that has none.
 
     Raises:
-        DataError: A column is missing, a split has no rows, a text is missing or empty, so is a label where rows have
-            one each, or a cell is neither text nor a number.
+        DataError: A column is missing, a split has no rows, or none that can be used. Without `findings`, also: a text
+            is missing or empty, so is a label where rows have one each, a cell is neither text nor a number, or a
+            weight is no positive number.
     """
-    kept: dict[str, Table] = {}
+    found = Findings(drop=spec.drop_bad_rows) if findings is None else findings
+    kept: dict[str, TableFindings] = {}
     notices = list(tables.notices)
     for split, table in tables.splits.items():
-        if not table.locations:
+        if not len(table):
             raise DataError(f"{table.source} must have rows; it is empty.")
-        check_columns(spec, table.names, table.source)
+        check_columns(_asked_of(spec, split, table), table.names, table.source)
         if split != "train" and are_withheld(table.cells[spec.label[0]]):
-            values = {"data": tables.name, "source": table.source}
+            values: dict[str, NoticeValue] = {"data": tables.name, "source": table.source}
             notices.append(Notice(code="labels_withheld", values=values))
         else:
-            kept[split] = table
-    labels = {split: _read_labels(table, spec) for split, table in kept.items()}
-    may_be_empty = _may_be_empty(spec, [label for column in labels.values() for label in column])
+            kept[split] = found.of(split, table)
+    labels = _read_labels(kept, spec)
+    own_tables = {split: of_table.table for split, of_table in kept.items()}
+    times = {} if spec.order is None else read_times(own_tables, spec.order)
     rows = {}
-    for split, table in kept.items():
-        rows[split] = _make_rows(table, labels[split], spec, may_be_empty=may_be_empty)
-    return RawData(tables.name, rows, tuple(notices))
+    for split, of_table in kept.items():
+        read = _make_rows(of_table, labels[split], _asked_of(spec, split, of_table.table))
+        good = of_table.good_rows()
+        if not good:
+            found.raise_errors()
+            raise DataError(f"{of_table.table.source} must have rows that can be used; all {len(read)} are left out.")
+        rows[split] = replace(read, times=times.get(split, ())).take(good)
+        dropped = found.dropped(split, len(read))
+        if dropped is not None:
+            notices.append(dropped)
+    if findings is None:
+        found.raise_errors()
+    notices += _complete_weights(rows, spec, tables.name)
+    return RawData(tables.name, rows, tuple(notices), found)
 
 
 def are_withheld(labels: Iterable[object]) -> bool:
@@ -175,53 +194,77 @@ def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]
     check_names([("--text", name) for name in text], table.names, table.source)
     if not table.locations:
         raise DataError(f"{table.source} must have rows; it is empty.")
+    found = Findings(may_drop=False)
+    texts = _read_texts(found.of("", table), text)
+    found.raise_errors()
+    return texts
+
+
+def _read_texts(found: TableFindings, text: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     columns = []
     for name in text:
-        column = _read_column(name, table.cells[name], table)
-        _check_filled(name, column, table)
+        column = read_cells(name, found.table.cells[name], found)
+        check_filled(name, column, found, EMPTY_TEXT)
         columns.append(column)
     return tuple(zip(*columns, strict=True))
 
 
-def _make_rows(table: Table, labels: list[str], spec: TaskSpec, *, may_be_empty: bool) -> Rows:
-    texts = read_texts(table, spec.text)
-    if not may_be_empty:
-        _check_filled(spec.label[0], labels, table, _hint_at_sets())
+def _make_rows(found: TableFindings, labels: list[str], spec: TaskSpec) -> Rows:
+    """Make the rows of a table, those that cannot be used included."""
+    cells = found.table.cells
+    weights = [] if spec.weight is None else read_weights(spec.weight, cells[spec.weight], found)
     return Rows(
-        texts=texts,
+        texts=_read_texts(found, spec.text),
         labels=tuple(labels),
-        locations=table.locations,
-        groups=_read_further(spec.group, table),
-        times=_read_further(spec.order, table),
-        weights=_read_weights(spec.weight, table),
+        locations=found.table.locations,
+        groups=_read_further(spec.group, found),
+        weights=tuple(weights),
     )
 
 
-def _read_labels(table: Table, spec: TaskSpec) -> list[str]:
+def _asked_of(spec: TaskSpec, split: str, table: Table) -> TaskSpec:
+    """Return which columns a split must have: weights are needed where rows are trained on."""
+    if split == "train" or spec.weight in table.names:
+        return spec
+    return spec.model_copy(update={"weight": None})
+
+
+def _complete_weights(rows: dict[str, Rows], spec: TaskSpec, name: str) -> list[Notice]:
+    """Give the rows of splits without a column of weights that of a usual training row; says which they are."""
+    if spec.weight is None:
+        return []
+    usual = sum(rows["train"].weights) / len(rows["train"])
+    without = [split for split, own in rows.items() if not own.weights]
+    for split in without:
+        # With folds they may be trained on together with those that have weights.
+        rows[split] = replace(rows[split], weights=(usual,) * len(rows[split]))
+    values: dict[str, NoticeValue] = {"data": name, "column": spec.weight}
+    return [Notice(code="weights_absent", values={**values, "split": split}) for split in without]
+
+
+def _read_labels(tables: Mapping[str, TableFindings], spec: TaskSpec) -> dict[str, list[str]]:
+    """Read the labels of all splits; they decide together whether a row may have none."""
     (name,) = spec.label
-    labels = table.cells[name]
-    for kind in _kinds_of_sets(spec):
-        labels = [_joined(value, kind) for value in labels]
-    return _read_column(name, labels, table)
+    labels: dict[str, list[str]] = {}
+    for split, found in tables.items():
+        values = found.table.cells[name]
+        for kind in _kinds_of_sets(spec):
+            values = [_joined(value, kind) for value in values]
+        labels[split] = read_cells(name, values, found)
+    if not _may_be_empty(spec, [label for column in labels.values() for label in column]):
+        problem = replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{_hint_at_sets()}")
+        for split, found in tables.items():
+            check_filled(name, labels[split], found, problem)
+    return labels
 
 
-def _read_further(name: str | None, table: Table) -> tuple[str, ...]:
+def _read_further(name: str | None, found: TableFindings) -> tuple[str, ...]:
     """Read a column that says more of each row."""
     if name is None:
         return ()
-    column = _read_column(name, table.cells[name], table)
-    _check_filled(name, column, table)
+    column = read_cells(name, found.table.cells[name], found)
+    check_filled(name, column, found, EMPTY_CELL)
     return tuple(column)
-
-
-def _read_weights(name: str | None, table: Table) -> tuple[float, ...]:
-    weights = []
-    for text, location in zip(_read_further(name, table), table.locations, strict=False):
-        try:
-            weights.append(float(text))
-        except ValueError as error:
-            raise DataError(f"A weight must be a number; got {text!r} in column {name!r} at {location}.") from error
-    return tuple(weights)
 
 
 def _plain(text: str) -> str:
@@ -234,15 +277,6 @@ def _kinds_of_sets(spec: TaskSpec) -> list[LabelKind]:
     return [kind for kind in kinds if kind.separator is not None]
 
 
-def _check_filled(name: str, column: Sequence[str], table: Table, hint: str = "") -> None:
-    missing = [location.in_source for location, text in zip(table.locations, column, strict=True) if not text.strip()]
-    if missing:
-        raise DataError(
-            f"Every row must have a text and a label; in {table.source}, column {name!r} is empty at "
-            f"{format_list(missing)}. Fill in or remove these rows.{hint}"
-        )
-
-
 def _may_be_empty(spec: TaskSpec, labels: list[str]) -> bool:
     """Tell whether a row may have no label at all."""
     kind = recognise(labels) if spec.kind == AUTO else find_kind(spec.kind)
@@ -252,36 +286,7 @@ def _may_be_empty(spec: TaskSpec, labels: list[str]) -> bool:
 def _hint_at_sets() -> str:
     """Say which kinds allow a row without a label."""
     names = [kind.name for kind in label_kinds().values() if kind.separator is not None]
-    return f" Where rows may have no label or several, write task.kind: {' or '.join(names)}."
-
-
-def _read_column(name: str, values: Sequence[object], table: Table) -> list[str]:
-    texts = [_text_of(value) for value in values]
-    if None in texts:
-        number = texts.index(None)
-        raise DataError(
-            f"Column {name!r} must hold text or numbers; {table.source} has {type(values[number]).__name__} "
-            f"at {table.locations[number].in_source}."
-        )
-    read = [text for text in texts if text is not None]
-    broken = [location.in_source for location, text in zip(table.locations, read, strict=True) if not _is_unicode(text)]
-    if broken:
-        raise DataError(
-            f"Every cell must be valid Unicode without NUL; in {table.source}, column {name!r} is not at "
-            f"{format_list(broken)}. Correct or remove these rows."
-        )
-    return read
-
-
-def _text_of(value: object) -> str | None:
-    """Return a cell as text, empty where it is missing; None if it is nothing that has a text form."""
-    if isinstance(value, str):
-        return value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else None
+    return f" (where rows may have no label or several, write --kind {' or '.join(names)})"
 
 
 def _joined(value: object, kind: LabelKind) -> object:
@@ -290,14 +295,9 @@ def _joined(value: object, kind: LabelKind) -> object:
         return value
     names = []
     for part in value:
-        text = _text_of(part)
+        text = text_of(part)
         # A name that holds the separator would be read as two: such a list is refused as what it is.
         if text is None or not text.strip() or kind.separator in text:
             return value
         names.append(text)
     return kind.separator.join(names)
-
-
-def _is_unicode(text: str) -> bool:
-    # Tokenizers refuse half of a surrogate pair, databases refuse NUL.
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,48 +1,37 @@
-"""Which rows train, which choose, which decide and which are scored once: splits, stratified and seeded, no row lost.
+"""Which rows train, which choose, which decide and which are scored once: splits, stratified and seeded.
 
-Order: the validation split may become the test split, missing splits are split off from train, then ``train_size``
-samples what is left of it, then validation is halved into tune and select. Where that would leave too few rows, all of
-validation tunes, and confirm runs are scored on folds of train and validation together.
+Order: the validation split may become the test split, missing splits are split off from train, and where the user
+brought the validation split, all of it decides and tuning rows are split off from train too. Then ``train_size``
+samples what is left of train. A validation split that was split off is halved into tune and select; where that would
+leave too few rows, all of it tunes, and confirm runs are scored on folds of train and validation together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
 
 import numpy as np
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import LabelKind
+from unipelt_search.records.history import EDITION
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.specs.seeds import derive_seed
-from unipelt_search.specs.study import TaskSpec
+from unipelt_search.specs.study import WHOLE_VALIDATION, TaskSpec
+from unipelt_search.tasks.divide import Division, SplitRule, blocks_of, divide
+from unipelt_search.tasks.fold_rows import FEWEST_BLOCKS, FoldRows, make_folds
 from unipelt_search.tasks.rows import RawData, Rows
+from unipelt_search.tasks.stratified import strata_of, stratified_take
 
 SPLIT_OFF_SHARE = 0.2
 MOST_VALIDATION = 1000
 """Rows that are split off for validation at most, where a test split is given."""
 MOST_TEST = 2000
 """Rows that are split off for the test at most, where a validation split is given."""
+FEWEST_TUNE, MOST_TUNE = 20, 500
+"""Training rows that are split off for tuning, where the whole validation split decides."""
 FEW_VALIDATION_ROWS = 200
-"""Fewer are not halved: folds decide."""
-FOLDS = 5
-FEWEST_TEXTS = 2 * FOLDS
-"""With fewer different texts a fold could have a single row, which has no spread."""
-STOPPING_SHARE = 0.1
-"""At least so much of the rows outside of a fold is not trained on: it chooses the checkpoint."""
-
-
-@dataclass(frozen=True)
-class FoldRows:
-    """What one confirm run does with the rows of train and validation, which are numbered from 0 in this order."""
-
-    train: tuple[int, ...]
-    tune: tuple[int, ...]
-    """What chooses the checkpoint."""
-    select: tuple[int, ...]
-    """The fold: what the run is scored on."""
+"""Fewer that were split off are not halved: folds decide."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +50,16 @@ class RawSplits:
     """Other samples of as many training rows."""
     folds: tuple[FoldRows, ...] = ()
     """Repeat by repeat."""
+    folds_asked: bool = False
+    """Whether folds decide because the user asked for them."""
+    validation_decides: bool = False
+    """Whether select is the whole validation split of the user's, and the tune rows are training rows."""
 
     @property
     def validation(self) -> tuple[Rows, ...]:
         """The rows of the validation split."""
+        if self.validation_decides:
+            return (self.select,)
         return (self.tune,) if self.folds else (self.tune, self.select)
 
 
@@ -76,6 +71,27 @@ class _Parts:
     validation: Rows | None
     test: Rows | None
     notices: list[Notice] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Splitting:
+    """What every step of splitting depends on."""
+
+    spec: TaskSpec
+    seed: int
+    kind: LabelKind
+    rule: SplitRule
+    repeats: int
+    edition: int
+    validation_given: bool
+    """Whether the user brought the validation split, and did not ask for another one in its place."""
+
+    @property
+    def validation_decides(self) -> bool:
+        """Whether all rows of the user's validation split decide, and nothing else does."""
+        if self.edition < WHOLE_VALIDATION or not self.validation_given:
+            return False
+        return self.spec.validation == "decides" and self.spec.folds != "always"
 
 
 def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
@@ -104,72 +120,67 @@ def choose_test(raw: RawData, spec: TaskSpec) -> RawData:
     return replace(raw, splits=splits, notices=(*raw.notices, notice))
 
 
-def stratified_take(
-    labels: Sequence[str], count: int, seed: int, *, every_class: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sample rows so that each class keeps its share (largest remainders), and return them and the others.
+def split_rule(spec: TaskSpec, edition: int) -> SplitRule:
+    """Say what the splits of a study respect.
 
     Args:
-        labels: ``(n,)``, each row's label.
-        count: Rows to sample, at most n.
-        seed: Decides which rows, and which classes get the rows that shares leave over.
-        every_class: Take at least one row of every class, where ``count`` allows it.
+        spec: What is asked.
+        edition: That of the study.
 
     Returns:
-        The row numbers of the sample ``(count,)`` and the other ones ``(n - count,)``, both ascending.
+        Groups and times where they are asked for. Equal texts stay together unless the study is an older one, or asks
+        for splits of a certain form, which are made as they always were.
     """
-    random = np.random.Generator(np.random.PCG64(seed))
-    # As objects: an array of text would be as wide as the longest label for every row.
-    known = np.asarray(labels, dtype=object)
-    _, classes, sizes = np.unique(known, return_inverse=True, return_counts=True)
-    quota = _quotas(sizes, count, random, every_class=every_class)
-    taken = np.zeros(len(labels), dtype=bool)
-    rows = np.argsort(classes, kind="stable")
-    by_class = np.split(rows, np.cumsum(sizes)[:-1])
-    for own, size in zip(by_class, quota, strict=True):
-        taken[random.permutation(own)[:size]] = True
-    return np.flatnonzero(taken), np.flatnonzero(~taken)
+    groups, order = spec.group is not None, spec.order is not None
+    requested = spec.carve is not None or spec.test == "validation" or spec.validation == "shared"
+    texts = edition >= WHOLE_VALIDATION and (groups or order or not requested)
+    return SplitRule(texts=texts, groups=groups, order=order)
 
 
-def strata_of(labels: Sequence[str], kind: LabelKind, most: int | None = None) -> Sequence[str]:
-    """Say which rows are alike, so that every split gets its share of them.
-
-    Args:
-        labels: ``(n,)``, as they are written.
-        kind: What a label is.
-        most: Rows to sample; with more sets of labels than that, all are represented by their rarest label.
-
-    Returns:
-        ``(n,)``: the class itself; a number's tenth; a set of labels, or the rarest label of a set that is rare.
-    """
-    return kind.strata(labels, most) if labels else labels
-
-
-def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind, *, repeats: int = 0) -> RawSplits:
-    """Split off the splits that are missing, sample the training rows, and halve the validation rows or make folds.
+def split_rows(
+    raw: RawData,
+    spec: TaskSpec,
+    seed: int,
+    kind: LabelKind,
+    *,
+    repeats: int = 0,
+    edition: int = EDITION,
+) -> RawSplits:
+    """Split off what is missing, sample the training rows, and find the rows that tune and decide, or make folds.
 
     Args:
         raw: What was read.
-        spec: How many rows to split off and to sample.
+        spec: How many rows to split off and to sample, and what stays together.
         seed: The data seed.
         kind: What a label is.
-        repeats: How often the training rows are sampled again, with `spec.redraw`; else, with few validation rows, how
-            often train and validation are assigned to folds. With 0 there are neither.
+        repeats: How often the training rows are sampled again, with `spec.redraw`; else, where folds decide, how often
+            train and validation are assigned to them. With 0 there are neither.
+        edition: That of the study, whose rule for splits holds.
 
     Returns:
         The rows by job, with notices on what was split off.
 
     Raises:
-        DataError: There are too few rows for that.
+        DataError: There are too few rows for that, or what must stay together does not allow it.
     """
-    pool, validation, test, notices = _split_off(raw, spec, seed, kind)
-    train, resamples = _sample_train(pool, spec, seed, kind, repeats)
+    how = _Splitting(
+        spec=spec,
+        seed=seed,
+        kind=kind,
+        rule=split_rule(spec, edition),
+        repeats=repeats,
+        edition=edition,
+        validation_given="validation" in raw.splits and spec.carve is None,
+    )
+    _check_request(spec)
+    pool, validation, test, notices = _split_off(raw, how)
+    _check_size(spec, len(pool))
+    tune = None
+    if how.validation_decides:
+        pool, tune = _split_off_tune(pool, validation, how, notices)
+        _check_size(spec, len(pool))
+    train, resamples = _sample_train(pool, how)
     if spec.redraw:
-        if len(train) == len(pool):
-            raise DataError(
-                f"task.redraw needs a --train-size below the number of training rows, {len(pool)}, so that other rows "
-                "can be sampled. Give a smaller --train-size, or leave redraw out."
-            )
         values = {"rows": len(train), "of": len(pool)}
         notices.append(Notice(code="resampled_training_rows", values=values))
     if len(validation) < 2:
@@ -177,62 +188,55 @@ def split_rows(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind, *, repe
             f"Validation must have at least 2 rows, one to choose settings and one to decide; got {len(validation)}. "
             "Give more rows."
         )
-    both = train.followed_by(validation)
-    if repeats and not spec.redraw and _needs_folds(validation, both):
-        folds: list[FoldRows] = []
-        for repeat in range(1, repeats + 1):
-            folds += _folds(both, len(train), seed, repeat, kind)
-        return RawSplits(
-            train_pool=pool,
-            train=train,
-            tune=validation,
-            select=both,
-            test=test,
-            notices=tuple(notices),
-            folds=tuple(folds),
-        )
-    strata = strata_of(validation.labels, kind)
-    tune, select = stratified_take(strata, len(validation) // 2, derive_seed(seed, "halve"))
-    return RawSplits(
+    splits = RawSplits(
         train_pool=pool,
         train=train,
-        tune=validation.take(tune),
-        select=validation.take(select),
+        tune=validation,
+        select=validation,
         test=test,
-        notices=tuple(notices),
+        notices=(),
         resamples=resamples,
     )
+    if tune is not None:
+        splits = replace(splits, tune=tune, validation_decides=True)
+    elif _needs_folds(train, validation, how):
+        splits = _with_folds(splits, how)
+    else:
+        splits = _halved(splits, how, notices)
+    return replace(splits, notices=tuple(notices))
 
 
-def _sample_train(
-    pool: Rows, spec: TaskSpec, seed: int, kind: LabelKind, repeats: int
-) -> tuple[Rows, tuple[Rows, ...]]:
-    """Return the training rows, and the other samples of as many that confirm runs have of their own."""
-    if spec.train_size is None:
-        return pool, ()
-    if spec.train_size > len(pool):
-        raise DataError(
-            f"--train-size must be at most the number of training rows, {len(pool)}; got {spec.train_size}."
-        )
-    seeds = [derive_seed(seed, "train_size")]
+def _check_request(spec: TaskSpec) -> None:
+    """Check that what is asked of folds can be done."""
+    if spec.folds != "always":
+        return
     if spec.redraw:
-        seeds += [derive_seed(seed, "train_size", number) for number in range(1, repeats + 1)]
-    strata = strata_of(pool.labels, kind, spec.train_size)
-    samples = []
-    for own_seed in seeds:
-        numbers, _ = stratified_take(strata, spec.train_size, own_seed, every_class=True)
-        samples.append(pool.take(numbers))
-    return samples[0], tuple(samples[1:])
+        raise DataError(
+            "--folds always and --redraw must not be asked together: a fold takes the rows outside of a sample. Leave "
+            "one of them out."
+        )
+    if spec.order is not None:
+        raise DataError(
+            "--folds always and --order must not be asked together: runs would train on rows later than those that "
+            "they are scored on. Leave one of them out."
+        )
 
 
-def _needs_folds(validation: Rows, both: Rows) -> bool:
-    """Tell whether validation is too small to be halved, and there are texts enough for folds."""
-    return len(validation) < FEW_VALIDATION_ROWS and len(set(both.plain_texts())) >= FEWEST_TEXTS
+def _check_size(spec: TaskSpec, rows: int) -> None:
+    """Check that there are rows enough to sample from."""
+    size = spec.train_size
+    if size is not None and size > rows:
+        raise DataError(f"--train-size must be at most the number of training rows, {rows}; got {size}.")
+    if spec.redraw and (size is None or size == rows):
+        raise DataError(
+            f"task.redraw needs a --train-size below the number of training rows, {rows}, so that other rows can be "
+            "sampled. Give a smaller --train-size, or leave redraw out."
+        )
 
 
-def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind) -> tuple[Rows, Rows, Rows, list[Notice]]:
+def _split_off(raw: RawData, how: _Splitting) -> tuple[Rows, Rows, Rows, list[Notice]]:
     """Return train, validation and test, and what to say about those that were split off."""
-    splits = raw.splits
+    splits, spec = raw.splits, how.spec
     parts = _Parts(splits["train"], splits.get("validation"), splits.get("test"))
     rows = len(parts.train)
     fifth = max(round(rows * SPLIT_OFF_SHARE), 2)
@@ -240,15 +244,16 @@ def _split_off(raw: RawData, spec: TaskSpec, seed: int, kind: LabelKind) -> tupl
         _replace_validation(parts)
     if parts.test is None:
         count = fifth if parts.validation is None else min(fifth, MOST_TEST)
-        parts.train, parts.test = _take_out(parts.train, count, derive_seed(seed, "test"), kind)
-        parts.notices.append(Notice(code="test_split_off", values={"count": count, "of": rows}))
+        parts.train, parts.test = _take_out(parts, count, "test", how)
+        parts.notices.append(Notice(code="test_split_off", values={"count": len(parts.test), "of": rows}))
     if parts.validation is None:
         # Without a given test split, validation and test are as large as each other.
         most = min(fifth, MOST_VALIDATION) if "test" in splits else fifth
         count = spec.carve or most
-        parts.train, parts.validation = _take_out(parts.train, count, derive_seed(seed, "validation"), kind)
+        parts.train, parts.validation = _take_out(parts, count, "validation", how)
         if spec.carve is None:
-            parts.notices.append(Notice(code="validation_split_off", values={"count": count, "of": rows}))
+            values = {"count": len(parts.validation), "of": rows}
+            parts.notices.append(Notice(code="validation_split_off", values=values))
     return parts.train, parts.validation, parts.test, parts.notices
 
 
@@ -262,66 +267,121 @@ def _replace_validation(parts: _Parts) -> None:
     parts.validation = None
 
 
-def _take_out(train: Rows, count: int, seed: int, kind: LabelKind) -> tuple[Rows, Rows]:
+def _take_out(parts: _Parts, count: int, name: str, how: _Splitting) -> tuple[Rows, Rows]:
     """Take rows out of train, which keeps a row of every class while it can; return what stays and what is out."""
+    train = parts.train
     if count >= len(train):
         raise DataError(
             f"Splitting rows off must leave training rows; got {len(train)} training rows and {count} to split off. "
             "Give more rows."
         )
-    strata = strata_of(train.labels, kind)
-    stay, out = stratified_take(strata, len(train) - count, seed, every_class=True)
-    return train.take(stay), train.take(out)
+    division = divide(train, count, derive_seed(how.seed, name), how.kind, how.rule)
+    _note_left_out(parts.notices, name, division)
+    return train.take(division.stay), train.take(division.out)
 
 
-def _folds(rows: Rows, size: int, seed: int, repeat: int, kind: LabelKind) -> Iterator[FoldRows]:
-    """Assign rows to folds; of those outside of each, `size` are trained on where that leaves enough for stopping."""
-    strata = strata_of(rows.labels, kind)
-    fold_of = _assign_folds(rows.plain_texts(), strata, derive_seed(seed, "folds", repeat))
-    for fold in range(FOLDS):
-        others = np.flatnonzero(fold_of != fold)
-        count = min(size, len(others) - ceil(STOPPING_SHARE * len(others)))
-        strata = strata_of([rows.labels[number] for number in others], kind, count)
-        own_seed = derive_seed(seed, "folds", repeat, fold)
-        taken, rest = stratified_take(strata, count, own_seed, every_class=True)
-        held_out = np.flatnonzero(fold_of == fold)
-        yield FoldRows(
-            train=tuple(others[taken].tolist()),
-            tune=tuple(others[rest].tolist()),
-            select=tuple(held_out.tolist()),
+def _note_left_out(notices: list[Notice], name: str, division: Division) -> None:
+    """Say how many rows got no job, because their group or text is on the other side."""
+    if len(division.left_out):
+        of = len(division.stay) + len(division.out) + len(division.left_out)
+        values: dict[str, NoticeValue] = {"split": name, "count": len(division.left_out), "of": of}
+        notices.append(Notice(code="rows_left_out", severity="warning", values=values))
+
+
+def _split_off_tune(pool: Rows, validation: Rows, how: _Splitting, notices: list[Notice]) -> tuple[Rows, Rows]:
+    """Split the tune rows off from train, before it is sampled; return what stays and the tune rows."""
+    rows, size = len(pool), how.spec.train_size
+    fewest = 1 if size is None else size + int(how.spec.redraw)
+    count = _tune_count(rows, size, redraw=how.spec.redraw)
+    seed = derive_seed(how.seed, "tune")
+    division = divide(pool, count, seed, how.kind, how.rule, fewest=fewest)
+    # Rows that get no job may be wanted for training: fewer rows that tune leave fewer of them.
+    while len(division.stay) < fewest and count > 1:
+        count //= 2
+        division = divide(pool, count, seed, how.kind, how.rule, fewest=fewest)
+    _note_left_out(notices, "tune", division)
+    stay, tune = pool.take(division.stay), pool.take(division.out)
+    notices.append(
+        Notice(
+            code="tune_split_off",
+            severity="warning" if len(tune) < FEWEST_TUNE else "info",
+            values={"count": len(tune), "of": rows, "left": len(stay), "validation": len(validation)},
         )
+    )
+    return stay, tune
 
 
-def _assign_folds(texts: Sequence[tuple[str, ...]], strata: Sequence[str], seed: int) -> np.ndarray:
-    """Assign rows to folds, class by class; rows with the same text to the same one: ``(n,)`` of fold numbers."""
-    first: dict[tuple[str, ...], int] = {}
-    for row, text in enumerate(texts):
-        first.setdefault(text, row)
-    index = {text: number for number, text in enumerate(first)}
-    stratum_of_text = np.asarray([strata[row] for row in first.values()], dtype=object)
-    _, classes = np.unique(stratum_of_text, return_inverse=True)
-    shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(len(first))
-    # Class after class, each in a random order, the texts go to the folds in turn, so that the classes share evenly.
-    by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
-    assigned = np.empty(len(first), dtype=np.int64)
-    assigned[by_class] = np.arange(len(first)) % FOLDS
-    return assigned[[index[text] for text in texts]]
+def _tune_count(rows: int, size: int | None, *, redraw: bool) -> int:
+    """Return how many of so many training rows tune."""
+    if size is None:
+        wanted = min(max(round(rows * SPLIT_OFF_SHARE), FEWEST_TUNE), MOST_TUNE)
+        # Of very few rows no more tune than train.
+        count = min(wanted, rows // 2)
+        if count < 1:
+            raise DataError(
+                f"Training must have at least 2 rows, one to train on and one to choose settings; got {rows}. Give "
+                "more rows."
+            )
+        return count
+    left = rows - size
+    # Half of them stay, so that the samples of `redraw` differ.
+    count = min(left // 2 if redraw else left, MOST_TUNE)
+    if count < 1:
+        raise DataError(
+            f"--train-size must leave training rows that choose settings, because all validation rows decide; got "
+            f"{size} of {rows} rows. Give at most {max(rows - FEWEST_TUNE, 1)}, or leave it out."
+        )
+    return count
 
 
-def _quotas(sizes: np.ndarray, count: int, random: np.random.Generator, *, every_class: bool) -> np.ndarray:
-    """Divide ``count`` rows among classes of these sizes, ``(C,)`` → ``(C,)``, never more than a class has."""
-    total = int(sizes.sum())
-    quota = sizes * count // total
-    remainder = sizes * count - quota * total
-    if every_class and count >= len(sizes):
-        # A class that gets its one row this way is above its share, and has no claim on more.
-        remainder[quota == 0] = 0
-        quota = np.maximum(quota, 1)
-    ties = random.random(len(sizes))
-    by_claim = np.lexsort((ties, -remainder))
-    for number in by_claim[: max(count - int(quota.sum()), 0)]:
-        quota[number] += 1
-    # The single rows of tiny classes were paid by nobody yet: the largest classes pay.
-    while quota.sum() > count:
-        quota[np.argmax(quota)] -= 1
-    return quota
+def _sample_train(pool: Rows, how: _Splitting) -> tuple[Rows, tuple[Rows, ...]]:
+    """Return the training rows, and the other samples of as many that confirm runs have of their own."""
+    size = how.spec.train_size
+    if size is None:
+        return pool, ()
+    seeds = [derive_seed(how.seed, "train_size")]
+    if how.spec.redraw:
+        seeds += [derive_seed(how.seed, "train_size", number) for number in range(1, how.repeats + 1)]
+    strata = strata_of(pool.labels, how.kind, size)
+    samples = []
+    for own_seed in seeds:
+        numbers, _ = stratified_take(strata, size, own_seed, every_class=True)
+        samples.append(pool.take(numbers))
+    return samples[0], tuple(samples[1:])
+
+
+def _needs_folds(train: Rows, validation: Rows, how: _Splitting) -> bool:
+    """Tell whether folds decide: as asked, or because validation is too small to be halved."""
+    if not how.repeats or how.spec.redraw or how.spec.folds == "never" or how.rule.order:
+        return False
+    both = train.followed_by(validation)
+    # A text of a group is a block too: rows are joined by groups then.
+    joined = how.rule if how.rule.joins else SplitRule(texts=True)
+    blocks = len(np.unique(blocks_of(both, joined)))
+    if how.spec.folds == "always":
+        if blocks < FEWEST_BLOCKS:
+            what = "groups" if how.rule.groups else "texts"
+            raise DataError(
+                f"--folds always needs at least {FEWEST_BLOCKS} different {what} in training and validation; got "
+                f"{blocks}. Give more rows, or leave it out."
+            )
+        return True
+    return len(validation) < FEW_VALIDATION_ROWS and blocks >= FEWEST_BLOCKS
+
+
+def _with_folds(splits: RawSplits, how: _Splitting) -> RawSplits:
+    both = splits.train.followed_by(splits.tune)
+    folds: list[FoldRows] = []
+    for repeat in range(1, how.repeats + 1):
+        folds += make_folds(both, len(splits.train), how.seed, repeat, how.kind, how.rule)
+    return replace(splits, select=both, folds=tuple(folds), folds_asked=how.spec.folds == "always")
+
+
+def _halved(splits: RawSplits, how: _Splitting, notices: list[Notice]) -> RawSplits:
+    """Halve validation: the tune rows choose, and the select rows, with an order the later ones, decide."""
+    rows = splits.tune
+    count = len(rows) - len(rows) // 2
+    seed = derive_seed(how.seed, "halve")
+    division = divide(rows, count, seed, how.kind, how.rule, every_class=False)
+    _note_left_out(notices, "select", division)
+    return replace(splits, tune=rows.take(division.stay), select=rows.take(division.out))

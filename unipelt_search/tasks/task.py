@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from unipelt_search.kinds.label_kind import PAIR, Label, Target
+from unipelt_search.records.finding import Finding
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
+from unipelt_search.tasks.fold_rows import FOLDS, FoldRows
 from unipelt_search.tasks.metrics import score_all
-from unipelt_search.tasks.split import FOLDS, FoldRows
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,16 @@ class Task:
     """16 hexadecimal digits over every row that is used, split by split."""
     notices: tuple[Notice, ...]
     """What the user should know about the data."""
+    findings: tuple[Finding, ...] = field(default=(), compare=False)
+    """What is odd in single rows, and where."""
     resamples: tuple[Resample, ...] = ()
     """Training rows of the confirm runs 1, 2, … where each has its own."""
     folds: tuple[Fold, ...] = ()
     """What the confirm runs 1, 2, … do with the select rows, repeat by repeat, where there is little data."""
+    validation_decides: bool = False
+    """Whether select is the whole validation split of the user's, and the tune rows are training rows."""
+    weight_metric: bool = False
+    """Whether rows count by their weights in the metrics too."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -93,32 +100,54 @@ class Task:
         Returns:
             The summary.
         """
+        validation = len(self.tune) + (0 if self.folds else len(self.select))
         rows = {
             "train": len(self.train),
-            "validation": len(self.tune) + (0 if self.folds else len(self.select)),
+            "validation": len(self.select) if self.validation_decides else validation,
             "test": len(self.test),
             "tune": len(self.tune),
             "select": len(self.select),
         }
-        constant = self.target.majority(self.target.to_array(self.train.labels))
-        majority = {}
-        for name, split in (("select", self.select), ("test", self.test)):
-            labels = self.target.to_array(split.labels)
-            majority[name] = score_all(self.target, labels, np.broadcast_to(constant, labels.shape))
+        metric = self.target.metric(self.metric)
+        train = self.target.to_array(self.train.labels)
+        constant = self.target.majority(train)
+        shares = self.target.majority_probabilities(train)
+        majority = {
+            "select": self._constant_scores(self.select, constant, shares),
+            "test": self._constant_scores(self.test, constant, shares),
+        }
         return TaskSummary(
             name=self.name,
             kind=self.kind,
             labels=self.labels,
             rows=rows,
             metric=self.metric,
-            direction=self.target.metric(self.metric).direction,
+            direction=metric.direction,
             fingerprint=self.fingerprint,
             majority=majority,
             majority_answer=self.target.from_array(constant[None])[0],
+            majority_probabilities=None if shares is None else tuple(shares.tolist()),
+            positive=self._asked_positive(),
+            metric_package=metric.package,
             notices=self.notices,
             truncated_share=truncated_share,
             folds=FOLDS if self.folds else 0,
+            validation_decides=self.validation_decides,
         )
+
+    def _constant_scores(self, split: Split, constant: np.ndarray, shares: np.ndarray | None) -> dict[str, float]:
+        """Score the same prediction, and the same probabilities, for every row."""
+        labels = self.target.to_array(split.labels)
+        predicted = np.broadcast_to(constant, labels.shape)
+        probabilities = None if shares is None else np.broadcast_to(shares, (len(labels), len(shares)))
+        weights = np.asarray(split.weights, dtype=np.float64) if self.weight_metric and split.weights else None
+        return score_all(self.target, labels, predicted, probabilities, weights, metric=self.metric)
+
+    def _asked_positive(self) -> str | None:
+        """Return the positive label where it is not the one that a rule would choose."""
+        positive = self.target.positive
+        chosen = self.target.label_kind.of_labels(self.labels).positive
+        return None if positive is None or positive == chosen else self.labels[positive]
 
 
 def fingerprint_of(target: Target, splits: dict[str, Split]) -> str:
@@ -136,4 +165,6 @@ def fingerprint_of(target: Target, splits: dict[str, Split]) -> str:
         digest.update(json.dumps([name, len(split)]).encode())
         for texts, label in zip(split.texts, split.labels, strict=True):
             digest.update(json.dumps([*texts, target.decode(label)]).encode())
+        if split.weights:
+            digest.update(json.dumps(split.weights).encode())
     return digest.hexdigest()[:16]

@@ -27,7 +27,7 @@ class Batch:
     labels: Tensor
     """``(S, B)``, or ``(S, B, labels)`` where rows have sets of labels; 0 where a row is missing."""
     weights: Tensor
-    """``(S, B)``: 1 / (the slot's real rows) for a real row, 0 for a missing one."""
+    """``(S, B)``: 1 / (the slot's real rows) for a real row, times the row's own weight; 0 for a missing one."""
     tokens: int
     """Real tokens."""
 
@@ -134,7 +134,10 @@ def make_batch(
             if split.token_type_ids is not None:
                 types[slot, position, : len(own)] = split.token_type_ids[row]
         labels[slot, : len(numbers)] = split.labels[numbers]
-        weights[slot, : len(numbers)] = 1.0 / max(len(numbers), 1)
+        # Divided by the number of rows and not by the sum of their weights: else a row's share in the loss would
+        # depend on the rows that happen to be beside it.
+        own_weights = 1.0 if split.weights is None else split.weights[numbers]
+        weights[slot, : len(numbers)] = own_weights / max(len(numbers), 1)
     inputs = {"input_ids": ids, "attention_mask": mask}
     if split.token_type_ids is not None:
         inputs["token_type_ids"] = types

@@ -13,7 +13,7 @@ from unipelt_search.methods.catalogue import find_method
 from unipelt_search.pelt.pack import Pack
 from unipelt_search.records.results import ABLATION_ROWS, AblationRow, OutcomeRow
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
-from unipelt_search.tasks.metrics import score_all
+from unipelt_search.tasks.metrics import score_logits
 from unipelt_search.training.batches import evaluation_batches, lengths_of, make_batch
 from unipelt_search.training.recorder import GateRecorder
 
@@ -91,23 +91,24 @@ def ablate(pack: Pack, slot: int, task: EncodedTask, *, layers: bool) -> Iterato
     metric = task.target.metric(task.metric)
     rows = spread_rows(len(task.select), ABLATION_ROWS)
     labels = task.select.labels[rows]
+    weights = _weights_of(task, task.select, rows)
 
-    def predictions(removed: frozenset[tuple[str, int | None]]) -> np.ndarray:
-        logits = predict(pack, task.select, task.pad_token_id, rows, removed=removed)[slot]
-        return task.target.predict(logits)
+    def outputs(removed: frozenset[tuple[str, int | None]]) -> np.ndarray:
+        return predict(pack, task.select, task.pad_token_id, rows, removed=removed)[slot]
 
-    def score(predicted: np.ndarray, kept_rows: np.ndarray) -> float:
-        return score_all(task.target, labels[kept_rows], predicted[kept_rows])[task.metric]
+    def score(logits: np.ndarray, kept_rows: np.ndarray) -> float:
+        counted = None if weights is None else weights[kept_rows]
+        return score_logits(task.target, task.metric, labels[kept_rows], logits[kept_rows], counted)
 
     every = np.ones(len(rows), dtype=bool)
-    complete = predictions(NOTHING)
+    complete = outputs(NOTHING)
     full = score(complete, every)
     single = range(len(pack.layers)) if layers else ()
     for layer in (None, *single):
         for submodule in submodules:
             if (submodule, layer) in trial.without:
                 continue
-            without = predictions(frozenset({(submodule, layer)}))
+            without = outputs(frozenset({(submodule, layer)}))
             value = score(without, every)
             error = None
             if layer is None and len(rows) >= _FEWEST_ROWS:
@@ -143,12 +144,12 @@ def prunable_parts(
     metric = task.target.metric(task.metric)
     rows = spread_rows(len(task.tune), tune_rows)
     labels = task.tune.labels[rows]
+    weights = _weights_of(task, task.tune, rows)
 
     def value(removed: frozenset[tuple[str, int | None]]) -> float:
         """Return the score, with a sign that makes higher ones better."""
         logits = predict(pack, task.tune, task.pad_token_id, rows, removed=removed)[slot]
-        predicted = task.target.predict(logits)
-        return metric.sign * score_all(task.target, labels, predicted)[task.metric]
+        return metric.sign * score_logits(task.target, task.metric, labels, logits, weights)
 
     trial = pack.trials[slot]
     submodules = find_method(trial.method).submodules
@@ -165,6 +166,12 @@ def prunable_parts(
             gone |= {pair}
             taken.append(pair)
     return () if len(taken) == len(pairs) else tuple(sorted(taken))
+
+
+def _weights_of(task: EncodedTask, split: EncodedSplit, rows: np.ndarray) -> np.ndarray | None:
+    """Return what some rows of a split count in the metrics, ``(m,)``; None where all count the same."""
+    weights = task.metric_weights(split)
+    return None if weights is None else weights[rows]
 
 
 def outcome_rows(

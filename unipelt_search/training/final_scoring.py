@@ -93,8 +93,8 @@ class FinalScoring:
         predicted = self._predicted(number) if confirmed else {}
         return RunResult(
             tune=best.value,
-            select=self._scores("select", slot.target, predicted) if confirmed else None,
-            test=self._scores("test", slot.target, predicted) if confirmed else None,
+            select=self._scores("select", number, predicted) if confirmed else None,
+            test=self._scores("test", number, predicted) if confirmed else None,
             best_step=best.step,
             steps=slot.step,
             evaluations=tuple(slot.evaluations),
@@ -103,7 +103,7 @@ class FinalScoring:
             ablation=ablation,
             prunable=prunable,
             outcomes=tuple(self._outcomes(slot.target, predicted)),
-            predictions=tuple(self._predictions(slot.target, predicted)),
+            predictions=tuple(self._predictions(number, predicted)),
             costs=self._costs(number, costs),
             checkpoint=None if checkpoint is None else str(checkpoint),
         )
@@ -162,13 +162,13 @@ class FinalScoring:
     def _split(self, name: Scored) -> EncodedSplit:
         return self.task.select if name == "select" else self.task.test
 
-    def _scores(
-        self,
-        name: Scored,
-        target: Target,
-        predicted: Mapping[Scored, np.ndarray],
-    ) -> dict[str, float]:
-        return score_all(target, self._split(name).labels, predicted[name])
+    def _scores(self, name: Scored, number: int, predicted: Mapping[Scored, np.ndarray]) -> dict[str, float]:
+        """Score one confirmed slot's rows by every metric."""
+        target = self.slots[number].target
+        split = self._split(name)
+        probabilities = target.probabilities(self.logits[name][number])
+        weights = self.task.metric_weights(split)
+        return score_all(target, split.labels, predicted[name], probabilities, weights, metric=self.task.metric)
 
     def _outcomes(
         self,
@@ -180,15 +180,21 @@ class FinalScoring:
 
     def _predictions(
         self,
-        target: Target,
+        number: int,
         predicted: Mapping[Scored, np.ndarray],
     ) -> Iterator[Predictions]:
+        target = self.slots[number].target
         for name, rows in predicted.items():
+            split = self._split(name)
+            probabilities = target.probabilities(self.logits[name][number])
+            weights = self.task.metric_weights(split)
             yield Predictions(
                 split=name,
-                labels=target.from_array(self._split(name).labels),
+                labels=target.from_array(split.labels),
                 predicted=target.from_array(rows),
                 rows=self.task.select_rows if name == "select" else None,
+                probabilities=None if probabilities is None else probabilities.astype("<f4").tobytes(),
+                weights=None if weights is None else tuple(weights.tolist()),
             )
 
     def _costs(self, number: int, costs: CostSoFar) -> Costs:

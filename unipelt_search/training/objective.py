@@ -29,7 +29,7 @@ class Descent:
 
 
 class Objective:
-    """The loss of every row of a pack; a slot's loss is the mean over its own real rows."""
+    """The loss of every row of a pack; a slot's loss is the mean over its own real rows, each times its weight."""
 
     def __init__(self, target: Target, device: torch.device) -> None:
         """Load the torch half of the target's kind.

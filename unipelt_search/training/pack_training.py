@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from unipelt_search.records.results import EvaluationRow, RunResult
 from unipelt_search.remote_paths import StoragePath
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, EncodedTask
-from unipelt_search.tasks.metrics import score_all
+from unipelt_search.tasks.metrics import score_logits
 from unipelt_search.training.batches import lengths_of, training_batches
 from unipelt_search.training.checkpoint import CostSoFar, RunCheckpoints
 from unipelt_search.training.costs import PeakMemory
@@ -48,7 +49,8 @@ class PackTraining:
             micro_batch: Rows of a slot that one pass takes at most; None is all.
         """
         self.pack = pack
-        self.task = task
+        # Here, because only here the training rows are those of the run, whether sampled again or those of a fold.
+        self.task = replace(task, train=task.train.with_mean_weight_one())
         self.micro_batch = micro_batch
         self.device = pack.backbone.device
         self.tune_rows = spread_rows(len(task.tune), tune_rows)
@@ -163,12 +165,14 @@ class PackTraining:
         """Score one slot's tune rows from its logits ``(m, outputs)`` and note the evaluation."""
         labels = self.task.tune.labels[self.tune_rows]
         target = self.task.target.fitted(logits, labels)
-        scores = score_all(target, labels, target.predict(logits))
+        weights = self.task.metric_weights(self.task.tune)
+        counted = None if weights is None else weights[self.tune_rows]
+        value = score_logits(target, self.task.metric, labels, logits, counted)
         row = EvaluationRow(
             step=slot.step,
             epoch=round(slot.examples / len(self.task.train), 4),
             train_loss=float(np.mean(slot.losses)),
-            value=scores[self.task.metric],
+            value=value,
             seconds=time.perf_counter() - self.began,
         )
         slot.note_evaluation(row, target)

@@ -16,7 +16,7 @@ from unipelt_search.records.history import RunRecord, StudyRecord, TaskSummary, 
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import Predictions, RunResult
 from unipelt_search.specs.adapter_input import reads_feed_forward
-from unipelt_search.verdict.row_scores import fold_of_rows, joined_folds, row_scores
+from unipelt_search.verdict.row_scores import can_be_scored, fold_of_rows, joined_folds, row_scores
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _seed_scores(seed_index: int, runs: list[ConfirmedRun], task: TaskSummary) -
     if not task.folds:
         return SeedScores(seed_index, mean, predictions=runs[0].predictions("select"), folds=None)
     predictions = [found for run in runs if (found := run.predictions("select")) is not None]
-    if len(predictions) < len(runs):
+    if len(predictions) < len(runs) or not can_be_scored(task, predictions):
         return SeedScores(seed_index, mean, predictions=None, folds=None)
     complete = joined_folds(predictions)
     # Not the mean over the folds: they differ in size, and a metric need not be a mean over rows.

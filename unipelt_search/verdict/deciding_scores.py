@@ -20,7 +20,7 @@ from unipelt_search.verdict.comparisons import PairedComparisons, compare_folded
 from unipelt_search.verdict.crossed import Estimate, MethodScores, difference_estimate, mean_estimate, method_scores
 from unipelt_search.verdict.folds import folded_estimate, folded_sources
 from unipelt_search.verdict.power import RequiredSample, difference_sources, required_repeats, required_sample
-from unipelt_search.verdict.row_scores import row_scores
+from unipelt_search.verdict.row_scores import can_be_scored, row_scores
 
 # Fewer do not have the spreads that an interval is made of.
 _FEWEST_SEEDS = 2
@@ -155,12 +155,16 @@ def scores_of_runs(predictions: Sequence[Predictions | None], task: TaskSummary)
         task: What was asked, and the metric.
 
     Returns:
-        ``(S, n)``; None where predictions are missing, or there are too few seeds or rows for an interval.
+        ``(S, n)``; None where predictions, or the probabilities that the metric needs, are missing, or there are too
+        few seeds or rows for an interval.
+
+    Raises:
+        MachineError: The metric is that of a package that is not installed.
     """
     kept = [found for found in predictions if found is not None]
     if len(kept) < max(_FEWEST_SEEDS, len(predictions)) or len(kept[0].labels) < _FEWEST_ROWS:
         return None
-    return row_scores(task, kept)
+    return row_scores(task, kept) if can_be_scored(task, kept) else None
 
 
 def _crossed(confirmed: Sequence[Candidate], task: TaskSummary) -> CrossedScores:

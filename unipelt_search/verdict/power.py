@@ -17,6 +17,13 @@ from unipelt_search.verdict.folds import FoldedSources
 POWER = 0.8
 MOST_SEEDS = 50
 """A study of more seeds than this is not recommended to anyone."""
+_DISAGREE_OF_TWO_METHODS = 0.11
+"""Share of the rows on which just one of two runs is right, of methods that are equally good: an assumption for what is
+not yet run, as docs/verdict.md simulates it."""
+_DISAGREE_OF_ONE_METHOD = 0.07
+"""The same of two runs of one method."""
+_SEED_SD = 0.01
+"""Standard deviation of the accuracy of a method's runs over the seeds, beyond what the rows explain."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,45 @@ class StudyPower:
     """What would tell them apart, with folds in repeats; None where nothing affordable would."""
     repeats: int | None
     """Repeats of the folds that the study had; None without folds."""
+
+
+def expected_detectable(rows: int, seeds: int, *, methods: int = 2, folds: int = 0) -> float | None:
+    """Return about how large a difference in accuracy must be for a study that is still to be run to detect it.
+
+    What two methods have in common is not known before they are trained. So it is assumed that each pair disagrees as
+    often as methods that are about equally good usually do; `detectable_difference` of a finished study measures it.
+
+    Args:
+        rows: Deciding rows; with folds all of them together.
+        seeds: Confirm runs of each method, or repeats of the folds.
+        methods: How many methods are compared at once.
+        folds: Folds of a repeat; 0 where no folds decide.
+
+    Returns:
+        The difference as a share of the rows; None where there would be no interval, with one seed and no folds or
+        with less than two rows or methods.
+    """
+    if rows < max(2, folds) or methods < 2 or (seeds < 2 and not folds):
+        return None
+    residual = _DISAGREE_OF_ONE_METHOD / 2
+    examples = _DISAGREE_OF_TWO_METHODS - 2 * residual
+    of_seed = _SEED_SD**2
+    if folds:
+        sources = FoldedSources(
+            mean=0.0,
+            rows=rows,
+            folds=folds,
+            repeats=seeds,
+            examples=examples,
+            residuals=2 * residual,
+            seed_variance=2 * of_seed,
+            residual_variance=_DISAGREE_OF_TWO_METHODS * folds / rows,
+        )
+        error = sources.error(seeds)
+    else:
+        crossed = DifferenceSources(examples, (of_seed, of_seed), (residual, residual))
+        error = planned_error(crossed, seeds, rows, methods=methods)
+    return min(detectable_difference(*error, methods=methods), 1.0)
 
 
 def difference_sources(scores: MethodScores, other: MethodScores) -> DifferenceSources:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from unipelt_search.kinds.label_kind import Label
 from unipelt_search.records.history import StudyRecord, TaskSummary
 from unipelt_search.records.report import Difference, Interval
+from unipelt_search.records.results import Predictions
 from unipelt_search.verdict.candidates import Candidate, find_candidates
 from unipelt_search.verdict.comparisons import PairedComparisons
 from unipelt_search.verdict.crossed import mean_estimate, method_scores
@@ -97,14 +101,14 @@ def _ties(eligible: Sequence[Candidate], paired: PairedComparisons | None) -> tu
 
 def _validation_interval(candidate: Candidate, task: TaskSummary, deciding: DecidingScores) -> Interval:
     means = [seed.mean for seed in candidate.seeds]
-    return interval_of(means, task.metric, deciding.estimate(candidate.name))
+    return interval_of(means, task, deciding.estimate(candidate.name))
 
 
 def _test_interval(candidate: Candidate, task: TaskSummary) -> Interval:
     """Describe a method's test score; every confirmed run has predicted all test rows, with folds or without."""
     scores = scores_of_runs([run.predictions("test") for run in candidate.confirmed], task)
     estimate = None if scores is None else mean_estimate(method_scores(scores))
-    return interval_of([run.test for run in candidate.confirmed], task.metric, estimate)
+    return interval_of([run.test for run in candidate.confirmed], task, estimate)
 
 
 def _differences(
@@ -140,10 +144,20 @@ def _majority_difference(
     mean = task.majority["select"][task.metric] - best.score
     if paired is None or constant is None or predictions is None:
         return Difference(mean=mean, low=None, high=None)
-    predicted = (constant,) * len(predictions.labels)
-    (majority,) = row_scores(task, [predictions.model_copy(update={"predicted": predicted})])  # (1, n)
+    always = _always(task, constant, predictions)
+    (majority,) = row_scores(task, [always])  # (1, n)
     estimate = deciding.majority_difference(majority, best.name, paired)
     return Difference(mean=mean, low=estimate.low, high=estimate.high)
+
+
+def _always(task: TaskSummary, constant: Label, predictions: Predictions) -> Predictions:
+    """Return the constant prediction, with the same probabilities everywhere, for the rows of other predictions."""
+    rows = len(predictions.labels)
+    probabilities = None
+    if task.majority_probabilities is not None:
+        shares = np.asarray(task.majority_probabilities, dtype="<f4")
+        probabilities = np.tile(shares, rows).tobytes()
+    return predictions.model_copy(update={"predicted": (constant,) * rows, "probabilities": probabilities})
 
 
 def _power(paired: PairedComparisons | None, deciding: DecidingScores) -> StudyPower | None:

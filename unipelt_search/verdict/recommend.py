@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
-from unipelt_search.kinds.label_kind import find_metric
 from unipelt_search.records.history import StudyRecord, TrialState
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.verdict.candidates import Candidate
@@ -104,7 +103,7 @@ def plausible_methods(record: StudyRecord) -> tuple[set[str], dict[str, Notice]]
     top, _ = best[leader]
     rows = min(record.task.rows["tune"], record.spec.space.tune_rows)
     plausible = {leader, *(method for method in record.spec.space.methods if method not in best)}
-    metric = find_metric(record.task.metric)
+    metric = record.task.find_metric()
     reasons: dict[str, Notice] = {}
     for method, (value, _) in best.items():
         gap = abs(top - value)
@@ -145,7 +144,9 @@ def _fastest(choice: Sequence[Candidate], cheapest: Candidate) -> Candidate:
 
 
 def _possible_loss(ranking: Ranking, tie: Candidate) -> float | None:
-    bound = ranking.differences[tie.name].low
+    difference = ranking.differences[tie.name]
+    # The end of the interval at which it would be worse than the best.
+    bound = difference.high if ranking.record.task.direction == "minimize" else difference.low
     return None if bound is None or tie is ranking.eligible[0] else abs(bound)
 
 

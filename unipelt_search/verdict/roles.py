@@ -7,7 +7,6 @@ from typing import Literal
 
 from scipy.stats import norm
 
-from unipelt_search.kinds.label_kind import find_metric
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.results import ABLATION_ROWS, AblationRow
 
@@ -43,7 +42,9 @@ class AblationScale:
     margin: float
     """A change that is as good as none."""
     unseen: float = 0.0
-    """A change that may have gone unseen although no prediction changed; 0 where predictions are numbers."""
+    """A change that may have gone unseen although no prediction changed; 0 where what is scored are numbers."""
+    sign: int = 1
+    """What a score is multiplied by so that higher is better."""
 
 
 def ablation_scale(task: TaskSummary) -> AblationScale:
@@ -55,15 +56,20 @@ def ablation_scale(task: TaskSummary) -> AblationScale:
     Returns:
         The scale.
 
+    Raises:
+        MachineError: The metric is that of a package that is not installed.
+
     Source:
         `unseen`: Hanley and Lippman-Hand, "If nothing goes wrong, is everything all right?", 1983.
     """
     floor = task.majority["select"][task.metric]
-    is_error = find_metric(task.metric).direction == "minimize"
-    margin = IDLE_MARGIN * abs(floor) if is_error else IDLE_MARGIN
+    metric = task.find_metric()
+    margin = IDLE_MARGIN * abs(floor) if metric.direction == "minimize" else IDLE_MARGIN
     rows = min(task.rows["select"] // max(task.folds, 1), ABLATION_ROWS)
-    unseen = _RULE_OF_THREE / max(rows, 1) if task.labels else 0.0
-    return AblationScale(floor, margin, unseen)
+    # A changed probability shows in the score at once, a label only where it is another one.
+    is_of_labels = bool(task.labels) and not metric.needs_probabilities
+    unseen = _RULE_OF_THREE / max(rows, 1) if is_of_labels else 0.0
+    return AblationScale(floor, margin, unseen, metric.sign)
 
 
 def worth_of(row: AblationRow, scale: AblationScale) -> Worth:
@@ -91,8 +97,8 @@ def worth_of(row: AblationRow, scale: AblationScale) -> Worth:
         return Worth(detectable=_detectable(row.error, scale.unseen))
     if row.drop < 0:
         return Worth("hurts")
-    # The score of the whole model minus that of the constant prediction.
-    gain = row.value + row.drop - scale.floor
+    # How much better the whole model is than the constant prediction.
+    gain = scale.sign * (row.value - scale.floor) + row.drop
     return Worth("carries" if row.drop >= _MOST_OF_IT * gain else "helps")
 
 

@@ -241,7 +241,7 @@ def _mean(values: list[float | None]) -> float | None:
 
 def _check_same_identity(suite: SuiteSpec, task: SuiteTask, size: int, record: StudyRecord) -> None:
     asked = suite.study(task, size, record.spec.task.data)
-    asked = as_begun(record.spec, asked)
+    asked = as_begun(record.spec, asked, record.edition)
     differences = spec_differences(record.spec.completed(record.basis), asked.completed(record.basis))
     if differences:
         name = record.spec.name

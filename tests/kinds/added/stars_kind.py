@@ -17,9 +17,9 @@ from unipelt_search.kinds.label_kind import Label, LabelKind, Metric, Prediction
 from unipelt_search.kinds.label_texts import order_names, positions
 
 
-def distance(labels: np.ndarray, predicted: np.ndarray) -> float:
+def distance(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Return how many levels a prediction is off, in the mean."""
-    return float(np.abs(labels - predicted).mean())
+    return float(np.average(np.abs(labels - predicted), weights=weights))
 
 
 class StarsKind:
@@ -40,7 +40,7 @@ class StarsKind:
         Metric(
             "distance",
             distance,
-            lambda labels, predicted: pseudo_values.mean_of(np.abs(labels - predicted).astype(np.float64)),
+            lambda labels, predicted, weights: pseudo_values.mean_of(np.abs(labels - predicted) * 1.0, weights),
             title="mean distance",
             direction="minimize",
             high=inf,
@@ -72,7 +72,9 @@ class StarsKind:
     def of_labels(self, labels: tuple[str, ...]) -> Target:
         return Target(self.name, labels)
 
-    def fit(self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool) -> Target:
+    def fit(
+        self, labels: tuple[str, ...], train: Sequence[str], *, balanced: bool, weights: Sequence[float] = ()
+    ) -> Target:
         return self.of_labels(labels)
 
     def output_names(self, labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -103,6 +105,9 @@ class StarsKind:
 
     def majority(self, target: Target, labels: np.ndarray) -> np.ndarray:
         return np.asarray(np.median(labels), dtype=np.int64)
+
+    def majority_probabilities(self, target: Target, labels: np.ndarray) -> np.ndarray | None:
+        return None
 
     def predictions(self, target: Target, logits: np.ndarray) -> list[Prediction]:
         return [Prediction(target.labels[level], None) for level in self.predict(target, logits)]

@@ -1,0 +1,257 @@
+"""Taking rows out of a split so that no text, group or later row ends on both sides.
+
+Rows that must stay together are a block: those with the same text, or of the same group. Where two such rules join
+most rows, or where time decides first, no division keeps them all: then a group or text that would end on both sides
+keeps the rows of one side, and the others get no job at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from unipelt_search.errors import DataError
+from unipelt_search.kinds.label_kind import LabelKind
+from unipelt_search.specs.seeds import derive_seed
+from unipelt_search.tasks.rows import Rows
+from unipelt_search.tasks.stratified import as_objects, strata_of, stratified_take
+
+MOST_IN_A_BLOCK = 0.1
+"""Groups that share texts make one block as long as none has a larger share of the rows, or than a group itself."""
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """What a division respects, beside the shares of the labels."""
+
+    texts: bool = False
+    """Rows with the same text stay together."""
+    groups: bool = False
+    """Rows of a group stay together."""
+    order: bool = False
+    """What is taken out is later than what stays."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether rows must stay together."""
+        return self.texts or self.groups
+
+
+@dataclass(frozen=True)
+class Division:
+    """Row numbers by side, each ascending."""
+
+    stay: np.ndarray
+    out: np.ndarray
+    left_out: np.ndarray
+    """Of groups and texts that would be on both sides: they have no job."""
+
+
+def divide(
+    rows: Rows,
+    count: int,
+    seed: int,
+    kind: LabelKind,
+    rule: SplitRule,
+    *,
+    fewest: int = 1,
+    most_strata: int | None = None,
+    every_class: bool = True,
+) -> Division:
+    """Take about so many rows out; where nothing must stay together, exactly so many.
+
+    Args:
+        rows: What is divided.
+        count: Rows to take out, fewer than there are.
+        seed: Decides which rows, and which side a group or text gets that would be on both.
+        kind: What a label is.
+        rule: What is respected.
+        fewest: Rows that stay at least.
+        most_strata: As `most` of `strata_of`.
+        every_class: Keep a row of every class on the side that stays, where that can be.
+
+    Returns:
+        The row numbers of both sides.
+
+    Raises:
+        DataError: What must stay together, or has one time, does not allow it.
+    """
+    keys = keys_of(rows, rule)
+    if rule.order:
+        is_out = _latest(np.array(rows.times), count, len(rows) - fewest)
+    else:
+        strata = strata_of(rows.labels, kind, most_strata)
+        blocks = blocks_of(rows, rule)
+        if len(np.unique(blocks)) == len(rows):
+            stay, out = stratified_take(strata, len(rows) - count, seed, every_class=every_class)
+            return Division(stay, out, np.empty(0, dtype=np.int64))
+        wanted = _Wanted(count, len(rows) - fewest, every_class=every_class)
+        is_out = _take_blocks(blocks, strata, wanted, seed)
+    kept = _one_side(is_out, keys, derive_seed(seed, "sides"))
+    division = Division(np.flatnonzero(kept & ~is_out), np.flatnonzero(kept & is_out), np.flatnonzero(~kept))
+    _check_sides(division, count, rule)
+    return division
+
+
+def keys_of(rows: Rows, rule: SplitRule) -> list[np.ndarray]:
+    """Number what rows must not share across sides: one ``(n,)`` for texts, one for groups, where the rule has them."""
+    keys = []
+    if rule.groups:
+        keys.append(_numbered(rows.groups))
+    if rule.texts:
+        keys.append(_numbered(rows.plain_texts()))
+    return keys
+
+
+def blocks_of(rows: Rows, rule: SplitRule) -> np.ndarray:
+    """Number the blocks of rows that must stay together.
+
+    Args:
+        rows: The rows.
+        rule: What joins them.
+
+    Returns:
+        ``(n,)``, the same number for rows of one block. Where texts join groups to a large block, the groups alone.
+    """
+    keys = keys_of(rows, rule)
+    if not keys:
+        return np.arange(len(rows))
+    if len(keys) == 1:
+        return keys[0]
+    joined = _joined(*keys)
+    most = max(MOST_IN_A_BLOCK * len(rows), np.bincount(keys[0]).max())
+    return joined if np.bincount(joined).max() <= most else keys[0]
+
+
+def _numbered(values: Sequence[object]) -> np.ndarray:
+    """Number values by their first appearance: equal ones alike, ``(n,)``."""
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
+
+
+def _joined(groups: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    """Number what groups and texts join, directly or over other rows: ``(n,)``."""
+    first_text = int(groups.max()) + 1
+    size = first_text + int(texts.max()) + 1
+    links = coo_array((np.ones(len(groups)), (groups, first_text + texts)), shape=(size, size))
+    _, component = connected_components(links, directed=False)
+    return np.unique(component[groups], return_inverse=True)[1]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """How many rows to take out."""
+
+    count: int
+    most: int
+    every_class: bool
+
+
+class _Taker:
+    """Takes whole blocks out while that brings every class nearer to its share."""
+
+    def __init__(self, classes: np.ndarray, wanted: _Wanted) -> None:
+        self._classes = classes
+        self._wanted = wanted
+        sizes = np.bincount(classes)
+        self._missing = sizes * (wanted.count / len(classes))
+        self._left = sizes.copy()
+        self.is_out = np.zeros(len(classes), dtype=bool)
+        self.total = 0
+
+    def gain(self, block: np.ndarray) -> float:
+        """Return by how much a block lowers the squared distance to the shares."""
+        found, counts = np.unique(self._classes[block], return_counts=True)
+        return float((counts * (2 * self._missing[found] - counts)).sum())
+
+    def fits(self, block: np.ndarray, most: float) -> bool:
+        """Tell whether a block may be taken."""
+        if self.total + len(block) > min(most, self._wanted.most):
+            return False
+        found, counts = np.unique(self._classes[block], return_counts=True)
+        return not self._wanted.every_class or bool((self._left[found] > counts).all())
+
+    def take(self, block: np.ndarray) -> None:
+        """Take a block out."""
+        found, counts = np.unique(self._classes[block], return_counts=True)
+        self._missing[found] -= counts
+        self._left[found] -= counts
+        self.is_out[block] = True
+        self.total += len(block)
+
+
+def _take_blocks(blocks: np.ndarray, strata: Sequence[str], wanted: _Wanted, seed: int) -> np.ndarray:
+    """Choose whole blocks: ``(n,)``, True for the rows that are taken out."""
+    _, classes = np.unique(as_objects(strata), return_inverse=True)
+    _, numbers, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
+    members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(sizes)[:-1])
+    shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(len(members))
+    taker = _Taker(classes, wanted)
+    rest = []
+    # Large blocks first: small ones then fill up what is missing.
+    for number in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+        block = members[number]
+        if taker.fits(block, wanted.count) and taker.gain(block) > 0:
+            taker.take(block)
+        else:
+            rest.append(block)
+    rest.sort(key=lambda block: (-taker.gain(block) / len(block), len(block)))
+    for block in rest:
+        # A block that is taken now may go beyond the count by less than is missing without it.
+        if taker.total < wanted.count and taker.fits(block, 2 * wanted.count - taker.total - 1):
+            taker.take(block)
+    smallest = min(members, key=len)
+    if not taker.total and len(smallest) <= wanted.most:
+        taker.take(smallest)
+    return taker.is_out
+
+
+def _latest(times: np.ndarray, count: int, most: int) -> np.ndarray:
+    """Choose the latest rows, as near to a count as equal times allow: ``(n,)``, True for the rows."""
+    moments, sizes = np.unique(times, return_counts=True)
+    # Entry i: rows at the moment i and later. What stays needs a moment of its own.
+    later = np.cumsum(sizes[::-1])[::-1][1:]
+    possible = np.flatnonzero(later <= most)
+    if not len(possible):
+        raise DataError(
+            f"--order must tell rows apart, so that later ones can be split off; of {len(times)} rows with "
+            f"{len(moments)} different times, none can be. Give rows of more times, or your own splits."
+        )
+    # Of two that are equally near, the one that leaves more rows behind.
+    nearest = possible[::-1][np.argmin(np.abs(later[possible[::-1]] - count))]
+    return np.asarray(times >= moments[1 + nearest])
+
+
+def _one_side(is_out: np.ndarray, keys: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    """Choose a side for whatever is on both: ``(n,)``, True for the rows that keep their side.
+
+    A side is as likely as its share of the rows, so that neither side loses all of what both have.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    kept = np.ones(len(is_out), dtype=bool)
+    for key in keys:
+        size = int(key.max()) + 1
+        out = np.bincount(key[kept & is_out], minlength=size)
+        all_rows = np.bincount(key[kept], minlength=size)
+        goes_out = random.random(size) * all_rows < out
+        kept &= goes_out[key] == is_out
+    return kept
+
+
+def _check_sides(division: Division, count: int, rule: SplitRule) -> None:
+    if len(division.stay) and len(division.out):
+        return
+    options = [name for name, holds in (("--group", rule.groups), ("--order", rule.order)) if holds]
+    asked = f", as {' and '.join(options)} asks" if options else ""
+    raise DataError(
+        f"Splitting off {count} of {_total(division)} rows must leave rows on both sides; with equal texts on one side"
+        f"{asked}, one side has none. Give your own splits, or other rows."
+    )
+
+
+def _total(division: Division) -> int:
+    return len(division.stay) + len(division.out) + len(division.left_out)

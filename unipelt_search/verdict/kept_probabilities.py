@@ -1,0 +1,98 @@
+"""Of which methods a study keeps the probabilities, and what its report says of that.
+
+The rule is a function of the finished runs alone. So it is the same for every driver of a study, after any interruption,
+and when a study goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from unipelt_search.kinds.label_kind import find_kind
+from unipelt_search.records.history import RunRecord, StudyRecord
+from unipelt_search.records.notice import Notice
+from unipelt_search.verdict.candidates import Candidate
+from unipelt_search.verdict.ranking import Ranking, rank_methods
+
+MOST_BYTES = 50_000_000
+"""What the probabilities of a study take at most, if those of all confirmed methods are kept."""
+BEST = 3
+"""Methods whose probabilities are kept whatever they take."""
+_FLOAT_BYTES = 4
+
+
+def probability_bytes(record: StudyRecord) -> int:
+    """Count what the probabilities of all confirmed runs take.
+
+    Args:
+        record: The study; its details are not needed.
+
+    Returns:
+        Bytes, as 4 per row and output; 0 where predictions are numbers.
+    """
+    task = record.task
+    target = find_kind(task.kind).of_labels(task.labels)
+    if not target.label_kind.has_labels:
+        return 0
+    # With folds every run predicts the rows of its fold alone, and all test rows.
+    rows = task.rows["select"] / max(task.folds, 1) + task.rows.get("test", 0)
+    runs = sum(_is_confirmed(run) for trial in record.trials for run in trial.runs)
+    return round(runs * rows * target.outputs * _FLOAT_BYTES)
+
+
+def needs_probabilities(record: StudyRecord) -> bool:
+    """Tell whether the study's metric, and so its intervals, are computed from probabilities."""
+    target = find_kind(record.task.kind).of_labels(record.task.labels)
+    return target.metric(record.task.metric).needs_probabilities
+
+
+def trials_to_keep(record: StudyRecord) -> frozenset[int]:
+    """Choose the trials whose probabilities stay where those of all would take too much.
+
+    Args:
+        record: The study with its details.
+
+    Returns:
+        The numbers of the best three methods' trials, as the verdict ranks them: what may win comes first.
+    """
+    ranking = rank_methods(record)
+    return frozenset(candidate.trial.number for candidate in _best(ranking))
+
+
+def probability_notices(ranking: Ranking, most_bytes: int = MOST_BYTES) -> Iterator[Notice]:
+    """Say of which methods the probabilities are kept, where they are not kept of all or take more than is usual.
+
+    Args:
+        ranking: The study's methods.
+        most_bytes: What they take at most otherwise.
+
+    Yields:
+        One notice, or none.
+    """
+    record = ranking.record
+    size = probability_bytes(record)
+    if size <= most_bytes:
+        return
+    values = {"megabytes": round(size / 1e6), "limit": round(most_bytes / 1e6)}
+    kept = [
+        candidate for candidate in ranking.confirmed if any(_has_probabilities(run) for run in candidate.trial.runs)
+    ]
+    if needs_probabilities(record):
+        yield Notice(code="probabilities_needed", values={**values, "metric": record.task.metric})
+    elif kept and len(kept) < len(ranking.confirmed):
+        yield Notice(code="probabilities_of_best", values={**values, "methods": tuple(row.name for row in kept)})
+
+
+def _best(ranking: Ranking) -> list[Candidate]:
+    first = list(ranking.eligible)
+    others = [candidate for candidate in ranking.confirmed if candidate not in first]
+    return (first + others)[:BEST]
+
+
+def _is_confirmed(run: RunRecord) -> bool:
+    return run.phase == "confirm" and run.result is not None and run.result.select is not None
+
+
+def _has_probabilities(run: RunRecord) -> bool:
+    predictions = () if run.result is None else run.result.predictions
+    return any(part.probabilities is not None for part in predictions)

@@ -1,0 +1,92 @@
+"""Rows that every confirmed method misses in most of its runs: their labels may be wrong, or their texts hard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unipelt_search.verdict.predicted_rows import PredictedRows, prediction_codes
+
+_MOST = 0.5
+"""A method misses a row in most of its runs when it does so in more than this share of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class MissedRows:
+    """The rows that all methods miss, the one of which the runs are surest first."""
+
+    rows: np.ndarray
+    """``(k,)``, their numbers in the split."""
+    labels: np.ndarray
+    """``(k,)`` or ``(k, L)``: what is true."""
+    predicted: np.ndarray
+    """The same shape: what most runs predicted."""
+    shares: np.ndarray
+    """``(k,)``, the share of the runs that predicted it."""
+    probabilities: np.ndarray | None
+    """``(k,)``, the mean probability of what they predicted; where a row has any number of labels, of the label on which
+    they differ most from what is true: that it is there, or that it is not. None where no run has kept any."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.rows)
+
+    def first(self, count: int) -> MissedRows:
+        """Return the first so many of them."""
+        return _sorted(self, np.arange(min(count, self.count)))
+
+
+def missed_rows(methods: Mapping[str, Sequence[PredictedRows]]) -> MissedRows | None:
+    """Find the rows that every method misses in most of its runs.
+
+    Args:
+        methods: By name, each one's predictions on the same rows; a method without any is left out.
+
+    Returns:
+        The rows, those first whose runs are surest of what they predict; None where no method has predictions.
+    """
+    known = [runs for runs in methods.values() if runs]
+    if not known:
+        return None
+    missed = np.ones(len(known[0][0].labels), dtype=bool)
+    for runs in known:
+        missed &= np.mean([run.wrong for run in runs], axis=0) > _MOST
+    rows = np.flatnonzero(missed)
+    every_run = [run for runs in known for run in runs]
+    labels = known[0][0].labels[rows]
+    predicted, shares = _most_frequent([run.predicted[rows] for run in every_run])
+    kept = [run.probabilities[rows] for run in every_run if run.probabilities is not None]
+    probabilities = _sureness(np.mean(kept, axis=0, dtype=np.float64), labels, predicted) if kept else None
+    found = MissedRows(rows, labels, predicted, shares, probabilities)
+    # Without probabilities the share of runs that agree is the best there is.
+    sureness = shares if probabilities is None else probabilities
+    return _sorted(found, np.argsort(-sureness, kind="stable"))
+
+
+def _sorted(found: MissedRows, order: np.ndarray) -> MissedRows:
+    return MissedRows(
+        rows=found.rows[order],
+        labels=found.labels[order],
+        predicted=found.predicted[order],
+        shares=found.shares[order],
+        probabilities=None if found.probabilities is None else found.probabilities[order],
+    )
+
+
+def _most_frequent(predictions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what most runs predicted for every row, and their share; of several the one that a run predicted first."""
+    codes = prediction_codes(np.concatenate(predictions)).reshape(len(predictions), -1)  # (R, k)
+    votes = np.stack([(codes == of_run).sum(axis=0) for of_run in codes])  # how many runs predicted the same
+    chosen = votes.argmax(axis=0)
+    columns = np.arange(codes.shape[1])
+    return np.stack(predictions)[chosen, columns], votes[chosen, columns] / len(predictions)
+
+
+def _sureness(probabilities: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return how probable it is in the mean that rows are not what they are labelled as."""
+    if labels.ndim == 1:
+        return np.asarray(probabilities[np.arange(len(labels)), predicted])
+    return np.asarray(np.abs(labels - probabilities).max(axis=1, initial=0.0))
