@@ -53,9 +53,16 @@ def test_no_code_of_a_notice_is_made_from_something_that_cannot_be_found() -> No
 
 LABELS = first_values("labels", ("a", "b"))
 FOLDS = {"rows": 20, "fewer_than": 200, "folds": 5, "select": 80}
+READ = {"lines": 1205, "header": 1, "comments": 0, "blank": 4, "continued": 0}
 SAID = [
     ("legacy", {"sentence": "As it was."}, "As it was."),
     ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
+    ("rows_read", {"source": "a.csv", "rows": 1200, **READ}, "1,200 rows of 1,205 lines of a.csv (not rows: 1 header,"),
+    ("rows_read", {"source": "a.parquet", "rows": 12, **READ, "lines": None}, "Read 12 rows of a.parquet."),
+    ("quotes_are_text", {"file": "a.tsv", "swallowed": 44}, "as marks around fields they would hide 44 lines"),
+    ("quotes_are_text", {"file": "a.tsv", "swallowed": 0}, "Quotes in a.tsv are read as characters of the texts, one"),
+    ("quotes_after_backslash", {"file": "a.csv"}, "the quoted fields of a.csv have a backslash"),
+    ("submission_ignored", {"data": "mine", "file": "sample_submission.csv"}, "sample_submission.csv; it is a form"),
     ("labels_withheld", {"data": "mine", "source": "test.csv"}, "test.csv; its labels are not public."),
     ("file_labels_withheld", {"data": "mine", "file": "test.csv"}, "test.csv; its labels are not public."),
     ("split_twice", {"data": "o/n", "split": "dev", "kept": "validation"}, "dev; there is another validation"),

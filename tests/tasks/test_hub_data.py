@@ -11,12 +11,13 @@ from huggingface_hub import HfApi
 from raw_rows import read_data, rows_of
 
 from unipelt_search.errors import DataError
-from unipelt_search.records.notice import Notice
+from unipelt_search.records.notice import Notice, without_facts
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks import arrow_data
-from unipelt_search.tasks.arrow_data import read_hub, read_parquet
+from unipelt_search.tasks import hub_data
 from unipelt_search.tasks.build import build_task
+from unipelt_search.tasks.read import read_tables
 from unipelt_search.tasks.rows import Rows
+from unipelt_search.tasks.table import Tables
 
 SPEC = TaskSpec(data="x", text=("text",), label="label")
 FEATURES = datasets.Features(
@@ -30,7 +31,7 @@ def table(*labels: int | None) -> datasets.Dataset:
 
 
 def read_rows_of(path: Path) -> Rows:
-    return rows_of(read_parquet(path, SPEC.columns), SPEC)
+    return read_data(SPEC.model_copy(update={"data": str(path)})).splits["train"]
 
 
 def test_numbers_and_words_of_a_parquet_file_become_text(tmp_path: Path) -> None:
@@ -76,6 +77,10 @@ def test_faults_of_a_parquet_file_are_named(tmp_path: Path) -> None:
         read_rows_of(path)
 
 
+def hub_tables(name: str) -> Tables:
+    return read_tables(SPEC.model_copy(update={"data": name}))
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str | None], Any]:
     """Stand in for the hub: what it has, by name and configuration."""
@@ -86,34 +91,35 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str | None], Any]:
             raise answer
         return answer
 
-    monkeypatch.setattr(arrow_data.datasets, "load_dataset", load)
+    monkeypatch.setattr(hub_data.datasets, "load_dataset", load)
     return known
 
 
 def test_a_hub_dataset_is_read_with_its_label_names(hub: dict[tuple[str, str | None], Any]) -> None:
     hub["owner/name", "small"] = datasets.DatasetDict(train=table(1, 0), test=table(-1, -1))
-    tables, left_out = read_hub("owner/name:small", SPEC)
+    tables = hub_tables("owner/name:small").splits
     assert tables["train"].cells == {"text": ["text 0", "text 1"], "label": ["good", "bad"]}
-    assert (tables["test"].cells["label"], left_out) == ([-1, -1], {})
+    assert tables["test"].cells["label"] == [-1, -1]
 
 
 def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | None], Any]) -> None:
     complete = table(1, 0, 1, 0)
     texts = ["text 0", " ", "text 2", None]
     hub["o/n", None] = datasets.DatasetDict(train=complete.remove_columns("text").add_column("text", texts))
-    tables, left_out = read_hub("o/n", SPEC)
-    assert tables["train"].cells == {"text": ["text 0", "text 2"], "label": ["good", "good"]}
-    assert [str(location) for location in tables["train"].locations] == [
+    read = hub_tables("o/n")
+    assert read.splits["train"].cells == {"text": ["text 0", "text 2"], "label": ["good", "good"]}
+    assert [str(location) for location in read.splits["train"].locations] == [
         f"row {n} of split train of o/n" for n in (1, 3)
     ]
     values = {"data": "o/n", "split": "train", "rows": ("2", "4"), "rows_count": 2}
-    assert left_out == {"train, row 2, 4": Notice(code="empty_texts", values=values)}
+    assert without_facts(read.notices) == (Notice(code="empty_texts", values=values),)
 
 
 def test_a_parquet_file_keeps_what_stands_for_withheld_labels(tmp_path: Path) -> None:
     for split, labels in (("train", [1, 0]), ("test", [-1, -1])):
         table(*labels).to_parquet(tmp_path / f"{split}.parquet")
-    assert read_parquet(tmp_path / "test.parquet", ("label",)).cells == {"label": [-1, -1]}
+    alone = read_tables(SPEC.model_copy(update={"data": str(tmp_path / "test.parquet")})).splits["train"]
+    assert alone.cells["label"] == [-1, -1]
     raw = read_data(SPEC.model_copy(update={"data": str(tmp_path)}))
     assert {name: rows.labels for name, rows in raw.splits.items()} == {"train": ("good", "bad")}
 
@@ -121,20 +127,20 @@ def test_a_parquet_file_keeps_what_stands_for_withheld_labels(tmp_path: Path) ->
 def test_faults_of_a_hub_dataset_are_named(hub: dict[tuple[str, str | None], Any]) -> None:
     hub["o/n", None] = ValueError("Config name is missing.\nPick one of: ['a', 'b']")
     with pytest.raises(DataError, match=r"Pick one of: \['a', 'b'\].*written o/n:CONFIGURATION"):
-        read_hub("o/n", SPEC)
+        hub_tables("o/n")
     hub["o/n", None] = RuntimeError("Dataset scripts are no longer supported, but found n.py")
     with pytest.raises(DataError, match="'o/n' cannot: Dataset scripts are no longer supported"):
-        read_hub("o/n", SPEC)
+        hub_tables("o/n")
     hub["o/n", None] = datasets.DatasetDict(train=table(1, 0).rename_column("label", "lable"))
     with pytest.raises(DataError, match="--label must name a column of split train of o/n"):
-        rows_of(read_hub("o/n", SPEC)[0]["train"], SPEC)
+        rows_of(hub_tables("o/n").splits["train"], SPEC)
 
 
 def test_the_hub_without_a_connection_is_one_sentence() -> None:
     with pytest.raises(
         DataError, match="no file or folder 'owner/nothing' is here, and the hub is switched off by HF_HUB"
     ):
-        read_hub("owner/nothing", SPEC)
+        hub_tables("owner/nothing")
 
 
 def test_an_unreachable_hub_is_asked_once(monkeypatch: pytest.MonkeyPatch, hub: dict[Any, Any]) -> None:
@@ -147,7 +153,7 @@ def test_an_unreachable_hub_is_asked_once(monkeypatch: pytest.MonkeyPatch, hub: 
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr(HfApi, "dataset_info", no_connection)
     with pytest.raises(DataError, match="the hub cannot be reached"):
-        read_hub("owner/nothing:x", SPEC)
+        hub_tables("owner/nothing:x")
     assert asked == ["owner/nothing"]
 
 
@@ -176,9 +182,11 @@ def test_a_folder_as_the_hub_keeps_it_is_read(tmp_path: Path, cache: Path, data:
     assert (raw.name, {name: rows.labels for name, rows in raw.splits.items()}) == (
         "copied", dict(zip(("train", "validation"), READ, strict=True))
     )  # fmt: skip
-    assert raw.notices == (Notice(code="labels_withheld", values={"data": "copied", "source": "split test of copied"}),)
+    assert raw.notices == (
+        Notice(code="labels_withheld", values={"data": "copied", "source": "test-00000-of-00001.parquet"}),
+    )
     (folder / data / "train-00000-of-00001.parquet").write_bytes(b"PAR1 is broken PAR1")
-    with pytest.raises(DataError, match="A folder must hold a dataset that can be loaded; .*copied does not"):
+    with pytest.raises(DataError, match="must be a Parquet file; it cannot be read"):
         read_data(SPEC.model_copy(update={"data": str(folder)}))
 
 
