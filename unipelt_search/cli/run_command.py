@@ -6,7 +6,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from unipelt_search.cli import options
+from unipelt_search.cli.column_view import complete_command, data_name, missing_options, show_columns
 from unipelt_search.cli.demo_study import DEMO
 from unipelt_search.cli.live_view import stage_lines, watch_study
 from unipelt_search.cli.plan_view import print_plan
@@ -30,6 +31,7 @@ from unipelt_search.specs.study import StudySpec
 
 PROGRAM = "unipelt-search"
 INTERRUPTED = 130
+WRONG_REQUEST = 2
 _NO_NAME_YET = "unnamed"
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]*@")
 
@@ -52,6 +54,9 @@ def run(
         unipelt-search run --data reviews.csv --text review --label stars --model minilm --dry-run
     """
     values = read_study_file(study_file) if study_file else {}
+    missing = missing_options(values, given.values)
+    if missing:
+        _ask_for_columns(missing, values, given.values, output)
     spec = _build({"name": _NO_NAME_YET, **values}, given.values, output)
     view = _open_view(output)
     from unipelt_search import api
@@ -151,6 +156,21 @@ def _build(
 
         api.check_stored_plugins(given.get(("name",), values["name"]), storage=output.storage)
         raise
+
+
+def _ask_for_columns(
+    missing: Sequence[str],
+    values: Mapping[str, Any],
+    given: Mapping[KeyPath, Any],
+    output: options.Output,
+) -> None:
+    """List the columns of the data with the command to use, and end: nothing is guessed without the user."""
+    from unipelt_search import api
+
+    found = api.find_columns(data_name(values, given))
+    command = complete_command(found, missing, [PROGRAM, *sys.argv[1:]])
+    show_columns(PROGRAM, found, missing, without_password(command), as_json=output.as_json)
+    raise typer.Exit(WRONG_REQUEST)
 
 
 def _show_plan(spec: StudySpec, output: options.Output, view: _View) -> None:
