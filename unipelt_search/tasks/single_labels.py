@@ -68,11 +68,11 @@ def _read_numbers(
     column: ColumnReading, texts: Sequence[str | None], filled: Sequence[str], numbers: NumberColumn
 ) -> LabelColumn:
     if numbers.other is not None:
-        text = next(text for text in filled if numbers.notation.read(text) != numbers.other.read(text))
-        first, second = numbers.notation.read(text), numbers.other.read(text)
+        unclear = next(text for text in filled if numbers.notation.read(text) != numbers.other.read(text))
+        first, second = numbers.notation.read(unclear), numbers.other.read(unclear)
         raise DataError(
-            f"Numbers must be written so that they can be told apart; {text!r} in column {column.name!r} at "
-            f"{_location(column, texts, text)} may be {first!r} or {second!r}, and no other cell decides. Write them "
+            f"Numbers must be written so that they can be told apart; {unclear!r} in column {column.name!r} at "
+            f"{_location(column, texts, unclear)} may be {first!r} or {second!r}, and no other cell decides. Write them "
             "with a decimal point and no other mark."
         )
     number_in = dict(zip(filled, numbers.numbers, strict=True))
