@@ -128,7 +128,12 @@ class TaskSpec(Frozen):
     """`balanced` lets the rows of every class count the same in the loss, in sum."""
     weight: Annotated[
         str | None,
-        Option("--weight", metavar="COL", help="Column with the weight of each row in the loss."),
+        Option(
+            "--weight",
+            metavar="COL",
+            help="Column with the weight of each row in the loss, a positive number.",
+            details="Only how weights compare with each other matters: [weights](data.md#weights-of-rows).",
+        ),
     ] = Field(default=None, exclude_if=_is_none)
     weight_metric: Annotated[
         bool,
@@ -165,11 +170,19 @@ class TaskSpec(Frozen):
     ] = Field(default="auto", exclude_if=_is_auto)
     drop_bad_rows: Annotated[
         bool,
-        Option("--drop-bad-rows", help="Leave out rows that cannot be used, and count them."),
+        Option(
+            "--drop-bad-rows",
+            help="Leave out rows that cannot be used, and count them; your file stays as it is.",
+            details="[Which rows](data.md#rows-that-cannot-be-used) these are.",
+        ),
     ] = Field(default=False, exclude_if=not_)
     merge_labels: Annotated[
         bool,
-        Option("--merge-labels", help="Read labels that look like misspellings of another one as that one."),
+        Option(
+            "--merge-labels",
+            help="Read labels that look like a misspelling of another one as that one.",
+            details="The plan lists each of them: [which labels](data.md#rows-that-cannot-be-used).",
+        ),
     ] = Field(default=False, exclude_if=not_)
     allow_overlap: Annotated[
         bool,
