@@ -58,9 +58,16 @@ READ = {"column": "y", "form": "cells", "separator": None, "samples": ("0.5", "1
 NOTATION = {"numbers": (0.5, 1234.5), "low": 0.5, "high": 1234.5, "decimal": ".", "thousands": "", "percent": False}
 SETS = {"separator": ";", "rows": 9, "empty": 1, "one_each": True, **first_values("never", ["z"])}
 FOLDS = {"rows": 20, "fewer_than": 200, "folds": 5, "select": 80}
+READ = {"lines": 1205, "header": 1, "comments": 0, "blank": 4, "continued": 0}
 SAID = [
     ("legacy", {"sentence": "As it was."}, "As it was."),
     ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
+    ("rows_read", {"source": "a.csv", "rows": 1200, **READ}, "1,200 rows of 1,205 lines of a.csv (not rows: 1 header,"),
+    ("rows_read", {"source": "a.parquet", "rows": 12, **READ, "lines": None}, "Read 12 rows of a.parquet."),
+    ("quotes_are_text", {"file": "a.tsv", "swallowed": 44}, "as marks around fields they would hide 44 lines"),
+    ("quotes_are_text", {"file": "a.tsv", "swallowed": 0}, "Quotes in a.tsv are read as characters of the texts, one"),
+    ("quotes_after_backslash", {"file": "a.csv"}, "the quoted fields of a.csv have a backslash"),
+    ("submission_ignored", {"data": "mine", "file": "sample_submission.csv"}, "sample_submission.csv; it is a form"),
     ("labels_withheld", {"data": "mine", "source": "test.csv"}, "test.csv; its labels are not public."),
     ("file_labels_withheld", {"data": "mine", "file": "test.csv"}, "test.csv; its labels are not public."),
     ("split_twice", {"data": "o/n", "split": "dev", "kept": "validation"}, "dev; there is another validation"),
@@ -97,6 +104,25 @@ SAID = [
     ("few_validation_rows", {"rows": 10, "fewer_than": 200}, "Validation has 10 rows, fewer than 200: they"),
     ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 57, "most_trained": 57}, "each trained on 57 rows of"),
     ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 56, "most_trained": 57}, "trained on 56 to 57 rows"),
+    ("folds_asked", {**FOLDS, "fewest_trained": 57, "most_trained": 57}, "As --folds always asks, confirm runs are"),
+    ("few_deciding_rows", {"rows": 80, "detectable": 0.1234}, "80 validation rows decide: a difference of about 0.12"),
+    ("few_deciding_rows", {"rows": 80, "detectable": None}, "Only 80 validation rows decide. More"),
+    (
+        "tune_split_off",
+        {"count": 20, "of": 100, "left": 80, "validation": 60},
+        "All 60 validation rows decide, and nothing else does: 20 of the 100 training rows choose",
+    ),
+    ("rows_left_out", {"split": "test", "count": 3, "of": 60}, "3 of 60 rows have no job:"),
+    (
+        "shared_groups",
+        {"split": "test", "count": 2, "rows": 40, "column": "user"},
+        "2 of 40 test rows (5.0%) have a group in 'user' that training rows have too.",
+    ),
+    (
+        "times_out_of_order",
+        {"split": "validation", "count": 2, "rows": 40, "column": "day"},
+        "2 of 40 validation rows (5.0%) are earlier in 'day' than a training row.",
+    ),
     ("rows_cut", {"share": 0.25}, "25.0% of the rows are longer"),
     ("tokens_unknown", {"share": 0.25}, "25.0% of the tokens are unknown"),
     ("few_tokens", {"tokens": 30521, "embeddings": 50000}, "has 30,521 tokens for 50,000 embeddings;"),
@@ -129,6 +155,12 @@ SAID = [
     ("time_limit_unconfirmed", {"limit": 45.0, "methods": ("lora", "head")}, "left no time to confirm lora, head."),
     ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 0}, "allowed 1 of 9 seeds of each finalist."),
     ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 5}, "allowed 1 of 9 repeats of 5 folds of each"),
+    (
+        "probabilities_of_best",
+        {"megabytes": 84, "limit": 50, "methods": ("lora", "head")},
+        "kept of lora, head only: those of all confirmed methods take 84 MB, more than 50 MB.",
+    ),
+    ("probabilities_needed", {"megabytes": 84, "limit": 50, "metric": "log_loss"}, "take 84 MB, more than 50 MB, and"),
     ("run_again_halved", {"run": "trial 0 head (screen)", "cause": "CUDA"}, "trial 0 head (screen) is done again"),
     ("checkpoint_not_written", {"megabytes": 12.04, "folder": "/x", "cause": "full"}, "12.0 MB could not be written"),
 ]  # fmt: skip

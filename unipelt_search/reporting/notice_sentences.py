@@ -75,6 +75,21 @@ def _validation_is_test(values: _Values) -> str:
     return f"The validation split of {values['data']} is the test split{unused}."
 
 
+def _rows_read(values: _Values) -> str:
+    if values["lines"] is None:
+        return f"Read {values['rows']:,} rows of {values['source']}."
+    names = {"header": "header", "comments": "comment", "blank": "blank", "continued": "inside of cells"}
+    others = [f"{values[what]:,} {name}" for what, name in names.items() if values[what]]
+    other = f" (not rows: {', '.join(others)})" if others else ""
+    return f"Read {values['rows']:,} rows of {values['lines']:,} lines of {values['source']}{other}."
+
+
+def _quotes_are_text(values: _Values) -> str:
+    swallowed = values["swallowed"]
+    lost = f"; as marks around fields they would hide {swallowed:,} lines inside of others" if swallowed else ""
+    return f"Quotes in {values['file']} are read as characters of the texts, one row per line{lost}."
+
+
 def _possible_typos(values: _Values) -> str:
     columns = (values["labels"], values["label_rows"], values["similar"], values["similar_rows"])
     pairs = [
@@ -263,6 +278,10 @@ def _template(text: str) -> Callable[[_Values], str]:
 
 
 _DATA: dict[str, Callable[[_Values], str]] = {
+    "rows_read": _rows_read,
+    "quotes_are_text": _quotes_are_text,
+    "quotes_after_backslash": _template("Quotes inside of the quoted fields of {file} have a backslash before them."),
+    "submission_ignored": _template("Ignored in {data}: {file}; it is a form for predictions and has no data."),
     "files_without_split": lambda values: f"Ignored in {values['data']}: {_join(values, 'files')}; {_NO_SPLIT}.",
     "file_labels_withheld": _template(f"Ignored in {{data}}: {{file}}; {_NOT_PUBLIC}."),
     "split_name_unknown": _template(f"Ignored in {{data}}: split {{split}}; {_NO_SPLIT}."),
@@ -348,6 +367,7 @@ _BACKBONE: dict[str, Callable[[_Values], str]] = {
 _SEARCH: dict[str, Callable[[_Values], str]] = {
     "method_left_out": _left_out,
     "attaches_to_some_layers": _template("{method} attaches to {reached} of {layers} layers of this backbone."),
+    "not_timed": _template("{method} was not timed, so the estimate is without it. {cause}"),
     "steps_shortened": _template(
         "The time limit allows runs of {steps} steps; without a limit they would have {without_limit}."
     ),
