@@ -65,17 +65,14 @@ def read_lists(column: ColumnReading, lists: list[Names | None]) -> LabelColumn:
         return _read_positions(column, lists)
     if _are_single(lists) and column.separator is None and not column.asked.wants_sets:
         column.form = "lists_of_one"
-        return read_single_labels(column, [parts[0] if parts else None for parts in lists])
+        return read_single_labels(column, list(map(_first_of, lists)))
     if _are_measured(filled):
         row = lists.index(filled[0])
         raise DataError(
             f"A label must be one number or a list of names; column {column.name!r} holds a list of numbers, "
             f"{abbreviated(filled[0])}, at {column.asked.location_of(row)}. Make it one number or one name per row."
         )
-    for row, parts in enumerate(lists):
-        if not all(map(_is_name, parts or ())):
-            column.odd[row] = OddLabel(column.name, abbreviated(parts), "a list of names, none of them empty")
-    return _sets_or_names(column, [None if row in column.odd else parts for row, parts in enumerate(lists)])
+    return _sets_or_names(column, _lists_of_names(column, lists))
 
 
 def read_bits(column: ColumnReading, rows: Sequence[Bits | None], names: Sequence[str]) -> LabelColumn:
@@ -153,14 +150,14 @@ def _are_vectors(column: ColumnReading, filled: Sequence[Names]) -> bool:
 
 
 def _read_vectors(column: ColumnReading, lists: Sequence[Names | None]) -> LabelColumn:
-    lengths = Counter(len(parts) for parts in lists if parts)
-    length, _ = lengths.most_common(1)[0]
+    filled = [parts for parts in lists if parts]
+    length, _ = Counter(map(len, filled)).most_common(1)[0]
     names = column.asked.label_names or tuple(f"label_{number}" for number in range(length))
     if len(names) != length:
-        row = next(number for number, parts in enumerate(lists) if parts and len(parts) == length)
+        row = lists.index(filled[0])
         raise DataError(
             f"task.label_names must name each number of the 0/1 vectors in column {column.name!r}; got {len(names)} "
-            f"names for {length} numbers at {column.asked.location_of(row)}."
+            f"names for {len(filled[0])} numbers at {column.asked.location_of(row)}."
         )
     expected = f"a vector of {length} zeros and ones"
     rows: list[Bits | None] = []
@@ -192,6 +189,16 @@ def _read_positions(column: ColumnReading, lists: Sequence[Names | None]) -> Lab
     return _sets_or_names(column, rows)
 
 
+def _lists_of_names(column: ColumnReading, lists: Sequence[Names | None]) -> list[Names | None]:
+    rows = list(lists)
+    for row, parts in enumerate(lists):
+        if not all(map(_is_name, parts or ())):
+            column.odd[row] = OddLabel(column.name, abbreviated(parts), "a list of names, none of them empty")
+    for row in column.odd:
+        rows[row] = None
+    return rows
+
+
 def _are_single(lists: Sequence[Names | None]) -> bool:
     """Tell whether every list has exactly one part."""
     return {len(parts) for parts in lists if parts is not None} <= {1}
@@ -207,6 +214,10 @@ def _are_measured(filled: Sequence[Names]) -> bool:
         return True
     repeated = any(len(set(own)) < len(own) for own in filled)
     return repeated and len(set(map(len, filled))) == 1
+
+
+def _first_of(parts: Names | None) -> str | None:
+    return parts[0] if parts else None
 
 
 def _is_name(part: str | None) -> bool:

@@ -6,10 +6,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from unipelt_search.errors import DataError
-from unipelt_search.kinds.label_kind import label_kinds, name_kind
+from unipelt_search.kinds.label_kind import LabelKind, label_kinds, name_kind
 from unipelt_search.kinds.label_separators import find_pair, find_separator, kept_separator, split_cell
 from unipelt_search.kinds.label_texts import number_of
-from unipelt_search.kinds.number_notation import NumberColumn, is_currency, is_missing_word, read_numbers, unit_of
+from unipelt_search.kinds.number_notation import (
+    NumberColumn,
+    NumberNotation,
+    is_currency,
+    is_missing_word,
+    read_numbers,
+    unit_of,
+)
 from unipelt_search.records.notice import Notice, NoticeValue, first_values
 from unipelt_search.tasks.label_cells import Names
 from unipelt_search.tasks.label_column import (
@@ -77,25 +84,32 @@ def _read_numbers(
     expected = f"a number, as {len(read)} of {len(filled)} labels are"
     labels: list[str | None] = []
     for row, text in enumerate(texts):
-        number = number_in.get(text or "")
-        # A plain number is kept as it is written.
-        labels.append(None if number is None else _written(text or "", number, numbers))
-        if number is None and text in number_in:
+        labels.append(_written(text or "", number_in.get(text or ""), numbers))
+        if text in number_in and labels[row] is None:
             column.odd[row] = OddLabel(column.name, abbreviated(text), expected)
-    samples = [text for text, number in number_in.items() if number is not None][:SAMPLES]
-    values: dict[str, NoticeValue] = {
-        **column.values(),
-        "samples": tuple(map(abbreviated, samples)),
-        "numbers": tuple(number_in[text] for text in samples),
-        "low": min(read),
-        "high": max(read),
-        "decimal": numbers.notation.decimal,
-        "thousands": numbers.notation.thousands,
-        "percent": numbers.notation.percent,
-    }
-    kind = column.asked.asked_kind or next(kind for kind in label_kinds().values() if not kind.has_labels)
+    kind = column.asked.asked_kind or _first_kind_of_numbers()
+    values = {**column.values(), **_number_values(number_in, numbers.notation)}
     declared = Notice(code="label_numbers", severity="fact", values=values)
     return LabelColumn(kind, labels, declared, column.odd, found_notices(column, kind))
+
+
+def _first_kind_of_numbers() -> LabelKind:
+    return next(kind for kind in label_kinds().values() if not kind.has_labels)
+
+
+def _number_values(number_in: Mapping[str, float | None], notation: NumberNotation) -> dict[str, NoticeValue]:
+    """Return what a notice says of numbers and how they are written."""
+    read = {text: number for text, number in number_in.items() if number is not None}
+    samples = tuple(read)[:SAMPLES]
+    return {
+        "samples": tuple(map(abbreviated, samples)),
+        "numbers": tuple(read[text] for text in samples),
+        "low": min(read.values()),
+        "high": max(read.values()),
+        "decimal": notation.decimal,
+        "thousands": notation.thousands,
+        "percent": notation.percent,
+    }
 
 
 def _read_separated(
@@ -224,6 +238,8 @@ def _split(text: str | None, separator: str | None) -> Names:
     return (text.strip(),) if separator is None else split_cell(text, separator)
 
 
-def _written(text: str, number: float, numbers: NumberColumn) -> str:
+def _written(text: str, number: float | None, numbers: NumberColumn) -> str | None:
     """Return a number as kinds read it: as it stands where that is plain, else as Python writes it."""
+    if number is None:
+        return None
     return text if numbers.notation.is_plain and number_of(text) is not None else repr(number)
