@@ -91,9 +91,11 @@ SAID = [
     ("labels_are_numbers", {}, "Every label is a number and some have fractions, so numbers are predicted; task"),
     ("glue_metric", {"metric": "f1", "dataset": "mrpc"}, "The metric is f1, which GLUE uses for mrpc;"),
     ("positive_label", {"label": "yes"}, "F1 is that of the label 'yes'"),
+    ("positive_label", {"label": "yes", "metric": "ROC AUC"}, "ROC AUC is that of the label 'yes'"),
     ("validation_is_test", {"data": "x", "test_unused": True}, "is the test split; its own test split is not used."),
     ("validation_is_test", {"data": "x", "test_unused": False}, "The validation split of x is the test split."),
     ("labels_without_rows", {**LABELS, "of": 4, "rows": 3}, "2 of 4 labels have no row among the 3 training rows:"),
+    ("labels_without_test_rows", {**LABELS, "of": 4, "rows": 3}, "have no row among the 3 test rows, and no score"),
     ("rare_labels", {**LABELS, "fewer_than": 5}, "Fewer than 5 training rows have the label: a, b."),
     (
         "possible_typos",
