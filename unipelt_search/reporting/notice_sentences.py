@@ -297,7 +297,10 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "label_sets": _label_sets,
     "rows_have_sets": _rows_have_sets,
     "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
-    "positive_label": _template("F1 is that of the label {label!r}, which is taken for the positive one."),
+    "positive_label": lambda values: (
+        f"{values.get('metric', 'F1')} is that of the label {values['label']!r}, which is taken for the positive one; "
+        "--positive names the other one."
+    ),
     "validation_is_test": _validation_is_test,
     "validation_file_is_test": _template(
         "The validation file is the test split: further training rows are the validation split."
@@ -320,6 +323,10 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "labels_without_rows": lambda values: (
         f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} training rows: "
         f"{_join(values, 'labels')}."
+    ),
+    "labels_without_test_rows": lambda values: (
+        f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} test rows, and no "
+        f"score there: {_join(values, 'labels')}."
     ),
     "rare_labels": lambda values: (
         f"Fewer than {values['fewer_than']} training rows have the label: {_join(values, 'labels')}."
