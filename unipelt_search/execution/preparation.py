@@ -15,6 +15,7 @@ from unipelt_search.errors import BackboneError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
 from unipelt_search.exporting.export_forms import planned_export
+from unipelt_search.kinds.label_kind import find_metric
 from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial, partial_reach
@@ -36,6 +37,7 @@ from unipelt_search.tasks.known_tokens import check_known, count_unknown
 from unipelt_search.tasks.task import Task
 from unipelt_search.training.checkpoint import checkpoint_bytes
 from unipelt_search.training.timing import time_run
+from unipelt_search.verdict.power import FEW_DECIDING_ROWS, expected_detectable
 
 _CUT_SHARE_WORTH_A_NOTICE = 0.05
 _MOST_GATES_PER_LAYER = 4
@@ -267,6 +269,7 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     notices += _partial_reaches(used, backbone)
     notices += _text_notices(spec, tokens, encoded.truncated_share, unknown)
     notices += _unread_outputs(used, basis)
+    notices += _few_deciding_rows(spec, task)
     summary = task.summary(encoded.truncated_share).model_copy(
         update={
             "sizes": sizes,
@@ -301,6 +304,20 @@ def new_basis(backbone: Backbone) -> Basis:
         hidden_size=getattr(backbone.model.config.get_text_config(), "hidden_size", None),
         block_output=backbone.has_block_output,
     )
+
+
+def _few_deciding_rows(spec: StudySpec, task: Task) -> list[Notice]:
+    """Say about how large a difference must be to show, where a small validation split decides alone."""
+    rows = len(task.select)
+    if not task.validation_decides or rows >= FEW_DECIDING_ROWS:
+        return []
+    detectable = None
+    metric = find_metric(task.metric)
+    # What is known of methods in general is how often they are right, which only a share is like.
+    if (metric.low, metric.high, metric.direction) == (0.0, 1.0, "maximize"):
+        detectable = expected_detectable(rows, spec.budget.seeds, methods=len(spec.space.compared))
+    values = {"rows": rows, "detectable": detectable}
+    return [Notice(code="few_deciding_rows", severity="warning", values=values)]
 
 
 def _unread_outputs(trials: Mapping[str, TrialSpec], basis: Basis) -> list[Notice]:

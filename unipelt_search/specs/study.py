@@ -38,7 +38,7 @@ Side = Literal["right", "left", "head_tail"]
 Truncation = Literal["auto", "right", "left", "head_tail"]
 Folds = Literal["auto", "always", "never"]
 ValidationUse = Literal["decides", "shared"]
-WHOLE_VALIDATION = 3
+VALIDATION_DECIDES_SINCE = 3
 """The edition since which the whole of a given validation split decides, and equal texts stay together."""
 
 
@@ -145,7 +145,8 @@ class TaskSpec(Frozen):
             "--group",
             metavar="COL",
             help="Column with what rows belong to, such as a customer; the rows of a group stay together.",
-            details="No group straddles splits or folds that are made here. Splits of your own are left as they are.",
+            details="No group is on two sides of a split or fold that is made here. Splits of your own [stay as they "
+            "are](data.md#how-rows-get-their-jobs).",
         ),
     ] = Field(default=None, exclude_if=_is_none)
     order: Annotated[
@@ -154,7 +155,7 @@ class TaskSpec(Frozen):
             "--order",
             metavar="COL",
             help="Column with the time of each row; validation and test rows are later than training rows.",
-            details="Numbers or dates. Splits of your own are left as they are.",
+            details="Numbers or dates. Splits of your own [stay as they are](data.md#how-rows-get-their-jobs).",
         ),
     ] = Field(default=None, exclude_if=_is_none)
     folds: Annotated[
@@ -163,7 +164,8 @@ class TaskSpec(Frozen):
             "--folds",
             metavar="RULE",
             help="Whether folds of training and validation rows decide: auto, always or never.",
-            details="[How rows get their jobs](data.md) says when `auto` uses folds.",
+            details="`auto` uses them where no validation split was given and the one that is split off has fewer than "
+            "[200 rows](data.md#few-validation-rows).",
         ),
     ] = Field(default="auto", exclude_if=_is_auto)
     drop_bad_rows: Annotated[
@@ -187,6 +189,8 @@ class TaskSpec(Frozen):
         Option(
             "--allow-overlap",
             help="Continue although more than a tenth of the validation or test rows are among the training rows.",
+            details="It also accepts rows of your own splits whose --group is in training, or that are earlier by "
+            "--order.",
         ),
     ] = False
     train_size: Annotated[
@@ -389,8 +393,7 @@ class BudgetSpec(Frozen):
             "--seeds",
             metavar="N",
             help="Confirm runs of each finalist.",
-            details="With fewer than 200 validation rows each seed is a repeat of "
-            "[five runs](data.md#few-validation-rows).",
+            details="Where folds decide, each seed is a repeat of [five runs](data.md#few-validation-rows).",
         ),
     ] = Field(default=3, ge=1, le=100)
     time_seconds: Annotated[

@@ -105,8 +105,7 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None) 
         else:
             kept[split] = found.of(split, table)
     labels = _read_labels(kept, spec)
-    own_tables = {split: of_table.table for split, of_table in kept.items()}
-    times = {} if spec.order is None else read_times(own_tables, spec.order)
+    times = {} if spec.order is None else read_times(kept, spec.order)
     rows = {}
     for split, of_table in kept.items():
         read = _make_rows(of_table, labels[split], _asked_of(spec, split, of_table.table))
