@@ -277,6 +277,7 @@ _BACKBONE: dict[str, Callable[[_Values], str]] = {
 _SEARCH: dict[str, Callable[[_Values], str]] = {
     "method_left_out": _left_out,
     "attaches_to_some_layers": _template("{method} attaches to {reached} of {layers} layers of this backbone."),
+    "not_timed": _template("{method} was not timed, so the estimate is without it. {cause}"),
     "steps_shortened": _template(
         "The time limit allows runs of {steps} steps; without a limit they would have {without_limit}."
     ),
