@@ -24,6 +24,7 @@ from unipelt_search.methods.plugins import plugin_versions
 from unipelt_search.records.history import EDITION, StudyLine, StudyRecord, StudyState
 from unipelt_search.records.notice import facts, without_facts
 from unipelt_search.records.progress import StudyProgress
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.records.study_plan import PlannedExport, StudyPlan
 from unipelt_search.records.study_stage import OnStage, StudyStage, unheard
 from unipelt_search.reporting.assemble import render_json
@@ -227,6 +228,7 @@ def run_study(
         checkpoints=kept,
         checkpoint_bytes=0 if kept is None else ready.checkpoint_bytes(backbone),
         exports=ready.exports(backbone),
+        origins=task.origins,
         began=began,
         on_stage=on_stage,
     )
@@ -432,6 +434,8 @@ class _Start:
     """What those of one run take at most."""
     exports: tuple[PlannedExport, ...]
     """Which forms `export` will be able to write."""
+    origins: tuple[RowOrigins, ...]
+    """Where the rows of select and test stand in the user's files."""
     began: float
     """When it was asked for, by `time.monotonic`: checking and loading are part of the study's time."""
     on_stage: OnStage = unheard
@@ -450,7 +454,8 @@ def _search(ready: Prepared, start: _Start) -> bool:
     spec = ready.spec
     # Ray first: where it does not start, nothing of the study is in the database.
     with open_ray(spec.machine) as capacity, closing(StudyStore.open(start.url)) as store:
-        plugins = plugin_versions(plugin_packages(spec.space.compared).values())
+        packages = (*plugin_packages(spec.space.compared).values(), *ready.summary.metric_packages)
+        plugins = plugin_versions(packages)
         _write_study(store, ready, start, plugins)
         settings = DriverSettings(checkpoints=start.checkpoints, machine=spec.machine)
         shared = WorkerSetup(
@@ -491,7 +496,7 @@ def _write_study(
     spec = ready.spec
     if start.found is None:
         summary = ready.summary.model_copy(update={"plugins": plugin_packages(spec.space.compared)})
-        study_id = store.studies.create(spec, summary, _software() | plugins, start.command)
+        study_id = store.studies.create(spec, summary, _software() | plugins, start.command, start.origins)
     else:
         study_id = start.found.id
         grown = start.found.spec.budget != spec.budget
@@ -585,7 +590,7 @@ def _prepare(spec: StudySpec, task: Task, found: StudyRecord | None, on_stage: O
 
 
 def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
-    """Check that the packages are installed that bring the methods of a stored study.
+    """Check that the packages are installed that bring the methods and the metric of a stored study.
 
     Args:
         name: The study's name; one that is not stored needs nothing.
@@ -597,6 +602,7 @@ def check_stored_plugins(name: str, *, storage: str | None = None) -> None:
     found = existing_study(storage_url(storage), name)
     if found is not None:
         check_installed(found.spec.space.compared, found.task.plugins)
+        found.task.find_metric()
 
 
 def _edition(found: StudyRecord | None) -> int:
@@ -612,6 +618,7 @@ def _repeats(spec: StudySpec, found: StudyRecord | None) -> int:
 def _check_same_identity(found: StudyRecord, spec: StudySpec, task: Task) -> StudySpec:
     """Check that a study may go on as asked; returns what is asked, with what the study chose for itself."""
     check_installed(found.spec.space.compared, found.task.plugins)
+    found.task.find_metric()
     # What a configuration leaves open means what was published when the study began.
     spec = as_begun(found.spec, spec, found.edition).completed(found.basis)
     differences = spec_differences(found.spec.completed(found.basis), spec)
