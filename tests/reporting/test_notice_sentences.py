@@ -54,7 +54,7 @@ def test_no_code_of_a_notice_is_made_from_something_that_cannot_be_found() -> No
 
 
 LABELS = first_values("labels", ("a", "b"))
-READ = {"column": "y", "form": "cells", "separator": None, "samples": ("0.5", "1234.5")}
+FORM = {"column": "y", "form": "cells", "separator": None, "samples": ("0.5", "1234.5")}
 NOTATION = {"numbers": (0.5, 1234.5), "low": 0.5, "high": 1234.5, "decimal": ".", "thousands": "", "percent": False}
 SETS = {"separator": ";", "rows": 9, "empty": 1, "one_each": True, **first_values("never", ["z"])}
 FOLDS = {"rows": 20, "fewer_than": 200, "folds": 5, "select": 80}
@@ -74,17 +74,17 @@ SAID = [
     ("empty_texts", {"data": "o/n", "split": "train", **first_values("rows", (2, 4))}, "train, row 2, 4; a text"),
     ("labels_absent", {"data": "m", "source": "test.csv", "column": "y", "empty": False}, "it has no column 'y',"),
     ("labels_absent", {"data": "m", "source": "test.csv", "column": "y", "empty": True}, "column 'y' is empty,"),
-    ("label_names", {**READ, **LABELS, "kept": None}, "Label y: 2 names: a, b."),
-    ("label_names", {**READ, **first_values("labels", ["a, b"]), "kept": ","}, "names: 'a, b'; ',' is part of a name"),
-    ("label_numbers", {**READ, **NOTATION}, "0.5 to 1234.5, for example 0.5, 1234.5."),
+    ("label_names", {**FORM, **LABELS, "kept": None}, "Label y: 2 names: a, b."),
+    ("label_names", {**FORM, **first_values("labels", ["a, b"]), "kept": ","}, "names: 'a, b'; ',' is part of a name"),
+    ("label_numbers", {**FORM, **NOTATION}, "0.5 to 1234.5, for example 0.5, 1234.5."),
     (
         "label_numbers",
-        {**READ, **NOTATION, "samples": ("0,5", "1.234,5"), "decimal": ",", "thousands": ".", "percent": True},
+        {**FORM, **NOTATION, "samples": ("0,5", "1.234,5"), "decimal": ",", "thousands": ".", "percent": True},
         "with a decimal comma and a point between thousands and a percent sign, in percent, for example 0,5 is 0.5",
     ),
-    ("label_sets", {**READ, **LABELS, **SETS}, "Label y: sets of 2 names with ';' between names: a, b; for example"),
-    ("label_sets", {**READ, **LABELS, **SETS}, "1 of 9 rows have none; no row has z, left out; every row has exactly"),
-    ("label_sets", {**READ, **LABELS, **SETS, "separator": None, "form": "vectors"}, "2 names in 0/1 vectors: a, b;"),
+    ("label_sets", {**FORM, **LABELS, **SETS}, "Label y: sets of 2 names with ';' between names: a, b; for example"),
+    ("label_sets", {**FORM, **LABELS, **SETS}, "1 of 9 rows have none; no row has z, left out; every row has exactly"),
+    ("label_sets", {**FORM, **LABELS, **SETS, "separator": None, "form": "vectors"}, "2 names in 0/1 vectors: a, b;"),
     ("rows_have_sets", {"form": "separator", "separator": ","}, "Rows have sets of labels with ',' between the names;"),
     ("rows_have_sets", {"form": "lists", "separator": None}, "Rows have sets of labels in lists;"),
     ("labels_are_sets", {"separator": "|"}, "Labels hold '|' between names, so a row has a set of labels;"),
