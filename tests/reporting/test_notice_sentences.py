@@ -183,3 +183,21 @@ def test_a_code_of_a_newer_version_is_named_with_its_values() -> None:
 def test_a_sentence_that_is_said_twice_is_listed_once_with_its_code() -> None:
     one, two = Notice(code="rows_cut", values={"share": 0.1}), Notice.model_validate("Old.")
     assert list(described((one, two, one)).values()) == ["rows_cut", "legacy"]
+
+
+def test_every_reason_to_leave_out_a_row_is_said_in_words() -> None:
+    reasons = set()
+    for name in ("findings.py", "row_times.py"):
+        for call in ast.walk(ast.parse((PACKAGE / "tasks" / name).read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Problem":
+                reasons.add(ast.literal_eval(call.args[0]))
+    assert len(reasons) >= 7
+    values = {"split": "train", "count": 9, "of": 99, "reasons": tuple(reasons), "reason_rows": (1,) * len(reasons)}
+    sentence = notice_sentence(Notice(code="rows_dropped", values=values))
+    assert not [reason for reason in reasons if reason in sentence]
+
+
+def test_merged_labels_are_listed_with_what_they_are_read_as() -> None:
+    values = {"labels": ("Yes", "yess"), "label_rows": (2, 1), "read_as": ("yes", "yes"), "labels_count": 9}
+    sentence = notice_sentence(Notice(code="labels_merged", values=values))
+    assert all(part in sentence for part in ("'Yes' (2 rows) as 'yes'", "'yess' (1 rows) as 'yes'", "7 more"))

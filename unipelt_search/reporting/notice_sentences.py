@@ -115,6 +115,8 @@ _DROP_REASONS = {
     "bad_unicode": "a text that is not valid Unicode",
     "bad_label": "a label of another notation",
     "bad_weight": "a weight that is no positive number",
+    "no_time": "no time",
+    "bad_time": "a time of another form",
 }
 
 
