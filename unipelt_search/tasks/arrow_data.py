@@ -16,6 +16,7 @@ MAX_CELLS = 100_000_000
 """Rows times wanted columns of a Parquet file that are read into memory at most."""
 MAX_WIDE = 2 * 2**30
 """Bytes of the wanted columns, once they are decompressed, that are read into memory at most."""
+CLASS_NAMES = "the numbers of its classes are their names"
 FEATURES = b"huggingface"
 """Under this key of a schema stands what the columns mean, as JSON."""
 
@@ -67,8 +68,8 @@ def arrow_table(table: pa.Table, source: str, wanted: Sequence[str] | None, star
     names = dict.fromkeys((*table.column_names, *paths))
     doubled = [name for name in names for _ in range(table.column_names.count(name) - 1)]
     cells = {path: cells for path, (cells, _) in read.items()}
-    as_before = all(same for _, same in read.values())
-    return Table(source, (*names, *doubled), cells, locations, as_before=as_before)
+    same = all(as_before for _, as_before in read.values())
+    return Table(source, (*names, *doubled), cells, locations, changed="" if same else CLASS_NAMES)
 
 
 def named_cells(cells: list[Any], features: Mapping[str, Any], path: str) -> tuple[list[Any], bool]:
@@ -259,5 +260,5 @@ def _parquet_pieces(
     for table in tables:
         piece = arrow_table(table.replace_schema_metadata(schema.metadata), source, paths, done)
         all_names = (*names, *(path for path in piece.cells if path not in names))
-        yield Table(source, all_names, piece.cells, piece.locations, as_before=piece.as_before)
+        yield Table(source, all_names, piece.cells, piece.locations, changed=piece.changed)
         done += len(piece)

@@ -96,7 +96,7 @@ def dataset_table(dataset: Any, source: str, wanted: tuple[str, ...]) -> Table:
         table = chosen.with_format("arrow")[:]
         metadata = chosen.features.arrow_schema.metadata
     read = arrow_table(table.replace_schema_metadata(metadata), source, wanted)
-    return Table(source, (*names, *read.names[len(kept) :]), read.cells, read.locations, as_before=read.as_before)
+    return Table(source, (*names, *read.names[len(kept) :]), read.cells, read.locations, changed=read.changed)
 
 
 def _leads_to(name: str, path: str) -> bool:

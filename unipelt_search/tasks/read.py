@@ -164,13 +164,14 @@ def _read_hub(spec: TaskSpec) -> Tables:
 
 def _read_folder(folder: Path, spec: TaskSpec) -> Tables:
     name = folder.resolve().name
-    layout = find_layout(folder_on_disk(folder))
-    if layout is not None:
-        return _read_layout(name, layout, spec)
+    # First, because such a folder has folders named as splits, and files in JSON that are no rows.
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
         from unipelt_search.tasks.hub_data import read_saved
 
         return name_splits(name, *_without_empty(name, read_saved(folder, spec), spec))
+    layout = find_layout(folder_on_disk(folder))
+    if layout is not None:
+        return _read_layout(name, layout, spec)
     raise DataError(
         f"A folder must have a train file (train with one of {', '.join(FORMS)}); {folder} has none. "
         f"{_near(folder)} To use a single file, give its path."

@@ -48,8 +48,8 @@ class Table:
     """Lines that are no row: `header`, `comments`, `blank`, and `continued` inside of cells."""
     notices: tuple[Notice, ...] = ()
     """What the user should know about how it was read."""
-    as_before: bool = True
-    """Whether the reader of editions 1 and 2 read the same, or nothing at all."""
+    changed: str = ""
+    """What the reader of editions 1 and 2 read otherwise, for an error; empty where it read the same, or nothing."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -119,5 +119,5 @@ def joined_table(pieces: Iterable[Table], source: str | None = None) -> Table:
         lines=sum(lines) if lines else None,
         other_lines=dict(other_lines),
         notices=tuple(notices),
-        as_before=all(part.as_before for part in parts),
+        changed=next((part.changed for part in parts if part.changed), ""),
     )

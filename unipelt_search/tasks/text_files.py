@@ -93,7 +93,7 @@ class _Piece:
             lines=self._lines,
             other_lines={what: count for what, count in other.items() if count},
             notices=notices,
-            as_before=dialect.as_before,
+            changed="" if dialect.as_before else "its quotes are characters of the texts",
         )
 
     def _refuse(self, begin: int, cells: list[str]) -> None:
