@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -245,20 +246,28 @@ def _parquet_pieces(
     file: pq.ParquetFile, paths: list[str], names: tuple[str, ...], source: str, rows: int | None
 ) -> Iterator[Table]:
     """Read the rows of a file; all at once where their number is None."""
-    schema = file.schema_arrow
     every = file.metadata.num_rows
     if not paths or every == 0:
-        for start in range(0, max(every, 1), rows or max(every, 1)):
-            numbers = range(start + 1, min(start + (rows or every), every) + 1)
-            cells: dict[str, list[object]] = {path: [] for path in paths}
-            yield Table(source, names, cells, tuple(Location(source, number, "row") for number in numbers))
+        yield from _pieces_without_cells(Table(source, names, {path: [] for path in paths}, ()), every, rows or every)
         return
     done = 0
-    tables: Iterable[pa.Table] = (file.read(columns=paths),)
-    if rows is not None:
-        tables = (pa.Table.from_batches([batch]) for batch in file.iter_batches(batch_size=rows, columns=paths))
-    for table in tables:
-        piece = arrow_table(table.replace_schema_metadata(schema.metadata), source, paths, done)
-        all_names = (*names, *(path for path in piece.cells if path not in names))
-        yield Table(source, all_names, piece.cells, piece.locations, changed=piece.changed)
+    for table in _arrow_pieces(file, paths, rows):
+        piece = arrow_table(table.replace_schema_metadata(file.schema_arrow.metadata), source, paths, done)
+        inner = [path for path in piece.cells if path not in names]
+        yield replace(piece, names=(*names, *inner))
         done += len(piece)
+
+
+def _arrow_pieces(file: pq.ParquetFile, paths: list[str], rows: int | None) -> Iterator[pa.Table]:
+    if rows is None:
+        yield file.read(columns=paths)
+        return
+    for batch in file.iter_batches(batch_size=rows, columns=paths):
+        yield pa.Table.from_batches([batch])
+
+
+def _pieces_without_cells(empty: Table, count: int, rows: int) -> Iterator[Table]:
+    """Return rows of which no column is wanted."""
+    for start in range(0, max(count, 1), max(rows, 1)):
+        numbers = range(start + 1, min(start + rows, count) + 1)
+        yield replace(empty, locations=tuple(Location(empty.source, number, "row") for number in numbers))

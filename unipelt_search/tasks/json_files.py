@@ -36,7 +36,7 @@ def json_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, 
     if _has_a_row_per_line(filled, name, wanted):
         yield from _line_tables(open_lines(), name, wanted, rows)
         return
-    yield from _whole_tables("".join(open_lines()), name, wanted, rows)
+    yield from _document_tables("".join(open_lines()), name, wanted, rows)
 
 
 def _has_a_row_per_line(filled: list[str], name: str, wanted: Sequence[str] | None) -> bool:
@@ -113,8 +113,8 @@ class _Piece:
         )
 
 
-def _whole_tables(text: str, name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
-    entries = _numbered(_entries(_parse_whole(text, name), name, wanted), name)
+def _document_tables(text: str, name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
+    entries = _numbered(_entries(_parse_document(text, name), name, wanted), name)
     piece = _Piece(name, wanted)
     for location, entry in entries:
         if len(piece) >= rows:
@@ -180,18 +180,23 @@ def _columns(value: Mapping[str, Any], wanted: Sequence[str] | None) -> dict[str
     if not chosen:
         return None
     if all(isinstance(column, list) for column in chosen):
-        length = len(chosen[0])
-        same = all(len(column) == length for column in chosen)
-        if not same or _are_rows(chosen[0]):
-            return None
-        return {key: column for key, column in value.items() if isinstance(column, list) and len(column) == length}
-    return _columns_by_key(value, chosen, known=bool(asked))
+        return None if _are_rows(chosen[0]) else _columns_of_lists(value, chosen)
+    if all(isinstance(column, dict) and column for column in chosen):
+        return _columns_by_key(value, chosen, known=bool(asked))
+    return None
 
 
-def _columns_by_key(value: Mapping[str, Any], chosen: list[Any], *, known: bool) -> dict[str, list[Any]] | None:
-    """Return the columns whose cells stand under the names of their rows, as pandas writes."""
-    if not all(isinstance(column, dict) and column for column in chosen):
+def _columns_of_lists(value: Mapping[str, Any], chosen: list[list[Any]]) -> dict[str, list[Any]] | None:
+    length = len(chosen[0])
+    if any(len(column) != length for column in chosen):
         return None
+    return {key: column for key, column in value.items() if isinstance(column, list) and len(column) == length}
+
+
+def _columns_by_key(
+    value: Mapping[str, Any], chosen: list[dict[str, Any]], *, known: bool
+) -> dict[str, list[Any]] | None:
+    """Return the columns whose cells stand under the names of their rows, as pandas writes."""
     keys = list(chosen[0])
     if any(list(column) != keys for column in chosen):
         return None
@@ -223,7 +228,7 @@ def _parse_line(line: str, name: str, number: int) -> Any:
         ) from error
 
 
-def _parse_whole(text: str, name: str) -> Any:
+def _parse_document(text: str, name: str) -> Any:
     try:
         return _parsed(text)
     except (ValueError, RecursionError) as error:
