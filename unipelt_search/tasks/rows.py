@@ -149,10 +149,20 @@ def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
     asked += [("--label", label) for label in spec.label]
     further = (("--group", spec.group), ("--order", spec.order), ("--weight", spec.weight))
     asked += [(option, column) for option, column in further if column is not None]
-    _check_names(asked, found, source)
+    check_names(asked, found, source)
 
 
-def _check_names(asked: Iterable[tuple[str, str]], found: Sequence[str], source: str) -> None:
+def check_names(asked: Iterable[tuple[str, str]], found: Sequence[str], source: str) -> None:
+    """Check that a source has columns.
+
+    Args:
+        asked: The option that named each column, and the column.
+        found: The source's columns.
+        source: What to call the source.
+
+    Raises:
+        DataError: One is missing, or stands there twice.
+    """
     for option, column in asked:
         if column not in found:
             raise DataError(
@@ -179,7 +189,7 @@ def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]
         DataError: There are no rows, a column is missing, a text is missing or empty, or a cell is neither text nor a
             number.
     """
-    _check_names([("--text", name) for name in text], table.names, table.source)
+    check_names([("--text", name) for name in text], table.names, table.source)
     if not table.locations:
         raise DataError(f"{table.source} must have rows; it is empty.")
     found = Findings(may_drop=False)
