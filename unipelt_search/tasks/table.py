@@ -32,6 +32,26 @@ class Location(NamedTuple):
 
 
 @dataclass(frozen=True)
+class BrokenRow:
+    """A row that cannot be read, in words that do not depend on where it stands."""
+
+    location: Location
+    rule: str
+    """What must hold, without a full stop."""
+    got: str
+    """What was got instead, for an error about this row alone."""
+    what: str
+    """What is to be said of a column there, for a list of such rows."""
+    fix: str
+    """What to do, without a full stop."""
+
+    @property
+    def sentence(self) -> str:
+        """Everything of it."""
+        return f"{self.rule}; got {self.got} at {self.location}. {self.fix}."
+
+
+@dataclass(frozen=True)
 class Table:
     """The rows of one split, as they were read."""
 
@@ -49,6 +69,8 @@ class Table:
     """Lines that are no row: `header`, `comments`, `blank`, and `continued` inside of cells."""
     notices: tuple[Notice, ...] = ()
     """What the user should know about how it was read."""
+    broken: tuple[BrokenRow, ...] = ()
+    """Rows that cannot be read, and are not among the others."""
     changed: str = ""
     """What the reader of editions 1 and 2 read otherwise, for an error; empty where it read the same, or nothing."""
 
@@ -110,6 +132,7 @@ def joined_table(pieces: Iterable[Table], source: str | None = None) -> Table:
         lines=sum(lines) if lines else None,
         other_lines=dict(other_lines),
         notices=tuple(chain.from_iterable(part.notices for part in parts)),
+        broken=tuple(chain.from_iterable(part.broken for part in parts)),
         changed=next((part.changed for part in parts if part.changed), ""),
     )
 
