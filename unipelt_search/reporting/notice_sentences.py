@@ -79,6 +79,7 @@ def _rows_read(values: _Values) -> str:
     if values["lines"] is None:
         return f"Read {values['rows']:,} rows of {values['source']}."
     names = {"header": "header", "comments": "comment", "blank": "blank", "continued": "inside of cells"}
+    names["broken"] = "that cannot be read"
     others = [f"{values[what]:,} {name}" for what, name in names.items() if values[what]]
     other = f" (not rows: {', '.join(others)})" if others else ""
     return f"Read {values['rows']:,} rows of {values['lines']:,} lines of {values['source']}{other}."
@@ -117,6 +118,7 @@ _DROP_REASONS = {
     "bad_weight": "a weight that is no positive number",
     "no_time": "no time",
     "bad_time": "a time of another form",
+    "broken_row": "another number of fields, or no JSON object",
 }
 
 
