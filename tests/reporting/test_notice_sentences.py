@@ -153,7 +153,7 @@ SAID = [
         },
         "0.600, lies 0.200 below lora's 0.800, more than 2 standard errors (0.045 each, 200 tune rows).",
     ),
-    ("time_limit_short", {"limit": 60.0, "estimate": 248.75}, "of 60 s is shorter than the estimate of 249"),
+    ("time_limit_short", {"limit": 60.0, "estimate": 248.75}, "of 1 min is shorter than the estimate of 4 min 09 s"),
     ("time_limit_unconfirmed", {"limit": 45.0, "methods": ("lora", "head")}, "left no time to confirm lora, head."),
     ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 0}, "allowed 1 of 9 seeds of each finalist."),
     ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 5}, "allowed 1 of 9 repeats of 5 folds of each"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from unipelt_search.kinds.label_kind import label_kinds
 from unipelt_search.records.notice import LEGACY, Notice
+from unipelt_search.reporting.units import format_duration
 
 _Values = Mapping[str, Any]
 _NOT_PUBLIC = "its labels are not public"
@@ -191,7 +192,7 @@ def _left_out(values: _Values) -> str:
 
 
 def _limit(values: _Values) -> str:
-    return f"The time limit of {values['limit']:g} s"
+    return f"The time limit of {format_duration(values['limit'])}"
 
 
 def _time_limit_seeds(values: _Values) -> str:
@@ -201,8 +202,8 @@ def _time_limit_seeds(values: _Values) -> str:
 
 def _time_limit_short(values: _Values) -> str:
     return (
-        f"{_limit(values)} is shorter than the estimate of {values['estimate']:.0f} s: the last rounds, trials and "
-        "seeds will be left out."
+        f"{_limit(values)} is shorter than the estimate of {format_duration(values['estimate'])}: the last rounds, "
+        "trials and seeds will be left out."
     )
 
 
@@ -383,8 +384,10 @@ _SEARCH: dict[str, Callable[[_Values], str]] = {
         "The time limit allows runs of {steps} steps; without a limit they would have {without_limit}."
     ),
     "time_limit_short": _time_limit_short,
-    "time_limit_screen": _template("The time limit of {limit:g} s allowed {done} of {rounds} screen rounds."),
-    "time_limit_trials": _template("The time limit of {limit:g} s allowed {done} of {of} trials."),
+    "time_limit_screen": lambda values: (
+        f"{_limit(values)} allowed {values['done']} of {values['rounds']} screen rounds."
+    ),
+    "time_limit_trials": lambda values: f"{_limit(values)} allowed {values['done']} of {values['of']} trials.",
     "time_limit_unconfirmed": lambda values: (
         f"{_limit(values)} left no time to confirm {', '.join(values['methods'])}."
     ),
