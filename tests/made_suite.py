@@ -10,6 +10,8 @@ from made_record import made_record, made_trial
 from unipelt_search.methods.basis import Basis
 from unipelt_search.records.history import StudyRecord, StudyState
 from unipelt_search.specs.suite import SuiteSpec
+from unipelt_search.verdict.recommend import Recommendation
+from unipelt_search.verdict.suite_scores import Scores, StudyScores, SuiteScores
 
 METHODS = ("fine_tuning", "adapter", "lora", "unipelt_al")
 SUITE: dict[str, Any] = {
@@ -77,3 +79,23 @@ def made_records(suite: SuiteSpec, basis: Basis = NEWEST) -> list[StudyRecord]:
         made_study(suite, "pairs", 20, pairs, basis=basis),
         made_study(suite, "films", 100, begun, local=True, basis=basis, state=StudyState.STOPPED),
     ]
+
+
+def made_errors(metrics: dict[str, str]) -> SuiteScores:
+    """Two tasks with these metrics; on each lora scores 0.2 and adapter 0.3, on select and test alike."""
+    tasks = [{**task, "metric": metrics[task["name"]]} for task in SUITE["tasks"]]
+    suite = made_suite(tasks=tasks, space={"methods": ("adapter", "lora")})
+    studies = {}
+    for task, metric in metrics.items():
+        studies[task, 20] = StudyScores(
+            name=task,
+            state=StudyState.COMPLETE,
+            backbone="minilm",
+            metric=metric,
+            copy_note=None,
+            test={"adapter": Scores({1: 0.3}), "lora": Scores({1: 0.2})},
+            select={"adapter": 0.3, "lora": 0.2},
+            majority=0.7,
+            verdict=Recommendation(best=None),
+        )
+    return SuiteScores(suite, studies)

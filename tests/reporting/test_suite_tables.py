@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from editions import EDITION_1
-from made_suite import made_records, made_suite
+from made_suite import made_errors, made_records, made_suite
 
 from unipelt_search.errors import RequestError
 from unipelt_search.reporting.suite_tables import BEGIN, END, render_suite, replace_results
@@ -113,3 +113,19 @@ def test_results_replace_older_ones_between_the_marks() -> None:
     for broken in ("no marks", f"{END}\n{BEGIN}\n", f"{BEGIN}\n", page + BEGIN, page + page):
         with pytest.raises(RequestError, match="--report must name a page with the lines .* 'p.md' is none"):
             replace_results(broken, "new", "p.md")
+
+
+def test_errors_are_written_as_they_are_and_the_lowest_is_named() -> None:
+    visible = render_suite(made_errors({"films": "log_loss", "pairs": "log_loss"}))
+    assert "Scores on films, pairs are not multiplied. Lower is better on films, pairs." in visible
+    table = rows(visible, "20 training rows")
+    assert table["lora"] == ["0.20 (65.00)", "0.20 (72.00)", "0.20 (68.50)"]
+    assert table["majority"] == ["0.70", "0.70", ""]
+    assert "The lowest average is that of lora (0.20), the lowest published one that of adapter (68.00)" in visible
+
+
+def test_tasks_of_several_directions_have_scores_and_no_average() -> None:
+    visible = render_suite(made_errors({"films": "brier", "pairs": "accuracy"}))
+    table = rows(visible, "20 training rows")
+    assert table["lora"] == ["20.00 (65.00)", "20.00 (72.00)", "–"]
+    assert "average is that of" not in visible

@@ -68,7 +68,7 @@ def test_cells_of_every_type_become_their_text(labels: object, read: tuple[str, 
         ({"dev": frame(3)}, "must have a split `train` with labels; mine has: dev"),
         ({"train": [1, 2]}, "split train of mine must be a pandas DataFrame, .*; got a list with int in it"),
         (pd.concat([frame(2), frame(2)[["text"]]], axis=1), "'text' stands there 2 times"),
-        (frame(2).assign(label=[[[1]], [2]]), "in mine, column 'label' has list at row 1"),
+        (frame(2).assign(label=[[[1]], [2]]), "in mine, column 'label' has list of lists at row 1"),
     ],
 )
 def test_faults_of_tables_are_named(frames: pd.DataFrame, message: str) -> None:

@@ -4,12 +4,12 @@ from statistics import fmean, stdev
 
 import pytest
 from made_record import folded
-from made_suite import made_records, made_study, made_suite
+from made_suite import made_errors, made_records, made_study, made_suite
 from scipy.stats import spearmanr
 
 from unipelt_search.errors import StudyExistsError
 from unipelt_search.specs.study import BudgetSpec
-from unipelt_search.verdict.suite_scores import Scores, SuiteScores, gated_methods, mean_scores, suite_scores
+from unipelt_search.verdict.suite_scores import Measure, Scores, SuiteScores, gated_methods, mean_scores, suite_scores
 
 FILMS = {"fine_tuning": (0.60, 0.62), "adapter": (0.62, 0.64), "lora": (0.72, 0.74), "unipelt_al": (0.66, 0.68)}
 PAIRS = {"fine_tuning": (0.52, 0.56), "adapter": (0.82, 0.82), "lora": (0.62, 0.62), "unipelt_al": (0.80, 0.76)}
@@ -117,3 +117,23 @@ def test_the_folds_of_a_seed_are_one_score() -> None:
     assert complete is not None
     assert of_folds is not None
     assert of_folds.by_seed == pytest.approx(complete.by_seed)
+
+
+def test_the_best_is_the_lowest_where_lower_is_better() -> None:
+    scores = made_errors({"films": "log_loss", "pairs": "log_loss"})
+    bound = scores.bound(20, ("adapter", "lora"), "films")
+    assert bound is not None
+    assert (bound.method, scores.published_bound(20, ("adapter", "lora"), "films")) == ("lora", 61.0)
+    average = scores.average_bound(20, ("adapter", "lora"))
+    assert average is not None
+    assert average.mean == pytest.approx(0.2)
+    assert scores.average_measure(20) == Measure(sign=-1, factor=1.0)
+
+
+def test_scores_of_several_directions_have_no_average() -> None:
+    scores = made_errors({"films": "brier", "pairs": "accuracy"})
+    assert (scores.measure("films"), scores.measure("pairs")) == (Measure(-1, 100.0), Measure(1, 100.0))
+    assert scores.average_measure(20) is None
+    assert scores.average(20, "lora") is None
+    assert scores.published_average(20, "lora") is None
+    assert scores.rank_correlation(20) is None

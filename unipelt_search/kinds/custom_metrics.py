@@ -11,15 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from math import inf, isfinite, sqrt
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from unipelt_search.errors import MachineError
-from unipelt_search.kinds.metric import Direction, Metric
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from unipelt_search.kinds.metric import LeaveOneOut
+from unipelt_search.kinds.metric import Direction, LeaveOneOut, Metric, Score
 
 GROUP = "unipelt_search.metrics"
 """The entry-point group."""
@@ -33,7 +29,7 @@ class CustomMetric:
     """A metric of another package: a function and what statistics and reports need to know of it."""
 
     score: Callable[..., float]
-    """From true labels and predictions, as `Target.to_array` gives them, to a finite number, for any rows, at least one.
+    """From true labels and predictions, as `Target.to_array` gives them, to a finite number, for one row or more.
     With `needs_probabilities` it gets probabilities in place of predictions: ``(n, outputs)`` of float32. With
     `knows_weights` a third argument is what each row counts, ``(n,)``, or None."""
     kinds: tuple[str, ...]
@@ -101,16 +97,16 @@ def _declared(point: metadata.EntryPoint, owner: str) -> CustomMetric:
             f"The metric {point.name!r} of the package {owner} must be loadable; got {type(error).__name__}: "
             f"{' '.join(str(error).split())}. Repair it, or remove it: pip uninstall {owner}."
         ) from error
-    fault = _fault_of(point.name, declared)
-    if fault:
+    mistake = _mistake_in(point.name, declared)
+    if mistake:
         raise MachineError(
-            f"The entry point {point.name!r} of the package {owner} must name a CustomMetric {fault}. Repair it, or "
+            f"The entry point {point.name!r} of the package {owner} must name a CustomMetric {mistake}. Repair it, or "
             f"remove it: pip uninstall {owner}."
         )
     return declared
 
 
-def _fault_of(name: str, declared: object) -> str:
+def _mistake_in(name: str, declared: object) -> str:
     """Say what is wrong with an entry point; nothing where all is right."""
     if not isinstance(declared, CustomMetric):
         return f"object; got {type(declared).__name__}"
@@ -164,7 +160,7 @@ def _row_variance(low: float, high: float) -> Callable[[float], float]:
     return lambda score: max(score - low, 0.0) * max(high - score, 0.0)
 
 
-def leave_out_by_score(score: Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]) -> LeaveOneOut:
+def leave_out_by_score(score: Score) -> LeaveOneOut:
     """Leave rows out of any metric by computing it again without them.
 
     Args:
@@ -177,7 +173,6 @@ def leave_out_by_score(score: Callable[[np.ndarray, np.ndarray, np.ndarray | Non
     Source:
         The delete-a-group jackknife: Kott, "The Delete-a-Group Jackknife", Journal of Official Statistics 2001.
     """
-    import numpy as np
 
     def leave_out(labels: np.ndarray, found: np.ndarray, weights: np.ndarray | None) -> tuple[float, np.ndarray]:
         rows = len(labels)

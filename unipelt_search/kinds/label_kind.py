@@ -15,7 +15,6 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Protocol
 
 import unipelt_search.kinds as folder
-from unipelt_search.kinds.custom_metrics import custom_metrics
 from unipelt_search.kinds.metric import Direction as Direction
 from unipelt_search.kinds.metric import Metric as Metric
 
@@ -162,7 +161,7 @@ class Target:
             MachineError: A package cannot be loaded or declares no valid metric, or a name is taken twice.
         """
         fitting = []
-        for metric, kinds in custom_metrics(_our_metrics()):
+        for metric, kinds in _custom_metrics():
             if self.label_kind.name in kinds and metric.fits(self.labels, self.positive):
                 fitting.append(metric)
         return tuple(fitting)
@@ -450,6 +449,24 @@ def recognise(texts: Sequence[str]) -> LabelKind:
     raise RuntimeError("One kind must recognise any labels; none did.")
 
 
+def name_kind(texts: Sequence[str]) -> LabelKind:
+    """Find the kind of a column in which a row has exactly one name.
+
+    Args:
+        texts: The labels of all splits.
+
+    Returns:
+        As `recognise`, among the kinds of exactly one name.
+
+    Raises:
+        RuntimeError: No kind recognises them.
+    """
+    for kind in reversed(tuple(label_kinds().values())):
+        if kind.has_labels and kind.separator is None and kind.recognises(texts):
+            return kind
+    raise RuntimeError("One kind of names must recognise any labels; none did.")
+
+
 def find_metric(name: str) -> Metric:
     """Return what is known of a metric whatever the kind and the labels, such as its direction and its title.
 
@@ -467,7 +484,7 @@ def find_metric(name: str) -> Metric:
         for metric in kind.metrics:
             if metric.name == name:
                 return metric
-    for metric, _ in custom_metrics(_our_metrics()):
+    for metric, _ in _custom_metrics():
         if metric.name == name:
             return metric
     raise ValueError(f"must be {_either(metric_names())}")
@@ -480,7 +497,15 @@ def metric_names() -> tuple[str, ...]:
         MachineError: A package cannot be loaded or declares no valid metric, or a name is taken twice.
     """
     ours = _our_metrics()
-    return (*ours, *(metric.name for metric, _ in custom_metrics(ours)))
+    return (*ours, *(metric.name for metric, _ in _custom_metrics()))
+
+
+def _custom_metrics() -> tuple[tuple[Metric, tuple[str, ...]], ...]:
+    """Return the metrics of other packages, each with the kinds that it is for."""
+    # Imported late, as the kinds are: it needs numpy, and most commands ask for none of it.
+    module = import_module(f"{folder.__name__}.custom_metrics")
+    found: tuple[tuple[Metric, tuple[str, ...]], ...] = module.custom_metrics(_our_metrics())
+    return found
 
 
 def _our_metrics() -> tuple[str, ...]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
 
-    Score = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
-    LeaveOneOut = Callable[[np.ndarray, np.ndarray, np.ndarray | None], tuple[float, np.ndarray]]
-
+Score: TypeAlias = "Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]"
+LeaveOneOut: TypeAlias = "Callable[[np.ndarray, np.ndarray, np.ndarray | None], tuple[float, np.ndarray]]"
 Direction = Literal["maximize", "minimize"]
 
 

@@ -143,7 +143,7 @@ def _both_without(true: np.ndarray) -> np.ndarray:
 def _macro(
     labels: np.ndarray, probabilities: np.ndarray, counted: np.ndarray, binary: _Binary, undefined: float
 ) -> tuple[float, np.ndarray]:
-    """Take the mean over the classes or labels that some rows have and some have not, with all rows and without each."""
+    """Take the mean over the classes or labels that some rows have and some not, of all rows and without each."""
     values = []
     total = np.zeros(len(labels))
     present = np.zeros(len(labels))

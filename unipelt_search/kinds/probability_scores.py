@@ -1,8 +1,8 @@
 """The metrics of probabilities, equal to scikit-learn's; a report loads without that library.
 
-Labels are ``(n,)``, true classes from 0, with probabilities ``(n, C)`` of all classes or ``(n,)`` of class 1; or labels are
-``(n, L)`` of 0 and 1, with probabilities ``(n, L)`` of every label for itself. Weights ``(n,)`` are above 0, and a row of
-weight 2 counts like two equal rows; None is 1 for every row. Every result is a finite number.
+Labels are ``(n,)``, true classes from 0, with probabilities ``(n, C)`` of all classes or ``(n,)`` of class 1; or they
+are ``(n, L)`` of 0 and 1, with probabilities ``(n, L)`` of every label for itself. Weights ``(n,)`` are above 0, and a
+row of weight 2 counts like two equal rows; None is 1 for every row. Every result is a finite number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CHANCE_AUC = 0.5
 
 
 def roc_auc(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Return the area under the ROC curve: how often a row with a label has a higher probability of it than one without.
+    """Return the area under the ROC curve: how often a row with a label has a higher probability than one without.
 
     Args:
         labels: ``(n,)`` or ``(n, L)``.

@@ -11,14 +11,10 @@ Weights ``(n,)`` are above 0 and say what each row counts; None is 1. Metrics of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from unipelt_search.kinds.metric import LeaveOneOut
 from unipelt_search.kinds.scores import confusion, ranks
-
-if TYPE_CHECKING:
-    from unipelt_search.kinds.label_kind import LeaveOneOut
 
 CHUNK = 256
 """Rows of the (n, n) comparison that Spearman's leave-one-out needs, held in memory at a time."""
@@ -282,10 +278,10 @@ def _centred(value: float, left_out: np.ndarray) -> np.ndarray:
     return value + (left_out.size - 1) * (left_out.mean() - left_out)
 
 
-def _share(part: np.ndarray, whole: np.ndarray, defined: np.ndarray) -> np.ndarray:
+def _share(part: np.ndarray, total: np.ndarray, defined: np.ndarray) -> np.ndarray:
     """Divide where that is defined, else return 0; sums of weights that should be 0 may be a little off."""
-    zeros = np.zeros(np.broadcast(part, whole).shape)
-    return np.divide(part, whole, out=zeros, where=defined)
+    zeros = np.zeros(np.broadcast(part, total).shape)
+    return np.divide(part, total, out=zeros, where=defined)
 
 
 def _alike_without(values: np.ndarray) -> np.ndarray:

@@ -142,20 +142,31 @@ class TaskSummary(Frozen):
             return target
         return replace(target, positive=self.labels.index(self.positive))
 
+    @property
+    def metric_packages(self) -> tuple[str, ...]:
+        """The packages, at most one, that runs need beside ours and those of the methods."""
+        return (self.metric_package,) if self.metric_package else ()
+
     def find_metric(self) -> Metric:
         """Return the study's metric.
 
         Raises:
-            MachineError: It is that of a package that is not installed.
+            MachineError: It is that of a package that is not installed, or another package has taken its name.
         """
+        source = f"the package {self.metric_package!r}" if self.metric_package else "unipelt-search"
         try:
-            return self.target.metric(self.metric)
+            metric = self.target.metric(self.metric)
         except ValueError as error:
-            source = f"the package {self.metric_package!r}" if self.metric_package else "a newer version"
             raise MachineError(
-                f"The metric {self.metric!r} of this study must be installed; this machine has none of that name, "
-                f"which is of {source}. Install it."
+                f"The metric {self.metric!r} must be installed; this machine has none of that name, which is of "
+                f"{source}. Install it."
             ) from error
+        if metric.package != self.metric_package:
+            raise MachineError(
+                f"The metric {self.metric!r} must be that of {source}; this machine has that of "
+                f"{metric.package or 'unipelt-search'!r}. Install the one in place of the other."
+            )
+        return metric
 
 
 class RunRecord(Frozen):

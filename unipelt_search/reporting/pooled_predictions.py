@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from unipelt_search.kinds.label_kind import Label, Target, find_kind
+from unipelt_search.kinds.label_kind import Label, Target
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import (
     CalibrationBin,
@@ -35,7 +35,7 @@ _OfSplit = Mapping[str, Sequence[PredictedRows]]
 
 @dataclass(frozen=True)
 class PooledPredictions:
-    """What a report has of the predictions, in the order of its methods; all of it empty in studies of older versions."""
+    """What a report has of the predictions, in the order of its methods; nothing in studies of older versions."""
 
     calibration: tuple[ReportedCalibration, ...] = ()
     thresholds: tuple[ReportedThresholds, ...] = ()
@@ -54,7 +54,7 @@ def pool_predictions(record: StudyRecord, confirmed: Sequence[Candidate], best: 
     Returns:
         What they say; nothing where no run has kept its probabilities.
     """
-    target = find_kind(record.task.kind).of_labels(record.task.labels)
+    target = record.task.target
     by_split: dict[Split, _OfSplit] = {}
     for split in get_args(Split):
         by_split[split] = {candidate.name: predicted_rows(candidate, split, target) for candidate in confirmed}
@@ -137,7 +137,7 @@ def _thresholds(
         )
 
 
-def _of_method(candidate: Candidate) -> dict[str, object]:
+def _of_method(candidate: Candidate) -> dict[str, Any]:
     return {"method": candidate.method, "variant": candidate.trial.variant, "trial": candidate.trial.number}
 
 

@@ -1,6 +1,7 @@
 """A suite's results as Markdown: the published tables with our figures next to them, and what was reproduced.
 
-Every score is a test score times 100. Source of the layout: Mao et al. (2022), Tables 1 and 2.
+Every score is a test score times 100; errors in units of their own are not multiplied. Source of the layout: Mao et
+al. (2022), Tables 1 and 2.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from unipelt_search.errors import RequestError
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.markdown import markdown_table, plain_text
 from unipelt_search.reporting.verdict_words import metric_name
-from unipelt_search.verdict.suite_scores import Scores, StudyScores, SuiteScores, gated_methods
+from unipelt_search.verdict.suite_scores import Measure, Scores, StudyScores, SuiteScores, gated_methods
 
 BEGIN = "<!-- results -->"
 END = "<!-- end of results -->"
@@ -118,15 +119,29 @@ def _introduction(scores: SuiteScores) -> str:
         )
     metrics = {f"{task} {metric_name(study.metric)}": None for (task, _), study in scores.studies.items()}
     parts.append(f"Metrics: {plain_text(', '.join(metrics))}.")
+    parts += _exceptions(scores)
     parts.append("`majority` makes the same prediction for every row.")
     return " ".join(parts)
+
+
+def _exceptions(scores: SuiteScores) -> Iterator[str]:
+    """Name the tasks whose scores are not multiplied by 100, and those where lower is better."""
+    measures = {task.name: scores.measure(task.name) for task in scores.suite.tasks}
+    plain = [name for name, measure in measures.items() if measure.factor == 1.0]
+    lower = [name for name, measure in measures.items() if measure.sign < 0]
+    if plain:
+        yield f"Scores on {plain_text(', '.join(plain))} are not multiplied."
+    if lower:
+        yield f"Lower is better on {plain_text(', '.join(lower))}."
 
 
 def _scores_table(scores: SuiteScores, size: int) -> str:
     suite = scores.suite
     studies = [scores.studies.get((task.name, size)) for task in suite.tasks]
     rows = [(method, *_method_cells(scores, size, method)) for method in suite.eligible]
-    majority = [_hundredths(study.majority if study else None) for study in studies]
+    majority = []
+    for task, study in zip(suite.tasks, studies, strict=True):
+        majority.append(_scaled(study.majority if study else None, scores.measure(task.name)))
     rows.append(("majority", *majority, ""))
     header = ["method"]
     for task, study in zip(suite.tasks, studies, strict=True):
@@ -141,10 +156,11 @@ def _method_cells(scores: SuiteScores, size: int, method: str) -> list[str]:
     cells = []
     for task in scores.suite.tasks:
         published = scores.suite.published_score(size, method, task.name)
-        cell = _cell(scores.scores(size, method, task.name), published, scores.is_unpublished(size, method, task.name))
-        cells.append(cell)
+        other = scores.is_unpublished(size, method, task.name)
+        cells.append(_cell(scores.scores(size, method, task.name), published, other, scores.measure(task.name)))
     average, published = scores.average(size, method), scores.published_average(size, method)
-    cells.append(_cell(average, published, scores.is_unpublished(size, method)))
+    other = scores.is_unpublished(size, method)
+    cells.append(_cell(average, published, other, scores.average_measure(size)))
     return cells
 
 
@@ -167,10 +183,11 @@ def _bound_cells(scores: SuiteScores, size: int, singles: tuple[str, ...]) -> li
         bound = scores.bound(size, singles, task.name)
         published = scores.published_bound(size, singles, task.name)
         other = bound is not None and scores.is_unpublished(size, bound.method, task.name)
-        cell = _cell(bound.test if bound else None, published, other)
+        cell = _cell(bound.test if bound else None, published, other, scores.measure(task.name))
         cells.append(f"{bound.method} {cell}" if bound else cell)
     other = _has_unpublished(scores, size, singles)
-    cells.append(_cell(scores.average_bound(size, singles), scores.published_average_bound(size, singles), other))
+    average, published = scores.average_bound(size, singles), scores.published_average_bound(size, singles)
+    cells.append(_cell(average, published, other, scores.average_measure(size)))
     return cells
 
 
@@ -220,9 +237,10 @@ def _what_held(scores: SuiteScores, size: int) -> str:
 
 def _against_bound(scores: SuiteScores, size: int, method: str, singles: tuple[str, ...]) -> str:
     ours, bound = scores.average(size, method), scores.average_bound(size, singles)
-    if ours is None or bound is None:
+    measure = scores.average_measure(size)
+    if ours is None or bound is None or measure is None:
         return ""
-    gap = 100 * (ours.mean - bound.mean)
+    gap = measure.factor * (ours.mean - bound.mean)
     sentence = f"Its average lies {_distance(gap)} that of the best of {', '.join(singles)}"
     published = scores.published_average(size, method)
     published_bound = scores.published_average_bound(size, singles)
@@ -235,22 +253,24 @@ def _against_bound(scores: SuiteScores, size: int, method: str, singles: tuple[s
 def _highest(scores: SuiteScores, size: int) -> str:
     ours = {}
     published = {}
+    measure = scores.average_measure(size)
     for method in scores.suite.eligible:
         average = scores.average(size, method)
-        if average:
-            ours[method] = 100 * average.mean
+        if average and measure:
+            ours[method] = measure.factor * average.mean
         published_average = scores.published_average(size, method)
         if published_average is not None:
             published[method] = published_average
-    if not ours:
+    if measure is None or not ours:
         return ""
-    best = max(ours, key=ours.__getitem__)
-    sentence = f"The highest average is that of {best} ({_number(ours[best])})"
+    sign, word = measure.sign, "highest" if measure.sign > 0 else "lowest"
+    best = max(ours, key=lambda method: sign * ours[method])
+    sentence = f"The {word} average is that of {best} ({_number(ours[best])})"
     if not published or _has_unpublished(scores, size, scores.suite.eligible):
         return f"{sentence}."
-    first = max(published, key=published.__getitem__)
+    first = max(published, key=lambda method: sign * published[method])
     return (
-        f"{sentence}, the highest published one that of {first} ({_number(published[first])}): {_held(best == first)}."
+        f"{sentence}, the {word} published one that of {first} ({_number(published[first])}): {_held(best == first)}."
     )
 
 
@@ -304,18 +324,19 @@ def _has_unpublished(scores: SuiteScores, size: int, methods: Iterable[str]) -> 
     return any(scores.is_unpublished(size, method) for method in methods)
 
 
-def _cell(ours: Scores | None, published: float | None, other_adapter: bool) -> str:
+def _cell(ours: Scores | None, published: float | None, other_adapter: bool, measure: Measure | None) -> str:
     """Write our score with its spread, a mark where its adapter is not the published one, and the published score."""
-    mine = _hundredths(ours.mean if ours else None)
+    mine = _scaled(ours.mean if ours else None, measure)
     if ours is not None and other_adapter:
         mine += _OTHER_ADAPTER
-    if ours is not None and ours.sd is not None:
-        mine += f" ± {100 * ours.sd:.2f}"
+    if ours is not None and ours.sd is not None and measure is not None:
+        mine += f" ± {measure.factor * ours.sd:.2f}"
     return mine if published is None else f"{mine} ({_number(published)})"
 
 
-def _hundredths(value: float | None) -> str:
-    return formats.NONE if value is None else _number(100 * value)
+def _scaled(value: float | None, measure: Measure | None) -> str:
+    """Write a score as its task's are written; nothing where there is none."""
+    return formats.NONE if value is None or measure is None else _number(measure.factor * value)
 
 
 def _number(value: float) -> str:

@@ -12,6 +12,7 @@ from unipelt_search.tasks.nested_keys import nested_value, with_nested_names
 from unipelt_search.tasks.table import Location, Table, wanted_names
 
 OpenLines = Callable[[], Iterable[str]]
+BY_LINE = (".jsonl", ".ndjson")
 FORMS = 'one JSON object per line, an array of objects, {"data": [objects]}, or {"column": [cells], …}'
 Entry = tuple[Location, dict[str, Any]]
 
@@ -32,13 +33,13 @@ def json_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, 
         DataError: It is not JSON, or in no form that has rows.
     """
     filled = list(islice((line for line in open_lines() if line.strip()), 2))
-    if _has_a_row_per_line(filled):
+    if _has_a_row_per_line(filled, name, wanted):
         yield from _line_tables(open_lines(), name, wanted, rows)
         return
     yield from _whole_tables("".join(open_lines()), name, wanted, rows)
 
 
-def _has_a_row_per_line(filled: list[str]) -> bool:
+def _has_a_row_per_line(filled: list[str], name: str, wanted: Sequence[str] | None) -> bool:
     """Tell whether a file has an object per line, from its first lines that are not blank."""
     if not filled:
         return True
@@ -46,10 +47,13 @@ def _has_a_row_per_line(filled: list[str]) -> bool:
         value = _parsed(filled[0])
     except (ValueError, RecursionError):
         return False
-    if len(filled) > 1:
-        return not isinstance(value, list)
-    # All of it may stand on one line.
-    return not isinstance(value, list) and not (isinstance(value, dict) and _entries_inside(value, None) is not None)
+    if isinstance(value, list):
+        return False
+    # All of a file may stand on one line.
+    if len(filled) > 1 or not isinstance(value, dict):
+        return True
+    by_name = any(form in name.lower() for form in BY_LINE)
+    return by_name and _entries_inside(value, wanted) is None
 
 
 def _line_tables(lines: Iterable[str], name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
@@ -136,7 +140,8 @@ def _entries(value: Any, name: str, wanted: Sequence[str] | None) -> Iterable[An
     if inside is not None:
         return inside
     lists = [key for key, rows in value.items() if isinstance(rows, list)]
-    if len(lists) > 1:
+    is_row = any(not isinstance(value.get(name, []), list) for name in wanted or ())
+    if len(lists) > 1 and not is_row:
         raise DataError(
             f"{name} must hold {FORMS}; it has several lists, of objects or of different lengths: "
             f"{', '.join(lists[:5])}. Save each table as a file of its own."

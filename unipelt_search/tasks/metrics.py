@@ -82,10 +82,10 @@ def score_all(
         metric: The study's metric, which may be that of another package; None is one of ours.
 
     Returns:
-        Each name of `Target.metrics`, and the study's, with a finite score. A classification's macro F1 is the mean over the classes that
-        occur among the labels or the predictions, that of sets of labels is the mean over all labels. What is undefined
-        is 0, an area under the ROC curve a half: Matthews and correlations where all labels or all predictions are
-        alike, R2 where all labels are, the F1 of what is neither there nor predicted.
+        Each name of `Target.metrics`, and the study's, with a finite score. A classification's macro F1 is the mean
+        over the classes that occur among the labels or the predictions, that of sets of labels is the mean over all
+        labels. What is undefined is 0, an area under the ROC curve a half: Matthews and correlations where all labels
+        or all predictions are alike, R2 where all labels are, the F1 of what is neither there nor predicted.
 
     Raises:
         DivergedError: A predicted number, or a probability, is not finite.

@@ -12,9 +12,9 @@ import numpy as np
 from unipelt_search.kinds.label_kind import Target
 from unipelt_search.records.results import Predictions
 from unipelt_search.verdict.candidates import Candidate, ConfirmedRun
+from unipelt_search.verdict.row_scores import probabilities_of
 
 Split = Literal["select", "test"]
-_SINGLE = np.dtype("<f4")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +36,6 @@ class PredictedRows:
         """``(n,)``, whether the prediction is not what is true, in whole."""
         differs = self.labels != self.predicted
         return differs.any(axis=1) if differs.ndim == 2 else differs
-
-
-def probability_array(predictions: Predictions) -> np.ndarray | None:
-    """Return the probabilities of predictions.
-
-    Args:
-        predictions: Of at least one row.
-
-    Returns:
-        ``(n, outputs)`` of float32; None where they were not kept.
-    """
-    if predictions.probabilities is None:
-        return None
-    return np.frombuffer(predictions.probabilities, dtype=_SINGLE).reshape(len(predictions.labels), -1)
 
 
 def predicted_rows(candidate: Candidate, split: Split, target: Target) -> tuple[PredictedRows, ...]:
@@ -100,7 +86,7 @@ def _parts(runs: Sequence[ConfirmedRun], split: Split) -> list[list[Predictions]
 def _joined(key: tuple[int, int], parts: Sequence[Predictions], target: Target) -> PredictedRows:
     labels = np.concatenate([target.to_array(part.labels) for part in parts])
     predicted = np.concatenate([target.to_array(part.predicted) for part in parts])
-    arrays = [array for part in parts if (array := probability_array(part)) is not None]
+    arrays = [array for part in parts if (array := probabilities_of(part)) is not None]
     probabilities = np.concatenate(arrays) if len(arrays) == len(parts) else None
     order = _order(parts)
     return PredictedRows(

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from statistics import fmean, stdev
 
 import numpy as np
 from scipy.stats import rankdata
 
 from unipelt_search.errors import StudyExistsError
+from unipelt_search.kinds.label_kind import AUTO, Metric, find_metric
 from unipelt_search.methods.catalogue import stored_method
 from unipelt_search.records.history import StudyRecord, StudyState
 from unipelt_search.specs.adapter_input import reads_feed_forward
@@ -24,6 +26,8 @@ from unipelt_search.specs.suite import SuiteSpec, SuiteTask
 from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.ranking import rank_methods
 from unipelt_search.verdict.recommend import Recommendation, recommend
+
+_HUNDRED = 100.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,16 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """How the scores of tasks are to be read."""
+
+    sign: int
+    """What a score is multiplied by so that higher is better."""
+    factor: float
+    """What a table multiplies it by: 100, or 1 where it has no highest value, as an error in the user's units has."""
+
+
+@dataclass(frozen=True)
 class SuiteScores:
     """What there is of a suite so far."""
 
@@ -112,6 +126,31 @@ class SuiteScores:
         studies = [self.studies.get((name, size)) for name in tasks]
         return any(method in study.unpublished for study in studies if study is not None)
 
+    def measure(self, task: str) -> Measure:
+        """Tell how the scores of a task are to be read.
+
+        Raises:
+            MachineError: Its metric is that of a package that cannot be loaded.
+        """
+        asked = next(known.metric for known in self.suite.tasks if known.name == task)
+        used = [study.metric for (name, _), study in self.studies.items() if name == task]
+        # What `auto` chooses is always a share or a correlation.
+        name = next(iter(used), asked)
+        return Measure(1, _HUNDRED) if name == AUTO else measure_of(find_metric(name))
+
+    def average_measure(self, size: int) -> Measure | None:
+        """Tell how averages are to be read; None where the tasks' scores are of several kinds, which have no average.
+
+        Raises:
+            MachineError: The metric of a task is that of a package that cannot be loaded.
+        """
+        measures = {self.measure(task) for task in self.averaged_tasks(size)}
+        return measures.pop() if len(measures) == 1 else None
+
+    def averaged_tasks(self, size: int) -> tuple[str, ...]:
+        """Return the tasks that published averages are taken over: the shared ones, or all where none is shared yet."""
+        return self.shared_tasks(size) or tuple(task.name for task in self.suite.tasks)
+
     def shared_tasks(self, size: int) -> tuple[str, ...]:
         """Return the tasks on which every method is confirmed, over which averages are taken."""
         return tuple(task.name for task in self.suite.tasks if self._is_complete(size, task.name))
@@ -120,12 +159,16 @@ class SuiteScores:
         return all(self.scores(size, method, task) for method in self.suite.eligible)
 
     def average(self, size: int, method: str) -> Scores | None:
-        """Average a method's test scores over the shared tasks, run by run; None without such tasks."""
+        """Average a method's test scores over the shared tasks, run by run; None without such tasks, or an average."""
+        if self.average_measure(size) is None:
+            return None
         return mean_scores([self.scores(size, method, task) for task in self.shared_tasks(size)])
 
     def published_average(self, size: int, method: str) -> float | None:
         """Average a method's published scores over the shared tasks, or all of them where none is shared yet."""
-        tasks = self.shared_tasks(size) or tuple(task.name for task in self.suite.tasks)
+        if self.average_measure(size) is None:
+            return None
+        tasks = self.averaged_tasks(size)
         return _mean([self.suite.published_score(size, method, task) for task in tasks])
 
     def bound(self, size: int, methods: Iterable[str], task: str) -> Bound | None:
@@ -136,24 +179,30 @@ class SuiteScores:
         known = [method for method in methods if method in study.select]
         if not known:
             return None
-        best = max(known, key=lambda method: study.select[method])  # the first of equal ones
+        sign = self.measure(task).sign
+        best = max(known, key=lambda method: sign * study.select[method])  # the first of equal ones
         return Bound(best, study.test[best])
 
     def average_bound(self, size: int, methods: Iterable[str]) -> Scores | None:
         """Average the test scores of the bounds over the shared tasks, run by run."""
+        if self.average_measure(size) is None:
+            return None
         chosen = tuple(methods)
         bounds = [self.bound(size, chosen, task) for task in self.shared_tasks(size)]
         return mean_scores([bound.test if bound else None for bound in bounds])
 
     def published_bound(self, size: int, methods: Iterable[str], task: str) -> float | None:
-        """Return the largest published score of some methods: chosen on the test rows, as the paper's Table 2 does."""
+        """Return the best published score of some methods: chosen on the test rows, as the paper's Table 2 does."""
         scores = [self.suite.published_score(size, method, task) for method in methods]
-        return max((score for score in scores if score is not None), default=None)
+        sign = self.measure(task).sign
+        return max((score for score in scores if score is not None), key=lambda score: sign * score, default=None)
 
     def published_average_bound(self, size: int, methods: Iterable[str]) -> float | None:
         """Average the published bounds over the same tasks as `published_average`."""
+        if self.average_measure(size) is None:
+            return None
         chosen = tuple(methods)
-        tasks = self.shared_tasks(size) or tuple(task.name for task in self.suite.tasks)
+        tasks = self.averaged_tasks(size)
         return _mean([self.published_bound(size, chosen, task) for task in tasks])
 
     def rank_correlation(self, size: int) -> tuple[float, int] | None:
@@ -181,6 +230,11 @@ class SuiteScores:
             return None
         ranks = np.array([rankdata(ours), rankdata(published)])
         return float(np.corrcoef(ranks)[0, 1]), len(ours)
+
+
+def measure_of(metric: Metric) -> Measure:
+    """Tell how the scores of a metric are to be read."""
+    return Measure(metric.sign, _HUNDRED if isfinite(metric.high) else 1.0)
 
 
 def suite_scores(suite: SuiteSpec, records: Iterable[StudyRecord]) -> SuiteScores:
