@@ -58,12 +58,12 @@ READ = {"column": "y", "form": "cells", "separator": None, "samples": ("0.5", "1
 NOTATION = {"numbers": (0.5, 1234.5), "low": 0.5, "high": 1234.5, "decimal": ".", "thousands": "", "percent": False}
 SETS = {"separator": ";", "rows": 9, "empty": 1, "one_each": True, **first_values("never", ["z"])}
 FOLDS = {"rows": 20, "fewer_than": 200, "folds": 5, "select": 80}
-READ = {"lines": 1205, "header": 1, "comments": 0, "blank": 4, "continued": 0}
+LINES = {"lines": 1205, "header": 1, "comments": 0, "blank": 4, "continued": 0, "broken": 0}
 SAID = [
     ("legacy", {"sentence": "As it was."}, "As it was."),
     ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
-    ("rows_read", {"source": "a.csv", "rows": 1200, **READ}, "1,200 rows of 1,205 lines of a.csv (not rows: 1 header,"),
-    ("rows_read", {"source": "a.parquet", "rows": 12, **READ, "lines": None}, "Read 12 rows of a.parquet."),
+    ("rows_read", {"source": "a.csv", "rows": 1200, **LINES}, "1,200 rows of 1,205 lines of a.csv (not rows: 1 header,"),
+    ("rows_read", {"source": "a.parquet", "rows": 12, **LINES, "lines": None}, "Read 12 rows of a.parquet."),
     ("quotes_are_text", {"file": "a.tsv", "swallowed": 44}, "as marks around fields they would hide 44 lines"),
     ("quotes_are_text", {"file": "a.tsv", "swallowed": 0}, "Quotes in a.tsv are read as characters of the texts, one"),
     ("quotes_after_backslash", {"file": "a.csv"}, "the quoted fields of a.csv have a backslash"),

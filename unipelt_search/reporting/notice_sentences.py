@@ -79,6 +79,7 @@ def _rows_read(values: _Values) -> str:
     if values["lines"] is None:
         return f"Read {values['rows']:,} rows of {values['source']}."
     names = {"header": "header", "comments": "comment", "blank": "blank", "continued": "inside of cells"}
+    names["broken"] = "that cannot be read"
     others = [f"{values[what]:,} {name}" for what, name in names.items() if values[what]]
     other = f" (not rows: {', '.join(others)})" if others else ""
     return f"Read {values['rows']:,} rows of {values['lines']:,} lines of {values['source']}{other}."
@@ -115,6 +116,7 @@ _DROP_REASONS = {
     "bad_unicode": "a text that is not valid Unicode",
     "bad_label": "a label of another notation",
     "bad_weight": "a weight that is no positive number",
+    "broken_row": "another number of fields, or no JSON object",
 }
 
 
