@@ -36,7 +36,7 @@ from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import BackboneSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import TrialSpec
-from unipelt_search.verdict.predicted_rows import probability_array
+from unipelt_search.verdict.row_scores import probability_array
 
 STORED = {"head": 2310, "bitfit": 28_038, "lora": 76_038, "adapter": 226_086, "prefix": 48_390, "unipelt_apl": 355_134}
 LABELS = ("human", "location", "numeric")

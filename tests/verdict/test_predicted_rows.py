@@ -8,7 +8,8 @@ from unipelt_search.kinds.label_kind import Target, find_kind
 from unipelt_search.records.history import RunRecord, RunState, StudyRecord
 from unipelt_search.records.results import Predictions
 from unipelt_search.verdict.candidates import find_candidates
-from unipelt_search.verdict.predicted_rows import predicted_rows, prediction_codes, probability_array
+from unipelt_search.verdict.predicted_rows import predicted_rows, prediction_codes
+from unipelt_search.verdict.row_scores import probability_array
 
 CLASSES = find_kind("classification").of_labels(("a", "b"))
 SETS = find_kind("multi_label").of_labels(("a", "b", "c"))

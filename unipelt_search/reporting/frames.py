@@ -24,7 +24,7 @@ from unipelt_search.records.results import Predictions
 from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.specs.seeds import run_number
 from unipelt_search.verdict.gate_statistics import gates_by_name
-from unipelt_search.verdict.predicted_rows import probability_array
+from unipelt_search.verdict.row_scores import probability_array
 
 By = Literal["layer", "label", "epoch"]
 _PREDICTION_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "file", "line", "label", "predicted"]

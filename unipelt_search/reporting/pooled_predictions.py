@@ -8,7 +8,7 @@ from typing import get_args
 
 import numpy as np
 
-from unipelt_search.kinds.label_kind import Label, Target, find_kind
+from unipelt_search.kinds.label_kind import Label, Target
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import (
     CalibrationBin,
@@ -54,7 +54,7 @@ def pool_predictions(record: StudyRecord, confirmed: Sequence[Candidate], best: 
     Returns:
         What they say; nothing where no run has kept its probabilities.
     """
-    target = find_kind(record.task.kind).of_labels(record.task.labels)
+    target = record.task.target
     by_split: dict[Split, _OfSplit] = {}
     for split in get_args(Split):
         by_split[split] = {candidate.name: predicted_rows(candidate, split, target) for candidate in confirmed}

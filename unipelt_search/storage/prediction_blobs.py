@@ -20,11 +20,13 @@ _ROW = "row"
 """Only where folds decide."""
 _PROBABILITY = "probability"
 """A list per row; only where they were kept."""
+_WEIGHT = "weight"
+"""Only where rows count by it."""
 _SINGLE = np.dtype("<f4")
 # Nearly every probability occurs once, so a dictionary only adds to the file; its bytes are smaller sorted by position.
 _ENCODING: dict[str, Any] = {
     "compression": "zstd",
-    "use_dictionary": [*_COLUMNS, *(f"{name}.list.element" for name in _COLUMNS), _ROW],
+    "use_dictionary": [*_COLUMNS, *(f"{name}.list.element" for name in _COLUMNS), _ROW, _WEIGHT],
     "use_byte_stream_split": [f"{_PROBABILITY}.list.element"],
 }
 
@@ -62,6 +64,8 @@ def read_predictions(row: PredictionRow) -> Predictions:
         fields["rows"] = table.column(_ROW).to_pylist()
     if _PROBABILITY in table.column_names:
         fields["probabilities"] = _bytes_of(table.column(_PROBABILITY))
+    if _WEIGHT in table.column_names:
+        fields["weights"] = table.column(_WEIGHT).to_pylist()
     return Predictions.model_validate(fields)
 
 
@@ -95,6 +99,8 @@ def _packed(predictions: Predictions) -> BytesIO:
         columns[_ROW] = _column(predictions.rows)
     if predictions.probabilities is not None:
         columns[_PROBABILITY] = _lists(predictions.probabilities, len(predictions.labels))
+    if predictions.weights is not None:
+        columns[_WEIGHT] = pa.array(predictions.weights, pa.float64())
     file = BytesIO()
     parquet.write_table(pa.table(columns), file, **_ENCODING)
     return file

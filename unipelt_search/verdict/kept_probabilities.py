@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unipelt_search.kinds.label_kind import find_kind
 from unipelt_search.records.history import RunRecord, StudyRecord
 from unipelt_search.records.notice import Notice
 from unipelt_search.verdict.candidates import Candidate
@@ -31,7 +30,7 @@ def probability_bytes(record: StudyRecord) -> int:
         Bytes, as 4 per row and output; 0 where predictions are numbers.
     """
     task = record.task
-    target = find_kind(task.kind).of_labels(task.labels)
+    target = task.target
     if not target.label_kind.has_labels:
         return 0
     # With folds every run predicts the rows of its fold alone, and all test rows.
@@ -42,8 +41,7 @@ def probability_bytes(record: StudyRecord) -> int:
 
 def needs_probabilities(record: StudyRecord) -> bool:
     """Tell whether the study's metric, and so its intervals, are computed from probabilities."""
-    target = find_kind(record.task.kind).of_labels(record.task.labels)
-    return target.metric(record.task.metric).needs_probabilities
+    return record.task.find_metric().needs_probabilities
 
 
 def trials_to_keep(record: StudyRecord) -> frozenset[int]:

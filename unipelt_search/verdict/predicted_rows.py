@@ -12,9 +12,9 @@ import numpy as np
 from unipelt_search.kinds.label_kind import Target
 from unipelt_search.records.results import Predictions
 from unipelt_search.verdict.candidates import Candidate, ConfirmedRun
+from unipelt_search.verdict.row_scores import probability_array
 
 Split = Literal["select", "test"]
-_SINGLE = np.dtype("<f4")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +36,6 @@ class PredictedRows:
         """``(n,)``, whether the prediction is not what is true, in whole."""
         differs = self.labels != self.predicted
         return differs.any(axis=1) if differs.ndim == 2 else differs
-
-
-def probability_array(predictions: Predictions) -> np.ndarray | None:
-    """Return the probabilities of predictions.
-
-    Args:
-        predictions: Of at least one row.
-
-    Returns:
-        ``(n, outputs)`` of float32; None where they were not kept.
-    """
-    if predictions.probabilities is None:
-        return None
-    return np.frombuffer(predictions.probabilities, dtype=_SINGLE).reshape(len(predictions.labels), -1)
 
 
 def predicted_rows(candidate: Candidate, split: Split, target: Target) -> tuple[PredictedRows, ...]:
