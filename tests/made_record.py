@@ -36,7 +36,7 @@ from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import BackboneSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import TrialSpec
-from unipelt_search.verdict.row_scores import probability_array
+from unipelt_search.verdict.row_scores import probabilities_of
 
 STORED = {"head": 2310, "bitfit": 28_038, "lora": 76_038, "adapter": 226_086, "prefix": 48_390, "unipelt_apl": 355_134}
 LABELS = ("human", "location", "numeric")
@@ -277,7 +277,7 @@ def folded(record: StudyRecord, folds: int = 5) -> StudyRecord:
             rows = tuple(np.flatnonzero(fold_of == fold).tolist())
             labels, predicted = (tuple(part[n] for n in rows) for part in (select.labels, select.predicted))
             own = Predictions(split="select", labels=labels, predicted=predicted, rows=rows)
-            shares = probability_array(select)
+            shares = probabilities_of(select)
             if shares is not None:
                 own = own.model_copy(update={"probabilities": shares[list(rows)].tobytes()})
             right = fmean(a == b for a, b in zip(labels, predicted, strict=True))

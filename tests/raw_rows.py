@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from unipelt_search.records.notice import without_facts
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.read import read_tables
 from unipelt_search.tasks.rows import RawData, Rows, read_rows
@@ -11,8 +13,9 @@ from unipelt_search.tasks.table import Location, Table, Tables
 
 
 def read_data(spec: TaskSpec) -> RawData:
-    """Read what a spec names."""
-    return read_rows(read_tables(spec), spec)
+    """Read what a spec names; how many rows there were is left out of the notices."""
+    raw = read_rows(read_tables(spec), spec)
+    return replace(raw, notices=without_facts(raw.notices))
 
 
 def rows_of(table: Table, spec: TaskSpec) -> Rows:

@@ -22,9 +22,11 @@ from unipelt_search.event_log import log_events
 from unipelt_search.methods.catalogue import check_installed, plugin_packages
 from unipelt_search.methods.plugins import plugin_versions
 from unipelt_search.records.history import EDITION, StudyLine, StudyRecord, StudyState
-from unipelt_search.records.notice import without_facts
+from unipelt_search.records.notice import facts, without_facts
 from unipelt_search.records.progress import StudyProgress
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.records.study_plan import PlannedExport, StudyPlan
+from unipelt_search.records.study_stage import OnStage, StudyStage, unheard
 from unipelt_search.reporting.assemble import render_json
 from unipelt_search.reporting.export_sentences import export_summary
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
@@ -41,10 +43,12 @@ from unipelt_search.storage.upgrade import Upgraded
 from unipelt_search.verdict.select_run import select_run
 
 if TYPE_CHECKING:
+    from unipelt_search.backbones.backbone import Backbone
     from unipelt_search.execution.driver import Driver
     from unipelt_search.execution.preparation import Prepared
     from unipelt_search.exporting.export import PeftForm
     from unipelt_search.exporting.loaded_model import LoadedModel
+    from unipelt_search.records.data_columns import DataColumns
     from unipelt_search.records.diagnosis import ModelFacts
     from unipelt_search.remote_paths import StoragePath
     from unipelt_search.tasks.data_frames import Frames
@@ -166,6 +170,7 @@ def run_study(
     command: str = "",
     watch: Watch | None = None,
     frames: Frames | None = None,
+    on_stage: OnStage = unheard,
 ) -> Study:
     """Search for the best method, or go on with the study of that name.
 
@@ -179,6 +184,7 @@ def run_study(
         command: The command line that asked, for the report.
         watch: Is shown how far the study is whenever something happens.
         frames: The data itself, a table or one per split; `spec.task.data` is only its name then.
+        on_stage: Is told what is done before the first run, and of a new study on this machine the plan.
 
     Returns:
         The study; its `interrupted` tells whether Ctrl-C ended the search.
@@ -190,17 +196,15 @@ def run_study(
         MachineError: A package is missing that brings a method of the study.
     """
     from unipelt_search.execution.checkpoint_folders import remove_finished
-    from unipelt_search.execution.preparation import prepare
     from unipelt_search.remote_paths import check_writable
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.tasks.load import load_task
 
     began = time.monotonic()
     check_budget(spec)
     _check_out(out)
     url = storage_url(storage)
     found = _find_or_upgrade(url, spec, frames)
-    task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found), edition=_edition(found))
+    task = _read(spec, found, frames, on_stage)
     if found is not None:
         spec = _check_same_identity(found, spec, task)
         if found.state is StudyState.COMPLETE and found.spec.budget == spec.budget:
@@ -208,10 +212,11 @@ def run_study(
             return _deliver(url, spec.name, out, interrupted=False)
     check_storage(url)
     # From here on the model is loaded and tried; nothing is written before all of that has gone well.
-    ready, backbone = prepare(spec, task, None if found is None else found.basis)
+    ready, backbone = _prepare(spec, task, found, on_stage)
     # A study that goes on keeps the methods and steps that it began with, and a cluster's machines are not this one.
     if found is None and spec.machine.address is None:
-        ready = ready.within_limits(backbone)
+        ready, plan = ready.planned(backbone, began, on_stage)
+        on_stage(StudyStage(name="plan", subject=spec.name, plan=plan))
     if spec.machine.checkpoints is not None:
         check_writable(spec.machine.checkpoints)
     kept = _checkpoints(spec, out)
@@ -223,7 +228,9 @@ def run_study(
         checkpoints=kept,
         checkpoint_bytes=0 if kept is None else ready.checkpoint_bytes(backbone),
         exports=ready.exports(backbone),
+        origins=task.origins,
         began=began,
+        on_stage=on_stage,
     )
     del backbone  # the workers load their own
     interrupted = _search(ready, start)
@@ -329,6 +336,7 @@ def plan_study(
     *,
     storage: str | None = None,
     frames: Frames | None = None,
+    on_stage: OnStage = unheard,
 ) -> StudyPlan:
     """Check a study whole, build its model once, and say what it would do and about how long that takes.
 
@@ -338,6 +346,7 @@ def plan_study(
         spec: What is asked.
         storage: A SQLAlchemy URL; None is `UNIPELT_STORAGE`, else the default.
         frames: The data itself, as for `run_study`.
+        on_stage: Is told what is done.
 
     Returns:
         The plan, as if nothing of the study were done yet.
@@ -347,17 +356,34 @@ def plan_study(
         StudyExistsError: A study of that name asks something else.
         MachineError: A package is missing that brings a method of the study.
     """
-    from unipelt_search.execution.preparation import prepare
     from unipelt_search.search.plan import check_budget
-    from unipelt_search.tasks.load import load_task
 
+    began = time.monotonic()
     check_budget(spec)
     found = existing_study(storage_url(storage), spec.name)
-    task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, found), edition=_edition(found))
+    task = _read(spec, found, frames, on_stage)
     if found is not None:
         spec = _check_same_identity(found, spec, task)
-    ready, backbone = prepare(spec, task, None if found is None else found.basis)
-    return ready.plan(backbone).model_copy(update={"findings": task.findings})
+    ready, backbone = _prepare(spec, task, found, on_stage)
+    return ready.plan(backbone, began, on_stage).model_copy(update={"findings": task.findings})
+
+
+def find_columns(data: str, *, frames: Frames | None = None) -> DataColumns:
+    """List the columns of a dataset with a sample of each, and guess which are the texts and the label.
+
+    Args:
+        data: A folder, a file or a hub dataset, as `TaskSpec.data`.
+        frames: The data itself, as for `run_study`.
+
+    Returns:
+        The columns of the training rows; `text` and `label` are guesses, which no study acts upon.
+
+    Raises:
+        RequestError: The data cannot be found or read.
+    """
+    from unipelt_search.tasks import column_guess
+
+    return column_guess.find_columns(data, frames)
 
 
 def examine_model(model: str, *, device: str = "cpu") -> ModelFacts:
@@ -408,12 +434,17 @@ class _Start:
     """What those of one run take at most."""
     exports: tuple[PlannedExport, ...]
     """Which forms `export` will be able to write."""
+    origins: tuple[RowOrigins, ...]
+    """Where the rows of select and test stand in the user's files."""
     began: float
     """When it was asked for, by `time.monotonic`: checking and loading are part of the study's time."""
+    on_stage: OnStage = unheard
+    """Is told when the workers are started."""
 
 
 def _search(ready: Prepared, start: _Start) -> bool:
     """Start Ray, then write down the study and search; tells whether the user interrupted."""
+    start.on_stage(StudyStage(name="workers"))
     from unipelt_search.execution.driver import Driver, DriverSettings
     from unipelt_search.execution.executor import drive
     from unipelt_search.execution.ray_executor import ray_executors
@@ -465,7 +496,7 @@ def _write_study(
     spec = ready.spec
     if start.found is None:
         summary = ready.summary.model_copy(update={"plugins": plugin_packages(spec.space.compared)})
-        study_id = store.studies.create(spec, summary, _software() | plugins, start.command)
+        study_id = store.studies.create(spec, summary, _software() | plugins, start.command, start.origins)
     else:
         study_id = start.found.id
         grown = start.found.spec.budget != spec.budget
@@ -527,20 +558,35 @@ def existing_study(url: str, name: str) -> StudyRecord | None:
 
 def _find_or_upgrade(url: str, spec: StudySpec, frames: Frames | None) -> StudyRecord | None:
     """Find the study that a request goes on with; a server's older tables are upgraded once the request is right."""
-    from unipelt_search.execution.preparation import prepare
-    from unipelt_search.tasks.load import load_task
-
     try:
         found = existing_study(url, spec.name)
     except OldSchemaError:
         # Without the study itself the request is checked as that of a new one.
-        task = load_task(spec.task, spec.seed, frames, repeats=_repeats(spec, None))
-        prepare(spec, task)
+        _prepare(spec, _read(spec, None, frames, unheard), None, unheard)
         upgrade_database(url)
         found = existing_study(url, spec.name)
     if found is None:
         check_new_name(url, spec.name)
     return found
+
+
+def _read(spec: StudySpec, found: StudyRecord | None, frames: Frames | None, on_stage: OnStage) -> Task:
+    """Read the data of a study, which imports what reads tables."""
+    on_stage(StudyStage(name="read", subject=spec.task.data))
+    from unipelt_search.tasks.load import load_task
+
+    return load_task(
+        spec.task, spec.seed, frames, repeats=_repeats(spec, found), edition=_edition(found), on_stage=on_stage
+    )
+
+
+def _prepare(spec: StudySpec, task: Task, found: StudyRecord | None, on_stage: OnStage) -> tuple[Prepared, Backbone]:
+    """Load the model of a study and try its methods, which imports what trains."""
+    loading = StudyStage(name="load", subject=spec.backbone.model, data=facts(task.notices), findings=task.findings)
+    on_stage(loading)
+    from unipelt_search.execution.preparation import prepare
+
+    return prepare(spec, task, None if found is None else found.basis, on_stage)
 
 
 def check_stored_plugins(name: str, *, storage: str | None = None) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.cli.durations import format_duration, parse_duration
+from unipelt_search.cli.durations import parse_duration
 from unipelt_search.errors import RequestError
 
 
@@ -19,11 +19,3 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(RequestError) as caught:
         parse_duration(text)
     assert all(words in str(caught.value) for words in ("--time", "30m", repr(text)))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")],
-)
-def test_a_duration_is_written_in_its_two_largest_units(seconds: float, words: str) -> None:
-    assert format_duration(seconds) == words

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import io
 import json
+from typing import get_args
 
+import pytest
 from rich.console import Console
 
-from unipelt_search.cli.live_view import event_line, live_picture, watch_study
+from unipelt_search.cli.live_view import event_line, live_picture, stage_line, stage_lines, watch_study
+from unipelt_search.records.notice import Notice
 from unipelt_search.records.progress import BestTrial, StudyProgress
+from unipelt_search.records.study_stage import StageName, StudyStage
 
 PROGRESS = StudyProgress(
     study="reviews-1",
@@ -70,3 +74,43 @@ def test_the_picture_needs_neither_standings_nor_an_estimate() -> None:
     early = PROGRESS.model_copy(update={"standings": (), "seconds_left": None, "running": (), "runs_asked": 0})
     Console(file=stream, width=100).print(live_picture(early))
     assert "left" not in stream.getvalue()
+
+
+STAGE = StudyStage(name="time", subject="unipelt[lora,ia3]", number=3, of=7)
+
+
+def told(stage: StudyStage = STAGE, *, quiet: bool = False, as_json: bool = False) -> str:
+    stream = io.StringIO()
+    stage_lines(Console(file=stream, width=20), quiet=quiet, as_json=as_json)(stage)
+    return stream.getvalue()
+
+
+def test_a_stage_is_one_unwrapped_line_with_its_time() -> None:
+    assert told() == "[0 s] timing unipelt[lora,ia3], method 3 of 7\n"
+
+
+def test_quiet_and_json_tell_of_no_stage() -> None:
+    assert told(quiet=True) == ""
+    assert told(as_json=True) == ""
+
+
+def test_how_the_data_was_read_is_told_before_the_model_is_loaded() -> None:
+    fact = Notice(code="legacy", severity="fact", values={"sentence": "Read 9 rows."})
+    first, second = told(StudyStage(name="load", subject="minilm", data=(fact,))).splitlines()
+    assert (first, second) == ("Data: Read 9 rows.", "[0 s] loading minilm")
+
+
+@pytest.mark.parametrize("name", get_args(StageName))
+def test_every_stage_has_words_that_name_what_it_is_about(name: StageName) -> None:
+    line = stage_line(StudyStage(name=name, subject="{x}", number=1200, of=7))
+    assert "{x}" in line or name in {"request", "encode", "workers"}
+
+
+def test_a_line_above_the_live_picture_does_not_disturb_it() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=60, _environ={"TERM": "xterm"})
+    tell = stage_lines(console, quiet=False, as_json=False)
+    with watch_study(console, quiet=False, as_json=False) as watch:
+        watch(PROGRESS)
+        tell(STAGE)
+    assert any(line.endswith("timing unipelt[lora,ia3], method 3 of 7") for line in stream.getvalue().splitlines())

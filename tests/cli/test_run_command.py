@@ -27,6 +27,7 @@ from unipelt_search.errors import (
     UnipeltError,
 )
 from unipelt_search.records.progress import StudyProgress
+from unipelt_search.records.study_stage import OnStage, StudyStage, unheard
 from unipelt_search.specs.option import FieldOption, field_options
 from unipelt_search.specs.study import StudySpec
 
@@ -69,7 +70,9 @@ class FakeApi:
         command: str = "",
         watch: Callable[[StudyProgress], None] | None = None,
         frames: Any = None,
+        on_stage: OnStage = unheard,
     ) -> Any:
+        on_stage(StudyStage(name="read", subject=spec.task.data))
         self.asked.append(SimpleNamespace(spec=spec, storage=storage, out=out, command=command))
         for act in self.before[:1]:
             self.before.remove(act)
@@ -173,6 +176,7 @@ def test_the_result_is_on_stdout_and_progress_on_stderr(api: FakeApi, capsys: py
     out, err = capsys.readouterr()
     assert out == "terminal: the report of d-1\n"
     assert "trial 0 head finished" in err
+    assert [line.partition("] ")[2] for line in err.splitlines()[:2]] == ["checking the request", "reading d.csv"]
 
 
 def test_json_is_json_on_both_streams(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,7 +226,7 @@ def test_errors_of_the_study_keep_their_exit_codes(
     api: FakeApi, capsys: pytest.CaptureFixture[str], error: Exception, code: int
 ) -> None:
     api.before = [fail(error)]
-    assert main(FLAGS) == code
+    assert main([*FLAGS, "--quiet"]) == code
     assert capsys.readouterr() == ("", f"unipelt-search: {error}\n")
 
 
@@ -233,7 +237,7 @@ def test_a_fault_of_the_machine_is_told_with_what_the_machine_has(
     api: FakeApi, capsys: pytest.CaptureFixture[str], error: Exception, code: int
 ) -> None:
     api.before = [fail(error)]
-    assert main(FLAGS) == code
+    assert main([*FLAGS, "--quiet"]) == code
     first, second = capsys.readouterr().err.splitlines()
     assert first == f"unipelt-search: {error}"
     assert second.startswith("This machine: unipelt-search")
@@ -287,7 +291,7 @@ def test_sigterm_is_an_interruption_too(api: FakeApi, capsys: pytest.CaptureFixt
 
 def test_before_there_is_a_study_nothing_can_be_resumed(api: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     api.before = [fail(KeyboardInterrupt())]
-    assert main(FLAGS) == 130
+    assert main([*FLAGS, "--quiet"]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
 
 

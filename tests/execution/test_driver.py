@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
@@ -15,7 +16,7 @@ from unipelt_search.execution.driver import EQUAL_FAILURES, FINISHED, Driver, Dr
 from unipelt_search.execution.run_messages import RunAssignment
 from unipelt_search.records.history import RunState, StudyState
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import EvaluationRow
+from unipelt_search.records.results import EvaluationRow, Predictions
 from unipelt_search.records.study_event import EventKind
 from unipelt_search.specs.seeds import run_seeds
 from unipelt_search.specs.study import MachineSpec
@@ -585,3 +586,63 @@ def test_a_driver_tells_when_the_store_waits_for_its_database(store, create) -> 
     make_driver(store, watch=shown.append)
     store.retry_policy.notify("The study database is back")
     assert shown[-1].event == "The study database is back"
+
+
+SCORES = {"head": 0.4, "lora": 0.8, "unipelt_apl": 0.7, "bitfit": 0.9}
+
+
+def work_with_probabilities(driver: Driver, result) -> None:
+    """Give every confirm run predictions with probabilities, and its method's score."""
+    shares = np.full((100, 3), 1 / 3, dtype="<f4").tobytes()
+    while (assignment := driver.next_run()) is not FINISHED:
+        assert assignment is not None
+        found = result(SCORES[assignment.run.trial.method], confirm=assignment.run.confirm)
+        if assignment.run.confirm:
+            right = round(100 * SCORES[assignment.run.trial.method])
+            labels, predicted = (0,) * 100, (0,) * right + (1,) * (100 - right)
+            parts = [
+                Predictions(split=split, labels=labels, predicted=predicted, probabilities=shares)
+                for split in ("select", "test")
+            ]
+            found = found.model_copy(update={"predictions": tuple(parts)})
+        driver.on_result(assignment.run_id, assignment.attempt, found)
+
+
+def methods_with_probabilities(store: StudyStore) -> list[str]:
+    found = []
+    for trial in store.studies.load("toy").trials:
+        parts = [part for run in trial.runs if run.result for part in run.result.predictions]
+        kept = {part.probabilities is not None for part in parts}
+        assert len(kept) < 2, "of all runs of a method or of none"
+        found += [trial.method] * (True in kept)
+    return sorted(found)
+
+
+@pytest.mark.parametrize(("most_bytes", "kept"), [(19_200, 4), (19_199, 3)])
+def test_of_too_many_probabilities_those_of_the_best_methods_stay(
+    store, create, result, most_bytes: int, kept: int
+) -> None:
+    # Four methods, two seeds, 200 rows, three labels, four bytes.
+    create(trials=4, seeds=2, methods=tuple(SCORES))
+    driver = make_driver(store, most_probability_bytes=most_bytes)
+    with driver:
+        work_with_probabilities(driver, result)
+        assert methods_with_probabilities(store) == sorted(SCORES), "before the end nobody knows which are best"
+        driver.conclude()
+    assert methods_with_probabilities(store) == (sorted(SCORES) if kept == 4 else ["bitfit", "lora", "unipelt_apl"])
+    before = store.studies.load("toy")
+    assert all(run.result.predictions for trial in before.trials for run in trial.runs if run.seed_index and run.result)
+    # Another driver of the study, or one that goes on after a kill, comes to the same.
+    with make_driver(store, most_probability_bytes=most_bytes) as other:
+        assert other.next_run() is FINISHED
+        other.conclude()
+    assert [trial.runs for trial in store.studies.load("toy").trials] == [trial.runs for trial in before.trials]
+
+
+def test_probabilities_that_the_metric_needs_stay(store, create, result, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unipelt_search.execution.driver.needs_probabilities", lambda record: True)
+    create(trials=4, seeds=2, methods=tuple(SCORES))
+    with make_driver(store, most_probability_bytes=0) as driver:
+        work_with_probabilities(driver, result)
+        driver.conclude()
+    assert methods_with_probabilities(store) == sorted(SCORES)

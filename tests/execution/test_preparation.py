@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
 from unipelt_search.records.run_timing import RunTiming
+from unipelt_search.records.study_stage import StudyStage
+from unipelt_search.search.forecast import Measured
 from unipelt_search.search.space import largest, published
 from unipelt_search.specs.adapter_input import reads_feed_forward
 from unipelt_search.specs.seeds import run_seeds
@@ -150,32 +153,92 @@ def test_a_limit_shortens_the_runs_and_says_so(asked: StudySpec, monkeypatch: py
     monkeypatch.setattr(preparation, "steps_within", lambda *given: 77)
     timed: list[str] = []
 
-    def time_run(run: Any, backbone: Any, task: Any) -> RunTiming:
+    def time_run(run: Any, backbone: Any, task: Any, micro_batch: int | None) -> RunTiming:
         timed.append(run.trial.method)
         return RunTiming(0.1, 0.01, 10, 10)
 
     monkeypatch.setattr(preparation, "time_run", time_run)
     task = load_task(asked.task, 0)
-    ready, backbone = prepare(asked, task)
-    assert ready.within_limits(backbone) is ready
-    assert timed == [], "without a limit nothing is timed"
-    ready, _ = prepare(changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60)), task)
-    ready = ready.within_limits(backbone)
+    ready, backbone = prepare(changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60)), task)
+    ready, plan = ready.planned(backbone)
+    assert plan.time_seconds == 60
     assert ready.spec.space.steps == 77
     assert ready.notices == (Notice(code="steps_shortened", values={"steps": 77, "without_limit": 150}),)
     assert timed == ["head", "lora"]
     assert ready.plan(backbone).steps == 77
 
 
+def test_without_a_limit_a_study_stays_as_it_is_and_has_a_plan(asked: StudySpec) -> None:
+    stages: list[StudyStage] = []
+    ready, backbone = prepare(asked, load_task(asked.task, 0), on_stage=stages.append)
+    assert [(stage.name, stage.number, stage.of) for stage in stages] == [("attach", 0, 2), ("encode", 60, 0)]
+    stages.clear()
+    same, plan = ready.planned(backbone, time.monotonic() - 100, stages.append)
+    assert same == ready
+    assert [(stage.subject, stage.number, stage.of) for stage in stages] == [("head", 1, 2), ("lora", 2, 2)]
+    assert plan.proposals == ()
+    assert plan.start_seconds > 100
+    assert plan.seconds == pytest.approx(plan.start_seconds + sum(phase.seconds for phase in plan.phases))
+
+
+def test_a_limit_that_is_too_short_has_proposals_of_the_study_that_was_asked_for(
+    asked: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "time_run", lambda *given: RunTiming(0.1, 0.01, 10, 10))
+    spec = changed(asked, budget=BudgetSpec(trials=4, seeds=2, time_seconds=60))
+    ready, backbone = prepare(spec, load_task(spec.task, 0))
+    _, plan = ready.planned(backbone)
+    assert [proposal.purpose for proposal in plan.proposals] == ["least", "whole"]
+    assert plan.proposals[1].options[:1] == ("--time",)
+    assert "time_limit_short" in [notice.code for notice in plan.notices]
+
+
+def test_what_has_no_memory_is_timed_with_half_of_the_rows_and_else_said(
+    asked: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[str, int | None]] = []
+    fewest = {"head": 8, "lora": 4}
+
+    def time_run(run: Any, backbone: Any, task: Any, micro_batch: int | None) -> RunTiming:
+        tried.append((run.trial.method, micro_batch))
+        if (micro_batch or 16) > fewest[run.trial.method]:
+            raise MemoryError
+        return RunTiming(0.1, 0.01, 10, 10)
+
+    monkeypatch.setattr(preparation, "time_run", time_run)
+    ready, backbone = prepare(asked, load_task(asked.task, 0))
+    same, plan = ready.planned(backbone)
+    assert tried == [("head", None), ("head", 8), ("lora", None), ("lora", 8)]
+    assert same == ready, "it is tried all the same"
+    assert [method.method for method in plan.methods] == ["head"]
+    (notice,) = [notice for notice in plan.notices if notice.code == "not_timed"]
+    assert notice.values["method"] == "lora"
+    fewest["head"] = 4
+    with pytest.raises(MachineError, match="memory for 16 rows"):
+        ready.planned(backbone)
+
+
+def test_what_fails_for_another_reason_while_it_is_timed_is_a_fault(
+    asked: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_run(*given: Any) -> RunTiming:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(preparation, "time_run", time_run)
+    ready, backbone = prepare(asked, load_task(asked.task, 0))
+    with pytest.raises(RuntimeError, match="shapes"):
+        ready.planned(backbone)
+
+
 def test_with_both_limits_every_method_is_timed_once(asked: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[str] = []
 
-    def time_run(run: Any, backbone: Any, task: Any) -> RunTiming:
+    def time_run(run: Any, backbone: Any, task: Any, micro_batch: int | None) -> RunTiming:
         timed.append(run.trial.method)
         return RunTiming(10.0, 0.001 if run.trial.method == "head" else 0.1, 10, 10)
 
-    def steps_within(spec: Any, task: Any, timings: dict[str, RunTiming], *given: Any) -> int:
-        assert set(timings) == {"head"}, "what is too slow needs no time"
+    def steps_within(spec: Any, task: Any, measured: Measured, *given: Any) -> int:
+        assert set(measured.timings) == {"head"}, "what is too slow needs no time"
         return 77
 
     monkeypatch.setattr(preparation, "time_run", time_run)
@@ -183,7 +246,7 @@ def test_with_both_limits_every_method_is_timed_once(asked: StudySpec, monkeypat
     space = SpaceSpec(methods=("head", "lora"), max_latency_ms=2.0)
     budget = BudgetSpec(trials=4, seeds=1, time_seconds=7200)
     ready, backbone = prepare(changed(asked, space=space, budget=budget), load_task(asked.task, 0))
-    limited = ready.within_limits(backbone)
+    limited, _ = ready.planned(backbone)
     assert timed == ["head", "lora"]
     assert [drop.method for drop in limited.dropped] == ["lora"]
     assert limited.spec.space.steps == 77
@@ -217,15 +280,13 @@ def test_what_no_size_makes_fit_is_left_out_and_the_rest_is_made_smaller(asked: 
 
 def test_what_is_far_too_slow_is_left_out(asked: StudySpec, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {"head": 0.001, "lora": 0.004}
-    monkeypatch.setattr(
-        preparation, "time_run", lambda run, backbone, task: RunTiming(0.1, seconds[run.trial.method], 10, 10)
-    )
+    monkeypatch.setattr(preparation, "time_run", lambda run, *given: RunTiming(0.1, seconds[run.trial.method], 10, 10))
     task = load_task(asked.task, 0)
 
     def limited(milliseconds: float) -> preparation.Prepared:
         spec = changed(asked, space=SpaceSpec(methods=("head", "lora"), max_latency_ms=milliseconds))
         ready, backbone = prepare(spec, task)
-        return ready.within_limits(backbone)
+        return ready.planned(backbone)[0]
 
     assert [drop.method for drop in limited(2.0).dropped] == ["lora"]
     (notice,) = limited(2.0).notices

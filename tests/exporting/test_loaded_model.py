@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from exported_study import PAIRS, TEXTS, Trained, save_toy, train_toy
+from tokenizers.normalizers import Replace
+from tokenizers.processors import TemplateProcessing
 
+import tiny
 from tiny import PARTS, SETS
 from unipelt_search.backbones.load_backbone import load_backbone
 from unipelt_search.errors import RequestError, SavedModelError
 from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.loaded_model import LoadedModel, load_saved
 from unipelt_search.exporting.saved_model import read_description
+from unipelt_search.exporting.table_predictions import ROWS_AT_ONCE
 from unipelt_search.kinds.label_kind import Prediction, Target
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.specs.study import BackboneSpec
@@ -102,6 +108,51 @@ def test_many_rows_in_any_order_are_answered_in_order(gated: LoadedModel) -> Non
     texts = [" ".join(f"w{(7 * row + output) % 60}" for output in range(1 + row % 9)) for row in range(70)]
     together, alone = shares(gated.predict(texts)), torch.cat([shares(gated.predict([text])) for text in texts])
     assert torch.allclose(together, alone, atol=1e-6)
+
+
+def test_rows_that_cannot_be_read_have_a_reason_and_no_prediction(
+    gated: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("w1 w2",), ("",), ("a\x00",), ("w50",), ("w2",)]
+    predictions, reasons = gated.predict_rows(rows)
+    assert reasons == [None, "empty", "invalid_unicode", None, None]
+    assert [prediction is None for prediction in predictions] == [False, True, True, False, False]
+    found = [prediction for prediction in predictions if prediction is not None]
+    assert torch.allclose(shares(found), shares(gated.predict(["w1 w2", "w50", "w2"])), atol=1e-6)
+    (number,) = gated._pack.backbone.tokenizer.convert_tokens_to_ids(["w50"])
+    monkeypatch.setattr("unipelt_search.exporting.loaded_model.embedding_rows", lambda name, model: number)
+    assert gated.predict_rows(rows)[1] == [None, "empty", "invalid_unicode", "no_embedding", None]
+    assert gated.predict_rows([("",)]) == ([None], ["empty"])
+    assert gated.predict_rows([]) == ([], [])
+
+
+def test_a_tokenizer_that_finds_nothing_is_a_reason(gated: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = tiny.tiny_tokenizer()
+    bare.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
+    monkeypatch.setattr(gated._pack, "backbone", replace(gated._pack.backbone, tokenizer=bare))
+    found, reasons = gated.predict_rows([("w1",), ("\u00ad",)])
+    assert reasons == [None, None]  # a soft hyphen is an unknown word
+    monkeypatch.setattr(bare.backend_tokenizer, "normalizer", Replace("\u00ad", ""))
+    found, reasons = gated.predict_rows([("w1",), ("\u00ad",)])
+    assert reasons == [None, "no_token"]
+    assert found[1] is None
+
+
+def test_a_file_is_predicted_in_pieces(gated: LoadedModel, tmp_path: Path) -> None:
+    texts = [f"w{row % 60}" if row % 5 else "" for row in range(ROWS_AT_ONCE + 10)]
+    (tmp_path / "a.csv").write_text("key,body\n" + "".join(f"k{row},{text}\n" for row, text in enumerate(texts)))
+    pieces = list(gated.predict_table(tmp_path / "a.csv", text=["body"], ids=["key"]))
+    assert [len(piece) for piece in pieces] == [ROWS_AT_ONCE, 10]
+    frame = pd.concat(pieces)
+    assert list(frame.index) == list(range(ROWS_AT_ONCE + 10))
+    assert frame["key"].tolist() == [f"k{row}" for row in range(ROWS_AT_ONCE + 10)]
+    assert frame["reason"].isna().tolist() == [bool(text) for text in texts]
+    columns = [f"probability of {label}" for label in gated.labels]
+    assert list(frame.columns) == ["key", "label", *columns, "reason"]
+    expected = shares(gated.predict([text for text in texts if text]))
+    assert np.allclose(frame[columns].dropna().to_numpy(), expected.numpy(), atol=1e-6)
+    with pytest.raises(RequestError, match="--text must name a column of a.csv; got 'sentence'"):
+        next(gated.predict_table(str(tmp_path / "a.csv")))
 
 
 @pytest.mark.parametrize(

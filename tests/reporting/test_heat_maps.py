@@ -89,9 +89,8 @@ def test_ablation_is_on_one_scale_and_a_gain_counts_as_no_drop() -> None:
     gain = cell_of(found, "0", "adapter")
     assert (gain.text, gain.shade) == ("+0.010", 0.0)
     assert cell_of(found, "0", "lora").text == "−0.080"
-    assert ablation_maps([ablated(0.0, 0)], REPORT.task)[0].rows[0][1][0] == Cell(
-        "0.000", 0.0, "0.800 without lora in layer 0"
-    )
+    (nothing,) = ablation_maps([ablated(0.0, 0)], REPORT.task)
+    assert nothing.rows[0][1][0] == Cell("0.000", 0.0, "0.800 without lora in layer 0")
 
 
 def test_a_loss_raises_an_error() -> None:

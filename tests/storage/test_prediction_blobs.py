@@ -70,6 +70,14 @@ def test_probabilities_come_back_to_the_last_bit(changes: dict[str, object]) -> 
     assert np.array_equal(np.array(found, dtype="<f4"), SHARES)
 
 
+def test_weights_come_back_and_are_no_part_of_what_is_taken_out() -> None:
+    weighted = WITH_SHARES.model_copy(update={"weights": (0.5, 1 / 3, 2.0)})
+    row = prediction_row("run", weighted)
+    assert read_predictions(row) == weighted
+    remove_probabilities(row)
+    assert read_predictions(row).weights == (0.5, 1 / 3, 2.0)
+
+
 def test_without_a_row_there_are_no_probabilities_to_lose() -> None:
     empty = Predictions(split="test", labels=(), predicted=(), probabilities=b"")
     assert read_predictions(prediction_row("run", empty)) == empty

@@ -12,7 +12,7 @@ from huggingface_hub import HfApi
 
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.suite import load_suite
-from unipelt_search.tasks import arrow_data
+from unipelt_search.tasks import hub_data
 from unipelt_search.tasks.load import load_task
 from unipelt_search.tasks.task import Task
 
@@ -61,7 +61,7 @@ def test_the_hubs_development_split_is_the_test_split(study: StudySpec, monkeypa
         return published(configuration)
 
     monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: None)
-    monkeypatch.setattr(arrow_data.datasets, "load_dataset", load)
+    monkeypatch.setattr(hub_data.datasets, "load_dataset", load)
     task = loaded(study)
     assert (len(task.train), len(task.tune), len(task.select), len(task.test)) == (100, 500, 500, 60)
     assert len(task.resamples) == 5

@@ -1,203 +1,156 @@
 from __future__ import annotations
 
-import json
+import io
+import uuid
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import datasets
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from huggingface_hub import HfApi
-from raw_rows import read_data, rows_of
 
 from unipelt_search.errors import DataError
-from unipelt_search.records.notice import Notice
-from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import arrow_data
-from unipelt_search.tasks.arrow_data import read_hub, read_parquet
-from unipelt_search.tasks.build import build_task
-from unipelt_search.tasks.rows import Rows
+from unipelt_search.tasks.arrow_data import arrow_table, features_of, parquet_tables
+from unipelt_search.tasks.table import Table, joined_table
 
-SPEC = TaskSpec(data="x", text=("text",), label="label")
-FEATURES = datasets.Features(
-    {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"]), "n": datasets.Value("int8")}
+NAMES = datasets.ClassLabel(names=["bad", "good"])
+
+
+def through_parquet(table: pa.Table, wanted: tuple[str, ...] | None, rows: int | None = None) -> Table:
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    return joined_table(parquet_tables(stream, "t.parquet", wanted, rows))
+
+
+@pytest.mark.parametrize("rows", [None, 2])
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        (pa.array(["b", None, "a"]).dictionary_encode(), ["b", None, "a"]),
+        (pa.array(["b", None, "a"], pa.large_string()), ["b", None, "a"]),
+        (pa.array(["b", None, "a"], pa.string_view()), ["b", None, "a"]),
+        (pa.array(["0.50", None, "3.10"]).cast(pa.decimal128(4, 2)), [Decimal("0.50"), None, Decimal("3.10")]),
+        (pa.array([1, None, 3], pa.int8()), [1, None, 3]),
+        (pa.array([0.5, None, 1.0], pa.float32()), [0.5, None, 1.0]),
+        (pa.array([True, None, False]), [True, None, False]),
+        (pa.array([["a"], None, []]), [["a"], None, []]),
+        (pa.array([["a"], None, []], pa.large_list(pa.string())), [["a"], None, []]),
+        (pa.array([[1, 0], None, [0, 1]], pa.list_(pa.int64(), 2)), [[1, 0], None, [0, 1]]),
+        (pa.array([None, None, None], pa.null()), [None, None, None]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
 )
+def test_every_type_becomes_what_python_has(column: pa.Array, cells: list[Any], rows: int | None) -> None:
+    table = pa.table({"text": ["x", "y", "z"], "label": column})
+    assert through_parquet(table, ("text", "label"), rows).cells == {"text": ["x", "y", "z"], "label": cells}
+    assert arrow_table(table, "mine", ("label",)).cells == {"label": cells}
 
 
-def table(*labels: int | None) -> datasets.Dataset:
-    columns = {"text": [f"text {n}" for n in range(len(labels))], "label": list(labels), "n": [0] * len(labels)}
-    return datasets.Dataset.from_dict(columns, features=FEATURES)
+def test_columns_that_nobody_wants_are_not_touched() -> None:
+    others = {
+        "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int32())),
+        "uuid": pa.array([uuid.UUID(int=1).bytes], pa.uuid()),
+        "struct": pa.array([{"a": [{"b": 1}]}]),
+        "binary": pa.array([b"\xff"]),
+        "time": pa.array([10**18], pa.timestamp("ns", "UTC")),
+    }
+    table = pa.table({"text": ["x"], "label": ["a"], **others})
+    read = through_parquet(table, ("text", "label", "gone"))
+    assert read.cells == {"text": ["x"], "label": ["a"]}
+    assert read.names == ("text", "label", *others)
+    views = table.append_column("view", pa.array([[1]], pa.list_view(pa.int64())))
+    assert arrow_table(views, "mine", ("text",)).cells == {"text": ["x"]}
+    assert set(through_parquet(table, None).cells) == {"text", "label", *others}
 
 
-def read_rows_of(path: Path) -> Rows:
-    return rows_of(read_parquet(path, SPEC.columns), SPEC)
+@pytest.mark.parametrize(
+    ("feature", "numbers", "read", "as_before"),
+    [
+        (NAMES, [1, 0, None], ["good", "bad", None], True),
+        (NAMES, [1, 0, -1], ["good", "bad", None], True),
+        (NAMES, [-1, -1, -1], [-1, -1, -1], True),
+        (datasets.List(NAMES), [[1, 0], [], None], [["good", "bad"], [], None], True),
+        (datasets.List(NAMES, length=2), [[1, 0], [0, 0], [1, 1]], [["good", "bad"], ["bad"] * 2, ["good"] * 2], True),
+        (datasets.LargeList(NAMES), [[1, 0], [], None], [["good", "bad"], [], None], False),
+        (datasets.List(datasets.List(NAMES)), [[[1]], [], None], [[["good"]], [], None], True),
+    ],
+)
+def test_numbers_of_classes_become_names(
+    tmp_path: Path, feature: Any, numbers: list[Any], read: list[Any], as_before: bool
+) -> None:
+    features = datasets.Features({"text": datasets.Value("string"), "label": feature})
+    made = datasets.Dataset.from_dict({"text": ["x", "y", "z"], "label": numbers}, features=features)
+    made.to_parquet(tmp_path / "t.parquet")
+    with (tmp_path / "t.parquet").open("rb") as stream:
+        table = joined_table(parquet_tables(stream, "t.parquet", ("label",), None))
+    assert (table.cells["label"], table.as_before) == (read, as_before)
 
 
-def test_numbers_and_words_of_a_parquet_file_become_text(tmp_path: Path) -> None:
-    pd.DataFrame({"label": [1, 0], "text": ["NA", "007"], "other": [None, 1.5]}).to_parquet(tmp_path / "t.parquet")
-    assert read_rows_of(tmp_path / "t.parquet") == Rows((("NA",), ("007",)), ("1", "0"))
+def test_what_older_versions_of_the_library_wrote_is_known() -> None:
+    names = b'{"names": ["bad", "good"], "_type": "ClassLabel"}'
+    for said in (b"[%s]" % names, b'{"feature": %s, "_type": "Sequence"}' % names):
+        metadata = {b"huggingface": b'{"info": {"features": {"label": %s}}}' % said}
+        table = pa.table({"label": [[1, 0]]}).replace_schema_metadata(metadata)
+        assert arrow_table(table, "mine", None).cells == {"label": [["good", "bad"]]}
 
 
-def test_class_labels_of_a_parquet_file_become_names(tmp_path: Path) -> None:
-    table(1, 0).to_parquet(tmp_path / "t.parquet")
-    assert read_rows_of(tmp_path / "t.parquet").labels == ("good", "bad")
+@pytest.mark.parametrize("metadata", [None, {}, {b"huggingface": b"{"}, {b"huggingface": b'{"info": 5}'}])
+def test_other_metadata_says_nothing(metadata: dict[bytes, bytes] | None) -> None:
+    assert features_of(metadata) == {}
 
 
-def test_lists_of_class_labels_become_sets_of_names(tmp_path: Path) -> None:
-    names = datasets.List(datasets.ClassLabel(names=["joy", "calm", "fear"]))
-    features = datasets.Features({"text": datasets.Value("string"), "label": names})
-    table = datasets.Dataset.from_dict({"text": ["x", "y", "z"], "label": [[2, 0], [], [1]]}, features=features)
-    table.to_parquet(tmp_path / "t.parquet")
-    assert read_rows_of(tmp_path / "t.parquet").labels == ("fear|joy", "", "calm")
-
-
-def test_categories_of_a_parquet_file_are_text(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"text": ["x", "y"], "label": pd.Categorical(["b", "a"])})
-    frame.to_parquet(tmp_path / "t.parquet")
-    assert read_rows_of(tmp_path / "t.parquet").labels == ("b", "a")
-
-
-def test_faults_of_a_parquet_file_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "t.parquet"
-    path.write_text("text,label\nx,0\n")
-    with pytest.raises(DataError, match="t.parquet must be a Parquet file; it cannot be read"):
-        read_rows_of(path)
-    pd.DataFrame({"text": ["x", None], "label": [1, 0]}).to_parquet(path)
-    with pytest.raises(DataError, match="column 'text' is empty at row 2"):
-        read_rows_of(path)
-    table(0, None, -1).to_parquet(path)
-    with pytest.raises(DataError, match="column 'label' is empty at row 2, row 3"):
-        read_rows_of(path)
-    pd.DataFrame({"text": ["x"], "lable": [1]}).to_parquet(path)
-    with pytest.raises(DataError, match=r"--label must name a column of t.parquet.*Did you mean 'lable'\?"):
-        read_rows_of(path)
-    pd.DataFrame({"text": [], "label": []}).to_parquet(path)
-    with pytest.raises(DataError, match="t.parquet must have rows"):
-        read_rows_of(path)
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str | None], Any]:
-    """Stand in for the hub: what it has, by name and configuration."""
-    known: dict[tuple[str, str | None], Any] = {}
-
-    def load(name: str, configuration: str | None) -> Any:
-        if isinstance(answer := known[name, configuration], Exception):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(arrow_data.datasets, "load_dataset", load)
-    return known
-
-
-def test_a_hub_dataset_is_read_with_its_label_names(hub: dict[tuple[str, str | None], Any]) -> None:
-    hub["owner/name", "small"] = datasets.DatasetDict(train=table(1, 0), test=table(-1, -1))
-    tables, left_out = read_hub("owner/name:small", SPEC)
-    assert tables["train"].cells == {"text": ["text 0", "text 1"], "label": ["good", "bad"]}
-    assert (tables["test"].cells["label"], left_out) == ([-1, -1], {})
-
-
-def test_rows_of_the_hub_without_a_text_are_left_out(hub: dict[tuple[str, str | None], Any]) -> None:
-    complete = table(1, 0, 1, 0)
-    texts = ["text 0", " ", "text 2", None]
-    hub["o/n", None] = datasets.DatasetDict(train=complete.remove_columns("text").add_column("text", texts))
-    tables, left_out = read_hub("o/n", SPEC)
-    assert tables["train"].cells == {"text": ["text 0", "text 2"], "label": ["good", "good"]}
-    assert [str(location) for location in tables["train"].locations] == [
-        f"row {n} of split train of o/n" for n in (1, 3)
-    ]
-    values = {"data": "o/n", "split": "train", "rows": ("2", "4"), "rows_count": 2}
-    assert left_out == {"train, row 2, 4": Notice(code="empty_texts", values=values)}
-
-
-def test_a_parquet_file_keeps_what_stands_for_withheld_labels(tmp_path: Path) -> None:
-    for split, labels in (("train", [1, 0]), ("test", [-1, -1])):
-        table(*labels).to_parquet(tmp_path / f"{split}.parquet")
-    assert read_parquet(tmp_path / "test.parquet", ("label",)).cells == {"label": [-1, -1]}
-    raw = read_data(SPEC.model_copy(update={"data": str(tmp_path)}))
-    assert {name: rows.labels for name, rows in raw.splits.items()} == {"train": ("good", "bad")}
-
-
-def test_faults_of_a_hub_dataset_are_named(hub: dict[tuple[str, str | None], Any]) -> None:
-    hub["o/n", None] = ValueError("Config name is missing.\nPick one of: ['a', 'b']")
-    with pytest.raises(DataError, match=r"Pick one of: \['a', 'b'\].*written o/n:CONFIGURATION"):
-        read_hub("o/n", SPEC)
-    hub["o/n", None] = RuntimeError("Dataset scripts are no longer supported, but found n.py")
-    with pytest.raises(DataError, match="'o/n' cannot: Dataset scripts are no longer supported"):
-        read_hub("o/n", SPEC)
-    hub["o/n", None] = datasets.DatasetDict(train=table(1, 0).rename_column("label", "lable"))
-    with pytest.raises(DataError, match="--label must name a column of split train of o/n"):
-        rows_of(read_hub("o/n", SPEC)[0]["train"], SPEC)
-
-
-def test_the_hub_without_a_connection_is_one_sentence() -> None:
-    with pytest.raises(
-        DataError, match="no file or folder 'owner/nothing' is here, and the hub is switched off by HF_HUB"
+def test_columns_inside_of_structs_are_found_unless_one_is_really_named_so() -> None:
+    meta = [{"label": "a", "x.y": {"z": 1}}, None, {"label": None, "x.y": {"z": 3}}]
+    table = pa.table({"text": ["x", "y", "z"], "meta": meta})
+    for read in (
+        through_parquet(table, ("text", "meta.label", "meta.x.y.z", "meta.gone", "text.x")),
+        arrow_table(table, "mine", ("text", "meta.label", "meta.x.y.z", "meta.gone", "text.x")),
     ):
-        read_hub("owner/nothing", SPEC)
+        assert read.cells == {"text": ["x", "y", "z"], "meta.label": ["a", None, None], "meta.x.y.z": [1, None, 3]}
+        assert read.names == ("text", "meta", "meta.label", "meta.x.y.z")
+    named = table.append_column("meta.label", pa.array(["q", "r", "s"]))
+    assert through_parquet(named, ("meta.label",)).cells == {"meta.label": ["q", "r", "s"]}
 
 
-def test_an_unreachable_hub_is_asked_once(monkeypatch: pytest.MonkeyPatch, hub: dict[Any, Any]) -> None:
-    asked: list[str] = []
-
-    def no_connection(_: HfApi, name: str, *, timeout: float) -> None:
-        asked.append(name)
-        raise ConnectionError
-
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    monkeypatch.setattr(HfApi, "dataset_info", no_connection)
-    with pytest.raises(DataError, match="the hub cannot be reached"):
-        read_hub("owner/nothing:x", SPEC)
-    assert asked == ["owner/nothing"]
+def test_a_double_column_is_seen_and_not_read() -> None:
+    table = pa.table([pa.array(["x"]), pa.array(["y"]), pa.array(["a"])], names=["text", "text", "label"])
+    read = through_parquet(table, ("text", "label"))
+    assert (read.names, read.cells) == (("text", "text", "label"), {"label": ["a"]})
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give `datasets` an empty cache of its own."""
-    folder = tmp_path / "cache"
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
-    return folder
+def test_pieces_and_tables_without_rows_have_their_columns() -> None:
+    table = pa.table({"text": [f"text {n}" for n in range(7)], "label": [0] * 7})
+    stream = io.BytesIO()
+    pq.write_table(table, stream, row_group_size=3)
+    pieces = list(parquet_tables(stream, "t.parquet", ("text",), 2))
+    assert sum(map(len, pieces)) == 7
+    assert max(map(len, pieces)) <= 2
+    assert [location.number for piece in pieces for location in piece.locations] == list(range(1, 8))
+    assert through_parquet(table.slice(0, 0), ("text",)).cells == {"text": []}
+    assert len(through_parquet(table, ("gone",))) == 7
 
 
-def hub_folder(folder: Path, *, data: str = "data") -> Path:
-    (folder / data).mkdir(parents=True)
-    for split, labels in (("train", [1, 0, 1, 0]), ("validation", [0, 1]), ("test", [-1, -1])):
-        table(*labels).to_parquet(folder / data / f"{split}-00000-of-00001.parquet")
-    return folder
+def test_what_would_fill_the_memory_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"text": ["x" * 100] * 1000, "label": [0] * 1000, "other": list(range(1000))})
+    monkeypatch.setattr(arrow_data, "MAX_CELLS", 2000)
+    assert len(through_parquet(table, ("text", "label"))) == 1000
+    with pytest.raises(DataError, match="t.parquet says that it has 1,000 rows of 3 columns"):
+        through_parquet(table, None)
+    assert len(through_parquet(table, None, 10)) == 1000
+    monkeypatch.setattr(arrow_data, "MAX_WIDE", 1000)
+    with pytest.raises(DataError, match="may have 2,000 cells and 1,000 bytes; t.parquet"):
+        through_parquet(table, ("other",))
 
 
-READ = ("good", "bad", "good", "bad"), ("bad", "good")
+def test_a_text_that_is_repeated_is_in_memory_once() -> None:
+    table = pa.table({"text": pa.array(["x" * 10_000]).take(pa.array([0] * 5000))})
+    cells = through_parquet(table, ("text",)).cells["text"]
+    assert len({id(cell) for cell in cells}) == 1
 
 
-@pytest.mark.parametrize("data", ["data", "."])
-def test_a_folder_as_the_hub_keeps_it_is_read(tmp_path: Path, cache: Path, data: str) -> None:
-    folder = hub_folder(tmp_path / "copied", data=data)
-    raw = read_data(SPEC.model_copy(update={"data": str(folder)}))
-    assert (raw.name, {name: rows.labels for name, rows in raw.splits.items()}) == (
-        "copied", dict(zip(("train", "validation"), READ, strict=True))
-    )  # fmt: skip
-    assert raw.notices == (Notice(code="labels_withheld", values={"data": "copied", "source": "split test of copied"}),)
-    (folder / data / "train-00000-of-00001.parquet").write_bytes(b"PAR1 is broken PAR1")
-    with pytest.raises(DataError, match="A folder must hold a dataset that can be loaded; .*copied does not"):
-        read_data(SPEC.model_copy(update={"data": str(folder)}))
-
-
-def test_a_dataset_in_the_cache_is_read_offline_with_its_configuration(tmp_path: Path, cache: Path) -> None:
-    datasets.load_dataset(str(hub_folder(tmp_path / "copied")))
-    # What a download from the hub leaves behind: owner___name/configuration/version/hash.
-    version = next((cache / "copied" / "default").iterdir())
-    kept = cache / "nyu-mll___glue" / "cola"
-    kept.mkdir(parents=True)
-    version.rename(kept / version.name)
-    for file in kept.rglob("*"):
-        if file.name == "dataset_info.json":
-            info = json.loads(file.read_text())
-            file.write_text(json.dumps(info | {"config_name": "cola", "dataset_name": "glue"}))
-        elif file.suffix == ".arrow":
-            file.rename(file.with_name(file.name.replace("copied", "glue")))
-    spec = SPEC.model_copy(update={"data": "nyu-mll/glue:cola"})
-    raw = read_data(spec)
-    assert tuple(rows.labels for rows in raw.splits.values()) == READ
-    assert build_task(raw, spec, 0).metric == "matthews"
-    with pytest.raises(DataError, match="'nyu-mll/glue:mrpc' cannot: .*A configuration is written nyu-mll/glue:CONF"):
-        read_data(spec.model_copy(update={"data": "nyu-mll/glue:mrpc"}))
+def test_what_is_no_parquet_file_is_named() -> None:
+    with pytest.raises(DataError, match="t.parquet must be a Parquet file; it cannot be read"):
+        list(parquet_tables(io.BytesIO(b"PAR1 is broken PAR1"), "t.parquet", None, None))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.finding import FindingsError
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.build import build_task
@@ -159,3 +162,37 @@ def test_weights_are_those_of_a_folds_training_rows() -> None:
     for fold in task.folds:
         counts = np.bincount([task.select.labels[row] for row in fold.rows.train])
         assert fold.target.weights == pytest.approx(counts.sum() / (2 * counts))
+
+
+def weighed(labels: str, start: float) -> Rows:
+    texts = tuple((f"row {start + number}",) for number in range(len(labels)))
+    return Rows(texts, tuple(labels), weights=tuple(start + number for number in range(len(labels))))
+
+
+def test_weights_stay_with_their_rows_and_count_in_class_weights() -> None:
+    train, validation = weighed("ab" * 40, 1.0), weighed("ab" * 10, 500.0)
+    raw = RawData("x", {"train": train, "validation": validation, "test": weighed("ab" * 10, 900.0)})
+    spec = SPEC.model_copy(update={"weight": "w", "class_weights": "balanced"})
+    by_text = dict(zip(train.texts, train.weights, strict=True))
+    task = build_task(raw, spec.model_copy(update={"train_size": 20, "redraw": True}), 1, repeats=2)
+    for target, split in [(task.target, task.train), *((one.target, one.train) for one in task.resamples)]:
+        assert split.weights == tuple(by_text[text] for text in split.texts)
+        sums = np.bincount(split.labels, weights=split.weights)  # type: ignore[arg-type]
+        assert target.weights == pytest.approx(sums.sum() / (2 * sums))
+    folded = build_task(raw, spec.model_copy(update={"folds": "always"}), 1, repeats=1)
+    assert len(folded.folds) == 5
+    assert sorted(folded.select.weights) == sorted(train.weights + validation.weights)
+    changed = {"train": replace(train, weights=train.weights[::-1])}
+    assert build_task(replace(raw, splits={**raw.splits, **changed}), spec, 1).fingerprint != task.fingerprint
+    plain = replace(train, weights=())
+    assert build_task(replace(raw, splits={**raw.splits, "train": plain}), SPEC, 1).train.weights == ()
+
+
+def test_everything_that_was_found_is_raised_together_and_oddities_stay() -> None:
+    good = RawData("x", {"train": rows(*"ab" * 40, "a", "A")})
+    task = build_task(good, SPEC, 1)
+    assert {finding.code for finding in task.findings} == {"possible_typos"}
+    bad = RawData("x", {**good.splits, "test": rows("a", "b", "c")})
+    with pytest.raises(FindingsError) as caught:
+        build_task(bad, SPEC.model_copy(update={"allow_overlap": True}), 1)
+    assert {finding.code for finding in caught.value.findings} >= {"unknown_label", "overlap", "possible_typos"}

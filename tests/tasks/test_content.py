@@ -28,7 +28,7 @@ def zipped(path: Path, *names: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(CSV), "compressed with gzip. Decompress it: gunzip"),
+        (gzip.compress(CSV), "compressed with gzip. Let its name end in .gz"),
         (bz2.compress(CSV), "compressed with bzip2"),
         (lzma.compress(CSV), "compressed with xz"),
         (b"%PDF-1.7\n", "a PDF document"),
@@ -51,7 +51,7 @@ def test_other_content_behind_a_csv_name_is_named(tmp_path: Path, content: bytes
 def test_archives_and_workbooks_are_told_apart(tmp_path: Path) -> None:
     zipped(tmp_path / "a.csv", "data.csv")
     zipped(tmp_path / "b.csv", "[Content_Types].xml", "xl/workbook.xml")
-    with pytest.raises(DataError, match="a ZIP archive. Unpack it"):
+    with pytest.raises(DataError, match="a ZIP archive. Let its name end in .zip"):
         check_content(tmp_path / "a.csv")
     with pytest.raises(DataError, match="an Excel workbook. Save its sheet as CSV UTF-8"):
         check_content(tmp_path / "b.csv")

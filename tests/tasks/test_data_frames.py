@@ -10,7 +10,7 @@ from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.data_frames import read_frames
 from unipelt_search.tasks.load import load_task
-from unipelt_search.tasks.rows import RawData, Rows, read_rows
+from unipelt_search.tasks.rows import Rows, read_rows
 
 SPEC = TaskSpec(data="mine", text=("text",), label="label")
 
@@ -54,7 +54,8 @@ def test_one_table_is_carved_and_nothing_is_written(tmp_path: Path, monkeypatch:
 )
 def test_cells_of_every_type_become_their_text(labels: object, read: tuple[str, ...]) -> None:
     table = pd.DataFrame({"text": ["x", "y"], "label": labels})
-    assert read_rows(read_frames(table, SPEC), SPEC) == RawData("mine", {"train": Rows((("x",), ("y",)), read)})
+    raw = read_rows(read_frames(table, SPEC), SPEC)
+    assert (raw.name, raw.splits) == ("mine", {"train": Rows((("x",), ("y",)), read)})
 
 
 @pytest.mark.parametrize(
@@ -65,9 +66,9 @@ def test_cells_of_every_type_become_their_text(labels: object, read: tuple[str, 
         ({"train": frame(3).assign(label=pd.Series([1, None, 2], dtype="Int64"))}, "'label' is empty at row 2"),
         ({"train": frame(0)}, "split train of mine must have rows"),
         ({"dev": frame(3)}, "must have a split `train` with labels; mine has: dev"),
-        ({"train": [1, 2]}, "must map splits to pandas DataFrames; got list for 'train'"),
+        ({"train": [1, 2]}, "split train of mine must be a pandas DataFrame, .*; got a list with int in it"),
         (pd.concat([frame(2), frame(2)[["text"]]], axis=1), "'text' stands there 2 times"),
-        (frame(2).assign(label=[[[1]], [2]]), "in mine, column 'label' has list at row 1"),
+        (frame(2).assign(label=[[[1]], [2]]), "in mine, column 'label' has list of lists at row 1"),
     ],
 )
 def test_faults_of_tables_are_named(frames: pd.DataFrame, message: str) -> None:

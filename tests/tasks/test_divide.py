@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import find_kind
-from unipelt_search.tasks.divide import Division, SplitRule, blocks_of, divide
+from unipelt_search.tasks.divide import Division, SplitRule, Staying, blocks_of, divide
 from unipelt_search.tasks.rows import Rows
 from unipelt_search.tasks.stratified import stratified_take
 
@@ -102,7 +102,7 @@ def test_a_group_is_taken_only_where_enough_rows_stay_and_its_class_has_others()
         groups=tuple(str(number // 10) for number in range(100)),
     )
     for seed in range(10):
-        division = divide(rows, 40, seed, CLASSES, SplitRule(groups=True), fewest=65)
+        division = divide(rows, 40, seed, CLASSES, SplitRule(groups=True), Staying(fewest=65))
         assert len(division.out) == 30
         assert "b" in {rows.labels[row] for row in division.stay}
 
@@ -111,9 +111,9 @@ def test_equal_times_are_on_one_side() -> None:
     rows = Rows(tuple((str(n),) for n in range(10)), tuple("ab" * 5), times=(1.0, 1, 1, 2, 2, 2, 2, 3, 3, 3))
     for count, out in ((1, 3), (3, 3), (5, 3), (6, 7), (9, 7)):
         assert sizes(divide(rows, count, 1, CLASSES, SplitRule(order=True))) == (10 - out, out, 0)
-    assert sizes(divide(rows, 9, 1, CLASSES, SplitRule(order=True), fewest=4)) == (7, 3, 0)
+    assert sizes(divide(rows, 9, 1, CLASSES, SplitRule(order=True), Staying(fewest=4))) == (7, 3, 0)
     with pytest.raises(DataError, match="--order must tell rows apart.* of 10 rows with 3 different times"):
-        divide(rows, 2, 1, CLASSES, SplitRule(order=True), fewest=8)
+        divide(rows, 2, 1, CLASSES, SplitRule(order=True), Staying(fewest=8))
 
 
 def test_one_group_cannot_be_divided() -> None:

@@ -115,6 +115,8 @@ def test_texts_without_labels_are_encoded_alike() -> None:
     assert len(encode_texts([], tiny_tokenizer(), 8)) == 0
     with pytest.raises(BackboneError, match="finds none in 1 rows"):
         encode_texts([("w0",), ("",)], bare_tokenizer(), 8)
+    allowed = encode_texts([("w0",), ("",)], bare_tokenizer(), 8, allow_empty=True)
+    assert [len(row) for row in allowed.input_ids] == [1, 0]
 
 
 def test_padding_is_any_number_of_the_vocabulary() -> None:

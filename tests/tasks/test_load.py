@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.finding import FindingsError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.load import load_task
 
 DATA = Path(os.environ.get("UNIPELT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+CASES = Path(os.environ.get("UNIPELT_TEST_CASES", Path(__file__).parents[3] / "shared" / "cases" / "data"))
 ONE, TWO = ("sentence",), ("sentence1", "sentence2")
 DATASETS = {
     "banking77": (ONE, 77, "classification", "accuracy"),
@@ -96,3 +98,67 @@ def test_loading_pulls_in_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_weights_of_a_file_are_read_with_their_rows() -> None:
+    path = CASES / "20_weights.csv"
+    if not path.is_file():
+        pytest.skip("20_weights.csv is not below UNIPELT_TEST_CASES")
+    frame = pd.read_csv(path)
+    weights = dict(zip(frame["text"], frame["weight"], strict=True))
+    task = load_task(TaskSpec(data=str(path), text=("text",), label="label", weight="weight"), 0, repeats=1)
+    for split in (task.train, task.tune, task.select, task.test):
+        assert split.weights == tuple(weights[text] for (text,) in split.texts)
+
+
+GOOD = "".join(f"row {number},{'ab'[number % 2]},{1 + number % 3}\n" for number in range(60))
+ODD_ROWS: dict[str, tuple[str, str, str, int]] = {
+    "no text": (",a,1", "empty_text", "text", 62),
+    "a blank text": ('"  \t ",a,1', "empty_text", "text", 62),
+    "no label": ("new,,1", "missing_label", "label", 62),
+    "a blank label": ("new,  ,1", "missing_label", "label", 62),
+    "NUL": ("new,a\x00,1", "bad_unicode", "label", 62),
+    "no weight": ("new,a,", "bad_weight", "w", 62),
+    "a weight of zero": ("new,a,0", "bad_weight", "w", 62),
+    "a negative weight": ("new,a,-0.5", "bad_weight", "w", 62),
+    "a weight that is not finite": ("new,a,inf", "bad_weight", "w", 62),
+    "a weight that is a word": ("new,a,much", "bad_weight", "w", 62),
+    "after a text of two lines": ('"two\nlines",b,1\nnew,,1', "missing_label", "label", 64),
+}
+
+
+@pytest.mark.parametrize("name", ODD_ROWS)
+def test_a_row_that_cannot_be_used_is_named_or_dropped(name: str, tmp_path: Path) -> None:
+    line, code, column, number = ODD_ROWS[name]
+    path = tmp_path / "mine.csv"
+    path.write_bytes(f"text,label,w\n{GOOD}{line}\n".encode())
+    spec = TaskSpec(data=str(path), text=("text",), label="label", weight="w", allow_overlap=True)
+    with pytest.raises(FindingsError) as caught:
+        load_task(spec, 0)
+    (found,) = [one for one in caught.value.findings if one.severity == "error"]
+    assert (found.code, found.column, found.source, found.numbers) == (code, column, "mine.csv", (number,))
+    before = path.read_bytes()
+    task = load_task(spec.model_copy(update={"drop_bad_rows": True}), 0)
+    (notice,) = [notice for notice in task.notices if notice.code == "rows_dropped"]
+    assert (notice.values["split"], notice.values["count"], notice.values["reasons"]) == ("train", 1, (code,))
+    assert path.read_bytes() == before
+
+
+def test_faults_of_all_files_are_said_together(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text(f"text,label,w\n{GOOD},a,1\nx,B,1\n", encoding="utf-8")
+    (tmp_path / "test.csv").write_text("text,label\none,a\ntwo,A\nthree,other\n,b\n", encoding="utf-8")
+    spec = TaskSpec(data=str(tmp_path), text=("text",), label="label", weight="w")
+    with pytest.raises(FindingsError) as caught:
+        load_task(spec, 0)
+    errors = [(one.source, one.code, one.numbers) for one in caught.value.findings if one.severity == "error"]
+    assert errors == [
+        ("train.csv", "empty_text", (62,)), ("test.csv", "unknown_label", (3,)), ("test.csv", "unknown_label", (4,)),
+        ("test.csv", "empty_text", (5,)),
+    ]  # fmt: skip
+    assert ("train.csv", (63,)) in {(one.source, one.numbers) for one in caught.value.findings}
+    (tmp_path / "test.csv").write_text("text,label\none,a\ntwo,A\n,b\n", encoding="utf-8")
+    task = load_task(spec.model_copy(update={"drop_bad_rows": True, "merge_labels": True}), 0)
+    assert task.labels == ("a", "b")
+    assert [notice.values["split"] for notice in task.notices if notice.code == "rows_dropped"] == ["train", "test"]
+    (merged,) = [notice for notice in task.notices if notice.code == "labels_merged"]
+    assert dict(zip(merged.values["labels"], merged.values["read_as"], strict=True)) == {"A": "a", "B": "b"}  # type: ignore[arg-type]

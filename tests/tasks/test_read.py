@@ -10,7 +10,7 @@ from raw_rows import read_data, table_of
 from unipelt_search.errors import DataError
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks import read as read_module
+from unipelt_search.tasks import hub_data
 from unipelt_search.tasks.read import stream_tables
 from unipelt_search.tasks.rows import RawData, Rows, read_texts
 
@@ -64,8 +64,11 @@ def test_other_data_files_of_a_folder_are_named(tmp_path: Path) -> None:
         (("test.csv",), r"must have a train file .* has: test.csv\. To use a single file"),
         ((), r"must have a train file .* is empty"),
         (("train.xlsx",), r"must have a train file .* has: train.xlsx"),
-        (("train.csv", "train.tsv"), "must have one train file; got train.csv and train.tsv"),
-        (("train.csv", "dev.csv", "val.csv"), "must have one validation file; got dev.csv and val.csv"),
+        (("train.csv", "train.tsv"), "must have one train file, or one for each part; got train.csv and train.tsv"),
+        (
+            ("train.csv", "dev.csv", "val.csv"),
+            "must have one validation file, or one for each part; got dev.csv and val.csv",
+        ),
         (("train.csv", "valdiation.csv"), "got valdiation.csv in .* Did you mean 'validation'"),
     ],
 )
@@ -92,19 +95,20 @@ def test_of_two_development_sets_the_matched_one_is_validation(tmp_path: Path, m
     assert set(raw.splits) == {"train", "validation"}
     assert [notice.values["files"] for notice in raw.notices] == [("validation_mismatched.csv",)]
     answer = dict.fromkeys(("train", *names), TABLE)
-    withheld = {"test_matched": Notice(code="split_labels_withheld", values={"split": "test_matched"})}
-    monkeypatch.setattr(read_module, "read_hub", lambda name, spec: (answer, withheld))
+    monkeypatch.setattr(hub_data, "read_hub", lambda name, configuration, spec: answer)
     raw = read("nyu-mll/glue:mnli")
     assert set(raw.splits) == {"train", "validation"}
     unknown = {"data": "nyu-mll/glue:mnli", "split": "validation_mismatched"}
-    assert raw.notices == (withheld["test_matched"], Notice(code="split_name_unknown", values=unknown))
+    assert raw.notices == (Notice(code="split_name_unknown", values=unknown),)
 
 
 def test_a_wrong_path_is_refused_with_what_is_near(tmp_path: Path) -> None:
     folder = fill(tmp_path / "mine", "train.csv", "notes.txt")
     with pytest.raises(DataError, match=r"is not there\. .*mine has: notes.txt, train.csv\. Did you mean 'train.csv'"):
         read(folder / "tran.csv")
-    with pytest.raises(DataError, match="must end in one of .csv, .tsv, .jsonl, .json, .parquet; got 'notes.txt'"):
+    with pytest.raises(
+        DataError, match="must end in one of .csv, .tsv, .jsonl, .ndjson, .json, .parquet; got 'notes.txt'"
+    ):
         read(folder / "notes.txt")
     with pytest.raises(DataError, match="'no such thing' is not there"):
         read("no such thing")
@@ -112,14 +116,12 @@ def test_a_wrong_path_is_refused_with_what_is_near(tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_path_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = dict.fromkeys(("train", "dev", "validation", "extra"), TABLE)
-    withheld = Notice(code="split_labels_withheld", values={"data": "owner/name", "split": "test"})
-    monkeypatch.setattr(read_module, "read_hub", lambda name, spec: (answer, {"test": withheld}))
+    monkeypatch.setattr(hub_data, "read_hub", lambda name, configuration, spec: answer)
     raw = read("owner/name")
     assert raw.name == "owner/name"
     assert raw.splits == {"train": ROWS, "validation": ROWS}
     twice = {"data": "owner/name", "split": "validation", "kept": "validation"}
     assert raw.notices == (
-        withheld,
         Notice(code="split_twice", values=twice),
         Notice(code="split_name_unknown", values={"data": "owner/name", "split": "extra"}),
     )

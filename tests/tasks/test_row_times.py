@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
+import numpy as np
 import pandas as pd
 import pytest
 from raw_rows import table_of
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.finding import FindingsError
+from unipelt_search.tasks.findings import Findings
 from unipelt_search.tasks.row_times import read_times
 
 
@@ -16,8 +19,10 @@ def read(*cells: object, others: Sequence[object] = ()) -> list[float]:
     tables = {"train": table_of({"when": cells}, "train.csv")}
     if others:
         tables["test"] = table_of({"when": others}, "test.csv")
-    found = read_times(tables, "when")
-    return [time for times in found.values() for time in times]
+    findings = Findings()
+    found = read_times({name: findings.of(name, table) for name, table in tables.items()}, "when")
+    findings.raise_errors()
+    return [*found["train"], *found.get("test", ())]
 
 
 @pytest.mark.parametrize(
@@ -47,26 +52,40 @@ def test_later_times_are_larger_numbers(cells: tuple[object, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "message"),
+    ("cells", "code", "value"),
     [
-        (("1", "soon"), r"numbers or dates; got 'soon' in column 'when' at row 2 of train\.csv"),
-        (("1", None), r"got an empty cell in column 'when' at row 2 of train\.csv"),
-        (("1", float("nan")), "got an empty cell"),
-        (("1", "inf"), "got 'inf'"),
-        (("1", pd.NaT), "got an empty cell"),
-        (("2024-01-31", "3"), r"all have one form; got '2024-01-31', then '3' in column 'when' at row 2"),
-        (("31.01.2024", "02/01/2024"), r"got '31\.01\.2024', then '02/01/2024'"),
-        (("2024-01-31T12:00", "2024-01-31T12:00Z"), "all have one form"),
-        (("03/04/2024", "05/06/2024"), "'03/04/2024' in column 'when' may begin with the day or with the month"),
+        (("1", "soon", "2"), "bad_time", "soon"),
+        (("1", None, "2"), "no_time", None),
+        (("1", float("nan"), "2"), "no_time", None),
+        (("1", "inf", "2"), "bad_time", "inf"),
+        (("1", pd.NaT, "2"), "no_time", None),
+        (("2024-01-31", "3", "2024-02-01"), "bad_time", "3"),
+        (("31.01.2024", "02/01/2024", "01.02.2024"), "bad_time", "02/01/2024"),
+        (("2024-01-31T12:00", "2024-01-31T12:00Z", "2024-02-01"), "bad_time", "2024-01-31T12:00Z"),
     ],
 )
-def test_what_is_no_time_is_refused_with_its_place(cells: tuple[object, ...], message: str) -> None:
-    with pytest.raises(DataError, match=message):
+def test_a_time_of_no_form_or_another_one_is_found_with_its_line(
+    cells: tuple[object, ...], code: str, value: str | None
+) -> None:
+    with pytest.raises(FindingsError) as caught:
         read(*cells)
+    (finding,) = caught.value.findings
+    assert (finding.source, finding.numbers, finding.column) == ("train.csv", (2,), "when")
+    assert value is None or value in str(caught.value)
+    findings = Findings(drop=True)
+    table = findings.of("train", table_of({"when": cells}, "train.csv"))
+    times = read_times({"train": table}, "when")["train"]
+    assert (table.good_rows(), np.isnan(times).tolist()) == ([0, 2], [False, True, False])
+    assert findings.dropped("train", 3).values["reasons"] == (code,)  # type: ignore[union-attr]
+
+
+def test_a_column_of_no_times_and_days_like_months_are_refused() -> None:
+    with pytest.raises(DataError, match="no cell of column 'when' is one, and the first is 'soon'"):
+        read("soon", "later")
+    with pytest.raises(DataError, match="'03/04/2024' in column 'when' may begin with the day or with the month"):
+        read("03/04/2024", "05/06/2024")
 
 
 def test_one_row_can_decide_between_day_and_month_for_all_splits() -> None:
     train, test = read("03/04/2024", others=["25/03/2024"])
     assert test < train
-    with pytest.raises(DataError, match=r"got '03/04/2024', then '2024-04-03' in column 'when' at row 1 of test\.csv"):
-        read("03/04/2024", others=["2024-04-03"])

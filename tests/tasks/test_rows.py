@@ -50,8 +50,9 @@ def test_a_missing_column_is_named_by_its_option() -> None:
 
 def test_an_empty_label_is_a_row_without_labels_where_rows_have_sets_of_them() -> None:
     columns = {"text": ["x", "y", "z"], "label": ["a|b", "", None]}
-    rows = rows_of(table_of(columns), SPEC)
-    assert (rows.labels, str(rows.locations[2])) == (("a|b", "", ""), "row 3 of x")
+    sets = {"text": ["w", *columns["text"]], "label": ["b", *columns["label"]]}
+    rows = rows_of(table_of(sets), SPEC)
+    assert (rows.labels, str(rows.locations[2])) == (("b", "a|b", "", ""), "row 3 of x")
     with pytest.raises(DataError, match="empty at row 2, row 3"):
         rows_of(table_of(columns), SPEC.model_copy(update={"kind": "classification"}))
     alone = {**columns, "label": ["a", "", "b"]}

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from raw_rows import rows_of
+from raw_rows import read_data
 
 from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.rows import Rows
-from unipelt_search.tasks.text_files import read_csv, read_json_lines
 
 SPEC = TaskSpec(data="x", text=("text",), label="label")
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1).filter(str.strip)
@@ -28,7 +27,7 @@ def read(tmp_path: Path) -> Read:
     def write_and_read(content: str | bytes, name: str = "train.csv", spec: TaskSpec = SPEC) -> Rows:
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return rows_of((read_json_lines if "json" in name else read_csv)(path, spec.columns), spec)
+        return read_data(spec.model_copy(update={"data": str(path)})).splits["train"]
 
     return write_and_read
 
@@ -78,8 +77,8 @@ def test_json_numbers_stay_as_they_are_written(read: Read) -> None:
 
 def test_lists_of_labels_are_sets_of_them(read: Read) -> None:
     lines = '{"text": "x", "label": ["b", "a"]}\n{"text": "y", "label": []}\n{"text": "z", "label": [7]}'
-    assert read(lines, "t.jsonl").labels == ("b|a", "", "7")
-    with pytest.raises(DataError, match="in t.jsonl, column 'label' has list at line 1"):
+    assert read(lines, "t.jsonl").labels == ("a|b", "", "7")
+    with pytest.raises(DataError, match=r"column 'label' has others in 2 of 3 rows, such as \[b, a\] at line 1 of"):
         read(lines, "t.jsonl", SPEC.model_copy(update={"kind": "classification"}))
 
 
@@ -128,14 +127,14 @@ def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
         ("text,label,text\nx,0,y\n", "a.csv", "'text' stands there 2 times"),
         ("text,label\nx,0\ny,1,2\n", "a.csv", r"as the first line of a.csv, 2; got 3 at line 3"),
         ('text,label\n"x\n\ny",0\n\nz\n', "a.csv", r"got 1 at line 6"),
-        ('text,label\nx,0\n"never ends,1\nz,1\n', "a.csv", "row that begins at line 3: unexpected end of data"),
-        ('text,label\n"x" y,0\n', "a.csv", "row that begins at line 2"),
+        ('text,label\nx,0\n"never, ends",1\n"z, 1\n', "a.csv", "row that begins at line 4: unexpected end of data"),
+        ('text,label\n"a, b",0\n"x, c" y,0\n', "a.csv", "row that begins at line 3"),
         ("text,label\nx,0\n  ,1\ny,\n", "a.csv", r"a.csv, line 4: column 'label' is empty\. "),
         ('{"text": "x", "label": null}\n{"text": "y"}', "a.jsonl", "column 'label' is empty at line 1, line 2"),
         ('{"text": "x", "label": NaN}', "a.jsonl", "column 'label' is empty at line 1"),
         ('{"text": "x", "label": 0}\n\n{"text": "x"', "a.jsonl", "line 3 is not JSON"),
-        ('{"text": "x", "label": [[1]]}', "a.jsonl", "in a.jsonl, column .* has list at line 1"),
-        ('{"text": "x", "label": ["a|b"]}', "a.jsonl", "in a.jsonl, column .* has list at line 1"),
+        ('{"text": "x", "label": [[1]]}', "a.jsonl", "in a.jsonl, column .* has list of lists at line 1"),
+        ('{"text": "x", "label": ["a|b", "c"]}', "a.jsonl", "has 'a.b' at line 1 of a.jsonl"),
         ('{"text": ["x"], "label": 1}', "a.jsonl", "in a.jsonl, column .* has list at line 1"),
         ('{"text": "x", "label": {"a": 1}}', "a.jsonl", "in a.jsonl, column .* has dict at line 1"),
         ('"x"', "a.jsonl", "must be a JSON object; got str at line 1"),
@@ -144,7 +143,7 @@ def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
         ("text,label\nx,0\ny,a\x00b\n", "a.csv", "column 'label' is not at line 3"),
         ("text,label\ngut,0\nschön,1\n".encode("cp1252"), "a.csv", r"must be UTF-8 text; got byte 0xf6 at line 3"),
         ("text,label\nx,0\n".encode("utf-16")[:-1], "a.csv", "begins as UTF-16 text but is not: truncated data"),
-        ("text,label\nx,0\n".encode("utf-32"), "a.csv", "must have as many fields as the first line of a.csv"),
+        ("text,label\nx,0\n".encode("utf-32"), "a.csv", "a.csv must be UTF-8 text, or UTF-16 with"),
         ("[" * 100_000, "a.json", "line 1 is not JSON: it is nested too deeply"),
     ],
 )

@@ -17,7 +17,7 @@ from unipelt_search.training.checkpoint import load_run
 from unipelt_search.training.evaluate import every_row, predict
 from unipelt_search.training.recorder import GateRecorder, has_label
 from unipelt_search.training.train import train, train_events
-from unipelt_search.verdict.row_scores import probability_array
+from unipelt_search.verdict.row_scores import probabilities_of
 
 
 def test_a_checkpoint_says_what_its_outputs_mean(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_confirmed_run_keeps_its_answer_to_every_row() -> None:
         for predictions, (encoded, scores) in zip(result.predictions, scored, strict=True):
             labels, predicted = (task.target.to_array(part) for part in (predictions.labels, predictions.predicted))
             assert (labels == encoded.labels).all()
-            kept = probability_array(predictions)
+            kept = probabilities_of(predictions)
             assert (kept is None) == (kind == "regression")
             assert score_all(task.target, labels, predicted, kept) == scores
         assert RunResult.model_validate_json(result.model_dump_json()).predictions == result.predictions

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from test_verdict_simulation import load_benchmark
+
+from tests.verdict.test_verdict_simulation import load_benchmark
 
 coverage = load_benchmark("metric_coverage")
 WORLDS = {world.name: world for world in coverage.WORLDS}

@@ -9,7 +9,6 @@ from unipelt_search.records.history import RunRecord, RunState, StudyRecord
 from unipelt_search.records.results import Predictions
 from unipelt_search.verdict.candidates import find_candidates
 from unipelt_search.verdict.predicted_rows import predicted_rows, prediction_codes
-from unipelt_search.verdict.row_scores import probability_array
 
 CLASSES = find_kind("classification").of_labels(("a", "b"))
 SETS = find_kind("multi_label").of_labels(("a", "b", "c"))
@@ -42,12 +41,6 @@ def rows_of(record: StudyRecord, split: str, target: Target = CLASSES) -> tuple:
 
 def shares(*of_first: float) -> bytes:
     return np.array([(1 - share, share) for share in of_first], dtype="<f4").tobytes()
-
-
-def test_probabilities_are_rows_of_outputs() -> None:
-    kept = predictions("test", (0, 1), (0, 0), probabilities=shares(0.25, 0.5))
-    assert probability_array(kept) == pytest.approx(np.array([[0.75, 0.25], [0.5, 0.5]]))
-    assert probability_array(predictions("test", (0, 1), (0, 0))) is None
 
 
 def test_without_folds_every_run_is_one() -> None:

@@ -11,7 +11,7 @@ from unipelt_search.verdict.row_scores import (
     can_be_scored,
     fold_of_rows,
     joined_folds,
-    probability_array,
+    probabilities_of,
     row_scores,
 )
 
@@ -122,7 +122,7 @@ def test_folds_keep_probabilities_and_weights_in_the_order_of_the_rows() -> None
         stored(SHARES[[0, 2]], rows=(0, 2), labels=(0, 1), weights=(1.0, 3.0)),
     ]
     complete = joined_folds(folds)
-    assert probability_array(complete) == pytest.approx(SHARES[:4])
+    assert probabilities_of(complete) == pytest.approx(SHARES[:4])
     assert complete.weights == (1.0, 2.0, 3.0, 4.0)
     partly = [folds[0], folds[1].model_copy(update={"probabilities": None})]
     assert joined_folds(partly).probabilities is None

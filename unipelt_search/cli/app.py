@@ -22,6 +22,7 @@ from unipelt_search.cli import (
     delete_command,
     doctor_command,
     export_commands,
+    predict_command,
     read_commands,
     run_command,
     suite_command,
@@ -30,11 +31,11 @@ from unipelt_search.cli import (
 from unipelt_search.cli.doctor import doctor_line
 from unipelt_search.cli.findings_view import show_error
 from unipelt_search.cli.parameters import expand
-from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM
+from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM, WRONG_REQUEST
 from unipelt_search.errors import MachineError, NoUsableTrialError, RequestError, StorageError, UnipeltError
 from unipelt_search.records.finding import FindingsError
 
-INTERNAL_ERROR, WRONG_REQUEST, NO_USABLE_TRIAL = 1, 2, 3
+INTERNAL_ERROR, NO_USABLE_TRIAL = 1, 3
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -50,7 +51,7 @@ COMMANDS = (
     read_commands.studies,
     read_commands.methods,
     export_commands.export,
-    export_commands.predict,
+    predict_command.predict,
     doctor_command.doctor,
     delete_command.delete,
     upgrade_command.upgrade,

@@ -1,4 +1,4 @@
-"""Durations as people write and read them: `30m` on the command line, `3 min 20 s` on the screen."""
+"""Durations as people write them on the command line: `30m`."""
 
 from __future__ import annotations
 
@@ -28,20 +28,3 @@ def parse_duration(text: str) -> float:
     if seconds <= 0:
         raise RequestError(f"--time must be above zero and carry its unit, as in 90s, 30m or 1h30m; got {text!r}.")
     return seconds
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration as a person reads it.
-
-    Args:
-        seconds: Seconds, at least 0.
-
-    Returns:
-        `45 s`, `3 min 20 s` or `2 h 05 min`.
-    """
-    rounded = round(seconds)
-    if rounded < 60:
-        return f"{rounded} s"
-    if rounded < 3600:
-        return f"{rounded // 60} min {rounded % 60:02d} s"
-    return f"{rounded // 3600} h {rounded % 3600 // 60:02d} min"

@@ -1,21 +1,14 @@
-"""The commands that use a study's model: `export` and `predict`."""
+"""The command that writes a study's model: `export`."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
+from typing import Annotated
 
 from unipelt_search.cli import options
-from unipelt_search.cli.prediction_table import predictions_csv, predictions_json
-from unipelt_search.cli.report_output import write_text
-from unipelt_search.errors import RequestError
 from unipelt_search.specs.option import Option
-
-_ROWS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -95,52 +88,3 @@ def export(
     for folder in (folders.to, folders.merged, folders.peft):
         if folder is not None:
             sys.stderr.write(f"Wrote {folder}\n")
-
-
-def predict(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `export` wrote.")],
-    *,
-    data: Annotated[
-        Path,
-        Option("--data", metavar="FILE", help="CSV, TSV, JSON lines or Parquet; a label column is not needed."),
-    ],
-    text: Annotated[
-        list[str] | None,
-        Option("--text", metavar="COL", help="Column with the text; twice for a text pair. Default: as in the study."),
-    ] = None,
-    form: Annotated[
-        Literal["csv", "json"],
-        Option("--format", help="How the predictions are written; csv is safe to open in a spreadsheet."),
-    ] = "csv",
-    out: options.OutFile = None,
-    device: Annotated[Literal["cpu", "cuda"], Option("--device", help="Where the model runs.")] = "cpu",
-    backbone: Annotated[
-        str | None,
-        Option(
-            "--backbone",
-            metavar="NAME|DIR",
-            help="The backbone's new location, if its folder has moved.",
-            details="A different backbone is refused.",
-        ),
-    ] = None,
-) -> None:
-    """Predict every row of a file, in its order: the label, and every label's probability.
-
-    Examples:
-
-        unipelt-search predict demo-model --data texts.csv
-
-        unipelt-search predict demo-model --data new.jsonl --text body --format json --out predictions.json
-    """
-    from unipelt_search import api
-    from unipelt_search.tasks.read import stream_tables
-    from unipelt_search.tasks.rows import read_texts
-
-    model = api.load_model(folder, device=device, backbone=backbone)
-    columns = tuple(text or model.text)
-    if len(columns) != len(model.text):
-        raise RequestError(f"--text must name {len(model.text)} columns for this model; got {len(columns)}.")
-    predictions = []
-    for table in stream_tables(data, columns, _ROWS_AT_ONCE):
-        predictions += model.predict(read_texts(table, columns))
-    write_text(predictions_csv(predictions, model.labels) if form == "csv" else predictions_json(predictions), out)

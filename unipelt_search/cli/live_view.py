@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -13,10 +14,26 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from unipelt_search.cli.durations import format_duration
+from unipelt_search.cli.plan_view import short_plan
 from unipelt_search.records.progress import BestTrial, StudyProgress
+from unipelt_search.records.study_stage import OnStage, StageName, StudyStage, unheard
+from unipelt_search.reporting.notice_sentences import described
+from unipelt_search.reporting.units import format_duration
 
 Watch = Callable[[StudyProgress], None]
+_FIRST_FINDINGS = 5
+"""Findings in the data that have a line each before a study starts."""
+_STAGES: dict[StageName, str] = {
+    "request": "checking the request",
+    "read": "reading {subject}",
+    "check": "checking the rows of {subject}",
+    "load": "loading {subject}",
+    "attach": "trying {of} methods on {subject}",
+    "encode": "turning {number:,} rows into tokens",
+    "time": "timing {subject}, method {number} of {of}",
+    "plan": "planned {subject}",
+    "workers": "starting the workers",
+}
 
 
 @contextmanager
@@ -40,6 +57,48 @@ def watch_study(console: Console, *, quiet: bool, as_json: bool) -> Iterator[Wat
     else:
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             yield lambda progress: live.update(live_picture(progress))
+
+
+def stage_lines(console: Console, *, quiet: bool, as_json: bool, command: Sequence[str] = ()) -> OnStage:
+    """Give the function that tells what is done before the first run, a line per stage.
+
+    Args:
+        console: Writes to stderr.
+        quiet: Tell nothing.
+        as_json: Tell nothing either: there is no snapshot yet.
+        command: The words of the command line that asked, for the commands that a plan proposes.
+
+    Returns:
+        A function that takes each stage.
+    """
+    if quiet or as_json:
+        return unheard
+    began = time.monotonic()
+
+    def tell(stage: StudyStage) -> None:
+        for line in _data_lines(stage):
+            console.out(f"Data: {line}", highlight=False)
+        console.out(f"[{format_duration(time.monotonic() - began)}] {stage_line(stage)}", highlight=False)
+        if stage.plan is not None:
+            for line in short_plan(stage.plan, command):
+                console.out(line, highlight=False)
+
+    return tell
+
+
+def _data_lines(stage: StudyStage) -> Iterator[str]:
+    """Say how the data was read, and the first of what is odd in it."""
+    yield from described(stage.data)
+    for finding in stage.findings[:_FIRST_FINDINGS]:
+        yield finding.line
+    more = len(stage.findings) - _FIRST_FINDINGS
+    if more > 0:
+        yield f"{more} more findings; --dry-run lists them."
+
+
+def stage_line(stage: StudyStage) -> str:
+    """Say in a few words what has begun, for example ``timing lora, method 3 of 7``."""
+    return _STAGES[stage.name].format(subject=stage.subject, number=stage.number, of=stage.of)
 
 
 def event_line(progress: StudyProgress) -> str:

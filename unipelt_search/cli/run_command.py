@@ -6,8 +6,9 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,22 @@ import typer
 from rich.console import Console
 
 from unipelt_search.cli import options
+from unipelt_search.cli.column_view import complete_command, data_name, missing_options, show_columns
 from unipelt_search.cli.demo_study import DEMO
-from unipelt_search.cli.live_view import watch_study
+from unipelt_search.cli.live_view import stage_lines, watch_study
 from unipelt_search.cli.plan_view import print_plan
 from unipelt_search.cli.report_output import show_report
 from unipelt_search.cli.study_request import build_spec, fresh_name
 from unipelt_search.errors import RequestError, StudyExistsError, TransientError
 from unipelt_search.records.progress import StudyProgress
+from unipelt_search.records.study_stage import OnStage, StudyStage
 from unipelt_search.specs.load_study import read_study_file
 from unipelt_search.specs.option import KeyPath
 from unipelt_search.specs.study import StudySpec
 
 PROGRAM = "unipelt-search"
 INTERRUPTED = 130
+WRONG_REQUEST = 2
 _NO_NAME_YET = "unnamed"
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]*@")
 
@@ -49,17 +53,21 @@ def run(
 
         unipelt-search run --data reviews.csv --text review --label stars --model minilm --dry-run
     """
+    values = read_study_file(study_file) if study_file else {}
+    missing = missing_options(values, given.values)
+    if missing:
+        _ask_for_columns(missing, values, given.values, output)
+    spec = _build({"name": _NO_NAME_YET, **values}, given.values, output)
+    view = _open_view(output)
     from unipelt_search import api
 
-    values = read_study_file(study_file) if study_file else {}
-    spec = _build({"name": _NO_NAME_YET, **values}, given.values, output)
     if "name" not in values and ("name",) not in given.values:
         taken = api.study_names(storage=output.storage)
         spec = spec.model_copy(update={"name": fresh_name(spec.task.data, taken)})
     if dry_run:
-        _show_plan(spec, output)
+        _show_plan(spec, output, view)
     else:
-        _search(spec, output)
+        _search(spec, output, view)
 
 
 def resume(
@@ -76,10 +84,11 @@ def resume(
 
         unipelt-search resume reviews-1 --time 2h --concurrency 4
     """
+    view = _open_view(output)
     from unipelt_search import api
 
     asked = api.stored_spec(name, storage=output.storage)
-    _search(_build(asked.model_dump(), given.values, output), output)
+    _search(_build(asked.model_dump(), given.values, output), output, view)
 
 
 def demo(*, given: options.DemoOptions, output: options.Output) -> None:
@@ -93,15 +102,40 @@ def demo(*, given: options.DemoOptions, output: options.Output) -> None:
 
         unipelt-search demo --time 5m --out demo-report
     """
+    spec = build_spec(DEMO.model_dump(), given.values)
+    # `demo` has no --methods, which a proposal may need: only the options are shown.
+    view = _open_view(output, command=())
     from unipelt_search import api
 
-    spec = build_spec(DEMO.model_dump(), given.values)
     try:
-        _search(spec, output)
+        _search(spec, output, view)
     except StudyExistsError:
         api.upgrade_storage(storage=output.storage)
         api.delete_study(spec.name, storage=output.storage)
-        _search(spec, output)
+        _search(spec, output, view)
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is seen on stderr."""
+
+    console: Console
+    on_stage: OnStage
+    command: tuple[str, ...]
+    """The words of the command line, without passwords."""
+
+
+def _typed_command() -> tuple[str, ...]:
+    return (PROGRAM, *map(without_password, sys.argv[1:]))
+
+
+def _open_view(output: options.Output, command: tuple[str, ...] | None = None) -> _View:
+    """Say that the program has begun, which is to be called before anything is imported that takes long."""
+    console = Console(stderr=True)
+    words = _typed_command() if command is None else command
+    on_stage = stage_lines(console, quiet=output.quiet, as_json=output.as_json, command=words)
+    on_stage(StudyStage(name="request"))
+    return _View(console, on_stage, words)
 
 
 def without_password(command: str) -> str:
@@ -115,31 +149,46 @@ def _build(
     output: options.Output,
 ) -> StudySpec:
     """Build what is asked for; of a stored study without one of its plug-ins, name the package first."""
-    from unipelt_search import api
-
     try:
         return build_spec(values, given)
     except RequestError:
+        from unipelt_search import api
+
         api.check_stored_plugins(given.get(("name",), values["name"]), storage=output.storage)
         raise
 
 
-def _show_plan(spec: StudySpec, output: options.Output) -> None:
+def _ask_for_columns(
+    missing: Sequence[str],
+    values: Mapping[str, Any],
+    given: Mapping[KeyPath, Any],
+    output: options.Output,
+) -> None:
+    """List the columns of the data with the command to use, and end: nothing is guessed without the user."""
     from unipelt_search import api
 
-    plan = api.plan_study(spec, storage=output.storage)
+    found = api.find_columns(data_name(values, given))
+    command = complete_command(found, missing, [PROGRAM, *sys.argv[1:]])
+    show_columns(PROGRAM, found, missing, without_password(command), as_json=output.as_json)
+    raise typer.Exit(WRONG_REQUEST)
+
+
+def _show_plan(spec: StudySpec, output: options.Output, view: _View) -> None:
+    from unipelt_search import api
+
+    plan = api.plan_study(spec, storage=output.storage, on_stage=view.on_stage)
     if output.as_json:
         typer.echo(plan.model_dump_json(indent=1))
     else:
-        print_plan(plan, Console())
+        print_plan(plan, Console(), view.command)
 
 
-def _search(spec: StudySpec, output: options.Output) -> None:
+def _search(spec: StudySpec, output: options.Output, view: _View) -> None:
     from unipelt_search import api
 
     resume_command = _resume_command(spec.name, output)
     out = output.out or Path("studies") / spec.name
-    errors = Console(stderr=True)
+    errors = view.console
     command = without_password(shlex.join([PROGRAM, *sys.argv[1:]]))
     study = None
     begun = False
@@ -153,7 +202,9 @@ def _search(spec: StudySpec, output: options.Output) -> None:
             show(progress)
 
         try:
-            study = api.run_study(spec, storage=output.storage, out=out, command=command, watch=watch)
+            study = api.run_study(
+                spec, storage=output.storage, out=out, command=command, watch=watch, on_stage=view.on_stage
+            )
         except TransientError as error:
             if begun:
                 raise TransientError(f"{error} Go on with: {resume_command}") from error

@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 
 from unipelt_search.cli import options
-from unipelt_search.cli.durations import format_duration
 from unipelt_search.cli.live_view import watch_study
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM, without_password
 from unipelt_search.cli.study_request import build_spec
 from unipelt_search.cli.syntax import split_names
 from unipelt_search.errors import NoUsableTrialError, RequestError
-from unipelt_search.records.notice import Notice
+from unipelt_search.records.notice import Notice, without_facts
+from unipelt_search.reporting.units import format_duration
 from unipelt_search.specs.option import Option
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.suite import SuiteSpec, load_suite
@@ -160,7 +160,7 @@ def _plan(studies: tuple[StudySpec, ...], storage: str | None) -> None:
         rows = ", ".join(f"{plan.task.rows[split]} {split}" for split in ("train", "tune", "select", "test"))
         typer.echo(f"{spec.name}: {rows} rows; {plan.runs} runs, about {format_duration(plan.seconds)}")
         seconds += plan.seconds
-        notices.extend(plan.notices)
+        notices.extend(without_facts((*plan.task.notices, *plan.notices)))
     for sentence in described(notices):
         typer.echo(f"Note: {sentence}")
     typer.echo(f"About {format_duration(seconds)} in all. Nothing was started or written.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,20 +12,24 @@ import torch
 from unipelt_search.backbones.backbone import Backbone
 from unipelt_search.backbones.layers import layer_parts
 from unipelt_search.backbones.load_backbone import load_backbone
-from unipelt_search.errors import BackboneError, RequestError
+from unipelt_search.errors import BackboneError, MachineError, RequestError
 from unipelt_search.execution.local_capacity import local_capacity
 from unipelt_search.execution.measured_sizes import measure_sizes, trained_by
+from unipelt_search.execution.worker import is_out_of_memory, one_line
 from unipelt_search.exporting.export_forms import planned_export
+from unipelt_search.kinds.label_kind import find_metric
 from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.pelt.applicability import check_trial, partial_reach
 from unipelt_search.records.diagnosis import UNKNOWN_WORTH_A_NOTICE
 from unipelt_search.records.history import EDITION, DroppedMethod, TaskSummary
-from unipelt_search.records.notice import Notice
+from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.records.run_timing import RunTiming
 from unipelt_search.records.study_plan import PlannedExport, StudyPlan
+from unipelt_search.records.study_stage import OnStage, StudyStage, unheard
+from unipelt_search.search.alternatives import propose_alternatives
 from unipelt_search.search.capacity import Capacity
-from unipelt_search.search.forecast import forecast, steps_within
+from unipelt_search.search.forecast import Measured, forecast, steps_within, with_steps
 from unipelt_search.search.sizes import within_limit
 from unipelt_search.search.space import configured, largest, published, steps_for
 from unipelt_search.specs.adapter_input import reads_feed_forward
@@ -36,11 +41,14 @@ from unipelt_search.tasks.known_tokens import check_known, count_unknown
 from unipelt_search.tasks.task import Task
 from unipelt_search.training.checkpoint import checkpoint_bytes
 from unipelt_search.training.timing import time_run
+from unipelt_search.verdict.power import FEW_DECIDING_ROWS, expected_detectable
 
 _CUT_SHARE_WORTH_A_NOTICE = 0.05
 _MOST_GATES_PER_LAYER = 4
 _FAR_TOO_SLOW = 1.5
 """A few rows are timed roughly: a method is left out when it takes this many times what is allowed."""
+_WORKER_START_SECONDS = 8.0
+"""What Ray and the imports of a worker take; docs/decisions/0036-a-plan-that-can-be-believed.md measures it."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +66,16 @@ class Prepared:
     dropped: tuple[DroppedMethod, ...]
     """Default methods that cannot attach to the backbone."""
     notices: tuple[Notice, ...]
+    load_seconds: float = 0.0
+    """What loading the backbone took here, as it will each worker."""
 
-    def plan(self, backbone: Backbone) -> StudyPlan:
+    def plan(self, backbone: Backbone, began: float | None = None, on_stage: OnStage = unheard) -> StudyPlan:
         """Say what the study would do on this machine and about how long that takes.
 
         Args:
             backbone: The study's.
+            began: When the study was asked for, by `time.monotonic`; None is now.
+            on_stage: Is told of every method before it is timed.
 
         Returns:
             The plan, as if nothing of the study were done yet.
@@ -72,22 +84,7 @@ class Prepared:
             MachineError: A run needs more than this machine has.
             RequestError: Every method is far slower than `space.max_latency_ms`.
         """
-        measured = self._measure(backbone)
-        ready = self._fast_enough(measured)._within_time(measured)
-        timings = ready._timings_of(measured)
-        plan = forecast(
-            ready.spec,
-            self.summary,
-            timings,
-            measured.capacity,
-            measured.layers,
-            ready.dropped,
-            self.basis,
-        )
-        kept = self.checkpoint_bytes(backbone) * measured.capacity.workers
-        notices = (*plan.notices, *ready.notices)
-        exports = ready.exports(backbone)
-        return plan.model_copy(update={"notices": notices, "checkpoint_bytes": kept, "exports": exports})
+        return self.planned(backbone, began, on_stage)[1]
 
     def exports(self, backbone: Backbone) -> tuple[PlannedExport, ...]:
         """Tell which forms of `export` can hold what the study trains; nothing is trained for it.
@@ -104,28 +101,39 @@ class Prepared:
         target, side = self.encoded.target, self.spec.task.side
         return tuple(planned_export(name, trial, backbone, target, side) for name, trial in trials.items())
 
-    def within_limits(self, backbone: Backbone) -> Prepared:
-        """Keep to the study's limits: leave out methods that are far too slow, and shorten runs that take too long.
+    def planned(
+        self, backbone: Backbone, began: float | None = None, on_stage: OnStage = unheard
+    ) -> tuple[Prepared, StudyPlan]:
+        """Keep to the study's limits, and say what it will do: leave out slow methods, shorten runs that take too long.
 
-        Runs are shortened rather than trials and seeds left out. Methods are timed once, and only where there is a
-        limit; the verdict looks at their latency again.
+        Runs are shortened rather than trials and seeds left out. Methods are timed once; the verdict looks at their
+        latency again.
 
         Args:
             backbone: The study's.
+            began: When the study was asked for, by `time.monotonic`; None is now.
+            on_stage: Is told of every method before it is timed.
 
         Returns:
             The same study, without the methods that took much longer than `space.max_latency_ms` to score a few rows,
-            and with fewer steps per run if the study gives none and its time limit allows no more.
+            and with fewer steps per run if the study gives none and its time limit allows no more. And its plan.
 
         Raises:
             MachineError: A run needs more than this machine has.
             RequestError: Every method is far slower than `space.max_latency_ms`.
         """
-        chooses_steps = self.spec.budget.time_seconds is not None and self.spec.space.steps is None
-        if not chooses_steps and self.spec.space.max_latency_ms is None:
-            return self
-        measured = self._measure(backbone)
-        return self._fast_enough(measured)._within_time(measured)
+        measured, notices = self._measure(backbone, time.monotonic() if began is None else began, on_stage)
+        asked = self._fast_enough(measured)
+        measured = replace(measured, timings=asked._timings_of(measured))
+        ready = asked._within_time(measured)
+        plan = forecast(ready.spec, self.summary, measured, ready.dropped, self.basis)
+        changes = {
+            "notices": (*plan.notices, *ready.notices, *notices),
+            "checkpoint_bytes": self.checkpoint_bytes(backbone) * measured.capacity.workers,
+            "exports": ready.exports(backbone),
+            "proposals": propose_alternatives(asked.spec, self.summary, measured, self.basis),
+        }
+        return ready, plan.model_copy(update=changes)
 
     def checkpoint_bytes(self, backbone: Backbone) -> int:
         """Estimate what the checkpoints of a run take on the disk at a time at most; nothing is trained for it.
@@ -147,7 +155,7 @@ class Prepared:
         trials += _first_trials(self.spec, rows, self.basis).values()
         return max(checkpoint_bytes(trained_by(backbone, trial), gates if trial.gate else 0) for trial in trials)
 
-    def _fast_enough(self, measured: _Measured) -> Prepared:
+    def _fast_enough(self, measured: Measured) -> Prepared:
         limit = self.spec.space.max_latency_ms
         if limit is None:
             return self
@@ -171,47 +179,61 @@ class Prepared:
         notices = (*self.notices, *map(_left_out, dropped))
         return replace(self, dropped=(*self.dropped, *dropped), notices=notices)
 
-    def _within_time(self, measured: _Measured) -> Prepared:
+    def _within_time(self, measured: Measured) -> Prepared:
         most = steps_for(self.summary.rows["train"], self.spec.space)
-        timings = self._timings_of(measured)
-        steps = steps_within(self.spec, self.summary, timings, measured.capacity, measured.layers, self.basis)
+        steps = steps_within(self.spec, self.summary, measured, self.basis)
         if steps == most:
             return self
-        space = self.spec.space.model_copy(update={"steps": steps})
         shortened = Notice(code="steps_shortened", values={"steps": steps, "without_limit": most})
-        spec = self.spec.model_copy(update={"space": space})
-        return replace(self, spec=spec, notices=(*self.notices, shortened))
+        return replace(self, spec=with_steps(self.spec, steps), notices=(*self.notices, shortened))
 
-    def _timings_of(self, measured: _Measured) -> dict[str, RunTiming]:
+    def _timings_of(self, measured: Measured) -> dict[str, RunTiming]:
         """Return what was measured of the methods and configurations that are still in the study."""
         dropped = {drop.method for drop in self.dropped}
         return {name: timing for name, timing in measured.timings.items() if name not in dropped}
 
-    def _measure(self, backbone: Backbone) -> _Measured:
-        """Time a few steps of every method and configuration on this machine."""
+    def _measure(self, backbone: Backbone, began: float, on_stage: OnStage) -> tuple[Measured, list[Notice]]:
+        """Time a few steps of every method and configuration on this machine; name those that it has no memory for."""
         capacity = local_capacity(self.spec.machine)
         # What cannot attach cannot be timed.
         dropped = {drop.method for drop in self.dropped}
-        seeds = run_seeds(self.spec.seed, SEARCH_SEED_INDEX)
-        timings = {}
         trials = _first_trials(self.spec, self.summary.rows["train"], self.basis)
+        names = [name for name in trials if name not in dropped]
+        timings = {}
+        notices = []
         with _as_in_a_worker(backbone, capacity):
-            for name, trial in trials.items():
-                if name in dropped:
-                    continue
-                fitting = within_limit(trial, self.spec.space, self.summary, self.basis)
-                timings[name] = time_run(RunSpec(trial=fitting, seeds=seeds), backbone, self.encoded)
-        return _Measured(capacity, _layers(backbone), timings)
+            for number, name in enumerate(names, start=1):
+                on_stage(StudyStage(name="time", subject=name, number=number, of=len(names)))
+                trial = within_limit(trials[name], self.spec.space, self.summary, self.basis)
+                try:
+                    timings[name] = self._time(trial, backbone)
+                except MachineError as error:
+                    values: dict[str, NoticeValue] = {"method": name, "cause": str(error)}
+                    notices.append(Notice(code="not_timed", severity="warning", values=values))
+        if notices and not timings:
+            raise MachineError(str(notices[0].values["cause"]))
+        start_seconds = time.monotonic() - began + self.load_seconds + _WORKER_START_SECONDS
+        return Measured(capacity, _layers(backbone), timings, start_seconds), notices
 
+    def _time(self, trial: TrialSpec, backbone: Backbone) -> RunTiming:
+        """Time a configuration, with half of the rows at a time where memory is short, as its runs would go on.
 
-@dataclass(frozen=True)
-class _Measured:
-    """What a few steps on this machine took."""
-
-    capacity: Capacity
-    layers: int
-    timings: Mapping[str, RunTiming]
-    """By method, and by the name of the user's configuration."""
+        Raises:
+            MachineError: Memory is too short even so.
+        """
+        run = RunSpec(trial=trial, seeds=run_seeds(self.spec.seed, SEARCH_SEED_INDEX))
+        rows = trial.training.batch_size
+        cause = ""
+        for micro_batch in (None, -(-rows // 2)):
+            try:
+                return time_run(run, backbone, self.encoded, micro_batch)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                cause = one_line(error)
+            if backbone.device.type == "cuda":
+                torch.cuda.empty_cache()
+        raise MachineError(f"There must be memory for {rows} rows, or for half of them at a time. {cause}")
 
 
 @contextmanager
@@ -225,15 +247,20 @@ def _as_in_a_worker(backbone: Backbone, capacity: Capacity) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         backbone.model.to("cpu")
+        if capacity.device == "cuda":
+            torch.cuda.empty_cache()  # the workers need it
 
 
-def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Prepared, Backbone]:
+def prepare(
+    spec: StudySpec, task: Task, basis: Basis | None = None, on_stage: OnStage = unheard
+) -> tuple[Prepared, Backbone]:
     """Load the backbone once, try every method on it, and encode the task.
 
     Args:
         spec: What is asked.
         task: Its task.
         basis: That of the study that goes on; None is a new study, which has the newest edition.
+        on_stage: Is told what is done, once the model is loaded.
 
     Returns:
         The study, ready to begin; default methods that cannot attach are left out with a notice. And its backbone, on
@@ -245,7 +272,9 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     """
     new = basis is None
     edition = EDITION if basis is None else basis.edition
+    began = time.perf_counter()
     backbone = load_backbone(spec.backbone, task.target.outputs, "cpu", edition)
+    load_seconds = time.perf_counter() - began
     basis = basis or new_basis(backbone)
     if new:
         spec = _with_side(spec, backbone)
@@ -254,9 +283,13 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     tokens = min(spec.task.max_length, backbone.max_length)
     rows = len(task.train)
     first_trials = _first_trials(spec, rows, basis)
+    on_stage(StudyStage(name="attach", subject=spec.backbone.model, of=len(first_trials)))
     dropped = _drop_unattachable(spec, backbone, first_trials, tokens)
     sizes, too_large = measure_sizes(spec.space, backbone, rows, {drop.method for drop in dropped}, basis)
     dropped += too_large
+    on_stage(
+        StudyStage(name="encode", number=sum(len(split) for split in (task.train, task.tune, task.select, task.test)))
+    )
     encoded = encode_task(task, backbone.tokenizer, tokens, spec.task.side)
     unknown = count_unknown(encoded, backbone)
     if new:
@@ -267,6 +300,7 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
     notices += _partial_reaches(used, backbone)
     notices += _text_notices(spec, tokens, encoded.truncated_share, unknown)
     notices += _unread_outputs(used, basis)
+    notices += _few_deciding_rows(spec, task)
     summary = task.summary(encoded.truncated_share).model_copy(
         update={
             "sizes": sizes,
@@ -276,7 +310,8 @@ def prepare(spec: StudySpec, task: Task, basis: Basis | None = None) -> tuple[Pr
         }
     )
     worker = spec.backbone.absolute().model_copy(update={"pooling": backbone.pooling})
-    return Prepared(spec, basis, worker, encoded, summary, tuple(dropped), tuple(notices)), backbone
+    ready = Prepared(spec, basis, worker, encoded, summary, tuple(dropped), tuple(notices), load_seconds)
+    return ready, backbone
 
 
 def _text_notices(spec: StudySpec, tokens: int, cut_share: float, unknown_share: float) -> list[Notice]:
@@ -301,6 +336,20 @@ def new_basis(backbone: Backbone) -> Basis:
         hidden_size=getattr(backbone.model.config.get_text_config(), "hidden_size", None),
         block_output=backbone.has_block_output,
     )
+
+
+def _few_deciding_rows(spec: StudySpec, task: Task) -> list[Notice]:
+    """Say about how large a difference must be to show, where a small validation split decides alone."""
+    rows = len(task.select)
+    if not task.validation_decides or rows >= FEW_DECIDING_ROWS:
+        return []
+    detectable = None
+    metric = find_metric(task.metric)
+    # What is known of methods in general is how often they are right, which only a share is like.
+    if (metric.low, metric.high, metric.direction) == (0.0, 1.0, "maximize"):
+        detectable = expected_detectable(rows, spec.budget.seeds, methods=len(spec.space.compared))
+    values = {"rows": rows, "detectable": detectable}
+    return [Notice(code="few_deciding_rows", severity="warning", values=values)]
 
 
 def _unread_outputs(trials: Mapping[str, TrialSpec], basis: Basis) -> list[Notice]:

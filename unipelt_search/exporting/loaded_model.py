@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,19 @@ import torch
 
 from unipelt_search.backbones.backbone import Backbone, backbone_hash
 from unipelt_search.backbones.load_backbone import load_backbone
+from unipelt_search.backbones.tokenizer_check import embedding_rows
 from unipelt_search.errors import BackboneError, RequestError, SavedModelError
 from unipelt_search.exporting.saved_model import SavedModel, read_description, read_weights
+from unipelt_search.exporting.table_predictions import (
+    ROWS_AT_ONCE,
+    Reason,
+    check_text_columns,
+    output_columns,
+    predict_tables,
+    predicted_frame,
+    survey_tables,
+    unusable_text,
+)
 from unipelt_search.kinds.label_kind import Prediction
 from unipelt_search.methods.catalogue import find_method, named_methods
 from unipelt_search.pelt.pack import Pack, without_training_only
@@ -20,6 +31,7 @@ from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, encode_texts, pad_token_id
 from unipelt_search.tasks.known_tokens import check_split
+from unipelt_search.tasks.read import stream_tables
 from unipelt_search.training.evaluate import predict
 from unipelt_search.training.recorder import ACTIVE_ABOVE, GateRecorder
 
@@ -70,6 +82,74 @@ class LoadedModel:
         """
         split = self._encode(texts)
         return self.saved.task.target.predictions(self._logits(split)[0])
+
+    def predict_rows(
+        self,
+        rows: Sequence[tuple[str, ...]],
+    ) -> tuple[list[Prediction | None], list[Reason | None]]:
+        """Predict labels of the rows that have a usable text, in batches of similar length.
+
+        Args:
+            rows: One text per row, or the two of a pair; any of them may be empty.
+
+        Returns:
+            For each row, in order, its prediction or None, and why it has none.
+        """
+        reasons: list[Reason | None] = [unusable_text(row) for row in rows]
+        filled = [number for number, reason in enumerate(reasons) if reason is None]
+        task = self.saved.task
+        split = encode_texts(
+            [rows[number] for number in filled],
+            self._pack.backbone.tokenizer,
+            task.max_length,
+            task.truncation,
+            allow_empty=True,
+        )
+        limit = embedding_rows(self._pack.backbone.name, self._pack.backbone.model)
+        known = []
+        for position, ids in enumerate(split.input_ids):
+            reasons[filled[position]] = _unusable_tokens(ids, limit)
+            if reasons[filled[position]] is None:
+                known.append(position)
+        predictions: list[Prediction | None] = [None] * len(rows)
+        if known:
+            found = task.target.predictions(self._logits(split.take(known))[0])
+            for position, prediction in zip(known, found, strict=True):
+                predictions[filled[position]] = prediction
+        return predictions, reasons
+
+    def predict_table(
+        self,
+        data: str | Path,
+        *,
+        text: Sequence[str] = (),
+        ids: Sequence[str] = (),
+    ) -> Iterator[pd.DataFrame]:
+        """Predict the rows of a file piece by piece, so that it may be larger than the memory.
+
+        Args:
+            data: A file of a kind that can be trained on; a label column is not needed.
+            text: The column with the text, or the two of a text pair; none for those of the training data.
+            ids: The columns of the file that are kept; none for all.
+
+        Yields:
+            At most `ROWS_AT_ONCE` rows, numbered from 0 over all pieces: the columns that are kept, `label`,
+            `probability of LABEL` for each label, and `reason`, which says why a row has no prediction.
+
+        Raises:
+            RequestError: A column is missing, or the model takes another number of texts.
+            DataError: The file cannot be found or read.
+        """
+        path = Path(data)
+        columns = check_text_columns(text, self.text)
+        # Read twice: an error in the last row is known before the first one is predicted.
+        survey = survey_tables(stream_tables(path, columns, ROWS_AT_ONCE), columns)
+        output = output_columns(survey.names, ids, self.labels, survey.source)
+        wanted = tuple(dict.fromkeys((*output.kept, *columns)))
+        begin = 0
+        for rows in predict_tables(self, stream_tables(path, wanted, ROWS_AT_ONCE), columns, output.kept):
+            yield predicted_frame(rows, output, begin)
+            begin += len(rows)
 
     def gates(self, texts: Texts) -> pd.DataFrame:
         """Look at the gates while the model reads texts.
@@ -182,6 +262,13 @@ def _rows_of(texts: Texts, columns: int) -> list[tuple[str, ...]]:
             raise RequestError(f"Every text must be valid Unicode; half of a surrogate pair is in row {number}.")
         rows.append(tuple(given))
     return rows
+
+
+def _unusable_tokens(ids: np.ndarray, limit: int) -> Reason | None:
+    """Say why a backbone with ``limit`` embeddings cannot read a row's tokens ``(tokens,)``."""
+    if not len(ids):
+        return "no_token"
+    return "no_embedding" if int(ids.max()) >= limit else None
 
 
 def _are_texts(row: object, columns: int) -> bool:

@@ -449,6 +449,24 @@ def recognise(texts: Sequence[str]) -> LabelKind:
     raise RuntimeError("One kind must recognise any labels; none did.")
 
 
+def name_kind(texts: Sequence[str]) -> LabelKind:
+    """Find the kind of a column in which a row has exactly one name.
+
+    Args:
+        texts: The labels of all splits.
+
+    Returns:
+        As `recognise`, among the kinds of exactly one name.
+
+    Raises:
+        RuntimeError: No kind recognises them.
+    """
+    for kind in reversed(tuple(label_kinds().values())):
+        if kind.has_labels and kind.separator is None and kind.recognises(texts):
+            return kind
+    raise RuntimeError("One kind of names must recognise any labels; none did.")
+
+
 def find_metric(name: str) -> Metric:
     """Return what is known of a metric whatever the kind and the labels, such as its direction and its title.
 

@@ -47,6 +47,14 @@ class Power(Frozen):
     """What the study could have detected and what would settle its closest tie, in words."""
 
 
+class Disagreement(Frozen):
+    """Scores of the best method that lie further apart than their intervals allow."""
+
+    deciding: float
+    """On the deciding rows."""
+    test: float
+
+
 class Verdict(Frozen):
     """Which method is best, and which cannot be told apart from it."""
 
@@ -67,6 +75,9 @@ class Verdict(Frozen):
     sentence: str
     """The headline, then what it stands on, how sure it is, and what it costs."""
     decided_on: Literal["select", "folds"]
+    # Left out where there is none, as in the reports of older versions.
+    disagreement: Disagreement | None = Field(default=None, exclude_if=lambda found: found is None)
+    """None where the deciding rows and the test rows tell the same of the best method."""
 
     @property
     def name(self) -> str | None:

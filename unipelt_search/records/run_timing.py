@@ -15,3 +15,5 @@ class RunTiming:
     """Seconds to score one tune row."""
     trained_parameters: int
     stored_parameters: int
+    start_seconds: float = 0.0
+    """Seconds to attach a run's modules before its first step."""

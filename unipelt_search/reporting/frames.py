@@ -24,7 +24,7 @@ from unipelt_search.records.results import Predictions
 from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.specs.seeds import run_number
 from unipelt_search.verdict.gate_statistics import gates_by_name
-from unipelt_search.verdict.row_scores import probability_array
+from unipelt_search.verdict.row_scores import probabilities_of
 
 By = Literal["layer", "label", "epoch"]
 _PREDICTION_COLUMNS = ["method", "variant", "trial", "run", "split", "row", "file", "line", "label", "predicted"]
@@ -185,10 +185,10 @@ def predictions_frame(record: StudyRecord) -> pd.DataFrame:
         record: The study with its details.
 
     Returns:
-        One row per confirmed run × split × row of it. ``row`` is counted from 0 in the split's order, with folds in that
-        of train and then validation; ``file`` and ``line`` say where it stands in what the user gave, and are missing
-        where nobody knows. ``label`` and ``predicted`` are names, numbers for regression, and tuples of names for sets
-        of labels. ``probability.<name>`` is the probability of each label, missing where it was not kept.
+        One row per confirmed run × split × row of it. ``row`` is counted from 0 in the split's order, with folds in
+        that of train and then validation; ``file`` and ``line`` say where it stands in what the user gave, and are
+        missing where nobody knows. ``label`` and ``predicted`` are names, numbers for regression, and tuples of names
+        for sets of labels. ``probability.<name>`` is the probability of each label, missing where it was not kept.
     """
     tables = []
     for trial in record.trials:
@@ -217,7 +217,7 @@ def _predictions_of_run(of_run: Mapping[str, object], predictions: Predictions, 
     frame = pd.DataFrame(columns)
     if not labels:
         return frame
-    shares = probability_array(predictions)
+    shares = probabilities_of(predictions)
     if shares is None:
         shares = np.full((len(frame), len(labels)), np.nan, dtype=np.float32)
     names = [_probability_column(label) for label in labels]

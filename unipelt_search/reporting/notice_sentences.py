@@ -15,6 +15,18 @@ from unipelt_search.records.notice import LEGACY, Notice
 _Values = Mapping[str, Any]
 _NOT_PUBLIC = "its labels are not public"
 _NO_SPLIT = "the name says no split"
+_MARKS = {",": "a comma", ".": "a point", " ": "a blank", "'": "an apostrophe"}
+_FORMS = {
+    "cells": "",
+    "lists": " in lists",
+    "list_text": " in lists written as text",
+    "lists_of_one": " in lists of one",
+    "positions": " by their positions in lists",
+    "separator": "",
+    "vectors": " in 0/1 vectors",
+    "columns": ", a 0/1 column for each",
+}
+"""What a sentence says of how the cells of a label column are written."""
 
 
 def notice_sentence(notice: Notice) -> str:
@@ -61,6 +73,21 @@ def _join(values: _Values, name: str) -> str:
 def _validation_is_test(values: _Values) -> str:
     unused = "; its own test split is not used" if values["test_unused"] else ""
     return f"The validation split of {values['data']} is the test split{unused}."
+
+
+def _rows_read(values: _Values) -> str:
+    if values["lines"] is None:
+        return f"Read {values['rows']:,} rows of {values['source']}."
+    names = {"header": "header", "comments": "comment", "blank": "blank", "continued": "inside of cells"}
+    others = [f"{values[what]:,} {name}" for what, name in names.items() if values[what]]
+    other = f" (not rows: {', '.join(others)})" if others else ""
+    return f"Read {values['rows']:,} rows of {values['lines']:,} lines of {values['source']}{other}."
+
+
+def _quotes_are_text(values: _Values) -> str:
+    swallowed = values["swallowed"]
+    lost = f"; as marks around fields they would hide {swallowed:,} lines inside of others" if swallowed else ""
+    return f"Quotes in {values['file']} are read as characters of the texts, one row per line{lost}."
 
 
 def _possible_typos(values: _Values) -> str:
@@ -199,21 +226,84 @@ def _less_plausible(values: _Values) -> str:
     )
 
 
+def _labels_absent(values: _Values) -> str:
+    column = f"column {values['column']!r}"
+    why = f"{column} is empty" if values["empty"] else f"it has no {column}"
+    return f"Ignored in {values['data']}: {values['source']}; {why}, so it cannot be scored."
+
+
+def _join_labels(values: _Values) -> str:
+    """Join the labels of a notice; a label with a comma is quoted."""
+    quoted = tuple(repr(label) if "," in label else label for label in values["labels"])
+    return _join({**values, "labels": quoted}, "labels")
+
+
+def _label_names(values: _Values) -> str:
+    kept = f"; {values['kept']!r} is part of a name (--separator reads sets)" if values["kept"] else ""
+    count = f"{values['labels_count']} names{_FORMS[values['form']]}"
+    return f"Label {values['column']}: {count}: {_join_labels(values)}{kept}."
+
+
+def _label_numbers(values: _Values) -> str:
+    notation = []
+    if values["decimal"] == ",":
+        notation.append("a decimal comma")
+    if values["thousands"]:
+        notation.append(f"{_MARKS[values['thousands']]} between thousands")
+    if values["percent"]:
+        notation.append("a percent sign, in percent")
+    written = f", with {' and '.join(notation)}" if notation else ""
+    pairs = zip(values["samples"], values["numbers"], strict=True)
+    samples = ", ".join(f"{text} is {number!r}" if notation else text for text, number in pairs)
+    span = f"{values['low']:.6g} to {values['high']:.6g}"
+    return f"Label {values['column']}: numbers{_FORMS[values['form']]}, {span}{written}, for example {samples}."
+
+
+def _label_sets(values: _Values) -> str:
+    separator = values["separator"]
+    form = f" with {separator!r} between names" if separator else _FORMS[values["form"]]
+    parts = [f"Label {values['column']}: sets of {values['labels_count']} names{form}: {_join_labels(values)}"]
+    if values["samples"]:
+        parts.append(f"for example {'; '.join(values['samples'])}")
+    if values["empty"]:
+        parts.append(f"{values['empty']} of {values['rows']} rows have none")
+    if values["never_count"]:
+        parts.append(f"no row has {_join(values, 'never')}, left out")
+    if values["one_each"]:
+        parts.append("every row has exactly one (--kind reads them as single labels)")
+    return f"{'; '.join(parts)}."
+
+
+def _rows_have_sets(values: _Values) -> str:
+    separator = values["separator"]
+    how = f" with {separator!r} between the names" if separator else _FORMS[values["form"]]
+    return f"Rows have sets of labels{how}; --kind, task.kind in the study file, says otherwise."
+
+
 def _template(text: str) -> Callable[[_Values], str]:
     """Return what fills a text that needs its values only as `str.format` writes them."""
     return lambda values: text.format_map(values)
 
 
 _DATA: dict[str, Callable[[_Values], str]] = {
+    "rows_read": _rows_read,
+    "quotes_are_text": _quotes_are_text,
+    "quotes_after_backslash": _template("Quotes inside of the quoted fields of {file} have a backslash before them."),
+    "submission_ignored": _template("Ignored in {data}: {file}; it is a form for predictions and has no data."),
     "files_without_split": lambda values: f"Ignored in {values['data']}: {_join(values, 'files')}; {_NO_SPLIT}.",
     "file_labels_withheld": _template(f"Ignored in {{data}}: {{file}}; {_NOT_PUBLIC}."),
     "split_name_unknown": _template(f"Ignored in {{data}}: split {{split}}; {_NO_SPLIT}."),
+    "labels_absent": _labels_absent,
     "labels_withheld": _template(f"Ignored in {{data}}: {{source}}; {_NOT_PUBLIC}."),
     "split_labels_withheld": _template(f"Ignored in {{data}}: split {{split}}; {_NOT_PUBLIC}."),
     "split_twice": _template("Ignored in {data}: split {split}; there is another {kept} split."),
     "empty_texts": lambda values: (
         f"Ignored in {values['data']}: split {values['split']}, row {_join(values, 'rows')}; a text is empty."
     ),
+    "label_names": _label_names,
+    "label_numbers": _label_numbers,
+    "label_sets": _label_sets,
+    "rows_have_sets": _rows_have_sets,
     "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
     "positive_label": _positive_label,
     "validation_is_test": _validation_is_test,
@@ -285,6 +375,7 @@ _BACKBONE: dict[str, Callable[[_Values], str]] = {
 _SEARCH: dict[str, Callable[[_Values], str]] = {
     "method_left_out": _left_out,
     "attaches_to_some_layers": _template("{method} attaches to {reached} of {layers} layers of this backbone."),
+    "not_timed": _template("{method} was not timed, so the estimate is without it. {cause}"),
     "steps_shortened": _template(
         "The time limit allows runs of {steps} steps; without a limit they would have {without_limit}."
     ),

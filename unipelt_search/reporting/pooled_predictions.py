@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -35,7 +35,7 @@ _OfSplit = Mapping[str, Sequence[PredictedRows]]
 
 @dataclass(frozen=True)
 class PooledPredictions:
-    """What a report has of the predictions, in the order of its methods; all of it empty in studies of older versions."""
+    """What a report has of the predictions, in the order of its methods; nothing in studies of older versions."""
 
     calibration: tuple[ReportedCalibration, ...] = ()
     thresholds: tuple[ReportedThresholds, ...] = ()
@@ -137,7 +137,7 @@ def _thresholds(
         )
 
 
-def _of_method(candidate: Candidate) -> dict[str, object]:
+def _of_method(candidate: Candidate) -> dict[str, Any]:
     return {"method": candidate.method, "variant": candidate.trial.variant, "trial": candidate.trial.number}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from statistics import fmean
 from typing import Literal
 
@@ -126,21 +127,15 @@ def calibration_figures(report: StudyReport, size: float = 200) -> CalibrationFi
     Returns:
         The figures, on the test rows if there are any; None where the best method has kept no probabilities.
     """
-    for split in ("test", "select"):
-        entries = [entry for entry in report.calibration if entry.split == split]
-        of_best = [entry for entry in entries if entry.name == report.verdict.name]
-        if of_best:
-            break
-    else:
+    entries = _on_one_split(report)
+    of_best = [entry for entry in entries if entry.name == report.verdict.name]
+    if not of_best:
         return None
     with_bins = [entry for entry in of_best if entry.bins]
     worst_first = sorted(with_bins, key=lambda entry: -entry.ece)[:_DIAGRAMS]
-    names = list(dict.fromkeys(row.name for row in report.leaderboard))
-    rows = []
-    for name in names:
-        of_method = [entry for entry in entries if entry.name == name]
-        if of_method:
-            rows.append(_calibration_row(name, of_method))
+    names = dict.fromkeys(row.name for row in report.leaderboard)
+    known = {entry.name for entry in entries}
+    rows = [_calibration_row(name, entries) for name in names if name in known]
     return CalibrationFigures(
         split=of_best[0].split,
         best=_calibration_row(of_best[0].name, of_best),
@@ -150,8 +145,15 @@ def calibration_figures(report: StudyReport, size: float = 200) -> CalibrationFi
     )
 
 
+def _on_one_split(report: StudyReport) -> list[ReportedCalibration]:
+    """Return the entries of the test rows, or those of the deciding rows where nothing is known of the former."""
+    on_test = [entry for entry in report.calibration if entry.split == "test"]
+    return on_test or list(report.calibration)
+
+
 def _calibration_row(name: str, entries: Sequence[ReportedCalibration]) -> CalibrationRow:
-    by_run = [fmean(errors) for errors in zip(*[entry.ece_of_runs for entry in entries], strict=True)]
+    of_labels = [entry.ece_of_runs for entry in entries if entry.name == name]
+    by_run = [fmean(errors) for errors in zip(*of_labels, strict=True)]
     return CalibrationRow(name, fmean(by_run), min(by_run), max(by_run), len(by_run))
 
 
@@ -204,7 +206,7 @@ def threshold_figures(report: StudyReport, width: float = 300, height: float = 1
         return None
     lines = {}
     for name, values in (("precision", entry.precision), ("recall", entry.recall), ("F1", entry.f1)):
-        points = [point for point in zip(entry.threshold, values, strict=True) if point[1] is not None]
+        points = _points(entry.threshold, values)
         if points:
             lines[name] = points
     sentence = _threshold_sentence(entry, by_split.get("test"), report)
@@ -224,6 +226,10 @@ def threshold_figures(report: StudyReport, width: float = 300, height: float = 1
         on_select=entry.split == "select",
         sentence=sentence,
     )
+
+
+def _points(thresholds: Sequence[float], values: Sequence[float | None]) -> list[tuple[float, float]]:
+    return [(x, value) for x, value in zip(thresholds, values, strict=True) if value is not None]
 
 
 def _threshold_sentence(entry: ReportedThresholds, on_test: ReportedThresholds | None, report: StudyReport) -> str:
@@ -257,17 +263,17 @@ def missed_table(report: StudyReport) -> MissedTable | None:
     if missed is None or not missed.rows:
         return None
     counts = []
-    for split, count in (("select", missed.select), ("test", missed.test)):
-        name = formats.deciding_rows(report.task) if split == "select" else "the test rows"
-        if count:
-            counts.append(f"{formats.count(count)} of {name}")
+    if missed.select:
+        counts.append(f"{formats.count(missed.select)} of {formats.deciding_rows(report.task)}")
+    if missed.test:
+        counts.append(f"{formats.count(missed.test)} of the test rows")
     methods = len(missed.methods)
     who = missed.methods[0] if methods == 1 else f"all {methods} confirmed methods"
-    limited = (missed.select or 0) + (missed.test or 0) > len(missed.rows)
-    listed = f" Here are the {len(missed.rows)} of which the runs are surest." if limited else ""
+    found = (missed.select or 0) + (missed.test or 0)
+    some = f" Here are the {len(missed.rows)} of which the runs are surest." if found > len(missed.rows) else ""
     return MissedTable(
         rows=tuple(map(_doubtful_row, missed.rows)),
-        sentence=f"In most of their runs {who} miss {' and '.join(counts)}.{listed}",
+        sentence=f"In most of their runs {who} miss {' and '.join(counts)}.{some}",
     )
 
 
@@ -302,7 +308,7 @@ def agreement_maps(report: StudyReport) -> list[HeatMap]:
     entries = [entry for entry in report.agreement if entry.split == "test"] or list(report.agreement)
     if not entries:
         return []
-    known = {name for entry in entries for name in entry.methods}
+    known = set(chain.from_iterable(entry.methods for entry in entries))
     names = tuple(dict.fromkeys(row.name for row in report.leaderboard if row.name in known))
     by_pair = {entry.methods: entry for entry in entries}
     return [_equal_map(names, by_pair), _kappa_map(names, by_pair)]

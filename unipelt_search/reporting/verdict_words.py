@@ -12,7 +12,7 @@ from typing import Literal
 from unipelt_search.kinds.label_kind import find_kind, find_metric
 from unipelt_search.records.report import Power, Verdict
 from unipelt_search.verdict.candidates import Candidate
-from unipelt_search.verdict.power import RequiredSample, StudyPower
+from unipelt_search.verdict.power import FEW_DECIDING_ROWS, RequiredSample, StudyPower
 from unipelt_search.verdict.ranking import Ranking
 from unipelt_search.verdict.recommend import Recommendation, WhyUntested, recommend
 
@@ -68,6 +68,7 @@ def make_verdict(ranking: Ranking) -> Verdict:
         headline=headline,
         sentence=sentence,
         decided_on=decided_on,
+        disagreement=ranking.disagreement,
     )
 
 
@@ -111,6 +112,7 @@ def _details(ranking: Ranking, found: Recommendation) -> Iterator[str]:
     if found.best is None:
         yield from _leader_so_far(ranking)
         return
+    yield from _disagreement(ranking)
     yield from _score(ranking, found.best)
     yield from _certainty(ranking, found)
     yield from _cost(found)
@@ -124,6 +126,16 @@ def _leader_so_far(ranking: Ranking) -> Iterator[str]:
         yield "That score chose its own settings, so it is too high."
 
 
+def _disagreement(ranking: Ranking) -> Iterator[str]:
+    found = ranking.disagreement
+    if found is not None:
+        metric = metric_name(ranking.record.task.metric)
+        yield (
+            f"Selection and test disagree by more than their intervals allow: {metric} is {found.deciding:.3f} where "
+            f"it was selected and {found.test:.3f} on test."
+        )
+
+
 def _score(ranking: Ranking, best: Candidate) -> Iterator[str]:
     task, score = ranking.record.task, ranking.validation[best.name]
     yield f"Its {metric_name(task.metric)} is {score.mean:.3f} {_deciding_rows(ranking)}."
@@ -135,7 +147,7 @@ def _score(ranking: Ranking, best: Candidate) -> Iterator[str]:
 def _deciding_rows(ranking: Ranking) -> str:
     folds, repeats = ranking.record.task.folds, len(ranking.eligible[0].seeds)
     if not folds:
-        return "on the select rows"
+        return "on the validation rows" if ranking.record.task.validation_decides else "on the select rows"
     return f"on {folds} folds of train and validation" + (f", repeated {repeats} times" if repeats > 1 else "")
 
 
@@ -178,6 +190,21 @@ def _cautions(ranking: Ranking, found: Recommendation) -> Iterator[str]:
         yield f"Always predicting {constant} scores {majority:.3f}."
     if record.task.folds:
         yield "The validation rows in these folds were also used to choose the hyperparameters."
+    if record.spec.task.folds == "always":
+        yield "Training and validation rows were assigned to folds together, as --folds always asks."
+    yield from _few_rows(ranking)
+
+
+def _few_rows(ranking: Ranking) -> Iterator[str]:
+    """Say how little a small validation split shows, where it decides alone."""
+    task = ranking.record.task
+    rows = task.rows["select"]
+    if not task.validation_decides or rows >= FEW_DECIDING_ROWS:
+        return
+    seen = ""
+    if ranking.power is not None:
+        seen = f", which would show a true difference of {ranking.power.detectable:.3f} in four of five studies"
+    yield f"Only {rows} validation rows decide{seen}. With --folds always, training rows would decide too."
 
 
 def _slow_methods(ranking: Ranking) -> Iterator[str]:

@@ -25,6 +25,8 @@ class Capacity:
     """Cores of a run."""
     gpus: float
     """GPUs of a run; 0 on a CPU."""
+    slowdown: float = 1.0
+    """How many times longer a run takes than alone, where more cores are asked for than there are."""
 
     @property
     def threads(self) -> int:
@@ -74,7 +76,9 @@ def fit_workers(
     if on_gpu or machine.address is not None:
         workers = min(workers, fitting)
     device: Literal["cpu", "cuda"] = "cuda" if on_gpu else "cpu"
-    return Capacity(device, max(workers, 1), machine.cpus_per_trial, gpus_per_run)
+    workers = max(workers, 1)
+    slowdown = max(1.0, workers * machine.cpus_per_trial / cores)
+    return Capacity(device, workers, machine.cpus_per_trial, gpus_per_run, slowdown)
 
 
 def _gpus_per_run(machine: MachineSpec, gpus: float, where: str) -> float:

@@ -38,7 +38,7 @@ Side = Literal["right", "left", "head_tail"]
 Truncation = Literal["auto", "right", "left", "head_tail"]
 Folds = Literal["auto", "always", "never"]
 ValidationUse = Literal["decides", "shared"]
-WHOLE_VALIDATION = 3
+VALIDATION_DECIDES_SINCE = 3
 """The edition since which the whole of a given validation split decides, and equal texts stay together."""
 
 
@@ -128,7 +128,12 @@ class TaskSpec(Frozen):
     """`balanced` lets the rows of every class count the same in the loss, in sum."""
     weight: Annotated[
         str | None,
-        Option("--weight", metavar="COL", help="Column with the weight of each row in the loss."),
+        Option(
+            "--weight",
+            metavar="COL",
+            help="Column with the weight of each row in the loss, a positive number.",
+            details="Only how weights compare with each other matters: [weights](data.md#weights-of-rows).",
+        ),
     ] = Field(default=None, exclude_if=_is_none)
     weight_metric: Annotated[
         bool,
@@ -140,7 +145,8 @@ class TaskSpec(Frozen):
             "--group",
             metavar="COL",
             help="Column with what rows belong to, such as a customer; the rows of a group stay together.",
-            details="No group straddles splits or folds that are made here. Splits of your own are left as they are.",
+            details="No group is on two sides of a split or fold that is made here. Splits of your own [stay as they "
+            "are](data.md#how-rows-get-their-jobs).",
         ),
     ] = Field(default=None, exclude_if=_is_none)
     order: Annotated[
@@ -149,7 +155,7 @@ class TaskSpec(Frozen):
             "--order",
             metavar="COL",
             help="Column with the time of each row; validation and test rows are later than training rows.",
-            details="Numbers or dates. Splits of your own are left as they are.",
+            details="Numbers or dates. Splits of your own [stay as they are](data.md#how-rows-get-their-jobs).",
         ),
     ] = Field(default=None, exclude_if=_is_none)
     folds: Annotated[
@@ -158,22 +164,33 @@ class TaskSpec(Frozen):
             "--folds",
             metavar="RULE",
             help="Whether folds of training and validation rows decide: auto, always or never.",
-            details="[How rows get their jobs](data.md) says when `auto` uses folds.",
+            details="`auto` uses them where no validation split was given and the one that is split off has fewer than "
+            "[200 rows](data.md#few-validation-rows).",
         ),
     ] = Field(default="auto", exclude_if=_is_auto)
     drop_bad_rows: Annotated[
         bool,
-        Option("--drop-bad-rows", help="Leave out rows that cannot be used, and count them."),
+        Option(
+            "--drop-bad-rows",
+            help="Leave out rows that cannot be used, and count them; your file stays as it is.",
+            details="[Which rows](data.md#rows-that-cannot-be-used) these are.",
+        ),
     ] = Field(default=False, exclude_if=not_)
     merge_labels: Annotated[
         bool,
-        Option("--merge-labels", help="Read labels that look like misspellings of another one as that one."),
+        Option(
+            "--merge-labels",
+            help="Read labels that look like a misspelling of another one as that one.",
+            details="The plan lists each of them: [which labels](data.md#rows-that-cannot-be-used).",
+        ),
     ] = Field(default=False, exclude_if=not_)
     allow_overlap: Annotated[
         bool,
         Option(
             "--allow-overlap",
             help="Continue although more than a tenth of the validation or test rows are among the training rows.",
+            details="It also accepts rows of your own splits whose --group is in training, or that are earlier by "
+            "--order.",
         ),
     ] = False
     train_size: Annotated[
@@ -215,6 +232,13 @@ class TaskSpec(Frozen):
             "[Long texts](data.md#long-texts) says what holds for text pairs.",
         ),
     ] = Field(default="auto", exclude_if=_is_auto)
+
+    @field_validator("weight_metric")
+    @classmethod
+    def _has_weights(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("weight") is None:
+            raise ValueError("needs rows with weights; name their column with --weight")
+        return value
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -376,8 +400,7 @@ class BudgetSpec(Frozen):
             "--seeds",
             metavar="N",
             help="Confirm runs of each finalist.",
-            details="With fewer than 200 validation rows each seed is a repeat of "
-            "[five runs](data.md#few-validation-rows).",
+            details="Where folds decide, each seed is a repeat of [five runs](data.md#few-validation-rows).",
         ),
     ] = Field(default=3, ge=1, le=100)
     time_seconds: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unipelt_search.specs.study import WHOLE_VALIDATION, BudgetSpec, StudySpec
+from unipelt_search.specs.study import VALIDATION_DECIDES_SINCE, BudgetSpec, StudySpec
 
 _DEFAULT = "default"
 """The value of a key that is left out of a study's identity where it is not asked for."""
@@ -43,7 +43,7 @@ def as_begun(old: StudySpec, new: StudySpec, edition: int) -> StudySpec:
         space = space.model_copy(update={"steps": old.space.steps})
     if task.side is None:
         task = task.model_copy(update={"truncation": old.task.truncation})
-    if edition < WHOLE_VALIDATION:
+    if edition < VALIDATION_DECIDES_SINCE:
         task = task.model_copy(update={"validation": old.task.validation})
     return new.model_copy(update={"space": space, "task": task})
 

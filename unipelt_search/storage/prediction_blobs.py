@@ -18,6 +18,8 @@ from unipelt_search.storage.tables import PredictionRow
 _COLUMNS = ("label", "predicted")
 _ROW = "row"
 """Only where folds decide."""
+_WEIGHT = "weight"
+"""Only where rows count by their weights in the metrics."""
 _PROBABILITY = "probability"
 """A list per row; only where they were kept."""
 _WEIGHT = "weight"
@@ -60,8 +62,9 @@ def read_predictions(row: PredictionRow) -> Predictions:
     table = parquet.read_table(file)
     fields: dict[str, Any] = {"split": row.split}
     fields["labels"], fields["predicted"] = (table.column(name).to_pylist() for name in _COLUMNS)
-    if _ROW in table.column_names:
-        fields["rows"] = table.column(_ROW).to_pylist()
+    for field, name in (("rows", _ROW), ("weights", _WEIGHT)):
+        if name in table.column_names:
+            fields[field] = table.column(name).to_pylist()
     if _PROBABILITY in table.column_names:
         fields["probabilities"] = _bytes_of(table.column(_PROBABILITY))
     if _WEIGHT in table.column_names:
@@ -97,6 +100,8 @@ def _packed(predictions: Predictions) -> BytesIO:
     }
     if predictions.rows is not None:
         columns[_ROW] = _column(predictions.rows)
+    if predictions.weights is not None:
+        columns[_WEIGHT] = pa.array(predictions.weights, pa.float64())
     if predictions.probabilities is not None:
         columns[_PROBABILITY] = _lists(predictions.probabilities, len(predictions.labels))
     if predictions.weights is not None:

@@ -1,181 +1,263 @@
-"""Reading Arrow tables: Parquet files and datasets of the Hugging Face hub. Runs no code of a dataset."""
+"""Reading Arrow tables: Parquet files, and tables in memory. Touches no column but those that are wanted."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from huggingface_hub import HfApi, errors
 
 from unipelt_search.errors import DataError
-from unipelt_search.records.notice import Notice, first_values
-from unipelt_search.settings import hub_is_offline
-from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.rows import are_withheld, format_list
 from unipelt_search.tasks.table import Location, Table
 
-HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
-HUB_SECONDS = 10.0
-"""How long the hub may take to say whether it has a dataset."""
+MAX_CELLS = 100_000_000
+"""Rows times wanted columns of a Parquet file that are read into memory at most."""
+MAX_WIDE = 2 * 2**30
+"""Bytes of the wanted columns, once they are decompressed, that are read into memory at most."""
+FEATURES = b"huggingface"
+"""Under this key of a schema stands what the columns mean, as JSON."""
 
 
-def read_parquet(path: Path, wanted: Sequence[str] | None = None) -> Table:
+def parquet_tables(stream: BinaryIO, name: str, wanted: Sequence[str] | None, rows: int | None) -> Iterator[Table]:
     """Read a Parquet file.
 
     Args:
-        path: The file.
+        stream: The file, which can be read at any place.
+        name: What to call it.
         wanted: The columns that are read, as far as they are there; None is all.
+        rows: Rows of a piece at most; None is one piece, which is refused where it would fill the memory.
+
+    Yields:
+        The table in pieces, at least one; the numbers of a `ClassLabel` feature become its names.
+
+    Raises:
+        DataError: It is no Parquet file, or it is too large.
+    """
+    try:
+        # Texts stay as they are stored, each different one once: a small file may say a million times the same.
+        texts = _text_columns(pq.read_schema(stream))
+        with pq.ParquetFile(stream, read_dictionary=texts) as file:
+            names = tuple(file.schema_arrow.names)
+            paths = _paths(file.schema_arrow, wanted)
+            if rows is None:
+                _check_size(file, paths, name)
+            yield from _parquet_pieces(file, paths, names, name, rows)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{name} must be a Parquet file; it cannot be read: {first_line(error)}.") from error
+
+
+def arrow_table(table: pa.Table, source: str, wanted: Sequence[str] | None, start: int = 0) -> Table:
+    """Read a table in memory.
+
+    Args:
+        table: The table.
+        source: What to call it.
+        wanted: The columns that are read, as far as they are there, also inside of structs; None is all.
+        start: Rows that stand before it in the source.
 
     Returns:
         The table; the numbers of a `ClassLabel` feature become its names.
-
-    Raises:
-        DataError: It is no Parquet file.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            table = file.read(columns=_kept(schema.names, wanted))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path.name} must be a Parquet file; it cannot be read: {_first_line(error)}.") from error
-    columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    features = datasets.Features.from_arrow_schema(schema)
-    return _arrow_table(path.name, schema.names, columns, features)
+    features = features_of(table.schema.metadata)
+    paths = _paths(table.schema, wanted)
+    read = {path: named_cells(_cells(_column_at(table, path)), features, path) for path in paths}
+    locations = tuple(Location(source, start + number, "row") for number in range(1, len(table) + 1))
+    names = dict.fromkeys((*table.column_names, *paths))
+    doubled = [name for name in names for _ in range(table.column_names.count(name) - 1)]
+    cells = {path: cells for path, (cells, _) in read.items()}
+    as_before = all(same for _, same in read.values())
+    return Table(source, (*names, *doubled), cells, locations, as_before=as_before)
 
 
-def read_hub(name: str, spec: TaskSpec) -> tuple[dict[str, Table], dict[str, Notice]]:
-    """Download a dataset of the hub, or take it from the local cache.
+def named_cells(cells: list[Any], features: Mapping[str, Any], path: str) -> tuple[list[Any], bool]:
+    """Put the names of a `ClassLabel` feature, or of one inside of lists, instead of its numbers.
 
     Args:
-        name: `owner/name`, or `owner/name:configuration`.
-        spec: Which columns are read.
+        cells: Of one column.
+        features: As `features_of` returns them.
+        path: The column's name, or the names that lead to it.
 
     Returns:
-        The table of every split, by the split's own name; and the rows of splits that are left out, with the notice
-        that says why.
-
-    Raises:
-        DataError: There is no such dataset, or the hub cannot be reached.
+        The cells, and whether the reader of editions 1 and 2 read the same.
     """
-    match = HUB_NAME.fullmatch(name)
-    if match is None:
-        raise DataError(f"--data must be a file, a folder, or a hub dataset such as owner/name; got {name!r}.")
-    return _tables_of(_load(name, match["name"], match["configuration"]), name, spec)
+    feature = _feature_at(features, path)
+    names = _class_names(feature)
+    if names is None:
+        return cells, True
+    if _is_list(feature):
+        return [_names_at(numbers, names) for numbers in cells], _is_plain_list(feature)
+    if all(number in (-1, None) for number in cells):  # as benchmarks publish a split whose labels they withhold
+        return cells, True
+    return [_name_at(number, names) for number in cells], True
 
 
-def is_hub_folder(folder: Path) -> bool:
-    """Tell whether a folder holds a dataset as the hub keeps it: Parquet parts of splits, there or in ``data/``."""
-    return any(next(directory.glob("train-*-of-*.parquet"), None) for directory in (folder, folder / "data"))
-
-
-def read_hub_folder(folder: Path, spec: TaskSpec) -> tuple[dict[str, Table], dict[str, Notice]]:
-    """Read a dataset that was copied from the hub.
-
-    Args:
-        folder: The folder; there is nothing to run in it, only data.
-        spec: Which columns are read.
-
-    Returns:
-        As `read_hub`.
-
-    Raises:
-        DataError: It cannot be read.
-    """
+def features_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
+    """Return what the columns of a schema mean, as the library `datasets` writes it; empty where nothing is said."""
     try:
-        loaded = datasets.load_dataset(str(folder))
-    except (datasets.exceptions.DatasetsError, OSError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"A folder must hold a dataset that can be loaded; {folder} does not: {_first_line(error)}."
-        ) from error
-    return _tables_of(loaded, folder.resolve().name, spec)
+        said = json.loads((metadata or {}).get(FEATURES, b"{}"))
+        features = said["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return features if isinstance(features, dict) else {}
 
 
-def _tables_of(loaded: datasets.DatasetDict, name: str, spec: TaskSpec) -> tuple[dict[str, Table], dict[str, Notice]]:
-    tables: dict[str, Table] = {}
-    left_out: dict[str, Notice] = {}
-    for split, found in loaded.items():
-        columns = {column: found[column][:] for column in _kept(found.column_names, spec.columns)}
-        table = _arrow_table(f"split {split} of {name}", found.column_names, columns, found.features)
-        numbers, empty = _filled_rows([columns[column] for column in spec.text if column in columns])
-        # In a file of the user's such a row is an error to correct; here nobody can, and QQP has two of them.
-        if empty:
-            values = {"data": name, "split": split, **first_values("rows", empty)}
-            left_out[f"{split}, row {format_list(empty)}"] = Notice(code="empty_texts", values=values)
-            table = table.take([number - 1 for number in numbers])
-        tables[split] = table
-    return tables, left_out
-
-
-def _kept(found: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
-    """Return the columns that are read."""
-    return [name for name in dict.fromkeys(found) if wanted is None or name in wanted]
-
-
-def _filled_rows(texts: Sequence[Sequence[object]]) -> tuple[list[int], list[int]]:
-    """Number the rows from 1: those whose texts are all there, and the others."""
-    filled: list[int] = []
-    empty: list[int] = []
-    for number, row in enumerate(zip(*texts, strict=True), start=1):
-        complete = all(text is not None and str(text).strip() for text in row)
-        (filled if complete else empty).append(number)
-    return filled, empty
-
-
-def _arrow_table(
-    source: str, names: Sequence[str], columns: dict[str, list[Any]], features: datasets.Features
-) -> Table:
-    cells = {name: _with_names(column, features.get(name)) for name, column in columns.items()}
-    rows = len(next(iter(columns.values()), ()))
-    locations = tuple(Location(source, number, "row") for number in range(1, rows + 1))
-    return Table(source, tuple(names), cells, locations)
-
-
-def _with_names(labels: list[Any], feature: Any) -> list[Any]:
-    """Put the names of a `ClassLabel` feature, or of a list of them, instead of its numbers."""
-    if isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.ClassLabel):
-        return [_names_at(numbers, feature.feature) for numbers in labels]
-    if isinstance(feature, datasets.ClassLabel) and not are_withheld(labels):
-        # -1 in single rows of a split that has labels: that row has none.
-        return [None if number is None or number < 0 else feature.names[number] for number in labels]
-    return labels
-
-
-def _names_at(numbers: list[int] | None, feature: datasets.ClassLabel) -> list[str] | None:
-    return None if numbers is None else [feature.names[number] for number in numbers]
-
-
-def _load(data: str, name: str, configuration: str | None) -> datasets.DatasetDict:
-    try:
-        if not hub_is_offline():  # asked first, because load_dataset tries for half a minute without a connection
-            HfApi().dataset_info(name, timeout=HUB_SECONDS)
-        return datasets.load_dataset(name, configuration)
-    except errors.GatedRepoError as error:
-        raise DataError(
-            f"--data must be a dataset that you may read; {name} is gated. Accept its terms on the hub, then run "
-            "`hf auth login`."
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise DataError(
-            f"--data must be a file, a folder or a hub dataset; {data!r} is neither here nor on the hub. "
-            "A private dataset needs `hf auth login`."
-        ) from error
-    except (errors.HTTPError, ConnectionError) as error:  # type: ignore[attr-defined]  # its HTTP client's root error
-        reason = "the hub is switched off by HF_HUB_OFFLINE" if hub_is_offline() else "the hub cannot be reached"
-        raise DataError(
-            f"--data must be a file, a folder or a hub dataset; no file or folder {data!r} is here, and {reason}. "
-            "Give a path; with HF_HUB_OFFLINE=1 a copy in the hub's cache is used."
-        ) from error
-    except (datasets.exceptions.DatasetsError, OSError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"--data must be a dataset that can be loaded; {data!r} cannot: {_first_line(error)}. "
-            f"A configuration is written {name}:CONFIGURATION."
-        ) from error
-
-
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return an error's message on one line."""
     return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+
+
+def _text_columns(schema: pa.Schema) -> list[str]:
+    return [field.name for field in schema if pa.types.is_string(field.type)]
+
+
+def _paths(schema: pa.Schema, wanted: Sequence[str] | None) -> list[str]:
+    """Return the wanted columns that a schema has, those inside of structs too; of a double one none."""
+    if wanted is None:
+        return [name for name in dict.fromkeys(schema.names) if schema.names.count(name) == 1]
+    return [path for path in dict.fromkeys(wanted) if _has_path(schema, path)]
+
+
+def _has_path(schema: pa.Schema, path: str) -> bool:
+    if path in schema.names:
+        return schema.names.count(path) == 1
+    return _steps(schema, path) is not None
+
+
+def _steps(schema: pa.Schema, path: str) -> list[str] | None:
+    """Return the names that lead to a column inside of structs; None where they lead nowhere."""
+    fields: Any = schema
+    rest = path
+    steps: list[str] = []
+    while rest:
+        names = [field.name for field in fields]
+        # The longest name first: a name may hold points itself.
+        fitting = [name for name in names if rest == name or rest.startswith(f"{name}.")]
+        if not fitting or (steps and not pa.types.is_struct(fields)):
+            return None
+        step = max(fitting, key=len)
+        steps.append(step)
+        rest = rest[len(step) + 1 :]
+        fields = fields.field(step).type
+        if rest and not pa.types.is_struct(fields):
+            return None
+    return steps
+
+
+def _column_at(table: pa.Table, path: str) -> pa.ChunkedArray:
+    if path in table.column_names:
+        return table.column(path)
+    first, *others = _steps(table.schema, path) or [path]
+    column = table.column(first)
+    for step in others:
+        column = pa.chunked_array([_field_of(chunk, step) for chunk in column.chunks], column.type.field(step).type)
+    return column
+
+
+def _field_of(chunk: pa.StructArray, step: str) -> pa.Array:
+    # Not chunk.field: that forgets which structs are missing.
+    return chunk.flatten()[chunk.type.get_field_index(step)]
+
+
+def _feature_at(features: Mapping[str, Any], path: str) -> Any:
+    if path in features:
+        return features[path]
+    feature: Any = features
+    for step in path.split("."):
+        feature = feature.get(step) if isinstance(feature, dict) else None
+    return feature
+
+
+def _cells(column: pa.ChunkedArray) -> list[Any]:
+    cells: list[Any] = []
+    for chunk in column.chunks:
+        cells.extend(_chunk_cells(chunk))
+    return cells
+
+
+def _chunk_cells(chunk: pa.Array) -> list[Any]:
+    if isinstance(chunk, pa.ExtensionArray):
+        chunk = chunk.storage
+    if isinstance(chunk, pa.DictionaryArray):
+        # Each value once: a short file may repeat a long text a million times.
+        used = chunk.indices.drop_null().unique()
+        values = dict(zip(used.to_pylist(), chunk.dictionary.take(used).to_pylist(), strict=True))
+        return [values.get(number) for number in chunk.indices.to_pylist()]
+    return chunk.to_pylist()  # type: ignore[no-any-return]
+
+
+def _class_names(feature: Any) -> list[str] | None:
+    """Return the names of a `ClassLabel` feature, or of one inside of lists."""
+    while _is_list(feature):
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature")
+    if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
+        return None
+    names = feature.get("names")
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def _is_list(feature: Any) -> bool:
+    if isinstance(feature, list):
+        return len(feature) == 1
+    return isinstance(feature, dict) and feature.get("_type") in ("List", "LargeList", "Sequence")
+
+
+def _is_plain_list(feature: Any) -> bool:
+    return isinstance(feature, list) or feature.get("_type") != "LargeList"
+
+
+def _names_at(numbers: Any, names: Sequence[str]) -> Any:
+    if isinstance(numbers, list):
+        return [_names_at(number, names) for number in numbers]
+    return _name_at(numbers, names)
+
+
+def _name_at(number: Any, names: Sequence[str]) -> Any:
+    # -1 in single rows of a split that has labels: that row has none.
+    if not isinstance(number, int) or not -1 <= number < len(names):
+        return number
+    return None if number < 0 else names[number]
+
+
+def _check_size(file: pq.ParquetFile, paths: Iterable[str], name: str) -> None:
+    """Refuse what would fill the memory, by what the file says of itself."""
+    paths = set(paths)
+    rows = file.metadata.num_rows
+    size = 0
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        chunks = [group.column(column) for column in range(group.num_columns)]
+        size += sum(chunk.total_uncompressed_size for chunk in chunks if _is_within(chunk.path_in_schema, paths))
+    if rows * len(paths) > MAX_CELLS or size > MAX_WIDE:
+        raise DataError(
+            f"The wanted columns of a Parquet file may have {MAX_CELLS:,} cells and {MAX_WIDE:,} bytes; {name} says "
+            f"that it has {rows:,} rows of {len(paths)} columns, {size:,} bytes. Take a part of its rows."
+        )
+
+
+def _is_within(path: str, paths: set[str]) -> bool:
+    return any(path == wanted or path.startswith(f"{wanted}.") for wanted in paths)
+
+
+def _parquet_pieces(
+    file: pq.ParquetFile, paths: list[str], names: tuple[str, ...], source: str, rows: int | None
+) -> Iterator[Table]:
+    """Read the rows of a file; all at once where their number is None."""
+    schema = file.schema_arrow
+    every = file.metadata.num_rows
+    if not paths or every == 0:
+        for start in range(0, max(every, 1), rows or max(every, 1)):
+            numbers = range(start + 1, min(start + (rows or every), every) + 1)
+            cells: dict[str, list[object]] = {path: [] for path in paths}
+            yield Table(source, names, cells, tuple(Location(source, number, "row") for number in numbers))
+        return
+    done = 0
+    tables: Iterable[pa.Table] = (file.read(columns=paths),)
+    if rows is not None:
+        tables = (pa.Table.from_batches([batch]) for batch in file.iter_batches(batch_size=rows, columns=paths))
+    for table in tables:
+        piece = arrow_table(table.replace_schema_metadata(schema.metadata), source, paths, done)
+        all_names = (*names, *(path for path in piece.cells if path not in names))
+        yield Table(source, all_names, piece.cells, piece.locations, as_before=piece.as_before)
+        done += len(piece)

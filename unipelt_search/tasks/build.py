@@ -8,6 +8,7 @@ from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.brought_splits import check_brought
 from unipelt_search.tasks.check import check_rows, read_labels
 from unipelt_search.tasks.metrics import choose_metric
+from unipelt_search.tasks.origins import row_origins
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import choose_test, split_rows
 from unipelt_search.tasks.task import Fold, Resample, Split, Task, fingerprint_of
@@ -75,6 +76,7 @@ def _build(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int, edition: in
         folds=tuple(folds),
         validation_decides=rows.validation_decides,
         fingerprint=fingerprint_of(target, splits),
+        origins=tuple(row_origins({"select": rows.select.locations, "test": rows.test.locations})),
         weight_metric=spec.weight_metric,
         notices=(*data.raw.notices, *data.notices, *metric_notices, *rows.notices, *row_notices),
         findings=data.raw.findings.found,

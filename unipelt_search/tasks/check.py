@@ -49,6 +49,9 @@ def check_columns_differ(spec: TaskSpec) -> None:
     for column in spec.text:
         if column in spec.label or spec.text.count(column) > 1:
             raise DataError(f"--text and --label must name different columns; got {column!r} twice.")
+    for column in spec.label:
+        if spec.label.count(column) > 1:
+            raise DataError(f"Each --label must name a column of its own; got {column!r} twice.")
 
 
 def read_labels(raw: RawData, spec: TaskSpec) -> LabelledData:
@@ -96,7 +99,9 @@ def decide_kind(raw: RawData, spec: TaskSpec) -> tuple[RawData, LabelKind, tuple
         DataError: A label is none of the kind that the user asked for.
     """
     notices: tuple[Notice, ...] = ()
-    if spec.kind == AUTO:
+    if raw.form is not None:
+        kind, notices = raw.form.kind, raw.form.notices
+    elif spec.kind == AUTO:
         kind = recognise([label for rows in raw.splits.values() for label in rows.labels])
         if kind.notice is not None:
             values: dict[str, NoticeValue] = {} if kind.separator is None else {"separator": kind.separator}

@@ -42,6 +42,21 @@ class SplitRule:
 
 
 @dataclass(frozen=True)
+class Staying:
+    """What is asked of the side that stays."""
+
+    fewest: int = 1
+    """Rows at least."""
+    every_class: bool = True
+    """Whether it keeps a row of every class, where that can be."""
+    most_strata: int | None = None
+    """As `most` of `strata_of`."""
+
+
+STAYING = Staying()
+
+
+@dataclass(frozen=True)
 class Division:
     """Row numbers by side, each ascending."""
 
@@ -57,10 +72,7 @@ def divide(
     seed: int,
     kind: LabelKind,
     rule: SplitRule,
-    *,
-    fewest: int = 1,
-    most_strata: int | None = None,
-    every_class: bool = True,
+    stay: Staying = STAYING,
 ) -> Division:
     """Take about so many rows out; where nothing must stay together, exactly so many.
 
@@ -70,9 +82,7 @@ def divide(
         seed: Decides which rows, and which side a group or text gets that would be on both.
         kind: What a label is.
         rule: What is respected.
-        fewest: Rows that stay at least.
-        most_strata: As `most` of `strata_of`.
-        every_class: Keep a row of every class on the side that stays, where that can be.
+        stay: What is asked of the side that stays.
 
     Returns:
         The row numbers of both sides.
@@ -82,14 +92,14 @@ def divide(
     """
     keys = keys_of(rows, rule)
     if rule.order:
-        is_out = _latest(np.array(rows.times), count, len(rows) - fewest)
+        is_out = _latest(np.array(rows.times), count, len(rows) - stay.fewest)
     else:
-        strata = strata_of(rows.labels, kind, most_strata)
+        strata = strata_of(rows.labels, kind, stay.most_strata)
         blocks = blocks_of(rows, rule)
         if len(np.unique(blocks)) == len(rows):
-            stay, out = stratified_take(strata, len(rows) - count, seed, every_class=every_class)
-            return Division(stay, out, np.empty(0, dtype=np.int64))
-        wanted = _Wanted(count, len(rows) - fewest, every_class=every_class)
+            kept_rows, out = stratified_take(strata, len(rows) - count, seed, every_class=stay.every_class)
+            return Division(kept_rows, out, np.empty(0, dtype=np.int64))
+        wanted = _Wanted(count, len(rows) - stay.fewest, every_class=stay.every_class)
         is_out = _take_blocks(blocks, strata, wanted, seed)
     kept = _one_side(is_out, keys, derive_seed(seed, "sides"))
     division = Division(np.flatnonzero(kept & ~is_out), np.flatnonzero(kept & is_out), np.flatnonzero(~kept))
@@ -221,7 +231,7 @@ def _latest(times: np.ndarray, count: int, most: int) -> np.ndarray:
             f"--order must tell rows apart, so that later ones can be split off; of {len(times)} rows with "
             f"{len(moments)} different times, none can be. Give rows of more times, or your own splits."
         )
-    # Of two that are equally near, the one that leaves more rows behind.
+    # Of two that are equally near, the one with which more rows stay.
     nearest = possible[::-1][np.argmin(np.abs(later[possible[::-1]] - count))]
     return np.asarray(times >= moments[1 + nearest])
 

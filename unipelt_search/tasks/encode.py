@@ -185,6 +185,8 @@ def encode_texts(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     side: Side | None = None,
+    *,
+    allow_empty: bool = False,
 ) -> EncodedSplit:
     """Tokenize rows that have no labels.
 
@@ -193,14 +195,17 @@ def encode_texts(
         tokenizer: The backbone's tokenizer.
         max_length: Tokens of a row at most, as in training.
         side: The side of a long text that is cut, as in training.
+        allow_empty: Whether a row may have no token.
 
     Returns:
         The rows, with 0 for every label.
 
     Raises:
-        BackboneError: The tokenizer finds no token in a row.
+        BackboneError: The tokenizer finds no token in a row, and every row must have one.
     """
     ids, types, _ = _tokenize(texts, tokenizer, max_length, side)
+    if not allow_empty:
+        _check_tokens(ids)
     no_labels = np.zeros(len(ids), dtype=np.int64)
     return EncodedSplit(tuple(ids), tuple(types) or None, no_labels)
 
@@ -222,6 +227,7 @@ def _encode_split(
 ) -> tuple[EncodedSplit, int]:
     """Tokenize a split; also return how many of its rows were cut."""
     ids, types, cut = _tokenize(split.texts, tokenizer, max_length, side)
+    _check_tokens(ids)
     weights = np.asarray(split.weights, dtype=np.float64) if split.weights else None
     encoded = EncodedSplit(
         input_ids=tuple(ids),
@@ -247,10 +253,13 @@ def _tokenize(
         cut += cut_here
         ids += [np.asarray(row, dtype=np.int64) for row in encoded["input_ids"]]
         types += [np.asarray(row, dtype=np.int64) for row in encoded.get("token_type_ids", ())]
+    return ids, types, cut
+
+
+def _check_tokens(ids: Sequence[np.ndarray]) -> None:
     empty = sum(not len(row) for row in ids)
     if empty:
         raise BackboneError(
             f"Every row must have a token; this backbone's tokenizer finds none in {empty} rows, whose texts are "
             "invisible characters. Remove them."
         )
-    return ids, types, cut

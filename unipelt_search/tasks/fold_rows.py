@@ -10,7 +10,7 @@ import numpy as np
 
 from unipelt_search.kinds.label_kind import LabelKind
 from unipelt_search.specs.seeds import derive_seed
-from unipelt_search.tasks.divide import SplitRule, blocks_of, divide, keys_of
+from unipelt_search.tasks.divide import SplitRule, Staying, blocks_of, divide, keys_of
 from unipelt_search.tasks.rows import Rows
 from unipelt_search.tasks.stratified import as_objects, strata_of
 
@@ -63,7 +63,7 @@ def make_folds(
         others = np.flatnonzero(~held_out & ~_shared(keys, held_out))
         count = min(size, len(others) - ceil(STOPPING_SHARE * len(others)))
         own_seed = derive_seed(seed, "folds", repeat, fold)
-        division = divide(rows.take(others), len(others) - count, own_seed, kind, rule, most_strata=count)
+        division = divide(rows.take(others), len(others) - count, own_seed, kind, rule, Staying(most_strata=count))
         yield FoldRows(
             train=tuple(others[division.stay].tolist()),
             tune=tuple(others[division.out].tolist()),

@@ -1,36 +1,47 @@
-"""Reading what ``--data`` names: a folder, one file, or a hub dataset."""
+"""Reading what ``--data`` names: a folder, a file, several files, a ZIP archive, or a hub dataset."""
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.records.notice import Notice, first_values
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.arrow_data import HUB_NAME, is_hub_folder, read_hub, read_hub_folder, read_parquet
+from unipelt_search.tasks.byte_source import COMPRESSED, FORMS, MAX_BYTES, ZIP, DataFile, open_bytes, open_seekable
 from unipelt_search.tasks.content import check_content, refuse_special
+from unipelt_search.tasks.data_folder import (
+    PART,
+    Folder,
+    Layout,
+    find_given,
+    find_layout,
+    folder_in_zip,
+    folder_on_disk,
+    split_of,
+)
+from unipelt_search.tasks.json_files import json_tables
 from unipelt_search.tasks.rows import format_list
-from unipelt_search.tasks.table import Table, Tables
-from unipelt_search.tasks.text_files import read_csv, read_json_lines
+from unipelt_search.tasks.table import Table, Tables, joined_table
+from unipelt_search.tasks.text_files import csv_tables
+from unipelt_search.tasks.text_lines import text_lines
 
-READERS: dict[str, Callable[[Path, Sequence[str] | None], Table]] = {
-    ".csv": read_csv,
-    ".tsv": read_csv,
-    ".jsonl": read_json_lines,
-    ".json": read_json_lines,
-    ".parquet": read_parquet,
+ALL_ROWS = 2**62
+"""Rows of a piece where a table is read in one."""
+_TextReader = Callable[[Callable[[], Iterable[str]], str, Sequence[str] | None, int], Iterator[Table]]
+_TEXT_READERS: dict[str, _TextReader] = {
+    ".csv": csv_tables,
+    ".tsv": csv_tables,
+    ".jsonl": json_tables,
+    ".ndjson": json_tables,
+    ".json": json_tables,
 }
-SPLIT_NAMES = {
-    "train": "train",
-    "validation": "validation",
-    "dev": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-}
+HUB_NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(:(?P<configuration>[\w.-]+))?", re.ASCII)
+_PATTERN = "*?["
 
 
 def read_tables(spec: TaskSpec) -> Tables:
@@ -45,94 +56,28 @@ def read_tables(spec: TaskSpec) -> Tables:
     Raises:
         DataError: It cannot be found or read.
     """
-    path = Path(spec.data).expanduser()
-    if path.is_dir():
-        return _read_folder(path, spec)
-    if os.path.lexists(path):
-        refuse_special(path)
-        return Tables(path.stem, {"train": _read_file(path, spec.columns)})
-    if _looks_like_a_path(path, spec.data):
-        raise DataError(f"--data must be a file, a folder or a hub dataset; {spec.data!r} is not there. {_near(path)}")
-    return name_splits(spec.data, *read_hub(spec.data, spec))
+    return with_counts(_read(spec))
 
 
 def stream_tables(path: Path, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
-    """Read one file piece by piece.
+    """Read one file piece by piece, CSV, JSON lines and Parquet at constant memory.
 
     Args:
-        path: A file of a kind that can be trained on.
+        path: A file of a kind that can be trained on, or a ZIP archive of one.
         wanted: The columns that are read, as far as they are there; None is all.
         rows: Rows of a piece at most.
 
     Yields:
-        The pieces, in the file's order.
+        The pieces, in the file's order; at least one.
 
     Raises:
         DataError: It cannot be found or read.
     """
     if not path.is_file():
         raise DataError(f"--data must be a file; {str(path)!r} is none. {_near(path)}")
-    table = _read_file(path, wanted)
-    for begin in range(0, max(len(table), 1), rows):
-        yield table.take(range(begin, min(begin + rows, len(table))))
-
-
-def _read_folder(folder: Path, spec: TaskSpec) -> Tables:
-    files, others = _files_by_split(folder)
-    if "train" not in files and is_hub_folder(folder):
-        return name_splits(folder.resolve().name, *read_hub_folder(folder, spec))
-    _check_split_names(folder, others)
-    if "train" not in files:
-        raise DataError(
-            f"A folder must have a train file (train with one of {', '.join(READERS)}); {folder} has none. "
-            f"{_near(folder)} To use a single file, give its path."
-        )
-    notices = []
-    if others:
-        values = {"data": folder.name, **first_values("files", [path.name for path in others])}
-        notices.append(Notice(code="files_without_split", values=values))
-    splits = {}
-    for split in sorted(files, key=list(SPLIT_NAMES).index):
-        splits[split] = _read_file(files[split], spec.columns)
-    return Tables(folder.resolve().name, splits, tuple(notices))
-
-
-def _files_by_split(folder: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Return a folder's data files by split, and those whose names say none."""
-    files: dict[str, Path] = {}
-    others = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in READERS:
-            continue
-        split = _split_of(path.stem)
-        if split is None:
-            others.append(path)
-        elif split in files:
-            raise DataError(
-                f"{folder} must have one {split} file; got {files[split].name} and {path.name}. Remove one."
-            )
-        else:
-            files[split] = path
-    return files, others
-
-
-def _check_split_names(folder: Path, others: list[Path]) -> None:
-    """Check that no file's name is a misspelt split."""
-    for path in others:
-        # Stricter than did_you_mean: `extra` is meant, `tranin` is not.
-        meant = get_close_matches(path.stem.lower(), SPLIT_NAMES, n=1, cutoff=0.8)
-        if meant:
-            raise DataError(
-                f"A file's name must say which split it is; got {path.name} in {folder}. Did you mean {meant[0]!r}?"
-            )
-
-
-def _read_file(path: Path, wanted: Sequence[str] | None) -> Table:
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(f"A data file's name must end in one of {', '.join(READERS)}; got {path.name!r}.")
-    check_content(path)
-    return reader(path, wanted)
+    file = _only_file(path)
+    _check_form(file)
+    return _file_tables(file, wanted, rows, None)
 
 
 def name_splits(name: str, tables: Mapping[str, Table], left_out: Mapping[str, Notice]) -> Tables:
@@ -152,7 +97,7 @@ def name_splits(name: str, tables: Mapping[str, Table], left_out: Mapping[str, N
     left_out = dict(left_out)
     splits: dict[str, Table] = {}
     for own_name, found in tables.items():
-        split = _split_of(own_name)
+        split = split_of(own_name)
         if split is None or split in splits:
             values = {"data": name, "split": own_name}
             left_out[own_name] = (
@@ -169,14 +114,207 @@ def name_splits(name: str, tables: Mapping[str, Table], left_out: Mapping[str, N
     return Tables(name, splits, tuple(left_out.values()))
 
 
-def _split_of(name: str) -> str | None:
-    """Say which split a name means; MNLI has two of each, of which GLUE scores the matched one."""
-    return SPLIT_NAMES.get(name.lower().removesuffix("_matched"))
+def with_counts(tables: Tables) -> Tables:
+    """Add what is to be said of how each table was read.
+
+    Args:
+        tables: What was read.
+
+    Returns:
+        The same with a notice for each split: its rows, and what the other lines of a text file are.
+    """
+    notices = list(tables.notices)
+    for table in tables.splits.values():
+        values: dict[str, int | str | None] = {"source": table.source, "rows": len(table), "lines": table.lines}
+        for what in ("header", "comments", "blank", "continued"):
+            values[what] = table.other_lines.get(what, 0)
+        notices.append(Notice(code="rows_read", severity="fact", values=values))
+        notices += table.notices
+    return Tables(tables.name, tables.splits, tuple(notices))
+
+
+def _read(spec: TaskSpec) -> Tables:
+    path = Path(spec.data).expanduser()
+    if path.is_dir():
+        return _read_folder(path, spec)
+    if os.path.lexists(path):
+        refuse_special(path)
+        if path.suffix.lower() == ZIP:
+            return _read_zip(path, spec)
+        file = DataFile(path)
+        _check_form(file)
+        return Tables(file.stem, {"train": _read_file(file, spec)})
+    if any(sign in spec.data for sign in _PATTERN):
+        return _read_pattern(path, spec)
+    if _looks_like_a_path(path, spec.data):
+        raise DataError(f"--data must be a file, a folder or a hub dataset; {spec.data!r} is not there. {_near(path)}")
+    return _read_hub(spec)
+
+
+def _read_hub(spec: TaskSpec) -> Tables:
+    match = HUB_NAME.fullmatch(spec.data)
+    if match is None:
+        raise DataError(f"--data must be a file, a folder, or a hub dataset such as owner/name; got {spec.data!r}.")
+    # The library takes seconds to import, and only this needs it.
+    from unipelt_search.tasks.hub_data import read_hub
+
+    tables = read_hub(match["name"], match["configuration"], spec)
+    return name_splits(spec.data, *_without_empty(spec.data, tables, spec))
+
+
+def _read_folder(folder: Path, spec: TaskSpec) -> Tables:
+    name = folder.resolve().name
+    layout = find_layout(folder_on_disk(folder))
+    if layout is not None:
+        return _read_layout(name, layout, spec)
+    if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+        from unipelt_search.tasks.hub_data import read_saved
+
+        return name_splits(name, *_without_empty(name, read_saved(folder, spec), spec))
+    raise DataError(
+        f"A folder must have a train file (train with one of {', '.join(FORMS)}); {folder} has none. "
+        f"{_near(folder)} To use a single file, give its path."
+    )
+
+
+def _read_zip(path: Path, spec: TaskSpec) -> Tables:
+    check_content(path)
+    folder = folder_in_zip(path)
+    layout = find_layout(folder)
+    if layout is not None:
+        return _read_layout(path.stem, layout, spec)
+    return Tables(path.stem, {"train": _read_file(_only_file(path), spec)})
+
+
+def _read_pattern(pattern: Path, spec: TaskSpec) -> Tables:
+    paths = [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))]
+    files = tuple(DataFile(path) for path in paths if DataFile(path).form in FORMS)
+    if not files:
+        raise DataError(
+            f"--data must name files whose names end in one of {', '.join(FORMS)}; none fits {spec.data!r}. "
+            f"{_near(pattern.parent)}"
+        )
+    name = pattern.parent.resolve().name
+    layout = find_given(Folder(name, files))
+    if layout is None:
+        raise DataError(
+            f"Several files must be parts of one split, or train must be among them; {spec.data!r} fits: "
+            f"{format_list(file.name for file in files)}."
+        )
+    return _read_layout(name, layout, spec)
+
+
+def _read_layout(name: str, layout: Layout, spec: TaskSpec) -> Tables:
+    tables = {split: _read_parts(files, split, spec) for split, files in layout.files.items()}
+    left_out: dict[str, Notice] = {}
+    copied = [split for split, files in layout.files.items() if _is_copied(files)]
+    if copied:
+        # As in a dataset of the hub itself.
+        cleaned, left_out = _without_empty(name, {split: tables[split] for split in copied}, spec)
+        tables |= cleaned
+    return Tables(name, tables, (*layout.notices, *left_out.values()))
+
+
+def _is_copied(files: Sequence[DataFile]) -> bool:
+    """Tell whether files are Parquet parts as the hub keeps them."""
+    return all(file.form == ".parquet" and PART.fullmatch(file.stem) for file in files)
+
+
+def _read_parts(files: Sequence[DataFile], split: str, spec: TaskSpec) -> Table:
+    parts = [_read_file(file, spec) for file in files]
+    for part in parts[1:]:
+        missing = [name for name in parts[0].cells if name not in part.names]
+        if missing:
+            raise DataError(
+                f"All parts of a split must have the same columns; {part.source} lacks {missing[0]!r}, which "
+                f"{parts[0].source} has."
+            )
+    source = files[0].name if len(files) == 1 else f"{split} ({len(files)} files)"
+    return joined_table(parts, source)
+
+
+def _only_file(path: Path) -> DataFile:
+    """Return the file at a path, or the one in the ZIP archive there."""
+    if path.suffix.lower() != ZIP:
+        return DataFile(path)
+    check_content(path)
+    files = _files_in(folder_in_zip(path))
+    if len(files) != 1:
+        found = format_list(file.member for file in files) or "no data file"
+        raise DataError(
+            f"A ZIP archive must hold one data file, or a train file among several; {path.name} has: {found}."
+        )
+    return files[0]
+
+
+def _files_in(folder: Folder) -> list[DataFile]:
+    files = list(folder.files)
+    for open_inner in folder.inner.values():
+        files += _files_in(open_inner())
+    return files
+
+
+def _check_form(file: DataFile) -> None:
+    if file.form in FORMS:
+        return
+    ending = f" Before {file.compression} its name must say what it holds, as in train.csv{file.compression}."
+    raise DataError(
+        f"A data file's name must end in one of {', '.join(FORMS)}; got {file.path.name!r}."
+        f"{ending if file.compression else ''}"
+    )
+
+
+def _read_file(file: DataFile, spec: TaskSpec) -> Table:
+    return joined_table(_file_tables(file, spec.columns, None, MAX_BYTES))
+
+
+def _file_tables(file: DataFile, wanted: Sequence[str] | None, rows: int | None, most: int | None) -> Iterator[Table]:
+    """Read a file in pieces, or in one where the number of rows is None."""
+    if file.form == ".parquet":
+        # pyarrow takes long to import, and text needs none of it.
+        from unipelt_search.tasks.arrow_data import parquet_tables
+
+        with open_seekable(file) as stream:
+            yield from parquet_tables(stream, file.name, wanted, rows)
+        return
+    reader = _TEXT_READERS[file.form]
+    yield from reader(partial(_lines, file, most), file.name, wanted, ALL_ROWS if rows is None else rows)
+
+
+def _lines(file: DataFile, most: int | None) -> Iterator[str]:
+    with open_bytes(file, most) as stream:
+        yield from text_lines(stream, file.name)
+
+
+def _without_empty(
+    name: str, tables: Mapping[str, Table], spec: TaskSpec
+) -> tuple[dict[str, Table], dict[str, Notice]]:
+    """Leave out rows of the hub without a text; in a file of the user's such a row is an error to correct."""
+    kept: dict[str, Table] = {}
+    left_out: dict[str, Notice] = {}
+    for split, table in tables.items():
+        columns = [table.cells[column] for column in spec.text if column in table.cells]
+        filled = [number for number, texts in enumerate(zip(*columns, strict=True)) if all(map(_is_filled, texts))]
+        kept[split] = table
+        if columns and len(filled) < len(table):
+            empty = sorted(set(range(len(table))) - set(filled))
+            # Nobody can correct them there, and QQP has two of them.
+            values = {"data": name, "split": split, **first_values("rows", [number + 1 for number in empty])}
+            left_out[f"{split}, row {format_list(number + 1 for number in empty)}"] = Notice(
+                code="empty_texts", values=values
+            )
+            kept[split] = table.take(filled)
+    return kept, left_out
+
+
+def _is_filled(text: object) -> bool:
+    return text is not None and bool(str(text).strip())
 
 
 def _looks_like_a_path(path: Path, data: str) -> bool:
     in_known_folder = path.parent != Path() and path.parent.is_dir()
-    return path.suffix.lower() in READERS or in_known_folder or not HUB_NAME.fullmatch(data)
+    endings = (*FORMS, *COMPRESSED, ZIP)
+    return path.suffix.lower() in endings or in_known_folder or not HUB_NAME.fullmatch(data)
 
 
 def _near(path: Path) -> str:

@@ -5,46 +5,58 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from itertools import chain
 
 from unipelt_search.errors import DataError
-from unipelt_search.tasks.table import Location, Table
+from unipelt_search.tasks.findings import Problem, TableFindings
 
 _CLOCKS = ("", " %H:%M", " %H:%M:%S")
-_DATES: Mapping[str, tuple[str, ...]] = {
-    "day first": ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y"),
-    "month first": ("%m/%d/%Y", "%m-%d-%Y"),
-    "year first": ("%Y/%m/%d", "%Y.%m.%d", "%Y-%m", "%Y/%m"),
-}
-_ADVICE = "Write all of them as numbers, or as dates such as 2026-01-31."
+_DATES = (
+    "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%Y-%m", "%Y/%m",
+)  # fmt: skip
+_ADVICE = "Write all of them as numbers, or as dates such as 2026-01-31"
+NO_TIME = Problem("no_time", "Every row must have a time", "is empty", "Fill in or remove these rows")
+BAD_TIME = Problem("bad_time", "Every time must be a number or a date, all in one form", "is not", _ADVICE)
 
 
-def read_times(tables: Mapping[str, Table], column: str) -> dict[str, tuple[float, ...]]:
-    """Read the times of all splits in the one form that all of them have.
+def read_times(found: Mapping[str, TableFindings], column: str) -> dict[str, tuple[float, ...]]:
+    """Read the times of all splits in the one form that most of them have.
 
     Args:
-        tables: The splits, each with this column.
+        found: Takes the rows of each split whose time is missing or has another form.
         column: What the column of times is called.
 
     Returns:
-        By split ``(n,)``, numbers that grow with time: those of the column, or seconds.
+        By split ``(n,)``, numbers that grow with time: those of the column, or seconds; NaN for a row that was found.
 
     Raises:
-        DataError: A time is neither a finite number nor a date, the forms are mixed, or days and months cannot be told
-            apart.
+        DataError: No time is a finite number or a date, or days and months cannot be told apart.
     """
-    written = {name: [_written(cell) for cell in table.cells[column]] for name, table in tables.items()}
-    everything = [time for times in written.values() for time in times]
-    readings = _readings(everything)
+    written = {name: [_written(cell) for cell in of_table.table.cells[column]] for name, of_table in found.items()}
+    everything = list(chain.from_iterable(written.values()))
+    readings = list(_best_readings(everything))
     if not readings:
-        locations = [location for table in tables.values() for location in table.locations]
-        raise DataError(_complaint(everything, locations, column))
+        raise DataError(
+            f"--order must name a column of numbers or dates; no cell of column {column!r} is one, and the first is "
+            f"{everything[0]!r}. {_ADVICE}."
+        )
     if any(reading != readings[0] for reading in readings):
         raise DataError(
             f"--order must name a column of times that can be read in one way; {everything[0]!r} in column {column!r} "
-            f"may begin with the day or with the month. {_ADVICE}"
+            f"may begin with the day or with the month. {_ADVICE}."
         )
-    times = iter(readings[0])
-    return {name: tuple(next(times) for _ in own) for name, own in written.items()}
+    read = iter(readings[0])
+    times = {name: [next(read) for _ in own] for name, own in written.items()}
+    for name, of_table in found.items():
+        _check(times[name], written[name], of_table, column)
+    return {name: tuple(math.nan if time is None else time for time in own) for name, own in times.items()}
+
+
+def _check(times: Sequence[float | None], written: Sequence[str], found: TableFindings, column: str) -> None:
+    for row, time in enumerate(times):
+        if time is None:
+            text = written[row]
+            found.bad_row(row, column, BAD_TIME if text else NO_TIME, text or None)
 
 
 def _written(cell: object) -> str:
@@ -54,58 +66,64 @@ def _written(cell: object) -> str:
     return cell.isoformat() if isinstance(cell, date) else str(cell).strip()
 
 
-def _readings(written: Sequence[str]) -> list[list[float]]:
-    """Return what the times may mean, each a list of numbers; none where no form fits all of them."""
-    numbers = _read_with(float, written)
-    if numbers is not None:
-        return [numbers]
-    dates = _read_with(datetime.fromisoformat, written)
-    if dates is not None:
-        return [dates]
-    return list(_other_dates(written))
+def _best_readings(written: Sequence[str]) -> Iterator[list[float | None]]:
+    """Yield the readings that fit most times, None for the others; none where no form fits any."""
+    most = 1
+    best: list[list[float | None]] = []
+    for reader in _readers():
+        reading = [_read(reader, time) for time in written]
+        fitting = len(reading) - reading.count(None)
+        if fitting > most:
+            best.clear()
+        if fitting >= most:
+            most = fitting
+            best.append(reading)
+        if fitting == len(written) and reader in _CERTAIN:
+            break
+    yield from best
 
 
-def _other_dates(written: Sequence[str]) -> Iterator[list[float]]:
-    """Yield a reading for each order of day, month and year that fits."""
-    for forms in _DATES.values():
-        readings = [_read_with(_date_of(form + clock), written) for form in forms for clock in _CLOCKS]
-        yield from [reading for reading in readings if reading is not None][:1]
-
-
-def _read_with(reader: Callable[[str], float | datetime], written: Sequence[str]) -> list[float] | None:
-    """Read every time in one form; None where one has another form, or only some have a time zone."""
+def _read(reader: Callable[[str], float], time: str) -> float | None:
     try:
-        read = [reader(time) for time in written]
+        read = reader(time)
     except ValueError:
         return None
-    zoned = {value.tzinfo is not None for value in read if isinstance(value, datetime)}
-    if len(zoned) > 1:
-        return None
-    seconds = [_seconds(value) if isinstance(value, datetime) else value for value in read]
-    return seconds if all(map(math.isfinite, seconds)) else None
+    return read if math.isfinite(read) else None
 
 
-def _date_of(form: str) -> Callable[[str], datetime]:
-    return lambda time: datetime.strptime(time, form)
+def _readers() -> Iterator[Callable[[str], float]]:
+    """Yield a reader for each form of a time: it takes a time and raises ValueError where that has another form."""
+    yield from _CERTAIN
+    for form in _DATES:
+        yield _date_reader(form)
 
 
-def _seconds(moment: datetime) -> float:
+def _date_reader(form: str) -> Callable[[str], float]:
+    def read(time: str) -> float:
+        for clock in _CLOCKS[:-1]:
+            try:
+                return datetime.strptime(time, form + clock).replace(tzinfo=UTC).timestamp()
+            except ValueError:
+                continue
+        return datetime.strptime(time, form + _CLOCKS[-1]).replace(tzinfo=UTC).timestamp()
+
+    return read
+
+
+def _local_date(time: str) -> float:
+    moment = datetime.fromisoformat(time)
+    if moment.tzinfo is not None:
+        raise ValueError(time)
     # Dates without a zone are only compared with each other.
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    return moment.replace(tzinfo=UTC).timestamp()
 
 
-def _complaint(written: Sequence[str], locations: Sequence[Location], column: str) -> str:
-    """Name the first time that has no form, or the first that has another one than the first row's."""
-    for time, location in zip(written, locations, strict=True):
-        if not _readings([time]):
-            got = repr(time) if time else "an empty cell"
-            return (
-                f"--order must name a column of numbers or dates; got {got} in column {column!r} at {location}. "
-                f"{_ADVICE}"
-            )
-        if not _readings([written[0], time]):
-            return (
-                f"--order must name a column whose times all have one form; got {written[0]!r}, then {time!r} in "
-                f"column {column!r} at {location}. {_ADVICE}"
-            )
-    return f"--order must name a column whose times all have one form; those of column {column!r} have not. {_ADVICE}"
+def _zoned_date(time: str) -> float:
+    moment = datetime.fromisoformat(time)
+    if moment.tzinfo is None:
+        raise ValueError(time)
+    return moment.timestamp()
+
+
+_CERTAIN: tuple[Callable[[str], float], ...] = (float, _local_date, _zoned_date)
+"""Forms that no other one can be taken for."""

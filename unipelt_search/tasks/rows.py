@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from unipelt_search.errors import DataError, did_you_mean
-from unipelt_search.kinds.label_kind import AUTO, LabelKind, find_kind, label_kinds, recognise
+from unipelt_search.records.history import EDITION
 from unipelt_search.records.notice import MAX_NAMED, Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks.cells import check_filled, read_cells, read_weights, text_of
-from unipelt_search.tasks.findings import EMPTY_CELL, EMPTY_TEXT, MISSING_LABEL, Findings, TableFindings
+from unipelt_search.tasks.cells import check_filled, read_cells, read_weights
+from unipelt_search.tasks.findings import EMPTY_CELL, EMPTY_TEXT, Findings, TableFindings
 from unipelt_search.tasks.row_times import read_times
 from unipelt_search.tasks.table import Location, Table, Tables
+from unipelt_search.tasks.table_labels import LabelForm, read_table_labels, why_without_labels
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,18 @@ class RawData:
     notices: tuple[Notice, ...] = ()
     findings: Findings = field(default_factory=Findings, compare=False)
     """What is wrong or odd in its rows; rows that cannot be used are not among `splits`."""
+    form: LabelForm | None = field(default=None, compare=False)
+    """What a label is, where its form has told; None where the labels are still to decide."""
 
 
-def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None) -> RawData:
+def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None, *, edition: int = EDITION) -> RawData:
     """Turn the tables of a dataset into rows; what a label is, is decided over all of them together.
 
     Args:
         tables: What was read.
         spec: Which columns are what.
         findings: Takes what is wrong with single rows, which are not among the rows returned; None raises that at once.
+        edition: That of the study, whose rule for labels holds.
 
     Returns:
         The rows of every split that has labels, with a notice for each one that has none.
@@ -98,18 +102,17 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None) 
     for split, table in tables.splits.items():
         if not len(table):
             raise DataError(f"{table.source} must have rows; it is empty.")
+        without = None if split == "train" else why_without_labels(table, spec, tables.name, edition=edition)
+        if without is not None:
+            notices.append(without)
+            continue
         check_columns(_asked_of(spec, split, table), table.names, table.source)
-        if split != "train" and are_withheld(table.cells[spec.label[0]]):
-            values: dict[str, NoticeValue] = {"data": tables.name, "source": table.source}
-            notices.append(Notice(code="labels_withheld", values=values))
-        else:
-            kept[split] = found.of(split, table)
-    labels = _read_labels(kept, spec)
-    own_tables = {split: of_table.table for split, of_table in kept.items()}
-    times = {} if spec.order is None else read_times(own_tables, spec.order)
+        kept[split] = found.of(split, table)
+    labels = read_table_labels(kept, spec, edition=edition)
+    times = {} if spec.order is None else read_times(kept, spec.order)
     rows = {}
     for split, of_table in kept.items():
-        read = _make_rows(of_table, labels[split], _asked_of(spec, split, of_table.table))
+        read = _make_rows(of_table, labels.by_split[split], _asked_of(spec, split, of_table.table))
         good = of_table.good_rows()
         if not good:
             found.raise_errors()
@@ -121,12 +124,7 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None) 
     if findings is None:
         found.raise_errors()
     notices += _complete_weights(rows, spec, tables.name)
-    return RawData(tables.name, rows, tuple(notices), found)
-
-
-def are_withheld(labels: Iterable[object]) -> bool:
-    """Tell whether labels are what benchmarks publish instead: -1, or nothing, in every row."""
-    return all(label in (-1, None, "-1", "-1.0") for label in labels)
+    return RawData(tables.name, rows, tuple(notices), found, labels.form)
 
 
 def format_list(things: Iterable[object]) -> str:
@@ -151,10 +149,20 @@ def check_columns(spec: TaskSpec, found: Sequence[str], source: str) -> None:
     asked += [("--label", label) for label in spec.label]
     further = (("--group", spec.group), ("--order", spec.order), ("--weight", spec.weight))
     asked += [(option, column) for option, column in further if column is not None]
-    _check_names(asked, found, source)
+    check_names(asked, found, source)
 
 
-def _check_names(asked: Iterable[tuple[str, str]], found: Sequence[str], source: str) -> None:
+def check_names(asked: Iterable[tuple[str, str]], found: Sequence[str], source: str) -> None:
+    """Check that a source has columns.
+
+    Args:
+        asked: The option that named each column, and the column.
+        found: The source's columns.
+        source: What to call the source.
+
+    Raises:
+        DataError: One is missing, or stands there twice.
+    """
     for option, column in asked:
         if column not in found:
             raise DataError(
@@ -181,7 +189,7 @@ def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]
         DataError: There are no rows, a column is missing, a text is missing or empty, or a cell is neither text nor a
             number.
     """
-    _check_names([("--text", name) for name in text], table.names, table.source)
+    check_names([("--text", name) for name in text], table.names, table.source)
     if not table.locations:
         raise DataError(f"{table.source} must have rows; it is empty.")
     found = Findings(may_drop=False)
@@ -199,7 +207,7 @@ def _read_texts(found: TableFindings, text: Sequence[str]) -> tuple[tuple[str, .
     return tuple(zip(*columns, strict=True))
 
 
-def _make_rows(found: TableFindings, labels: list[str], spec: TaskSpec) -> Rows:
+def _make_rows(found: TableFindings, labels: Sequence[str], spec: TaskSpec) -> Rows:
     """Make the rows of a table, those that cannot be used included."""
     cells = found.table.cells
     weights = [] if spec.weight is None else read_weights(spec.weight, cells[spec.weight], found)
@@ -232,22 +240,6 @@ def _complete_weights(rows: dict[str, Rows], spec: TaskSpec, name: str) -> list[
     return [Notice(code="weights_absent", values={**values, "split": split}) for split in without]
 
 
-def _read_labels(tables: Mapping[str, TableFindings], spec: TaskSpec) -> dict[str, list[str]]:
-    """Read the labels of all splits; they decide together whether a row may have none."""
-    (name,) = spec.label
-    labels: dict[str, list[str]] = {}
-    for split, found in tables.items():
-        values = found.table.cells[name]
-        for kind in _kinds_of_sets(spec):
-            values = [_joined(value, kind) for value in values]
-        labels[split] = read_cells(name, values, found)
-    if not _may_be_empty(spec, [label for column in labels.values() for label in column]):
-        problem = replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{_hint_at_sets()}")
-        for split, found in tables.items():
-            check_filled(name, labels[split], found, problem)
-    return labels
-
-
 def _read_further(name: str | None, found: TableFindings) -> tuple[str, ...]:
     """Read a column that says more of each row."""
     if name is None:
@@ -259,35 +251,3 @@ def _read_further(name: str | None, found: TableFindings) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
-
-
-def _kinds_of_sets(spec: TaskSpec) -> list[LabelKind]:
-    """Return the kinds that a task may have and that allow any number of labels in a row."""
-    kinds = label_kinds().values() if spec.kind == AUTO else (find_kind(spec.kind),)
-    return [kind for kind in kinds if kind.separator is not None]
-
-
-def _may_be_empty(spec: TaskSpec, labels: list[str]) -> bool:
-    """Tell whether a row may have no label at all."""
-    kind = recognise(labels) if spec.kind == AUTO else find_kind(spec.kind)
-    return kind.separator is not None
-
-
-def _hint_at_sets() -> str:
-    """Say which kinds allow a row without a label."""
-    names = [kind.name for kind in label_kinds().values() if kind.separator is not None]
-    return f" (where rows may have no label or several, write --kind {' or '.join(names)})"
-
-
-def _joined(value: object, kind: LabelKind) -> object:
-    """Write a list of labels as a cell that holds several; leave anything else as it is."""
-    if not isinstance(value, list) or kind.separator is None:
-        return value
-    names = []
-    for part in value:
-        text = text_of(part)
-        # A name that holds the separator would be read as two: such a list is refused as what it is.
-        if text is None or not text.strip() or kind.separator in text:
-            return value
-        names.append(text)
-    return kind.separator.join(names)

@@ -17,8 +17,8 @@ from unipelt_search.kinds.label_kind import LabelKind
 from unipelt_search.records.history import EDITION
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.specs.seeds import derive_seed
-from unipelt_search.specs.study import WHOLE_VALIDATION, TaskSpec
-from unipelt_search.tasks.divide import Division, SplitRule, blocks_of, divide
+from unipelt_search.specs.study import VALIDATION_DECIDES_SINCE, TaskSpec
+from unipelt_search.tasks.divide import Division, SplitRule, Staying, blocks_of, divide
 from unipelt_search.tasks.fold_rows import FEWEST_BLOCKS, FoldRows, make_folds
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.stratified import strata_of, stratified_take
@@ -89,7 +89,7 @@ class _Splitting:
     @property
     def validation_decides(self) -> bool:
         """Whether all rows of the user's validation split decide, and nothing else does."""
-        if self.edition < WHOLE_VALIDATION or not self.validation_given:
+        if self.edition < VALIDATION_DECIDES_SINCE or not self.validation_given:
             return False
         return self.spec.validation == "decides" and self.spec.folds != "always"
 
@@ -133,7 +133,7 @@ def split_rule(spec: TaskSpec, edition: int) -> SplitRule:
     """
     groups, order = spec.group is not None, spec.order is not None
     requested = spec.carve is not None or spec.test == "validation" or spec.validation == "shared"
-    texts = edition >= WHOLE_VALIDATION and (groups or order or not requested)
+    texts = edition >= VALIDATION_DECIDES_SINCE and (groups or order or not requested)
     return SplitRule(texts=texts, groups=groups, order=order)
 
 
@@ -294,11 +294,11 @@ def _split_off_tune(pool: Rows, validation: Rows, how: _Splitting, notices: list
     fewest = 1 if size is None else size + int(how.spec.redraw)
     count = _tune_count(rows, size, redraw=how.spec.redraw)
     seed = derive_seed(how.seed, "tune")
-    division = divide(pool, count, seed, how.kind, how.rule, fewest=fewest)
+    division = divide(pool, count, seed, how.kind, how.rule, Staying(fewest=fewest))
     # Rows that get no job may be wanted for training: fewer rows that tune leave fewer of them.
     while len(division.stay) < fewest and count > 1:
         count //= 2
-        division = divide(pool, count, seed, how.kind, how.rule, fewest=fewest)
+        division = divide(pool, count, seed, how.kind, how.rule, Staying(fewest=fewest))
     _note_left_out(notices, "tune", division)
     stay, tune = pool.take(division.stay), pool.take(division.out)
     notices.append(
@@ -382,6 +382,6 @@ def _halved(splits: RawSplits, how: _Splitting, notices: list[Notice]) -> RawSpl
     rows = splits.tune
     count = len(rows) - len(rows) // 2
     seed = derive_seed(how.seed, "halve")
-    division = divide(rows, count, seed, how.kind, how.rule, every_class=False)
+    division = divide(rows, count, seed, how.kind, how.rule, Staying(every_class=False))
     _note_left_out(notices, "select", division)
     return replace(splits, tune=rows.take(division.stay), select=rows.take(division.out))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from unipelt_search.records.notice import Notice
@@ -43,6 +44,12 @@ class Table:
     """``(n,)``."""
     lines: int | None = None
     """Lines of the text file; None where the source has none."""
+    other_lines: Mapping[str, int] = field(default_factory=dict)
+    """Lines that are no row: `header`, `comments`, `blank`, and `continued` inside of cells."""
+    notices: tuple[Notice, ...] = ()
+    """What the user should know about how it was read."""
+    as_before: bool = True
+    """Whether the reader of editions 1 and 2 read the same, or nothing at all."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -54,7 +61,7 @@ class Table:
         for name, column in self.cells.items():
             cells[name] = [column[number] for number in numbers]
         locations = tuple(self.locations[number] for number in numbers)
-        return Table(self.source, self.names, cells, locations, self.lines)
+        return replace(self, cells=cells, locations=locations)
 
 
 @dataclass(frozen=True)
@@ -65,3 +72,52 @@ class Tables:
     splits: Mapping[str, Table]
     """`train`, and `validation` and `test` where the source has them."""
     notices: tuple[Notice, ...] = ()
+
+
+def wanted_names(names: Iterable[str], wanted: Sequence[str] | None) -> list[str]:
+    """Return the columns that are read, each once: of those wanted the ones that are there, or all."""
+    return [name for name in dict.fromkeys(names) if wanted is None or name in wanted]
+
+
+def joined_table(pieces: Iterable[Table], source: str | None = None) -> Table:
+    """Put pieces of a table together.
+
+    Args:
+        pieces: At least one; a column that a piece lacks is missing in its rows.
+        source: What to call the table; None is as the first piece.
+
+    Returns:
+        The whole table.
+    """
+    parts = list(pieces)
+    first = parts[0]
+    if len(parts) == 1:
+        return first if source is None else replace(first, source=source)
+    # A name that stands twice in a piece stays twice, for the check of the columns to see.
+    names = list(first.names)
+    for part in parts[1:]:
+        names += [name for name in part.names if name not in names]
+    cells: dict[str, list[object]] = {}
+    for name in dict.fromkeys(name for part in parts for name in part.cells):
+        column: list[object] = []
+        for part in parts:
+            column.extend(part.cells[name] if name in part.cells else [None] * len(part))
+        cells[name] = column
+    other_lines: Counter[str] = Counter()
+    locations: list[Location] = []
+    notices: list[Notice] = []
+    for part in parts:
+        other_lines.update(part.other_lines)
+        locations.extend(part.locations)
+        notices.extend(part.notices)
+    lines = [part.lines for part in parts if part.lines is not None]
+    return Table(
+        first.source if source is None else source,
+        tuple(names),
+        cells,
+        tuple(locations),
+        lines=sum(lines) if lines else None,
+        other_lines=dict(other_lines),
+        notices=tuple(notices),
+        as_before=all(part.as_before for part in parts),
+    )

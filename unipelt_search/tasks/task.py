@@ -12,6 +12,7 @@ from unipelt_search.kinds.label_kind import PAIR, Label, Target
 from unipelt_search.records.finding import Finding
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
+from unipelt_search.records.row_origins import RowOrigins
 from unipelt_search.tasks.fold_rows import FOLDS, FoldRows
 from unipelt_search.tasks.metrics import score_all
 
@@ -76,6 +77,8 @@ class Task:
     """Training rows of the confirm runs 1, 2, … where each has its own."""
     folds: tuple[Fold, ...] = ()
     """What the confirm runs 1, 2, … do with the select rows, repeat by repeat, where there is little data."""
+    origins: tuple[RowOrigins, ...] = ()
+    """Where the rows of select and test stand in what the user gave, as far as that is known."""
     validation_decides: bool = False
     """Whether select is the whole validation split of the user's, and the tune rows are training rows."""
     weight_metric: bool = False

@@ -1,166 +1,114 @@
-"""Reading CSV, TSV and JSON lines: cells stay as they are written, and every error is named with its line."""
+"""Reading CSV, TSV and the like: cells stay as they are written, and every error is named with its line."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import json
-import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from unipelt_search.errors import DataError
-from unipelt_search.tasks.table import Location, Table
+from unipelt_search.records.notice import Notice
+from unipelt_search.tasks.csv_dialect import Dialect, find_dialect, is_blank, parsed_rows
+from unipelt_search.tasks.table import Location, Table, wanted_names
 
-DELIMITERS = (",", "\t", ";")
+OpenLines = Callable[[], Iterable[str]]
 
 
-def read_csv(path: Path, wanted: Sequence[str] | None = None) -> Table:
+def csv_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
     """Read a file of delimited text whose first line names the columns.
 
-    The delimiter is the one of comma, tab and semicolon that cuts the wanted columns out of the first line.
-
     Args:
-        path: The file, UTF-8 with or without a byte order mark, or UTF-16 with one.
+        open_lines: Opens the file's lines, each with its end; it is opened more than once.
+        name: What to call the file.
         wanted: The columns that are read, as far as they are there; None is all.
+        rows: Rows of a piece at most.
 
-    Returns:
-        The table; `NA`, `null` and `007` stay as they are written.
-
-    Raises:
-        DataError: It is not such text, is empty, or a line does not fit the first one.
-    """
-    text = _read_text(path)
-    if not text.strip():
-        raise DataError(f"{path.name} must have a first line that names the columns, and rows; it is empty.")
-    csv.field_size_limit(sys.maxsize)  # else a text of more than 131,072 characters is an error
-    delimiter = _find_delimiter(text, wanted or (), path)
-    lines = _csv_lines(text, delimiter, path)
-    header = tuple(name.strip() for name in next(lines)[1])
-    columns: dict[str, list[object]] = {name: [] for name in _kept(header, wanted)}
-    position = {name: header.index(name) for name in columns}
-    locations = []
-    for line, fields in lines:
-        if len(fields) != len(header):
-            raise DataError(
-                f"Every row must have as many fields as the first line of {path.name}, {len(header)}; got "
-                f"{len(fields)} at line {line}. Put a field that holds {delimiter!r}, a line break or a quote between "
-                "double quotes."
-            )
-        locations.append(Location(path.name, line))
-        for name, cells in columns.items():
-            cells.append(fields[position[name]])
-    return Table(path.name, header, columns, tuple(locations), lines=text.count("\n"))
-
-
-def read_json_lines(path: Path, wanted: Sequence[str] | None = None) -> Table:
-    """Read a file with one JSON object per line, or one JSON array of objects.
-
-    Args:
-        path: The file, UTF-8 with or without a byte order mark, or UTF-16 with one.
-        wanted: The keys that are read, as far as they are there; None is all.
-
-    Returns:
-        The table; numbers stay as they are written.
+    Yields:
+        The table in pieces, at least one; `NA`, `null` and `007` stay as they are written.
 
     Raises:
-        DataError: It is not such text or is not JSON.
+        DataError: It is empty, or a line does not fit the first one.
     """
-    text = _read_text(path)
-    locations = []
-    entries = []
-    found: dict[str, None] = {}
-    for location, entry in _json_entries(text, path):
-        if not isinstance(entry, dict):
+    dialect = find_dialect(open_lines, name, wanted)
+    piece = _Piece(dialect, name, wanted)
+    sent = False
+    for begin, lines, cells in parsed_rows(open_lines(), dialect):
+        if not isinstance(cells, list):
             raise DataError(
-                f"Every row of {path.name} must be a JSON object; got {type(entry).__name__} at {location.in_source}."
+                f'A quoted field must end with a quote, and quotes inside it must be doubled (""); {name} breaks this '
+                f"in the row that begins at line {begin}: {cells}."
             )
-        locations.append(location)
-        entries.append(entry)
-        found.update(dict.fromkeys(entry))
-    cells: dict[str, list[Any]] = {}
-    for name in _kept(tuple(found), wanted):
-        cells[name] = [entry.get(name) for entry in entries]
-    return Table(path.name, tuple(found), cells, tuple(locations), lines=text.count("\n"))
+        if piece.full(rows):
+            yield piece.table()
+            sent = True
+            piece = _Piece(dialect, name, wanted, further=True)
+        piece.add(begin, lines, cells)
+    if piece or not sent:
+        yield piece.table()
 
 
-def _kept(found: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
-    """Return the columns that are read."""
-    return [name for name in dict.fromkeys(found) if wanted is None or name in wanted]
+class _Piece:
+    """Rows in a row, with what their lines were."""
 
+    def __init__(self, dialect: Dialect, name: str, wanted: Sequence[str] | None, *, further: bool = False) -> None:
+        self._dialect = dialect
+        self._name = name
+        self._locations: list[Location] = []
+        self._cells: dict[str, list[object]] = {column: [] for column in wanted_names(dialect.header, wanted)}
+        self._positions = {column: dialect.header.index(column) for column in self._cells}
+        self._first = not further
+        self._lines = 0 if further else dialect.skipped
+        self._blank = 0
 
-def _json_entries(text: str, path: Path) -> list[tuple[Location, Any]]:
-    """Parse every row, and say where each stands."""
-    if text.lstrip().startswith("["):
-        array = _parse_json(text, path, 1)
-        return [(Location(path.name, number, "row"), entry) for number, entry in enumerate(array, start=1)]
-    # Not splitlines(): JSON strings may hold U+2028, which that takes for a line's end.
-    lines = enumerate(text.split("\n"), start=1)
-    return [(Location(path.name, number), _parse_json(line, path, number)) for number, line in lines if line.strip()]
+    def __len__(self) -> int:
+        return self._lines
 
+    def full(self, rows: int) -> bool:
+        return len(self._locations) >= rows
 
-def _read_text(path: Path) -> str:
-    content = path.read_bytes()
-    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # what spreadsheets call Unicode text
-    try:
-        return content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        if wide:
-            raise DataError(
-                f"{path.name} begins as UTF-16 text but is not: {error.reason} at byte {error.start + 1}. Save it as "
-                "UTF-8."
-            ) from error
-        line = content.count(b"\n", 0, error.start) + 1
+    def add(self, begin: int, lines: int, cells: list[str]) -> None:
+        self._lines += lines
+        width = len(self._dialect.header)
+        if is_blank(cells, width):
+            self._blank += 1
+            return
+        if len(cells) != width:
+            self._refuse(begin, cells)
+        self._locations.append(Location(self._name, begin))
+        for column, position in self._positions.items():
+            self._cells[column].append(cells[position])
+
+    def table(self) -> Table:
+        dialect = self._dialect
+        other = {"blank": self._blank, "continued": self._lines - len(self._locations) - self._blank}
+        notices: tuple[Notice, ...] = ()
+        if self._first:
+            other["header"] = 1
+            other["comments"] = dialect.comments
+            other["continued"] -= 1 + dialect.comments
+            notices = tuple(_notices(dialect, self._name))
+        return Table(
+            self._name,
+            dialect.header,
+            self._cells,
+            tuple(self._locations),
+            lines=self._lines,
+            other_lines={what: count for what, count in other.items() if count},
+            notices=notices,
+            as_before=dialect.as_before,
+        )
+
+    def _refuse(self, begin: int, cells: list[str]) -> None:
+        delimiter = self._dialect.delimiter
+        hint = f"Put a field that holds {delimiter!r}, a line break or a quote between double quotes."
+        if self._dialect.quoting == "literal":
+            hint = f"Quotes are text in this file, one line is one row, and no field may hold {delimiter!r}."
         raise DataError(
-            f"{path.name} must be UTF-8 text; got byte 0x{content[error.start]:02x} at line {line} "
-            f"(byte {error.start + 1} of the file). Save it as UTF-8."
-        ) from error
+            f"Every row must have as many fields as the first line of {self._name}, {len(self._dialect.header)}; got "
+            f"{len(cells)} at line {begin}. {hint}"
+        )
 
 
-def _find_delimiter(text: str, wanted: Sequence[str], path: Path) -> str:
-    best = DELIMITERS[0]
-    best_rank = (False, 0)
-    for delimiter in DELIMITERS:
-        header = {name.strip() for name in _first_line(text, delimiter)}
-        rank = (header.issuperset(wanted), len(header))
-        if rank > best_rank:
-            best = delimiter
-            best_rank = rank
-    return best
-
-
-def _first_line(text: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error:  # a quoted name followed by another delimiter
-        return []
-
-
-def _csv_lines(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank, with the number of the line it begins at."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    begin = 1
-    try:
-        for fields in reader:
-            if fields:
-                yield begin, fields
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f'A quoted field must end with a quote, and quotes inside it must be doubled (""); {path.name} breaks this '
-            f"in the row that begins at line {begin}: {error}."
-        ) from error
-
-
-def _parse_json(text: str, path: Path, line: int) -> Any:
-    try:
-        # Numbers stay as written: 1 and 1.0 are different labels, as they are in a CSV file.
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as error:
-        message = getattr(error, "msg", "it is nested too deeply")
-        raise DataError(
-            f"{path.name} must hold one JSON object per line; line {line + getattr(error, 'lineno', 1) - 1} "
-            f"is not JSON: {message}."
-        ) from error
+def _notices(dialect: Dialect, name: str) -> Iterator[Notice]:
+    if dialect.quoting == "literal":
+        yield Notice(code="quotes_are_text", values={"file": name, "swallowed": dialect.swallowed})
+    if dialect.quoting == "backslash":
+        yield Notice(code="quotes_after_backslash", values={"file": name})

@@ -1,7 +1,7 @@
 """Of which methods a study keeps the probabilities, and what its report says of that.
 
-The rule is a function of the finished runs alone. So it is the same for every driver of a study, after any interruption,
-and when a study goes on.
+The rule is a function of the finished runs alone. So it is the same for every driver of a study, after any
+interruption, and when a study goes on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from unipelt_search.records.history import RunRecord, StudyRecord
-from unipelt_search.records.notice import Notice
+from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.ranking import Ranking, rank_methods
 
@@ -18,6 +18,9 @@ MOST_BYTES = 50_000_000
 BEST = 3
 """Methods whose probabilities are kept whatever they take."""
 _FLOAT_BYTES = 4
+_MEGABYTE = 1_000_000
+_LAST_WITHOUT = 2
+"""The last edition whose runs kept no probabilities when it was new."""
 
 
 def probability_bytes(record: StudyRecord) -> int:
@@ -57,28 +60,24 @@ def trials_to_keep(record: StudyRecord) -> frozenset[int]:
     return frozenset(candidate.trial.number for candidate in _best(ranking))
 
 
-def probability_notices(ranking: Ranking, most_bytes: int = MOST_BYTES) -> Iterator[Notice]:
+def probability_notices(ranking: Ranking) -> Iterator[Notice]:
     """Say of which methods the probabilities are kept, where they are not kept of all or take more than is usual.
 
     Args:
         ranking: The study's methods.
-        most_bytes: What they take at most otherwise.
 
     Yields:
         One notice, or none.
     """
     record = ranking.record
     size = probability_bytes(record)
-    if size <= most_bytes:
-        return
-    values = {"megabytes": round(size / 1e6), "limit": round(most_bytes / 1e6)}
-    kept = [
-        candidate for candidate in ranking.confirmed if any(_has_probabilities(run) for run in candidate.trial.runs)
-    ]
-    if needs_probabilities(record):
+    values: dict[str, NoticeValue] = {"megabytes": round(size / _MEGABYTE), "limit": round(MOST_BYTES / _MEGABYTE)}
+    kept = tuple(row.name for row in ranking.confirmed if _has_probabilities(row))
+    if size > MOST_BYTES and needs_probabilities(record):
         yield Notice(code="probabilities_needed", values={**values, "metric": record.task.metric})
-    elif kept and len(kept) < len(ranking.confirmed):
-        yield Notice(code="probabilities_of_best", values={**values, "methods": tuple(row.name for row in kept)})
+    # In a study that an older version began only the newer runs have any, which nobody has taken away.
+    elif 0 < len(kept) < len(ranking.confirmed) and (size > MOST_BYTES or record.edition > _LAST_WITHOUT):
+        yield Notice(code="probabilities_of_best", values={**values, "methods": kept})
 
 
 def _best(ranking: Ranking) -> list[Candidate]:
@@ -91,6 +90,6 @@ def _is_confirmed(run: RunRecord) -> bool:
     return run.phase == "confirm" and run.result is not None and run.result.select is not None
 
 
-def _has_probabilities(run: RunRecord) -> bool:
-    predictions = () if run.result is None else run.result.predictions
-    return any(part.probabilities is not None for part in predictions)
+def _has_probabilities(candidate: Candidate) -> bool:
+    parts = [part for result in candidate.results for part in result.predictions]
+    return any(part.probabilities is not None for part in parts)

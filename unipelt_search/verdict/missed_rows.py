@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -26,8 +27,8 @@ class MissedRows:
     shares: np.ndarray
     """``(k,)``, the share of the runs that predicted it."""
     probabilities: np.ndarray | None
-    """``(k,)``, the mean probability of what they predicted; where a row has any number of labels, of the label on which
-    they differ most from what is true: that it is there, or that it is not. None where no run has kept any."""
+    """``(k,)``, the mean probability of what they predicted; where a row has any number of labels, of the label on
+    which they differ most from what is true: that it is there, or that it is not. None where no run has kept any."""
 
     @property
     def count(self) -> int:
@@ -51,19 +52,22 @@ def missed_rows(methods: Mapping[str, Sequence[PredictedRows]]) -> MissedRows | 
     known = [runs for runs in methods.values() if runs]
     if not known:
         return None
-    missed = np.ones(len(known[0][0].labels), dtype=bool)
-    for runs in known:
-        missed &= np.mean([run.wrong for run in runs], axis=0) > _MOST
-    rows = np.flatnonzero(missed)
-    every_run = [run for runs in known for run in runs]
-    labels = known[0][0].labels[rows]
+    rows = _missed_by_all(known)
+    every_run = list(chain.from_iterable(known))
+    labels = every_run[0].labels[rows]
     predicted, shares = _most_frequent([run.predicted[rows] for run in every_run])
-    kept = [run.probabilities[rows] for run in every_run if run.probabilities is not None]
-    probabilities = _sureness(np.mean(kept, axis=0, dtype=np.float64), labels, predicted) if kept else None
+    probabilities = _sureness(every_run, rows, labels, predicted)
     found = MissedRows(rows, labels, predicted, shares, probabilities)
     # Without probabilities the share of runs that agree is the best there is.
     sureness = shares if probabilities is None else probabilities
     return _sorted(found, np.argsort(-sureness, kind="stable"))
+
+
+def _missed_by_all(methods: Sequence[Sequence[PredictedRows]]) -> np.ndarray:
+    missed = np.ones(len(methods[0][0].labels), dtype=bool)
+    for runs in methods:
+        missed &= np.mean([run.wrong for run in runs], axis=0) > _MOST
+    return np.flatnonzero(missed)
 
 
 def _sorted(found: MissedRows, order: np.ndarray) -> MissedRows:
@@ -85,8 +89,14 @@ def _most_frequent(predictions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.nd
     return np.stack(predictions)[chosen, columns], votes[chosen, columns] / len(predictions)
 
 
-def _sureness(probabilities: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+def _sureness(
+    runs: Sequence[PredictedRows], rows: np.ndarray, labels: np.ndarray, predicted: np.ndarray
+) -> np.ndarray | None:
     """Return how probable it is in the mean that rows are not what they are labelled as."""
+    kept = [run.probabilities[rows] for run in runs if run.probabilities is not None]
+    if not kept:
+        return None
+    probabilities = np.asarray(np.mean(kept, axis=0, dtype=np.float64))
     if labels.ndim == 1:
         return np.asarray(probabilities[np.arange(len(labels)), predicted])
     return np.asarray(np.abs(labels - probabilities).max(axis=1, initial=0.0))

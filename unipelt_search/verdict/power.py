@@ -15,6 +15,8 @@ from unipelt_search.verdict.crossed import CORRECTION, MethodScores, pooled_degr
 from unipelt_search.verdict.folds import FoldedSources
 
 POWER = 0.8
+FEW_DECIDING_ROWS = 100
+"""With fewer a plan and a verdict say how large a difference must be to show."""
 MOST_SEEDS = 50
 """A study of more seeds than this is not recommended to anyone."""
 _DISAGREE_OF_TWO_METHODS = 0.11

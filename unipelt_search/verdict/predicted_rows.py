@@ -12,7 +12,7 @@ import numpy as np
 from unipelt_search.kinds.label_kind import Target
 from unipelt_search.records.results import Predictions
 from unipelt_search.verdict.candidates import Candidate, ConfirmedRun
-from unipelt_search.verdict.row_scores import probability_array
+from unipelt_search.verdict.row_scores import probabilities_of
 
 Split = Literal["select", "test"]
 
@@ -86,7 +86,7 @@ def _parts(runs: Sequence[ConfirmedRun], split: Split) -> list[list[Predictions]
 def _joined(key: tuple[int, int], parts: Sequence[Predictions], target: Target) -> PredictedRows:
     labels = np.concatenate([target.to_array(part.labels) for part in parts])
     predicted = np.concatenate([target.to_array(part.predicted) for part in parts])
-    arrays = [array for part in parts if (array := probability_array(part)) is not None]
+    arrays = [array for part in parts if (array := probabilities_of(part)) is not None]
     probabilities = np.concatenate(arrays) if len(arrays) == len(parts) else None
     order = _order(parts)
     return PredictedRows(

@@ -9,12 +9,13 @@ import numpy as np
 
 from unipelt_search.kinds.label_kind import Label
 from unipelt_search.records.history import StudyRecord, TaskSummary
-from unipelt_search.records.report import Difference, Interval
+from unipelt_search.records.report import Difference, Disagreement, Interval
 from unipelt_search.records.results import Predictions
 from unipelt_search.verdict.candidates import Candidate, find_candidates
 from unipelt_search.verdict.comparisons import PairedComparisons
 from unipelt_search.verdict.crossed import mean_estimate, method_scores
 from unipelt_search.verdict.deciding_scores import DecidingScores, deciding_scores, scores_of_runs
+from unipelt_search.verdict.disagreement import find_disagreement
 from unipelt_search.verdict.intervals import interval_of
 from unipelt_search.verdict.power import RequiredSample, StudyPower, detectable_difference
 from unipelt_search.verdict.row_scores import row_scores
@@ -40,6 +41,8 @@ class Ranking:
     """Confirmed ones that take longer than the study allows; they are never best and never tie, unless all are."""
     power: StudyPower | None
     """None where nothing can be compared."""
+    disagreement: Disagreement | None = None
+    """Where the best one's scores on the deciding rows and on test are further apart than their intervals allow."""
 
     @property
     def confirmed(self) -> tuple[Candidate, ...]:
@@ -68,15 +71,22 @@ def rank_methods(record: StudyRecord) -> Ranking:
     eligible = _eligible(confirmed, too_slow)
     deciding = deciding_scores(confirmed, task)
     paired = deciding.compare([candidate.name for candidate in eligible])
+    validation = {candidate.name: _validation_interval(candidate, task, deciding) for candidate in confirmed}
+    test = {candidate.name: _test_interval(candidate, task) for candidate in confirmed}
+    disagreement = None
+    if eligible:
+        best = eligible[0]
+        disagreement = find_disagreement(best, task, validation[best.name], test[best.name])
     return Ranking(
         record=record,
         candidates=candidates,
-        validation={candidate.name: _validation_interval(candidate, task, deciding) for candidate in confirmed},
-        test={candidate.name: _test_interval(candidate, task) for candidate in confirmed},
+        validation=validation,
+        test=test,
         differences=_differences(confirmed, eligible, task, deciding, paired),
         ties=_ties(eligible, paired),
         too_slow=too_slow,
         power=_power(paired, deciding),
+        disagreement=disagreement,
     )
 
 

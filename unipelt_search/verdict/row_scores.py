@@ -29,7 +29,7 @@ def row_scores(task: TaskSummary, predictions: Sequence[Predictions]) -> np.ndar
     true = target.to_array(predictions[0].labels)
     inputs = []
     for run in predictions:
-        labels, found = metric.inputs(target.positive, true, target.to_array(run.predicted), probability_array(run))
+        labels, found = metric.inputs(target.positive, true, target.to_array(run.predicted), probabilities_of(run))
         inputs.append(found)
     return pseudo_values(metric.leave_one_out, labels, np.stack(inputs), _weights_of(predictions[0]))
 
@@ -50,7 +50,7 @@ def can_be_scored(task: TaskSummary, predictions: Sequence[Predictions]) -> bool
     return not task.find_metric().needs_probabilities or all(run.probabilities is not None for run in predictions)
 
 
-def probability_array(predictions: Predictions) -> np.ndarray | None:
+def probabilities_of(predictions: Predictions) -> np.ndarray | None:
     """Return the probabilities of predictions.
 
     Args:
@@ -85,7 +85,7 @@ def joined_folds(folds: Sequence[Predictions]) -> Predictions:
     positions = order.tolist()
     labels = [label for fold in folds for label in fold.labels]
     predicted = [label for fold in folds for label in fold.predicted]
-    probabilities = _joined([probability_array(fold) for fold in folds])
+    probabilities = _joined([probabilities_of(fold) for fold in folds])
     weights = _joined([None if fold.weights is None else np.asarray(fold.weights) for fold in folds])
     return Predictions(
         split="select",

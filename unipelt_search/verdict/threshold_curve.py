@@ -48,8 +48,8 @@ def threshold_curve(runs: Sequence[PredictedRows], target: Target) -> ThresholdC
         target: What is predicted; of two classes it knows the positive one.
 
     Returns:
-        Of two classes the curve of the positive one; where a row has any number of labels, of all labels together, which
-        share one threshold. None for other tasks, and where no run has kept its probabilities.
+        Of two classes the curve of the positive one; where a row has any number of labels, of all labels together,
+        which share one threshold. None for other tasks, and where no run has kept its probabilities.
     """
     scores, truths = [], []
     for run in runs:
