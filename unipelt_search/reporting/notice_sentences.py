@@ -215,9 +215,18 @@ def _checkpoint_not_written(values: _Values) -> str:
     )
 
 
+def _positive_label(values: _Values) -> str:
+    # Older versions had no other metric of the positive label, and no option to choose it.
+    metric = values.get("metric", "F1")
+    remedy = "; --positive names the other one" if "metric" in values else ""
+    return f"{metric} is that of the label {values['label']!r}, which is taken for the positive one{remedy}."
+
+
 def _less_plausible(values: _Values) -> str:
+    # Of an error the lower one is better.
+    side = "below" if values["score"] < values["top"] else "above"
     return (
-        f"Its best tune score, {values['score']:.3f}, lies {values['gap']:.3f} below {values['leader']}'s "
+        f"Its best tune score, {values['score']:.3f}, lies {values['gap']:.3f} {side} {values['leader']}'s "
         f"{values['top']:.3f}, more than {values['standard_errors']:g} standard errors ({values['error']:.3f} each, "
         f"{values['rows']} tune rows)."
     )
@@ -302,10 +311,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "label_sets": _label_sets,
     "rows_have_sets": _rows_have_sets,
     "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
-    "positive_label": lambda values: (
-        f"{values.get('metric', 'F1')} is that of the label {values['label']!r}, which is taken for the positive one; "
-        "--positive names the other one."
-    ),
+    "positive_label": _positive_label,
     "validation_is_test": _validation_is_test,
     "validation_file_is_test": _template(
         "The validation file is the test split: further training rows are the validation split."

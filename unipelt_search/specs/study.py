@@ -234,6 +234,13 @@ class TaskSpec(Frozen):
         ),
     ] = Field(default="auto", exclude_if=_is_auto)
 
+    @field_validator("weight_metric")
+    @classmethod
+    def _has_weights(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("weight") is None:
+            raise ValueError("needs rows with weights; name their column with --weight")
+        return value
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that is read, each once: texts, labels, and what says group, order and weight of a row."""
