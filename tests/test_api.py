@@ -40,7 +40,7 @@ from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import RunResult
 from unipelt_search.records.study_stage import StudyStage
 from unipelt_search.reporting.markdown import render_markdown
-from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.seeds import run_number, run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.specs.variants import Variant
@@ -169,6 +169,47 @@ def test_what_is_planned_is_what_runs(ask, url: str, here: list[str], monkeypatc
     assert counts["trained"] == sum(phase.trained_rows for phase in plan.phases)
     # Whichever method the fifth trial was of: the plan takes the mean of both.
     assert counts["scored"] == pytest.approx(sum(phase.scored_rows for phase in plan.phases), abs=100)
+
+
+def row_at(folder: Path, file: str, line: int) -> list[str]:
+    """Return the text and the label that stand in a line of a file, counted from 1."""
+    lines = (folder / file).read_text(encoding="utf-8").splitlines()
+    (row,) = csv.reader([lines[line - 1]])
+    return row
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_predictions_lead_back_to_the_users_rows(ask, url: str, here: list[str], folder: Path, folds: bool) -> None:
+    spec = ask(methods=("head", "bitfit"), trials=2, seeds=2)
+    if folds:
+        spec = spec.model_copy(update={"task": spec.task.model_copy(update={"carve": 40, "train_size": 60})})
+    study = api.run_study(spec, storage=url)
+    assert bool(study.record.task.folds) == folds
+    frame = study.predictions
+    assert set(frame["file"]) == {"rows.csv"}
+    once = frame.drop_duplicates(["split", "row"])
+    assert len(once) == study.record.task.rows["select"] + study.record.task.rows["test"]
+    assert once["line"].is_unique, "no row serves two splits"
+    for row in once.itertuples():
+        text, label = row_at(folder, row.file, row.line)
+        assert label == row.label, text
+    shares = frame[[f"probability.kind {number}" for number in range(3)]]
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1.0, abs=1e-6)
+    assert (shares.idxmax(axis=1) == "probability." + frame["predicted"]).all()
+    # What was scored can be computed again from what is kept.
+    for trial in study.record.trials:
+        for run in trial.runs:
+            if run.result is not None and run.result.test is not None:
+                number = run_number(run.seed_index, run.fold, study.record.task.folds)
+                own = frame[(frame["trial"] == trial.number) & (frame["run"] == number) & (frame["split"] == "test")]
+                assert run.result.test["accuracy"] == pytest.approx((own["label"] == own["predicted"]).mean())
+    report = study.report
+    assert {entry.split for entry in report.calibration} == {"select", "test"}
+    assert report.missed is not None
+    for missed in report.missed.rows:
+        assert missed.file is not None
+        assert missed.line is not None
+        assert row_at(folder, missed.file, missed.line)[1] == missed.label != missed.predicted
 
 
 def test_gates_get_a_null_and_what_they_can_do_without_goes(
@@ -341,7 +382,7 @@ def test_the_room_for_checkpoints_is_told_before_the_first_run(ask, url: str, he
     shown: list[StudyProgress] = []
     api.run_study(ask(methods=("head",), trials=1), storage=url, out=tmp_path / "out", watch=shown.append)
     events = [progress.event for progress in shown]
-    told = events.index(f"While they train, runs keep up to 3 MB of checkpoints below {tmp_path}/out/checkpoints.")
+    told = events.index(f"While they train, runs keep up to 3.4 MB of checkpoints below {tmp_path}/out/checkpoints.")
     assert told < events.index("trial 0 head (screen) began")
     assert api.plan_study(ask(name="other"), storage=url).checkpoint_bytes > 2 * 3_000_000
 

@@ -18,7 +18,7 @@ from unipelt_search.cli.plan_view import short_plan
 from unipelt_search.records.progress import BestTrial, StudyProgress
 from unipelt_search.records.study_stage import OnStage, StageName, StudyStage, unheard
 from unipelt_search.reporting.notice_sentences import described
-from unipelt_search.reporting.units import format_duration
+from unipelt_search.units import format_duration
 
 Watch = Callable[[StudyProgress], None]
 _FIRST_FINDINGS = 5

@@ -15,7 +15,7 @@ from unipelt_search.records.study_plan import PlannedPhase, StudyPlan, StudyProp
 from unipelt_search.reporting.export_sentences import export_sentences
 from unipelt_search.reporting.formats import short_count
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
-from unipelt_search.reporting.units import format_bytes, format_duration, format_points
+from unipelt_search.units import format_bytes, format_duration, format_points
 
 _ONLY_OF_A_PLAN = ("--dry-run", "--json")
 

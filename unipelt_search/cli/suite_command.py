@@ -20,10 +20,10 @@ from unipelt_search.cli.study_request import build_spec
 from unipelt_search.cli.syntax import split_names
 from unipelt_search.errors import NoUsableTrialError, RequestError
 from unipelt_search.records.notice import Notice, without_facts
-from unipelt_search.reporting.units import format_duration
 from unipelt_search.specs.option import Option
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.suite import SuiteSpec, load_suite
+from unipelt_search.units import format_duration
 
 
 @dataclass(frozen=True)

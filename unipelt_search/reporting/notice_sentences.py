@@ -11,7 +11,7 @@ from typing import Any
 
 from unipelt_search.kinds.label_kind import label_kinds
 from unipelt_search.records.notice import LEGACY, Notice
-from unipelt_search.reporting.units import format_duration
+from unipelt_search.units import format_duration
 
 _Values = Mapping[str, Any]
 _NOT_PUBLIC = "its labels are not public"
@@ -80,6 +80,7 @@ def _rows_read(values: _Values) -> str:
     if values["lines"] is None:
         return f"Read {values['rows']:,} rows of {values['source']}."
     names = {"header": "header", "comments": "comment", "blank": "blank", "continued": "inside of cells"}
+    names["broken"] = "that cannot be read"
     others = [f"{values[what]:,} {name}" for what, name in names.items() if values[what]]
     other = f" (not rows: {', '.join(others)})" if others else ""
     return f"Read {values['rows']:,} rows of {values['lines']:,} lines of {values['source']}{other}."
@@ -116,6 +117,9 @@ _DROP_REASONS = {
     "bad_unicode": "a text that is not valid Unicode",
     "bad_label": "a label of another notation",
     "bad_weight": "a weight that is no positive number",
+    "no_time": "no time",
+    "bad_time": "a time of another form",
+    "broken_row": "another number of fields, or no JSON object",
 }
 
 
@@ -211,9 +215,18 @@ def _checkpoint_not_written(values: _Values) -> str:
     )
 
 
+def _positive_label(values: _Values) -> str:
+    # Older versions had no other metric of the positive label, and no option to choose it.
+    metric = values.get("metric", "F1")
+    remedy = "; --positive names the other one" if "metric" in values else ""
+    return f"{metric} is that of the label {values['label']!r}, which is taken for the positive one{remedy}."
+
+
 def _less_plausible(values: _Values) -> str:
+    # Of an error the lower one is better.
+    side = "below" if values["score"] < values["top"] else "above"
     return (
-        f"Its best tune score, {values['score']:.3f}, lies {values['gap']:.3f} below {values['leader']}'s "
+        f"Its best tune score, {values['score']:.3f}, lies {values['gap']:.3f} {side} {values['leader']}'s "
         f"{values['top']:.3f}, more than {values['standard_errors']:g} standard errors ({values['error']:.3f} each, "
         f"{values['rows']} tune rows)."
     )
@@ -298,7 +311,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "label_sets": _label_sets,
     "rows_have_sets": _rows_have_sets,
     "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
-    "positive_label": _template("F1 is that of the label {label!r}, which is taken for the positive one."),
+    "positive_label": _positive_label,
     "validation_is_test": _validation_is_test,
     "validation_file_is_test": _template(
         "The validation file is the test split: further training rows are the validation split."
@@ -321,6 +334,10 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "labels_without_rows": lambda values: (
         f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} training rows: "
         f"{_join(values, 'labels')}."
+    ),
+    "labels_without_test_rows": lambda values: (
+        f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} test rows, and no "
+        f"score there: {_join(values, 'labels')}."
     ),
     "rare_labels": lambda values: (
         f"Fewer than {values['fewer_than']} training rows have the label: {_join(values, 'labels')}."

@@ -17,6 +17,7 @@ from unipelt_search.reporting.frames import ablated, chosen_gates
 from unipelt_search.reporting.gate_words import agreement, summarise
 from unipelt_search.reporting.prediction_figures import calibration_figures, missed_table, threshold_figures
 from unipelt_search.reporting.verdict_words import metric_name
+from unipelt_search.units import format_duration
 
 _MOST_MISSED = 5
 """Rows that every method misses, as a terminal lists them; the page has more."""
@@ -38,6 +39,8 @@ def render_terminal(report: StudyReport, console: Console) -> None:
         console.print(Text(report.verdict.power.sentence))
     console.print()
     console.print(_leaderboard(report))
+    if report.task.direction == "minimize":
+        console.print(f"Lower {metric_name(report.task.metric)} is better.", highlight=False)
     if report.upper_bound.of:
         console.print(escape(formats.upper_bound(report.upper_bound, report.task)), highlight=False)
     gates = chosen_gates(report)
@@ -53,7 +56,7 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     cost = report.cost
     console.print(
         f"{report.trials.complete} trials complete, {report.trials.failed} failed; "
-        f"{formats.duration(cost.wall_seconds)}, {cost.examples_trained:,} examples trained.",
+        f"{format_duration(cost.wall_seconds)}, {cost.examples_trained:,} examples trained.",
         highlight=False,
     )
 
@@ -177,7 +180,7 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
     table.add_column("change", justify="right")
     table.add_column("")
     for row in complete:
-        score, change = formats.score(row.value), formats.drop(row)
+        score, change = formats.score(row.value), formats.score_change(row, report.task)
         table.add_row(escape(row.name), row.submodule, score, change, formats.role(row))
     console.print(table)
 

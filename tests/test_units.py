@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.reporting.units import format_bytes, format_duration, format_points
+from unipelt_search.units import format_bytes, format_duration, format_points
 
 
 @pytest.mark.parametrize(
