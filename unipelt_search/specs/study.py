@@ -70,8 +70,9 @@ class TaskSpec(Frozen):
         Option(
             "--data",
             metavar="PATH|HUB_NAME",
-            help="Folder with train, validation and test files, one file, a hub dataset, or demo.",
-            details="Files are CSV, JSON lines or Parquet. Missing splits are split off from the training rows.",
+            help="Folder with train, validation and test files, a file, several (`\"*.csv\"`), a hub dataset, or demo.",
+            details="Files are CSV, JSON or Parquet, compressed or not ([all forms](data.md#files)). Missing splits are split "
+            "off from the training rows.",
         ),
     ]
     text: Annotated[
