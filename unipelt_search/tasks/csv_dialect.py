@@ -89,11 +89,13 @@ def parsed_rows(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, i
     source = _Recorder(lines, dialect.skipped)
     if dialect.quoting == "literal":
         for line in source:
+            source.taken.clear()
             yield source.number, 1, _split(line, dialect.delimiter)
         return
     reader = _csv_reader(source, dialect)
     while True:
         begin = source.number + 1
+        source.taken.clear()
         cells: list[str] | csv.Error
         try:
             cells = next(reader)
