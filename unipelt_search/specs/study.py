@@ -71,8 +71,8 @@ class TaskSpec(Frozen):
             "--data",
             metavar="PATH|HUB_NAME",
             help="Folder with train, validation and test files, a file, several (`\"*.csv\"`), a hub dataset, or demo.",
-            details="Files are CSV, JSON or Parquet, compressed or not ([all forms](data.md#files)). Missing splits are split "
-            "off from the training rows.",
+            details="Files are CSV, JSON or Parquet, compressed or not ([all forms](data.md#files)). Missing splits are "
+            "split off from the training rows.",
         ),
     ]
     text: Annotated[
