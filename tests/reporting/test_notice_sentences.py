@@ -62,7 +62,7 @@ LINES = {"lines": 1205, "header": 1, "comments": 0, "blank": 4, "continued": 0, 
 SAID = [
     ("legacy", {"sentence": "As it was."}, "As it was."),
     ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
-    ("rows_read", {"source": "a.csv", "rows": 1200, **LINES}, "of 1,205 lines of a.csv (not rows: 1 header, 4 blank)."),
+    ("rows_read", {"source": "a.csv", "rows": 1200, **LINES}, "1,200 rows of 1,205 lines of a.csv (not rows:"),
     ("rows_read", {"source": "a.parquet", "rows": 12, **LINES, "lines": None}, "Read 12 rows of a.parquet."),
     ("quotes_are_text", {"file": "a.tsv", "swallowed": 44}, "as marks around fields they would hide 44 lines"),
     ("quotes_are_text", {"file": "a.tsv", "swallowed": 0}, "Quotes in a.tsv are read as characters of the texts, one"),
