@@ -189,14 +189,13 @@ def _is_split_form(value: Mapping[str, Any]) -> bool:
 
 def _columns(value: Mapping[str, Any], wanted: Sequence[str] | None) -> dict[str, list[Any]] | None:
     """Return the columns of an object that maps names to them; None where it does not."""
-    asked = [name for name in value if wanted is not None and name in wanted]
+    asked = [name for name in wanted or () if name in value]
     # What else the object says, such as a version, does not matter where the columns are known.
     chosen = [value[name] for name in asked or value]
-    if not chosen:
-        return None
-    if all(isinstance(column, list) for column in chosen):
+    kinds = {type(column) for column in chosen}
+    if kinds == {list}:
         return None if _are_rows(chosen[0]) else _columns_of_lists(value, chosen)
-    if all(isinstance(column, dict) and column for column in chosen):
+    if kinds == {dict} and all(chosen):
         return _columns_by_key(value, chosen, known=bool(asked))
     return None
 
