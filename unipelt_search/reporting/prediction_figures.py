@@ -268,12 +268,14 @@ def missed_table(report: StudyReport) -> MissedTable | None:
     if missed.test:
         counts.append(f"{formats.count(missed.test)} of the test rows")
     methods = len(missed.methods)
-    who = missed.methods[0] if methods == 1 else f"all {methods} confirmed methods"
+    who = f"most of their runs all {methods} confirmed methods miss"
+    if methods == 1:
+        who = f"most of its runs {missed.methods[0]} misses"
     found = (missed.select or 0) + (missed.test or 0)
     some = f" Here are the {len(missed.rows)} of which the runs are surest." if found > len(missed.rows) else ""
     return MissedTable(
         rows=tuple(map(_doubtful_row, missed.rows)),
-        sentence=f"In most of their runs {who} miss {' and '.join(counts)}.{some}",
+        sentence=f"In {who} {' and '.join(counts)}.{some}",
     )
 
 
