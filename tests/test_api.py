@@ -136,9 +136,7 @@ def row_at(folder: Path, file: str, line: int) -> list[str]:
 
 
 @pytest.mark.parametrize("folds", [False, True])
-def test_predictions_lead_back_to_the_users_rows(
-    ask, url: str, here: list[str], folder: Path, folds: bool
-) -> None:
+def test_predictions_lead_back_to_the_users_rows(ask, url: str, here: list[str], folder: Path, folds: bool) -> None:
     spec = ask(methods=("head", "bitfit"), trials=2, seeds=2)
     if folds:
         spec = spec.model_copy(update={"task": spec.task.model_copy(update={"carve": 40, "train_size": 60})})

@@ -5,7 +5,9 @@ import gzip
 import io
 import json
 import sys
+import tracemalloc
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +124,7 @@ def test_blank_texts_have_no_prediction_and_a_reason(
     assert predict(toy / "kind", "--data", data, "--on-empty", "refuse") == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "a.jsonl has none at line 1, line 3, line 4, line 6, line 7" in err
+    assert "none at line 1 of a.jsonl, line 3 of a.jsonl, line 4 of a.jsonl" in err
 
 
 def test_a_text_that_only_the_model_cannot_read(
@@ -209,7 +211,7 @@ def test_one_text_or_one_pair_on_the_command_line(toy: Path, capsys: pytest.Capt
         (["w1", "--text", "sentence"], "Texts stand alone or in a file"),
         (["w1", "w2"], "a text for each of sentence, 1 in all; got 2"),
         (["w1", "--on-empty", "refuse", "--csv-safe", "--format", "json"], "--csv-safe changes cells of csv and tsv"),
-        (["", "--on-empty", "refuse"], "the command line has none at text 1"),
+        (["", "--on-empty", "refuse"], "none at text 1 of the command line"),
         (["--data", "a.csv", "--id", "name"], "--id must name a column of a.csv; got 'name'"),
         (["--data", "a.csv", "--out", "a.csv", "--force"], "must not be a file that is read"),
         (["--data", "a.csv", "--out", "{model}/config.json", "--force"], "must not be a file that is read"),
@@ -287,6 +289,45 @@ def test_several_pieces_with_blanks_keep_ids_and_order(toy: Path, tmp_path: Path
     expected = api.load_model(toy / "kind").predict([text for text in texts if text])
     for row, prediction in zip(filled, expected, strict=True):
         assert_shares(row, prediction)
+
+
+def stub_rows(model: LoadedModel, rows: list[tuple[str, ...]]) -> tuple[list[Prediction | None], list[str | None]]:
+    """Predict from the number of characters alone."""
+    predictions: list[Prediction | None] = []
+    for (text,) in rows:
+        shares = dict.fromkeys(LABELS, 1 / (3 + len(text)))
+        predictions.append(Prediction(LABELS[len(text) % 3], shares) if text else None)
+    return predictions, [None if prediction else "empty" for prediction in predictions]
+
+
+def text_of_row(row: int) -> str:
+    return "" if row % 10 == 3 else "w" * (1 + row % 7)
+
+
+def test_a_hundred_thousand_rows_take_little_memory_and_keep_ids_and_order(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LoadedModel, "predict_rows", stub_rows)
+    data, out = tmp_path / "a.csv", tmp_path / "out.csv"
+    with data.open("w") as file:
+        file.write("id,sentence\n")
+        file.writelines(f"id {row},{text_of_row(row)}\n" for row in range(100_000))
+    tracemalloc.start()
+    try:
+        assert predict(toy / "kind", "--data", data, "--out", out, "--id", "id") == 0
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # A block of a megabyte with its lines takes 8; all rows with their predictions would take 60 and more.
+    assert peak < 16 * 2**20
+    row = -1
+    with out.open(newline="") as file:
+        for row, cells in enumerate(csv.reader(islice(file, 1, None))):
+            text = text_of_row(row)
+            share = repr(1 / (3 + len(text)))
+            filled = [LABELS[len(text) % 3], share, share, share, ""]
+            assert cells == [f"id {row}", *(filled if text else ["", "", "", "", "empty"])]
+    assert row == 99_999
 
 
 def test_a_bar_on_a_terminal_alone(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def written(target: Target, *pieces: tuple[list[Any], list[Prediction | None]]) 
     for cells, _ in pieces:
         types.add({"cell": cells})
     file = io.BytesIO()
-    output = ParquetPredictions(file, output_columns(["cell"], (), target.labels, "a"), types, target)
+    output = ParquetPredictions(file, output_columns(["cell"], target.labels), types, target)
     for cells, predictions in pieces:
         reasons = tuple("empty" if prediction is None else None for prediction in predictions)
         lines = tuple(Location("a", number) for number, _ in enumerate(cells))

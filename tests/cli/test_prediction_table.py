@@ -30,7 +30,7 @@ THIRD = 1 / 3
 
 
 def columns_of(*names: str, labels: tuple[str, ...] = LABELS) -> OutputColumns:
-    return output_columns(names, (), labels, "a.csv")
+    return output_columns(names, labels)
 
 
 def piece(begin: int, cells: dict[str, list[Any]], *predictions: Prediction | None) -> PredictedRows:

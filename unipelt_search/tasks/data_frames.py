@@ -78,7 +78,7 @@ def _read_frame(frame: object, spec: TaskSpec, source: str) -> Table:
         return _read_columns(frame, wanted, source)
     if isinstance(frame, list | tuple) and all(isinstance(row, Mapping) for row in frame):
         table = row_table(frame, source, wanted)
-        cells = {name: [plain_cell(cell) for cell in column] for name, column in table.cells.items()}
+        cells = {name: list(map(plain_cell, column)) for name, column in table.cells.items()}
         return Table(source, table.names, cells, table.locations)
     hint = " A file is named by task.data." if isinstance(frame, str) else ""
     raise DataError(f"{source} must be {KINDS}; got {_described(frame)}.{hint}")
@@ -140,7 +140,8 @@ def _table_of(
     inner = row_table(found, source, nested)
     cells: dict[str, Sequence[object]] = {name: columns[name] for name in wanted if name in columns}
     cells |= inner.cells
-    return Table(source, (*names, *(name for name in inner.cells if name not in names)), cells, inner.locations)
+    further = [name for name in inner.cells if name not in names]
+    return Table(source, (*names, *further), cells, inner.locations)
 
 
 def plain_cell(cell: Any) -> Any:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.records.notice import Notice, first_values
@@ -32,7 +33,22 @@ from unipelt_search.tasks.text_lines import text_lines
 
 ALL_ROWS = 2**62
 """Rows of a piece where a table is read in one."""
-_TextReader = Callable[[Callable[[], Iterable[str]], str, Sequence[str] | None, int], Iterator[Table]]
+
+
+class _TextReader(Protocol):
+    """Reads the lines of a file in pieces."""
+
+    def __call__(
+        self,
+        open_lines: Callable[[], Iterable[str]],
+        name: str,
+        wanted: Sequence[str] | None,
+        rows: int,
+        *,
+        strict: bool,
+    ) -> Iterator[Table]: ...
+
+
 _TEXT_READERS: dict[str, _TextReader] = {
     ".csv": csv_tables,
     ".tsv": csv_tables,
@@ -128,6 +144,7 @@ def with_counts(tables: Tables) -> Tables:
         values: dict[str, int | str | None] = {"source": table.source, "rows": len(table), "lines": table.lines}
         for what in ("header", "comments", "blank", "continued"):
             values[what] = table.other_lines.get(what, 0)
+        values["broken"] = len(table.broken)
         notices.append(Notice(code="rows_read", severity="fact", values=values))
         notices += table.notices
     return Tables(tables.name, tables.splits, tuple(notices))
@@ -164,13 +181,14 @@ def _read_hub(spec: TaskSpec) -> Tables:
 
 def _read_folder(folder: Path, spec: TaskSpec) -> Tables:
     name = folder.resolve().name
-    layout = find_layout(folder_on_disk(folder))
-    if layout is not None:
-        return _read_layout(name, layout, spec)
+    # First, because such a folder has folders named as splits, and files in JSON that are no rows.
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
         from unipelt_search.tasks.hub_data import read_saved
 
         return name_splits(name, *_without_empty(name, read_saved(folder, spec), spec))
+    layout = find_layout(folder_on_disk(folder))
+    if layout is not None:
+        return _read_layout(name, layout, spec)
     raise DataError(
         f"A folder must have a train file (train with one of {', '.join(FORMS)}); {folder} has none. "
         f"{_near(folder)} To use a single file, give its path."
@@ -265,7 +283,11 @@ def _check_form(file: DataFile) -> None:
 
 
 def _read_file(file: DataFile, spec: TaskSpec) -> Table:
-    return joined_table(_file_tables(file, spec.columns, None, MAX_BYTES))
+    table = joined_table(_file_tables(file, spec.columns, None, MAX_BYTES))
+    # Then it is not the rows that are wrong, but how the file is taken.
+    if len(table.broken) > len(table):
+        raise DataError(table.broken[0].sentence)
+    return table
 
 
 def _file_tables(file: DataFile, wanted: Sequence[str] | None, rows: int | None, most: int | None) -> Iterator[Table]:
@@ -278,7 +300,12 @@ def _file_tables(file: DataFile, wanted: Sequence[str] | None, rows: int | None,
             yield from parquet_tables(stream, file.name, wanted, rows)
         return
     reader = _TEXT_READERS[file.form]
-    yield from reader(partial(_lines, file, most), file.name, wanted, ALL_ROWS if rows is None else rows)
+    lines = partial(_lines, file, most)
+    if rows is None:
+        yield from reader(lines, file.name, wanted, ALL_ROWS, strict=False)
+    else:
+        # Who reads in pieces cannot tell all that is wrong at the end.
+        yield from reader(lines, file.name, wanted, rows, strict=True)
 
 
 def _lines(file: DataFile, most: int | None) -> Iterator[str]:
