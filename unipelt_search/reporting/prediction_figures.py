@@ -264,7 +264,8 @@ def missed_table(report: StudyReport) -> MissedTable | None:
         return None
     counts = []
     if missed.select:
-        counts.append(f"{formats.count(missed.select)} of {formats.deciding_rows(report.task)}")
+        rows = " rows" if report.task.folds else ""
+        counts.append(f"{formats.count(missed.select)}{rows} of {formats.deciding_rows(report.task)}")
     if missed.test:
         counts.append(f"{formats.count(missed.test)} of the test rows")
     methods = len(missed.methods)
