@@ -37,7 +37,7 @@ from unipelt_search.records.history import EDITION, RunState, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import RunResult
 from unipelt_search.reporting.markdown import render_markdown
-from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.seeds import run_number, run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.specs.variants import Variant
@@ -126,6 +126,47 @@ def test_test_labels_choose_nothing(ask, tmp_path: Path, folder: Path, here: lis
         for run, twin in zip(one.runs, other.runs, strict=True):
             assert (run.result.best_step, run.result.select) == (twin.result.best_step, twin.result.select)
             assert [row.value for row in run.result.evaluations] == [row.value for row in twin.result.evaluations]
+
+
+def row_at(folder: Path, file: str, line: int) -> list[str]:
+    """Return the text and the label that stand in a line of a file, counted from 1."""
+    lines = (folder / file).read_text(encoding="utf-8").splitlines()
+    (row,) = csv.reader([lines[line - 1]])
+    return row
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_predictions_lead_back_to_the_users_rows(ask, url: str, here: list[str], folder: Path, folds: bool) -> None:
+    spec = ask(methods=("head", "bitfit"), trials=2, seeds=2)
+    if folds:
+        spec = spec.model_copy(update={"task": spec.task.model_copy(update={"carve": 40, "train_size": 60})})
+    study = api.run_study(spec, storage=url)
+    assert bool(study.record.task.folds) == folds
+    frame = study.predictions
+    assert set(frame["file"]) == {"rows.csv"}
+    once = frame.drop_duplicates(["split", "row"])
+    assert len(once) == study.record.task.rows["select"] + study.record.task.rows["test"]
+    assert once["line"].is_unique, "no row serves two splits"
+    for row in once.itertuples():
+        text, label = row_at(folder, row.file, row.line)
+        assert label == row.label, text
+    shares = frame[[f"probability.kind {number}" for number in range(3)]]
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1.0, abs=1e-6)
+    assert (shares.idxmax(axis=1) == "probability." + frame["predicted"]).all()
+    # What was scored can be computed again from what is kept.
+    for trial in study.record.trials:
+        for run in trial.runs:
+            if run.result is not None and run.result.test is not None:
+                number = run_number(run.seed_index, run.fold, study.record.task.folds)
+                own = frame[(frame["trial"] == trial.number) & (frame["run"] == number) & (frame["split"] == "test")]
+                assert run.result.test["accuracy"] == pytest.approx((own["label"] == own["predicted"]).mean())
+    report = study.report
+    assert {entry.split for entry in report.calibration} == {"select", "test"}
+    assert report.missed is not None
+    for missed in report.missed.rows:
+        assert missed.file is not None
+        assert missed.line is not None
+        assert row_at(folder, missed.file, missed.line)[1] == missed.label != missed.predicted
 
 
 def test_gates_get_a_null_and_what_they_can_do_without_goes(

@@ -264,9 +264,8 @@ def assert_refused(words: Sequence[str], message: str, here: Path, capsys: pytes
     out, err = capsys.readouterr()
     assert code == 2, err
     assert message in err
-    # The stages before it have lines of their own.
-    said = [line for line in err.splitlines() if not line.startswith("[")]
-    assert said[0].startswith("unipelt-search: ")
+    # The stages before it, and what they read, have lines of their own.
+    said = err[err.index("unipelt-search: ") :].splitlines()
     is_table = "────" in err  # of columns, or of what was found in rows
     assert len(said) <= (20 if is_table else 4), err
     assert "Traceback" not in err

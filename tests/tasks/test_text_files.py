@@ -129,7 +129,7 @@ def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
         ('text,label\n"x\n\ny",0\n\nz\n', "a.csv", r"is in a row of 1 field at line 6"),
         ('text,label\nx,0\n"never, ends",1\n"z, 1\n', "a.csv", "row that begins at line 4: unexpected end of data"),
         ('text,label\n"a, b",0\n"x, c" y,0\n', "a.csv", "row that begins at line 3"),
-        ("text,label\nx,0\n  ,1\ny,\n", "a.csv", r"a.csv, line 4: column 'label' is empty\. "),
+        ("text,label\nx,0\n  ,1\ny,\n", "a.csv", r"a.csv, line 4, column 'label': .*; it is empty\. "),
         ('{"text": "x", "label": null}\n{"text": "y"}', "a.jsonl", "column 'label' is empty at line 1, line 2"),
         ('{"text": "x", "label": NaN}', "a.jsonl", "column 'label' is empty at line 1"),
         ('{"text": "x", "label": 0}\n\n{"text": "x"', "a.jsonl", r"is on a line that is not JSON \(.*\) at line 3"),

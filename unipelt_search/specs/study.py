@@ -87,12 +87,12 @@ class TaskSpec(Frozen):
         Option(
             "--kind",
             metavar="KIND",
-            help="What a label is: classification, regression or multi_label. Default: auto.",
-            details="[Your data](data.md) says how `auto` decides.",
+            help="What a label is: classification, regression (numbers) or multi_label (sets). Default: auto.",
+            details="[What a label is](data.md#what-a-label-is) says how `auto` decides.",
         ),
     ] = "auto"
-    """What a label is; `auto` is `multi_label` when some labels hold `|` between names, `regression` when all are
-    finite numbers and one has a fraction, else `classification`."""
+    """What a label is; `auto` is `multi_label` when rows have sets of names, `regression` when all labels are finite
+    numbers and one has a fraction, else `classification`."""
     metric: Annotated[
         Metric,
         Option(
@@ -110,18 +110,19 @@ class TaskSpec(Frozen):
         Option(
             "--positive",
             metavar="LABEL",
-            help="Of two labels the one that F1 and similar metrics are about.",
-            details="Without it a rule chooses, and a notice says which.",
+            help="The positive one of two labels, which F1 and similar metrics are about.",
+            details="Without it [a rule](data.md#metrics) chooses, and a notice says which.",
         ),
     ] = Field(default=None, exclude_if=_is_none)
     label_names: tuple[str, ...] = Field(default=(), exclude_if=not_)
-    """Names of the places of 0/1 vectors, in order."""
+    """Names for the numbers of 0/1 vectors, in order."""
     separator: Annotated[
         str | None,
         Option(
             "--separator",
             metavar="TEXT",
-            help="What stands between the labels of a cell that holds several.",
+            help="Text between the labels of a cell that holds several, such as a comma. Default: found.",
+            details="[Sets of labels](data.md#sets-of-labels) says how it is found.",
         ),
     ] = Field(default=None, min_length=1, exclude_if=_is_none)
     class_weights: Literal["none", "balanced"] = "none"
@@ -232,6 +233,13 @@ class TaskSpec(Frozen):
             "[Long texts](data.md#long-texts) says what holds for text pairs.",
         ),
     ] = Field(default="auto", exclude_if=_is_auto)
+
+    @field_validator("weight_metric")
+    @classmethod
+    def _has_weights(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("weight") is None:
+            raise ValueError("needs rows with weights; name their column with --weight")
+        return value
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -21,7 +21,9 @@ def metrics_for(target: Target) -> tuple[str, ...]:
     return tuple(metric.name for metric in (*target.metrics(), *target.custom_metrics()))
 
 
-def choose_metric(asked: str, name: str, target: Target, *, weighted: bool = False) -> tuple[str, tuple[Notice, ...]]:
+def choose_metric(
+    asked: str, name: str, target: Target, *, weighted: bool = False, positive_named: bool = False
+) -> tuple[str, tuple[Notice, ...]]:
     """Choose a task's metric.
 
     Args:
@@ -29,6 +31,7 @@ def choose_metric(asked: str, name: str, target: Target, *, weighted: bool = Fal
         name: The dataset's name: a folder's, or a hub dataset's with its configuration.
         target: What is predicted.
         weighted: Whether rows count in it by their weights.
+        positive_named: Whether the user named the positive class; else a notice says which one a rule chose.
 
     Returns:
         The metric, and what to say about it.
@@ -55,7 +58,7 @@ def choose_metric(asked: str, name: str, target: Target, *, weighted: bool = Fal
             f"--weight-metric needs a metric that knows weights; {metric} of the package {found.package} does not. "
             "Leave --weight-metric out, or choose another --metric."
         )
-    if found.of_positive and target.positive is not None:
+    if found.of_positive and target.positive is not None and not positive_named:
         label = target.labels[target.positive]
         values: dict[str, NoticeValue] = {"label": label, "metric": found.title or found.name}
         notices.append(Notice(code="positive_label", values=values))
