@@ -746,15 +746,15 @@ def test_a_servers_older_tables_are_upgraded_only_for_a_request_that_is_right(
         if not upgraded:
             raise OldSchemaError("The study database must have a newer schema.")
 
-    def prepare(spec: StudySpec, task: object) -> None:
+    def prepare(spec: StudySpec, task: object, found: object, on_stage: object) -> None:
         if wrong:
             raise RequestError("The request is wrong.")
 
     monkeypatch.setattr(api, "existing_study", existing_study)
     monkeypatch.setattr(api, "upgrade_database", upgraded.append)
     monkeypatch.setattr(api, "check_new_name", lambda url, name: None)
-    monkeypatch.setattr("unipelt_search.execution.preparation.prepare", prepare)
-    monkeypatch.setattr("unipelt_search.tasks.load.load_task", lambda *given, **named: None)
+    monkeypatch.setattr(api, "_prepare", prepare)
+    monkeypatch.setattr(api, "_read", lambda *given: None)
     with pytest.raises(RequestError) if wrong else nullcontext():
         assert api._find_or_upgrade("postgresql://host/x", DEMO, None) is None
     assert upgraded == ([] if wrong else ["postgresql://host/x"])
