@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from unipelt_search.tasks.table import BrokenRow, Location, Table, joined_table, wanted_names
+import pytest
+
+from unipelt_search.tasks.table import BrokenRow, Location, Table, WrittenNumber, joined_table, wanted_names
 
 
 def test_a_location_is_named_with_and_without_its_source() -> None:
@@ -47,3 +49,13 @@ def test_a_row_that_is_alone_in_being_wrong_is_one_sentence() -> None:
 def test_columns_are_read_once_and_as_far_as_they_are_there() -> None:
     assert wanted_names(("a", "b", "a"), None) == ["a", "b"]
     assert wanted_names(("a", "b", "a"), ("c", "a")) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("7", 7), ("-0", 0), ("1.50", 1.5), ("1e3", 1000.0), ("9" * 30, 10**30 - 1)]
+)
+def test_a_number_as_written_is_text_and_a_number(text: str, number: float) -> None:
+    written = WrittenNumber(text)
+    assert written == text
+    assert written.value == number
+    assert type(written.value) is type(number)

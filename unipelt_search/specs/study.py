@@ -421,9 +421,9 @@ class BudgetSpec(Frozen):
             syntax="duration",
             help="Wall-clock limit, as in 90s, 30m or 1h30m. Default: none.",
             details="35 % of it is reserved for the confirm phase. Runs that have begun are finished, so a study may "
-            "end up to one run late. Unless the study sets `steps` or joins a cluster with `--address`, a few steps "
-            "of each method are timed first. Runs then get the largest number of steps with which all trials and "
-            "seeds end in time, at least 150.",
+            "end up to one run late. Unless the study sets `steps` or joins a cluster with `--address`, runs get the "
+            "largest number of steps with which all trials and seeds end in time, at least 150. A limit that is too "
+            "short even so is met with [proposals](#the-plan).",
         ),
     ] = Field(default=None, gt=0)
 

@@ -11,6 +11,17 @@ from typing import NamedTuple
 from unipelt_search.records.notice import Notice
 
 
+class WrittenNumber(str):
+    """A number of JSON as it is written: text, as in other files, that is still known to be no string."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> int | float:
+        """The number."""
+        return int(self) if self.lstrip("-").isdigit() else float(self)
+
+
 class Location(NamedTuple):
     """Where a row stands."""
 
