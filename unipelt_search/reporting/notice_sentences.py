@@ -325,7 +325,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     ),
     "tune_split_off": _template(
         "All {validation} validation rows decide, and nothing else does: {count} of the {of} training rows choose "
-        "settings and checkpoints, {left} remain to train on."
+        "settings and checkpoints, {left} remain."
     ),
     "rows_left_out": _template(
         "{count} of {of} rows have no job: their text or group is on the other side of the {split} split."
