@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unipelt_search.errors import DataError, DivergedError
-from unipelt_search.kinds.label_kind import AUTO, Target
+from unipelt_search.kinds.label_kind import AUTO, Metric, Target
 from unipelt_search.records.notice import Notice, NoticeValue
 
 GLUE = {"cola": "matthews", "mrpc": "f1", "qqp": "f1", "stsb": "spearman", "sts-b": "spearman"}
@@ -58,11 +58,18 @@ def choose_metric(
             f"--weight-metric needs a metric that knows weights; {metric} of the package {found.package} does not. "
             "Leave --weight-metric out, or choose another --metric."
         )
-    if found.of_positive and target.positive is not None and not positive_named:
-        label = target.labels[target.positive]
-        values: dict[str, NoticeValue] = {"label": label, "metric": found.title or found.name}
-        notices.append(Notice(code="positive_label", values=values))
+    if not positive_named:
+        notices += _chosen_positive(found, target)
     return metric, tuple(notices)
+
+
+def _chosen_positive(metric: Metric, target: Target) -> tuple[Notice, ...]:
+    """Say which class a rule took for the positive one, where the metric is about that."""
+    if not metric.of_positive or target.positive is None:
+        return ()
+    label = target.labels[target.positive]
+    values: dict[str, NoticeValue] = {"label": label, "metric": metric.title or metric.name}
+    return (Notice(code="positive_label", values=values),)
 
 
 def score_all(
