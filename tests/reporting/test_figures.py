@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 import pytest
 from made_record import made_record, made_trial, whole_record
 
-from unipelt_search.records.report import Interval
+from unipelt_search.records.report import Interval, StudyReport
 from unipelt_search.reporting.assemble import build_report
 from unipelt_search.reporting.figures import (
     Axis,
@@ -15,6 +15,7 @@ from unipelt_search.reporting.figures import (
     compared_rows,
     leaderboard_axis,
     scatter,
+    score_unit,
     upward_ticks,
 )
 
@@ -162,3 +163,28 @@ def test_ticks_of_a_vertical_axis_are_counted_from_above() -> None:
     axis = Axis(0.0, 1.0, 100)
     assert upward_ticks(axis)[0] == (100.0, "0")
     assert upward_ticks(axis)[-1] == (0.0, "1")
+
+
+def in_units(report: StudyReport, unit: float) -> StudyReport:
+    """The report of a study of errors, each a score of the report in other units."""
+    rows = []
+    for row in report.leaderboard:
+        shown = {name: value if value is None else value * unit for name, value in row.validation.model_dump().items()}
+        rows.append(row.model_copy(update={"validation": Interval(**shown)}))
+    task = report.task.model_copy(update={"metric": "mae", "kind": "regression", "direction": "minimize"})
+    return report.model_copy(update={"leaderboard": tuple(rows), "task": task})
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+def test_axes_of_errors_are_those_of_shares_in_other_units(unit: float) -> None:
+    one, other = in_units(REPORT, 1.0), in_units(REPORT, unit)
+    axes = [leaderboard_axis(report, 200) for report in (one, other)]
+    assert axes[0] is not None
+    assert axes[1] is not None
+    assert (axes[1].low / unit, axes[1].high / unit) == pytest.approx((axes[0].low, axes[0].high))
+    charts = [scatter(report) for report in (one, other)]
+    assert charts[0] is not None
+    assert charts[1] is not None
+    assert [point.y for point in charts[1].points] == pytest.approx([point.y for point in charts[0].points])
+    assert score_unit(REPORT) == 1.0
+    assert score_unit(other) == pytest.approx(unit * score_unit(one))

@@ -76,3 +76,27 @@ def test_every_form_of_a_report_names_the_folds_and_no_select_rows() -> None:
         assert "used to choose the hyperparameters" in text
         assert "select rows" not in text
     assert "select rows" in render_markdown(build_report(whole_record()))
+
+
+def test_a_loss_lowers_a_score_and_raises_an_error() -> None:
+    report = build_report(whole_record())
+    row = next(row for row in report.ablation if row.drop > 0)
+    exact = row.model_copy(update={"drop": 0.05, "error": None})
+    assert formats.score_change(exact, report.task) == "−0.050"
+    errors = report.task.model_copy(update={"direction": "minimize"})
+    assert formats.score_change(exact, errors) == "+0.050"
+    assert formats.score_change(row.model_copy(update={"drop": 0.05, "error": 0.01}), errors) == "+0.050 ± 0.020"
+
+
+def test_every_report_says_that_lower_is_better() -> None:
+    report = build_report(whole_record())
+    errors = report.model_copy(update={"task": report.task.model_copy(update={"direction": "minimize"})})
+    for given, said in ((report, False), (errors, True)):
+        console = Console(file=io.StringIO(), width=120)
+        render_terminal(given, console)
+        terminal = console.file.getvalue()  # type: ignore[attr-defined]
+        assert ("Lower accuracy is better" in terminal) == said
+        assert ("lower is better" in render_markdown(given)) == said
+        page = render_html(given)
+        assert ("lower is better" in page) == said
+        assert ("Down and to the left" in page) == said

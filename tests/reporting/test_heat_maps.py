@@ -36,11 +36,11 @@ def test_a_label_cell_is_the_mean_over_layers() -> None:
 
 
 def test_layers_matter_only_where_several_submodules_compete() -> None:
-    (found,) = ablation_maps(REPORT.ablation)
+    (found,) = ablation_maps(REPORT.ablation, REPORT.task)
     assert found.title == "unipelt_apl"
     assert found.columns == ("adapter", "prefix", "lora")
     assert [cell.text for cell in found.rows[0][1] if cell] == ["−0.100"] * 3
-    assert ablation_maps([]) == []
+    assert ablation_maps([], REPORT.task) == []
 
 
 def test_a_study_without_gates_has_no_maps() -> None:
@@ -83,13 +83,21 @@ def test_before_the_confirm_phase_only_the_best_trial_of_a_method_is_shown() -> 
 def test_ablation_is_on_one_scale_and_a_gain_counts_as_no_drop() -> None:
     rows = [ablated(0.08, 0), ablated(0.02, 1), ablated(-0.01, 0, "adapter"), ablated(0.5, None)]
     single = ablated(0.9, 0, method="lora")
-    (found,) = ablation_maps([*rows, single])
+    (found,) = ablation_maps([*rows, single], REPORT.task)
     assert found.title == "unipelt_apl"
     assert [cell_of(found, row, "lora").shade for row in ("0", "1")] == pytest.approx([1.0, 0.25])
     gain = cell_of(found, "0", "adapter")
     assert (gain.text, gain.shade) == ("+0.010", 0.0)
     assert cell_of(found, "0", "lora").text == "−0.080"
-    assert ablation_maps([ablated(0.0, 0)])[0].rows[0][1][0] == Cell("0.000", 0.0, "0.800 without lora in layer 0")
+    (nothing,) = ablation_maps([ablated(0.0, 0)], REPORT.task)
+    assert nothing.rows[0][1][0] == Cell("0.000", 0.0, "0.800 without lora in layer 0")
+
+
+def test_a_loss_raises_an_error() -> None:
+    errors = REPORT.task.model_copy(update={"direction": "minimize"})
+    (found,) = ablation_maps([ablated(0.08, 0), ablated(-0.01, 1)], errors)
+    assert [cell_of(found, row, "lora").text for row in ("0", "1")] == ["+0.080", "−0.010"]
+    assert [cell_of(found, row, "lora").shade for row in ("0", "1")] == [1.0, 0.0]
 
 
 def test_of_many_labels_those_farthest_from_the_mean_are_shown() -> None:
@@ -106,7 +114,7 @@ def test_of_many_labels_those_farthest_from_the_mean_are_shown() -> None:
 
 def test_a_variant_has_a_map_of_its_own_beside_its_method() -> None:
     plain, own = ablated(0.1, 0), ablated(0.2, 0).model_copy(update={"trial": 1, "variant": "mine"})
-    maps = ablation_maps([plain, own])
+    maps = ablation_maps([plain, own], REPORT.task)
     assert [map_.title for map_ in maps] == ["unipelt_apl", "mine"]
     assert [cell_of(map_, "0", "lora").text for map_ in maps] == ["−0.100", "−0.200"]
 

@@ -48,6 +48,13 @@ def test_answers_of_a_fold_say_which_rows_they_are() -> None:
     assert parquet.read_table(BytesIO(row.content)).to_pydict()["row"] == [7, 2]
 
 
+def test_what_rows_count_comes_back() -> None:
+    predictions = Predictions(split="select", labels=(0, 1), predicted=(1, 1), weights=(0.5, 1.5))
+    row = prediction_row("run", predictions)
+    assert read_predictions(row) == predictions
+    assert parquet.read_table(BytesIO(row.content)).to_pydict()["weight"] == [0.5, 1.5]
+
+
 SHARES = np.array([[0.1, 0.9], [1 / 3, 2 / 3], [1e-30, 1.0]], dtype="<f4")
 WITH_SHARES = Predictions(split="test", labels=(0, 1, 1), predicted=(1, 1, 1), probabilities=SHARES.tobytes())
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, inf, log10
+from math import ceil, floor, inf, isfinite, log10
 from typing import Literal
 
+from unipelt_search.kinds.label_kind import find_metric
 from unipelt_search.records.report import Interval, LeaderboardRow, StudyReport
 from unipelt_search.reporting import formats as formats
 
@@ -190,9 +191,9 @@ def leaderboard_axis(report: StudyReport, width: float) -> Axis | None:
     reach = inf
     if best.low is not None:
         # An interval of no width would leave every other method outside.
-        reach = _REACH * max(best.mean - best.low, 0.01)
+        reach = _REACH * max(best.mean - best.low, 0.01 * score_unit(report))
     near = [row for row in rows if abs(row.validation.mean - best.mean) <= reach]
-    return _axis(near, width)
+    return _axis(near, width, score_unit(report))
 
 
 def bar(interval: Interval, axis: Axis) -> Bar:
@@ -236,7 +237,7 @@ def scatter(
         return None
     costs = [getattr(row, cost) for row in rows]
     scale = _parameter_scale(costs, width) if cost == "stored_parameters" else _time_scale(costs, width)
-    y_axis = _axis(rows, height)
+    y_axis = _axis(rows, height, score_unit(report))
     points = _points(report, rows, scale, y_axis)
     front = getattr(report.pareto, cost) if report.pareto else ()
     return Scatter(
@@ -383,13 +384,28 @@ def _bounds(interval: Interval) -> tuple[float, float]:
     return interval.low, interval.high
 
 
-def _axis(rows: Sequence[LeaderboardRow], width: float) -> Axis:
+def score_unit(report: StudyReport) -> float:
+    """Return how large a score is, so that axes fit it.
+
+    Args:
+        report: The report.
+
+    Returns:
+        1 for shares, correlations and whatever else has a highest value; the largest score on the leaderboard where
+        there is none, as with errors in the user's units.
+    """
+    if isfinite(find_metric(report.task.metric).high):
+        return 1.0
+    return max((abs(row.validation.mean) for row in report.leaderboard), default=0.0) or 1.0
+
+
+def _axis(rows: Sequence[LeaderboardRow], width: float, unit: float) -> Axis:
     bounds = [_bounds(row.validation) for row in rows]
     means = [row.validation.mean for row in rows]
     low = min(*means, *(low for low, _ in bounds))
     high = max(*means, *(high for _, high in bounds))
     # Equal scores still get an axis of some width, on which a difference of 0.01 can be seen.
-    margin = max((high - low) * 0.06, 0.02 - (high - low) / 2)
+    margin = max((high - low) * 0.06, 0.02 * unit - (high - low) / 2)
     return Axis(low - margin, high + margin, width)
 
 

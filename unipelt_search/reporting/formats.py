@@ -131,9 +131,11 @@ def pareto(given: ParetoFront) -> str:
     )
 
 
-def drop(row: ReportedAblation) -> str:
+def score_change(row: ReportedAblation, task: ReportedTask) -> str:
     """Write what the score changes by without a submodule, with two standard errors where they are known."""
-    return signed(-row.drop) if row.error is None else f"{signed(-row.drop)} ± {2 * row.error:.3f}"
+    # A loss lowers a score, and raises an error.
+    change = signed(row.drop if task.direction == "minimize" else -row.drop)
+    return change if row.error is None else f"{change} ± {2 * row.error:.3f}"
 
 
 def role(row: ReportedAblation) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from unipelt_search.methods.catalogue import stored_method
-from unipelt_search.records.report import GatesOfRuns, ReportedAblation, ReportedGate, StudyReport
+from unipelt_search.records.report import GatesOfRuns, ReportedAblation, ReportedGate, ReportedTask, StudyReport
 from unipelt_search.reporting import formats as formats
 from unipelt_search.reporting.frames import final_gates
 from unipelt_search.reporting.gate_words import DIFFER, agreement, farthest_apart, summarise
@@ -152,26 +152,29 @@ def _bars(counts: Sequence[int]) -> str:
     return f"M0 {_BAR_HEIGHT:g}{steps}V{_BAR_HEIGHT:g}Z"
 
 
-def ablation_maps(rows: Sequence[ReportedAblation]) -> list[HeatMap]:
+def ablation_maps(rows: Sequence[ReportedAblation], task: ReportedTask) -> list[HeatMap]:
     """Lay out the drop per layer × submodule for every gated method.
 
     Args:
         rows: Ablation rows of any kind.
+        task: What the scores are of.
 
     Returns:
         One map per method, all on one scale; a gain counts as no drop.
     """
     gated = [row for row in rows if stored_method(row.method).gated]
     layered = [(row.layer, row) for row in gated if row.layer is not None]
+    # A loss lowers a score, and raises an error.
+    sign = 1 if task.direction == "minimize" else -1
     # One scale for all methods, so that their losses can be compared by colour.
     largest = max((row.drop for _, row in layered), default=0.0)
     cells: dict[str, dict[tuple[int, str], Cell]] = defaultdict(dict)
     for layer, row in layered:
         title = f"{row.value:.3f} without {row.submodule} in layer {layer}"
         shade = max(row.drop, 0.0) / largest if largest > 0 else 0.0
-        cell = Cell(formats.signed(-row.drop), shade, title)
+        cell = Cell(formats.signed(sign * row.drop), shade, title)
         cells[row.name][layer, row.submodule] = cell
-    scale = ("no loss", formats.signed(-largest))
+    scale = ("no loss", formats.signed(sign * largest))
     return [_layer_map(name, of_method, scale) for name, of_method in cells.items()]
 
 

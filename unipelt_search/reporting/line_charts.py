@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from unipelt_search.records.report import CurvePoint, ReportedGate, ReportedTask, StudyReport
 from unipelt_search.reporting import formats as formats
-from unipelt_search.reporting.figures import Axis, upward_ticks
+from unipelt_search.reporting.figures import Axis, score_unit, upward_ticks
 
 _LABEL_GAP = 14.0
 """Units between the names of two lines."""
@@ -71,7 +71,7 @@ def learning_curves(report: StudyReport, width: float = 150, height: float = 84)
     last = max(point.epoch for point in points)
     # A run that was evaluated before its first step only has no width of its own.
     x_axis = Axis(0.0, last or 1.0, width)
-    y_axis = _padded([point.validation for point in points], height)
+    y_axis = _padded([point.validation for point in points], height, score_unit(report))
     charts = []
     for trial, name in names.items():
         if trial in by_trial:
@@ -221,8 +221,8 @@ def _spread(wanted: Mapping[str, float]) -> dict[str, float]:
     return positions
 
 
-def _padded(values: Sequence[float], height: float) -> Axis:
+def _padded(values: Sequence[float], height: float, unit: float) -> Axis:
     low = min(values)
     high = max(values)
-    margin = max((high - low) * 0.06, 0.005)
+    margin = max((high - low) * 0.06, 0.005 * unit)
     return Axis(low - margin, high + margin, height)

@@ -35,7 +35,7 @@ def render_markdown(report: StudyReport) -> str:
         f"# {plain_text(report.study.name)}",
         *_verdict(report.verdict),
         f"Task {plain_text(task.name)} ({formats.task_kind(task)}), backbone {plain_text(report.study.backbone)}, "
-        f"metric {plain_text(metric)}.",
+        f"metric {plain_text(metric)}{', lower is better' if task.direction == 'minimize' else ''}.",
         *_leaderboard(report, metric),
         *_labels(report),
         *_probabilities(report),
@@ -174,7 +174,7 @@ def _ablation(report: StudyReport, metric: str) -> Iterator[str]:
         yield "## Without a submodule"
         body = []
         for row in complete:
-            score, change = formats.score(row.value), formats.drop(row)
+            score, change = formats.score(row.value), formats.score_change(row, report.task)
             body.append((plain_text(row.name), row.submodule, score, change, formats.role(row)))
         yield markdown_table(("method", "without", metric, "change", "the submodule"), body, numbers=(2, 3))
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unipelt_search.records.report import LeaderboardRow, StudyReport
 from unipelt_search.reporting import formats as formats
-from unipelt_search.reporting.figures import Axis, Cost, bar, compared_rows, leaderboard_axis, scatter
+from unipelt_search.reporting.figures import Axis, Cost, bar, compared_rows, leaderboard_axis, scatter, score_unit
 from unipelt_search.reporting.frames import ablated
 from unipelt_search.reporting.heat_maps import ablation_maps, gated_trials
 from unipelt_search.reporting.label_tables import label_tables
@@ -61,8 +61,8 @@ def render_html(report: StudyReport) -> str:
         trajectories={entry.trial: gate_trajectory(report.gates, entry.trial) for entry in gated},
         ablation=complete,
         # Both ends include 0, from which the bars start; no drops need no axis.
-        drop_axis=Axis(min(0.0, *drops), max(0.01, *drops), _DROP_WIDTH) if drops else None,
-        ablation_maps=ablation_maps(report.ablation),
+        drop_axis=Axis(min(0.0, *drops), max(0.01 * score_unit(report), *drops), _DROP_WIDTH) if drops else None,
+        ablation_maps=ablation_maps(report.ablation, report.task),
         curves=learning_curves(report),
         settings=settings_table(report),
     )

@@ -38,6 +38,8 @@ def render_terminal(report: StudyReport, console: Console) -> None:
         console.print(Text(report.verdict.power.sentence))
     console.print()
     console.print(_leaderboard(report))
+    if report.task.direction == "minimize":
+        console.print(f"Lower {metric_name(report.task.metric)} is better.", highlight=False)
     if report.upper_bound.of:
         console.print(escape(formats.upper_bound(report.upper_bound, report.task)), highlight=False)
     gates = chosen_gates(report)
@@ -177,7 +179,7 @@ def _print_ablation(report: StudyReport, console: Console) -> None:
     table.add_column("change", justify="right")
     table.add_column("")
     for row in complete:
-        score, change = formats.score(row.value), formats.drop(row)
+        score, change = formats.score(row.value), formats.score_change(row, report.task)
         table.add_row(escape(row.name), row.submodule, score, change, formats.role(row))
     console.print(table)
 

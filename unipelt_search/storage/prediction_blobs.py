@@ -22,6 +22,8 @@ _WEIGHT = "weight"
 """Only where rows count by their weights in the metrics."""
 _PROBABILITY = "probability"
 """A list per row; only where they were kept."""
+_WEIGHT = "weight"
+"""Only where rows count by it."""
 _SINGLE = np.dtype("<f4")
 # Nearly every probability occurs once, so a dictionary only adds to the file; its bytes are smaller sorted by position.
 _ENCODING: dict[str, Any] = {
@@ -65,6 +67,8 @@ def read_predictions(row: PredictionRow) -> Predictions:
             fields[field] = table.column(name).to_pylist()
     if _PROBABILITY in table.column_names:
         fields["probabilities"] = _bytes_of(table.column(_PROBABILITY))
+    if _WEIGHT in table.column_names:
+        fields["weights"] = table.column(_WEIGHT).to_pylist()
     return Predictions.model_validate(fields)
 
 
@@ -100,6 +104,8 @@ def _packed(predictions: Predictions) -> BytesIO:
         columns[_WEIGHT] = pa.array(predictions.weights, pa.float64())
     if predictions.probabilities is not None:
         columns[_PROBABILITY] = _lists(predictions.probabilities, len(predictions.labels))
+    if predictions.weights is not None:
+        columns[_WEIGHT] = pa.array(predictions.weights, pa.float64())
     file = BytesIO()
     parquet.write_table(pa.table(columns), file, **_ENCODING)
     return file

@@ -51,7 +51,14 @@ def can_be_scored(task: TaskSummary, predictions: Sequence[Predictions]) -> bool
 
 
 def probabilities_of(predictions: Predictions) -> np.ndarray | None:
-    """Return the probabilities ``(n, outputs)`` of float32 that a run has kept; None where it has kept none."""
+    """Return the probabilities of predictions.
+
+    Args:
+        predictions: Of at least one row.
+
+    Returns:
+        ``(n, outputs)`` of float32; None where they were not kept.
+    """
     if predictions.probabilities is None:
         return None
     return np.frombuffer(predictions.probabilities, dtype=_SINGLE).reshape(len(predictions.labels), -1)
