@@ -311,6 +311,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "label_sets": _label_sets,
     "rows_have_sets": _rows_have_sets,
     "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
+    "positive_named": _template("{metric} is that of the label {label!r}, as --positive says."),
     "positive_label": _positive_label,
     "validation_is_test": _validation_is_test,
     "validation_file_is_test": _template(
