@@ -160,6 +160,42 @@ def test_as_json_to_a_file_with_another_column(toy: Path, tmp_path: Path, capsys
     assert "--text must name 1 columns for this model; got 2" in capsys.readouterr().err
 
 
+def test_numbers_of_json_stay_numbers(toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"id": 7, "meta": {"price": 1.5, "body": "w1"}}, {"id": 8, "sizes": [1, 2], "meta": {"body": "w2"}}]
+    data = tmp_path / "a.jsonl"
+    data.write_text("\n".join(map(json.dumps, rows)))
+    assert predict(toy / "kind", "--data", data, "--text", "meta.body", "--format", "json") == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["id"], first["meta"], first["sizes"]) == (7, rows[0]["meta"], None)
+    assert (second["id"], second["sizes"]) == (8, [1, 2])
+    assert list(first) == ["id", "meta", "sizes", "label", "probabilities", "reason"]
+    words = ["--data", data, "--text", "meta.body", "--id", "id", "--id", "sizes"]
+    assert predict(toy / "kind", *words, "--out", tmp_path / "out.parquet") == 0
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.column("id").to_pylist() == [7, 8]
+    assert table.column("sizes").to_pylist() == [None, [1, 2]]
+
+
+def test_several_files_in_the_order_of_their_names(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in (2, 1):
+        (tmp_path / f"part-{part}.csv").write_text(f"id,sentence\n{part},w{part}\n")
+    assert predict(toy / "kind", "--data", tmp_path / "part-*.csv", "--id", "id") == 0
+    assert [row["id"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))] == ["1", "2"]
+    assert predict(toy / "kind", "--data", tmp_path / "part-*.csv", "--out", tmp_path / "part-2.csv", "--force") == 2
+    assert "must not be a file that is read" in capsys.readouterr().err
+
+
+def test_quotes_that_are_text_shift_no_row(toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["w1", '"w2', "w3", 'w4"', "w5", '"w6 w7', "w8"]
+    (tmp_path / "a.tsv").write_text("id\tsentence\n" + "".join(f"{n}\t{text}\n" for n, text in enumerate(texts)))
+    assert predict(toy / "kind", "--data", tmp_path / "a.tsv") == 0
+    out, err = capsys.readouterr()
+    assert [row["sentence"] for row in csv.DictReader(io.StringIO(out))] == texts
+    assert "a.tsv" in err
+
+
 def test_numbers_are_written_with_every_digit(toy: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv")
     for name in ("a.tsv", "a.jsonl.gz", "a.parquet"):

@@ -210,6 +210,8 @@ def test_a_dataset_without_a_length_is_bounded(monkeypatch: pytest.MonkeyPatch) 
         (5, "got int"),
         ([], "mine must have rows"),
         ({"dev": ROWS}, "must have a split `train` with labels; mine has: dev"),
+        ({"txt": ["x"], "lable": ["a"]}, "--text must name a column of mine; got 'text', found: txt, lable"),
+        ({"first": ROWS}, "must have a split `train` with labels; mine has: first"),
         ([{"txt": "x", "label": 1}], "--text must name a column of mine; got 'text', found: txt, label"),
         (pa.table({"text": ["x"], "lable": [1]}), "--label must name a column of mine.*Did you mean 'lable'"),
     ],

@@ -236,3 +236,30 @@ def test_columns_that_nobody_wants_need_not_be_readable(tmp_path: Path) -> None:
     assert set(dataset_table(made, "mine", SPEC.columns).cells) == {"text", "label"}
     lacking = dataset_table(made, "mine", ("gone",))
     assert (lacking.names, lacking.cells, len(lacking)) == (("text", "label", "picture", "pairs"), {}, 2)
+
+
+CARD = """---
+dataset_info:
+  features:
+  - name: text
+    dtype: string
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': bad
+          '1': good
+---
+"""
+
+
+def test_names_that_only_the_card_of_a_copy_says_are_used(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": ["x", "y"], "label": [1, 0]})
+    (tmp_path / "data").mkdir()
+    frame.to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
+    spec = SPEC.model_copy(update={"data": str(tmp_path)})
+    assert read_tables(spec).splits["train"].cells["label"] == [1, 0]
+    (tmp_path / "README.md").write_text(CARD)
+    assert read_tables(spec).splits["train"].cells == {"text": ["x", "y"], "label": ["good", "bad"]}
+    (tmp_path / "README.md").write_text(CARD.replace("names:", "names: ["))
+    assert read_tables(spec).splits["train"].cells["label"] == [1, 0]

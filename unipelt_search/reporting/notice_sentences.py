@@ -218,8 +218,8 @@ def _checkpoint_not_written(values: _Values) -> str:
 def _positive_label(values: _Values) -> str:
     # Older versions had no other metric of the positive label, and no option to choose it.
     metric = values.get("metric", "F1")
-    remedy = "; --positive names the other one" if "metric" in values else ""
-    return f"{metric} is that of the label {values['label']!r}, which is taken for the positive one{remedy}."
+    further = "; --positive names the other one" if "metric" in values else ""
+    return f"{metric} is that of the label {values['label']!r}, which is taken for the positive one{further}."
 
 
 def _less_plausible(values: _Values) -> str:

@@ -42,6 +42,12 @@ VALIDATION_DECIDES_SINCE = 3
 """The edition since which the whole of a given validation split decides, and equal texts stay together."""
 
 
+def _as_lines(value: object) -> object:
+    if isinstance(value, list | tuple) and all(isinstance(path, str) for path in value):
+        return "\n".join(value)
+    return value
+
+
 def _as_columns(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -67,13 +73,16 @@ class TaskSpec(Frozen):
 
     data: Annotated[
         str,
+        BeforeValidator(_as_lines),
         Option(
             "--data",
             metavar="PATH|HUB_NAME",
-            help="Folder with train, validation and test files, one file, a hub dataset, or demo.",
-            details="Files are CSV, JSON lines or Parquet. Missing splits are split off from the training rows.",
+            help='Folder with train, validation and test files, a file, several (`"*.csv"`), a hub dataset, or demo.',
+            details="Files are CSV, JSON or Parquet, compressed or not ([all forms](data.md#files)). Missing splits "
+            "are split off from the training rows.",
         ),
     ]
+    """Several files, one a line; in a study file and in Python a list of them."""
     text: Annotated[
         tuple[str, ...],
         Option("--text", metavar="COL", help="Column with the text; twice for a text pair."),
@@ -412,9 +421,9 @@ class BudgetSpec(Frozen):
             syntax="duration",
             help="Wall-clock limit, as in 90s, 30m or 1h30m. Default: none.",
             details="35 % of it is reserved for the confirm phase. Runs that have begun are finished, so a study may "
-            "end up to one run late. Unless the study sets `steps` or joins a cluster with `--address`, a few steps "
-            "of each method are timed first. Runs then get the largest number of steps with which all trials and "
-            "seeds end in time, at least 150.",
+            "end up to one run late. Unless the study sets `steps` or joins a cluster with `--address`, runs get the "
+            "largest number of steps with which all trials and seeds end in time, at least 150. A limit that is too "
+            "short even so is met with [proposals](#the-plan).",
         ),
     ] = Field(default=None, gt=0)
 

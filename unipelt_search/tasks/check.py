@@ -49,6 +49,8 @@ def check_columns_differ(spec: TaskSpec) -> None:
     for column in spec.text:
         if column in spec.label or spec.text.count(column) > 1:
             raise DataError(f"--text and --label must name different columns; got {column!r} twice.")
+    if spec.group in spec.label:
+        raise DataError(f"--group and --label must name different columns; got {spec.group!r} twice.")
     for column in spec.label:
         if spec.label.count(column) > 1:
             raise DataError(f"Each --label must name a column of its own; got {column!r} twice.")

@@ -51,9 +51,16 @@ def read_frames(frames: Frames, spec: TaskSpec) -> Tables:
 
 def _maps_splits(frames: Frames, spec: TaskSpec) -> bool:
     """Tell whether a value has a table for each split, and is not a table itself."""
-    if not isinstance(frames, Mapping):
+    if not isinstance(frames, Mapping) or any(name in frames or _head(name) in frames for name in spec.columns):
         return False
-    return not any(name in frames or _head(name) in frames for name in spec.columns)
+    return any(split_of(str(name)) for name in frames) or not all(map(_is_column, frames.values()))
+
+
+def _is_column(value: object) -> bool:
+    """Tell whether a value is a list of cells, and no list of rows."""
+    if isinstance(value, list | tuple):
+        return not any(isinstance(cell, Mapping) for cell in value)
+    return isinstance(value, np.ndarray | pd.Series)
 
 
 def _head(name: str) -> str:
@@ -119,7 +126,8 @@ def _read_columns(frame: Mapping[Any, Any], wanted: Sequence[str], source: str) 
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
         raise DataError(f"All columns of {source} must have as many cells; {said}.")
-    rows = next(iter(lengths.values()), 0)
+    # Where none is wanted, any tells how many rows there are.
+    rows = next(iter(lengths.values()), len(next(iter(frame.values()), ())))
     return _table_of(columns, [str(name) for name in frame], rows, wanted, source)
 
 

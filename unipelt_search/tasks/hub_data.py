@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow as pa
+import yaml
 from huggingface_hub import HfApi, errors
 
 from unipelt_search.errors import DataError
@@ -64,6 +66,29 @@ def read_saved(folder: Path, spec: TaskSpec) -> dict[str, Table]:
     if not isinstance(loaded, datasets.DatasetDict):
         return {"train": dataset_table(loaded, name, spec.columns)}
     return {split: dataset_table(found, f"split {split} of {name}", spec.columns) for split, found in loaded.items()}
+
+
+def declared_names(folder: Path, tables: Mapping[str, Table]) -> dict[str, Table]:
+    """Put the names of classes that the card of a copied dataset says instead of their numbers.
+
+    Args:
+        folder: The copy; a card that cannot be read says nothing.
+        tables: The tables in it, by split.
+
+    Returns:
+        The tables.
+    """
+    try:
+        said = datasets.info.DatasetInfosDict.from_directory(str(folder))
+    except (*_ERRORS, yaml.YAMLError, TypeError, AttributeError):
+        return dict(tables)
+    declared = [info.features for info in said.values() if info.features]
+    features = features_of(declared[0].arrow_schema.metadata) if declared else {}
+    named = {}
+    for split, table in tables.items():
+        cells = {name: named_cells(list(column), features, name)[0] for name, column in table.cells.items()}
+        named[split] = replace(table, cells=cells)
+    return named
 
 
 def is_dataset(value: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from unipelt_search.errors import DataError
 from unipelt_search.tasks.nested_keys import nested_value, with_nested_names
-from unipelt_search.tasks.table import BrokenRow, Location, Table, wanted_names
+from unipelt_search.tasks.table import BrokenRow, Location, Table, WrittenNumber, wanted_names
 
 OpenLines = Callable[[], Iterable[str]]
 BY_LINE = (".jsonl", ".ndjson")
@@ -150,7 +150,7 @@ def _entries(value: Any, name: str, wanted: Sequence[str] | None) -> Iterable[An
     if isinstance(value, list):
         return value
     if not isinstance(value, dict):
-        raise DataError(f"{name} must hold {FORMS}; it holds one {type(value).__name__}.")
+        raise DataError(f"{name} must hold {FORMS}; it holds one {_type_of(value)}.")
     inside = _entries_inside(value, wanted)
     if inside is not None:
         return inside
@@ -189,14 +189,13 @@ def _is_split_form(value: Mapping[str, Any]) -> bool:
 
 def _columns(value: Mapping[str, Any], wanted: Sequence[str] | None) -> dict[str, list[Any]] | None:
     """Return the columns of an object that maps names to them; None where it does not."""
-    asked = [name for name in value if wanted is not None and name in wanted]
+    asked = [name for name in wanted or () if name in value]
     # What else the object says, such as a version, does not matter where the columns are known.
     chosen = [value[name] for name in asked or value]
-    if not chosen:
-        return None
-    if all(isinstance(column, list) for column in chosen):
+    kinds = {type(column) for column in chosen}
+    if kinds == {list}:
         return None if _are_rows(chosen[0]) else _columns_of_lists(value, chosen)
-    if all(isinstance(column, dict) and column for column in chosen):
+    if kinds == {dict} and all(chosen):
         return _columns_by_key(value, chosen, known=bool(asked))
     return None
 
@@ -229,7 +228,7 @@ def _are_rows(value: Any) -> bool:
 def _row(value: Any, location: Location) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(
-            f"Every row of {location.source} must be a JSON object; got {type(value).__name__} at {location.in_source}."
+            f"Every row of {location.source} must be a JSON object; got {_type_of(value)} at {location.in_source}."
         )
     return value
 
@@ -242,7 +241,7 @@ def _row_of_line(line: str, location: Location) -> dict[str, Any] | BrokenRow:
         return _broken_row(location, f"what is not JSON ({message})", f"is on a line that is not JSON ({message})")
     if isinstance(value, dict):
         return value
-    kind = type(value).__name__
+    kind = _type_of(value)
     return _broken_row(location, kind, f"is on a line that holds {kind}")
 
 
@@ -270,4 +269,8 @@ def _message(error: BaseException) -> str:
 
 def _parsed(text: str) -> Any:
     # Numbers stay as written: 1 and 1.0 are different labels, as they are in a CSV file.
-    return json.loads(text, parse_int=str, parse_float=str, parse_constant=lambda _: None)
+    return json.loads(text, parse_int=WrittenNumber, parse_float=WrittenNumber, parse_constant=lambda _: None)
+
+
+def _type_of(value: Any) -> str:
+    return "number" if isinstance(value, WrittenNumber) else type(value).__name__

@@ -43,15 +43,7 @@ def choose_metric(
     ours = tuple(metric.name for metric in target.metrics())
     if asked not in (*ours, AUTO) and asked not in metrics_for(target):
         raise DataError(f"{_misfit(asked, target)} Choose one of {', '.join(metrics_for(target))}.")
-    notices = []
-    metric = asked
-    if asked == AUTO:
-        dataset = _glue_name(name)
-        metric = GLUE.get(dataset, ours[0])
-        if metric not in ours:
-            metric = ours[0]
-        if metric != ours[0]:
-            notices.append(Notice(code="glue_metric", values={"metric": metric, "dataset": dataset}))
+    metric, notices = _usual_metric(name, ours) if asked == AUTO else (asked, [])
     found = target.metric(metric)
     if weighted and not found.knows_weights:
         raise DataError(
@@ -63,6 +55,15 @@ def choose_metric(
         values: dict[str, NoticeValue] = {"label": label, "metric": found.title or found.name}
         notices.append(Notice(code="positive_label", values=values))
     return metric, tuple(notices)
+
+
+def _usual_metric(name: str, fitting: tuple[str, ...]) -> tuple[str, list[Notice]]:
+    """Return the benchmark's metric for a dataset of GLUE, else the kind's default, and what to say about it."""
+    dataset = _glue_name(name)
+    metric = GLUE.get(dataset, fitting[0])
+    if metric not in fitting or metric == fitting[0]:
+        return fitting[0], []
+    return metric, [Notice(code="glue_metric", values={"metric": metric, "dataset": dataset})]
 
 
 def score_all(

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,7 @@ from unipelt_search.tasks.data_folder import (
     find_layout,
     folder_in_zip,
     folder_on_disk,
+    is_data,
     split_of,
 )
 from unipelt_search.tasks.json_files import json_tables
@@ -151,6 +153,8 @@ def with_counts(tables: Tables) -> Tables:
 
 
 def _read(spec: TaskSpec) -> Tables:
+    if "\n" in spec.data:
+        return _read_given([Path(line).expanduser() for line in spec.data.splitlines()], spec)
     path = Path(spec.data).expanduser()
     if path.is_dir():
         return _read_folder(path, spec)
@@ -188,7 +192,7 @@ def _read_folder(folder: Path, spec: TaskSpec) -> Tables:
         return name_splits(name, *_without_empty(name, read_saved(folder, spec), spec))
     layout = find_layout(folder_on_disk(folder))
     if layout is not None:
-        return _read_layout(name, layout, spec)
+        return _with_declared_names(folder, layout, _read_layout(name, layout, spec))
     raise DataError(
         f"A folder must have a train file (train with one of {', '.join(FORMS)}); {folder} has none. "
         f"{_near(folder)} To use a single file, give its path."
@@ -206,17 +210,27 @@ def _read_zip(path: Path, spec: TaskSpec) -> Tables:
 
 def _read_pattern(pattern: Path, spec: TaskSpec) -> Tables:
     paths = [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))]
-    files = tuple(DataFile(path) for path in paths if DataFile(path).form in FORMS)
-    if not files:
+    paths = [path for path in paths if is_data(path)]
+    if not paths:
         raise DataError(
             f"--data must name files whose names end in one of {', '.join(FORMS)}; none fits {spec.data!r}. "
             f"{_near(pattern.parent)}"
         )
-    name = pattern.parent.resolve().name
+    return _read_given(paths, spec)
+
+
+def _read_given(paths: Sequence[Path], spec: TaskSpec) -> Tables:
+    """Read several files that were named one by one, or by a pattern."""
+    for path in paths:
+        if not os.path.lexists(path):
+            raise DataError(f"Every file of --data must be there; {str(path)!r} is not. {_near(path)}")
+        _check_form(DataFile(path))
+    files = tuple(map(DataFile, paths))
+    name = paths[0].parent.resolve().name
     layout = find_given(Folder(name, files))
     if layout is None:
         raise DataError(
-            f"Several files must be parts of one split, or train must be among them; {spec.data!r} fits: "
+            "Several files must be parts of one split, or train must be among them; got "
             f"{format_list(file.name for file in files)}."
         )
     return _read_layout(name, layout, spec)
@@ -231,6 +245,17 @@ def _read_layout(name: str, layout: Layout, spec: TaskSpec) -> Tables:
         cleaned, left_out = _without_empty(name, {split: tables[split] for split in copied}, spec)
         tables |= cleaned
     return Tables(name, tables, (*layout.notices, *left_out.values()))
+
+
+def _with_declared_names(folder: Path, layout: Layout, tables: Tables) -> Tables:
+    """Put the names of classes that only the card of a dataset says instead of their numbers."""
+    card = folder / "README.md"
+    copied = [split for split, files in layout.files.items() if _is_copied(files)]
+    if not copied or not card.is_file() or b"class_label" not in card.read_bytes():
+        return tables
+    from unipelt_search.tasks.hub_data import declared_names
+
+    return replace(tables, splits={**tables.splits, **declared_names(folder, {s: tables.splits[s] for s in copied})})
 
 
 def _is_copied(files: Sequence[DataFile]) -> bool:

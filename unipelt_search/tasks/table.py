@@ -11,6 +11,17 @@ from typing import NamedTuple
 from unipelt_search.records.notice import Notice
 
 
+class WrittenNumber(str):
+    """A number of JSON as it is written: text, as in other files, that is still known to be no string."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> int | float:
+        """The number."""
+        return int(self) if self.lstrip("-").isdigit() else float(self)
+
+
 class Location(NamedTuple):
     """Where a row stands."""
 
@@ -116,25 +127,31 @@ def joined_table(pieces: Iterable[Table], source: str | None = None) -> Table:
     first = parts[0]
     if len(parts) == 1:
         return first if source is None else replace(first, source=source)
-    cells: dict[str, list[object]] = {}
-    for name in dict.fromkeys(chain.from_iterable(part.cells for part in parts)):
-        columns = [part.cells.get(name, [None] * len(part)) for part in parts]
-        cells[name] = list(chain.from_iterable(columns))
     other_lines: Counter[str] = Counter()
     for part in parts:
         other_lines.update(part.other_lines)
     lines = [part.lines for part in parts if part.lines is not None]
+    changes = {part.changed: None for part in parts}
+    changes.pop("", None)
     return Table(
-        first.source if source is None else source,
+        source or first.source,
         _joined_names(parts),
-        cells,
+        _joined_cells(parts),
         tuple(chain.from_iterable(part.locations for part in parts)),
         lines=sum(lines) if lines else None,
         other_lines=dict(other_lines),
         notices=tuple(chain.from_iterable(part.notices for part in parts)),
         broken=tuple(chain.from_iterable(part.broken for part in parts)),
-        changed=next((part.changed for part in parts if part.changed), ""),
+        changed=" and ".join(changes),
     )
+
+
+def _joined_cells(parts: Sequence[Table]) -> dict[str, Sequence[object]]:
+    cells: dict[str, Sequence[object]] = {}
+    for name in dict.fromkeys(chain.from_iterable(part.cells for part in parts)):
+        columns = [part.cells.get(name, [None] * len(part)) for part in parts]
+        cells[name] = list(chain.from_iterable(columns))
+    return cells
 
 
 def _joined_names(parts: Sequence[Table]) -> tuple[str, ...]:
