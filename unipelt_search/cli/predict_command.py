@@ -180,9 +180,9 @@ def _pieces(source: Input, texts: Sequence[str] | None, text: tuple[str, ...]) -
         return file_pieces(find_files(source.data))
     if source.data is not None or source.text or source.ids:
         raise RequestError("Texts stand alone or in a file; got both. Leave out --data, --text and --id, or the texts.")
-    files = [given for given in texts if _is_file(given)]
-    if files:
-        raise RequestError(f"A file is predicted with --data; got the file {files[0]!r} where a text stands. Add --data.")
+    file = next(filter(os.path.isfile, texts), None)
+    if file is not None:
+        raise RequestError(f"A file is predicted with --data; got the file {file!r} where a text stands. Add --data.")
     if len(texts) != len(text):
         raise RequestError(
             f"There must be a text for each of {', '.join(text)}, {len(text)} in all; got {len(texts)}. "
@@ -191,13 +191,6 @@ def _pieces(source: Input, texts: Sequence[str] | None, text: tuple[str, ...]) -
     cells = {name: [cell] for name, cell in zip(text, texts, strict=True)}
     table = Table("the command line", tuple(text), cells, (Location("the command line", 1, "text"),))
     return lambda wanted: iter([table])
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return os.path.isfile(text)
-    except ValueError:  # no path can hold what the text does
-        return False
 
 
 def _watched(tables: Iterable[Table], advance: Advance) -> Iterator[Table]:
