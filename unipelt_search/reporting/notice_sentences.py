@@ -11,7 +11,7 @@ from typing import Any
 
 from unipelt_search.kinds.label_kind import label_kinds
 from unipelt_search.records.notice import LEGACY, Notice
-from unipelt_search.reporting.units import format_duration
+from unipelt_search.units import format_duration
 
 _Values = Mapping[str, Any]
 _NOT_PUBLIC = "its labels are not public"
