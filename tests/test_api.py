@@ -10,9 +10,11 @@ import json
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -36,15 +38,18 @@ from unipelt_search.methods.catalogue import DEFAULT_METHODS
 from unipelt_search.records.history import EDITION, RunState, StudyState
 from unipelt_search.records.progress import StudyProgress
 from unipelt_search.records.results import RunResult
+from unipelt_search.records.study_stage import StudyStage
 from unipelt_search.reporting.markdown import render_markdown
-from unipelt_search.specs.seeds import run_seeds
+from unipelt_search.specs.seeds import run_number, run_seeds
 from unipelt_search.specs.study import BackboneSpec, BudgetSpec, MachineSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.specs.variants import Variant
 from unipelt_search.storage.store import StudyStore
 from unipelt_search.tasks.encode import encode_task
 from unipelt_search.tasks.load import load_task
-from unipelt_search.training import final_scoring
+from unipelt_search.training import evaluate, final_scoring, pack_training
+from unipelt_search.training.evaluate import predict
+from unipelt_search.training.pack_training import PackTraining
 from unipelt_search.training.train import train
 
 METHODS = ("head", "lora", "unipelt_al")
@@ -126,6 +131,85 @@ def test_test_labels_choose_nothing(ask, tmp_path: Path, folder: Path, here: lis
         for run, twin in zip(one.runs, other.runs, strict=True):
             assert (run.result.best_step, run.result.select) == (twin.result.best_step, twin.result.select)
             assert [row.value for row in run.result.evaluations] == [row.value for row in twin.result.evaluations]
+
+
+def row_at(folder: Path, file: str, line: int) -> list[str]:
+    """Return the text and the label that stand in a line of a file, counted from 1."""
+    lines = (folder / file).read_text(encoding="utf-8").splitlines()
+    (row,) = csv.reader([lines[line - 1]])
+    return row
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_predictions_lead_back_to_the_users_rows(ask, url: str, here: list[str], folder: Path, folds: bool) -> None:
+    spec = ask(methods=("head", "bitfit"), trials=2, seeds=2)
+    if folds:
+        spec = spec.model_copy(update={"task": spec.task.model_copy(update={"carve": 40, "train_size": 60})})
+    study = api.run_study(spec, storage=url)
+    assert bool(study.record.task.folds) == folds
+    frame = study.predictions
+    assert set(frame["file"]) == {"rows.csv"}
+    once = frame.drop_duplicates(["split", "row"])
+    assert len(once) == study.record.task.rows["select"] + study.record.task.rows["test"]
+    assert once["line"].is_unique, "no row serves two splits"
+    for row in once.itertuples():
+        text, label = row_at(folder, row.file, row.line)
+        assert label == row.label, text
+    shares = frame[[f"probability.kind {number}" for number in range(3)]]
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1.0, abs=1e-6)
+    assert (shares.idxmax(axis=1) == "probability." + frame["predicted"]).all()
+    # What was scored can be computed again from what is kept.
+    for trial in study.record.trials:
+        for run in trial.runs:
+            if run.result is not None and run.result.test is not None:
+                number = run_number(run.seed_index, run.fold, study.record.task.folds)
+                own = frame[(frame["trial"] == trial.number) & (frame["run"] == number) & (frame["split"] == "test")]
+                assert run.result.test["accuracy"] == pytest.approx((own["label"] == own["predicted"]).mean())
+    report = study.report
+    assert {entry.split for entry in report.calibration} == {"select", "test"}
+    assert report.missed is not None
+    for missed in report.missed.rows:
+        assert missed.file is not None
+        assert missed.line is not None
+        assert row_at(folder, missed.file, missed.line)[1] == missed.label != missed.predicted
+
+
+def test_what_is_planned_is_what_runs(ask, url: str, here: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: Counter[str] = Counter()
+    stages: list[StudyStage] = []
+    step = PackTraining.step
+
+    def counted_step(training: PackTraining) -> None:
+        before = [slot.examples for slot in training.slots]
+        step(training)
+        counts["steps"] += 1
+        counts["trained"] += sum(slot.examples for slot in training.slots) - sum(before)
+
+    def counted_predict(pack: Any, split: Any, pad: int, rows: Any, **asked: Any) -> Any:
+        counts["scored"] += len(rows)
+        return predict(pack, split, pad, rows, **asked)
+
+    def hear(stage: StudyStage) -> None:
+        stages.append(stage)
+        if stage.name == "workers":
+            counts.clear()  # what was timed is no part of the study
+
+    monkeypatch.setattr(PackTraining, "step", counted_step)
+    for module in (pack_training, final_scoring, evaluate):
+        monkeypatch.setattr(module, "predict", counted_predict)
+    spec = ask(methods=("head", "unipelt_al"), trials=5, seeds=2)
+    space = spec.space.model_copy(update={"gate_null": True, "ablate_layers": True})
+    study = api.run_study(spec.model_copy(update={"space": space}), storage=url, on_stage=hear)
+    assert study.record.state is StudyState.COMPLETE
+    names = [stage.name for stage in stages]
+    assert names == ["read", "check", "load", "attach", "encode", "time", "time", "plan", "workers"]
+    plan = next(stage.plan for stage in stages if stage.plan is not None)
+    assert [(phase.phase, phase.runs) for phase in plan.phases] == [("screen", 4), ("tune", 1), ("confirm", 4)]
+    assert plan.runs == len(here) == 9
+    assert counts["steps"] == sum(phase.steps for phase in plan.phases)
+    assert counts["trained"] == sum(phase.trained_rows for phase in plan.phases)
+    # Whichever method the fifth trial was of: the plan takes the mean of both.
+    assert counts["scored"] == pytest.approx(sum(phase.scored_rows for phase in plan.phases), abs=100)
 
 
 def test_gates_get_a_null_and_what_they_can_do_without_goes(

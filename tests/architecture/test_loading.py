@@ -85,7 +85,9 @@ sys.stdout.write(json.dumps(list(recorder.loaded.items())))
 
 def lines_of(code: str) -> list[tuple[str, list[str]]]:
     """Return every line that a fresh process wrote on stderr, and which heavy modules were loaded by then."""
-    script = "import sys" + _RECORDED.format(watched=(*HEAVY, "sqlalchemy", "optuna", "scipy"), code=code)
+    script = "import sys" + _RECORDED.format(
+        watched=(*HEAVY, "sqlalchemy", "optuna", "scipy", "pandas", "numpy"), code=code
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stderr
     return [tuple(line) for line in json.loads(done.stdout)]

@@ -5,7 +5,9 @@ import gzip
 import io
 import json
 import sys
+import tracemalloc
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +124,7 @@ def test_blank_texts_have_no_prediction_and_a_reason(
     assert predict(toy / "kind", "--data", data, "--on-empty", "refuse") == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "a.jsonl has none at line 1, line 3, line 4, line 6, line 7" in err
+    assert "none at line 1 of a.jsonl, line 3 of a.jsonl, line 4 of a.jsonl" in err
 
 
 def test_a_text_that_only_the_model_cannot_read(
@@ -156,6 +158,42 @@ def test_as_json_to_a_file_with_another_column(toy: Path, tmp_path: Path, capsys
     assert [set(row["probabilities"]) for row in rows] == [set(LABELS)] * 2
     assert predict(toy / "kind", *words, "--text", "body", "--text", "body") == 2
     assert "--text must name 1 columns for this model; got 2" in capsys.readouterr().err
+
+
+def test_numbers_of_json_stay_numbers(toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"id": 7, "meta": {"price": 1.5, "body": "w1"}}, {"id": 8, "sizes": [1, 2], "meta": {"body": "w2"}}]
+    data = tmp_path / "a.jsonl"
+    data.write_text("\n".join(map(json.dumps, rows)))
+    assert predict(toy / "kind", "--data", data, "--text", "meta.body", "--format", "json") == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["id"], first["meta"], first["sizes"]) == (7, rows[0]["meta"], None)
+    assert (second["id"], second["sizes"]) == (8, [1, 2])
+    assert list(first) == ["id", "meta", "sizes", "label", "probabilities", "reason"]
+    words = ["--data", data, "--text", "meta.body", "--id", "id", "--id", "sizes"]
+    assert predict(toy / "kind", *words, "--out", tmp_path / "out.parquet") == 0
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.column("id").to_pylist() == [7, 8]
+    assert table.column("sizes").to_pylist() == [None, [1, 2]]
+
+
+def test_several_files_in_the_order_of_their_names(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in (2, 1):
+        (tmp_path / f"part-{part}.csv").write_text(f"id,sentence\n{part},w{part}\n")
+    assert predict(toy / "kind", "--data", tmp_path / "part-*.csv", "--id", "id") == 0
+    assert [row["id"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))] == ["1", "2"]
+    assert predict(toy / "kind", "--data", tmp_path / "part-*.csv", "--out", tmp_path / "part-2.csv", "--force") == 2
+    assert "must not be a file that is read" in capsys.readouterr().err
+
+
+def test_quotes_that_are_text_shift_no_row(toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["w1", '"w2', "w3", 'w4"', "w5", '"w6 w7', "w8"]
+    (tmp_path / "a.tsv").write_text("id\tsentence\n" + "".join(f"{n}\t{text}\n" for n, text in enumerate(texts)))
+    assert predict(toy / "kind", "--data", tmp_path / "a.tsv") == 0
+    out, err = capsys.readouterr()
+    assert [row["sentence"] for row in csv.DictReader(io.StringIO(out))] == texts
+    assert "a.tsv" in err
 
 
 def test_numbers_are_written_with_every_digit(toy: Path, tmp_path: Path) -> None:
@@ -209,7 +247,7 @@ def test_one_text_or_one_pair_on_the_command_line(toy: Path, capsys: pytest.Capt
         (["w1", "--text", "sentence"], "Texts stand alone or in a file"),
         (["w1", "w2"], "a text for each of sentence, 1 in all; got 2"),
         (["w1", "--on-empty", "refuse", "--csv-safe", "--format", "json"], "--csv-safe changes cells of csv and tsv"),
-        (["", "--on-empty", "refuse"], "the command line has none at text 1"),
+        (["", "--on-empty", "refuse"], "none at text 1 of the command line"),
         (["--data", "a.csv", "--id", "name"], "--id must name a column of a.csv; got 'name'"),
         (["--data", "a.csv", "--out", "a.csv", "--force"], "must not be a file that is read"),
         (["--data", "a.csv", "--out", "{model}/config.json", "--force"], "must not be a file that is read"),
@@ -287,6 +325,45 @@ def test_several_pieces_with_blanks_keep_ids_and_order(toy: Path, tmp_path: Path
     expected = api.load_model(toy / "kind").predict([text for text in texts if text])
     for row, prediction in zip(filled, expected, strict=True):
         assert_shares(row, prediction)
+
+
+def stub_rows(model: LoadedModel, rows: list[tuple[str, ...]]) -> tuple[list[Prediction | None], list[str | None]]:
+    """Predict from the number of characters alone."""
+    predictions: list[Prediction | None] = []
+    for (text,) in rows:
+        shares = dict.fromkeys(LABELS, 1 / (3 + len(text)))
+        predictions.append(Prediction(LABELS[len(text) % 3], shares) if text else None)
+    return predictions, [None if prediction else "empty" for prediction in predictions]
+
+
+def text_of_row(row: int) -> str:
+    return "" if row % 10 == 3 else "w" * (1 + row % 7)
+
+
+def test_a_hundred_thousand_rows_take_little_memory_and_keep_ids_and_order(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LoadedModel, "predict_rows", stub_rows)
+    data, out = tmp_path / "a.csv", tmp_path / "out.csv"
+    with data.open("w") as file:
+        file.write("id,sentence\n")
+        file.writelines(f"id {row},{text_of_row(row)}\n" for row in range(100_000))
+    tracemalloc.start()
+    try:
+        assert predict(toy / "kind", "--data", data, "--out", out, "--id", "id") == 0
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # A block of a megabyte with its lines takes 8; all rows with their predictions would take 60 and more.
+    assert peak < 16 * 2**20
+    row = -1
+    with out.open(newline="") as file:
+        for row, cells in enumerate(csv.reader(islice(file, 1, None))):
+            text = text_of_row(row)
+            share = repr(1 / (3 + len(text)))
+            filled = [LABELS[len(text) % 3], share, share, share, ""]
+            assert cells == [f"id {row}", *(filled if text else ["", "", "", "", "empty"])]
+    assert row == 99_999
 
 
 def test_a_bar_on_a_terminal_alone(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ ROWS = PredictedRows({"text": ["\ud800"]}, (Prediction(0.5, None),), (None,), (L
 
 
 def output_of(form: OutputForm) -> PredictionOutput:
-    return PredictionOutput(form, output_columns(["text"], (), (), "a"), ColumnTypes(), NUMBERS)
+    return PredictionOutput(form, output_columns(["text"], ()), ColumnTypes(), NUMBERS)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from unipelt_search.cli.prediction_parquet import ColumnTypes, ParquetPredictions
 from unipelt_search.exporting.table_predictions import PredictedRows, output_columns
 from unipelt_search.kinds.label_kind import Prediction, Target
-from unipelt_search.tasks.table import Location
+from unipelt_search.tasks.table import Location, WrittenNumber
 
 
 def written(target: Target, *pieces: tuple[list[Any], list[Prediction | None]]) -> pa.Table:
@@ -21,7 +21,7 @@ def written(target: Target, *pieces: tuple[list[Any], list[Prediction | None]]) 
     for cells, _ in pieces:
         types.add({"cell": cells})
     file = io.BytesIO()
-    output = ParquetPredictions(file, output_columns(["cell"], (), target.labels, "a"), types, target)
+    output = ParquetPredictions(file, output_columns(["cell"], target.labels), types, target)
     for cells, predictions in pieces:
         reasons = tuple("empty" if prediction is None else None for prediction in predictions)
         lines = tuple(Location("a", number) for number, _ in enumerate(cells))
@@ -37,6 +37,10 @@ def written(target: Target, *pieces: tuple[list[Any], list[Prediction | None]]) 
         ([[None], [1]], pa.int64(), [None, 1]),
         ([[1], [1.5]], pa.float64(), [1.0, 1.5]),
         ([[Decimal("1.50")], [Decimal("1123.5")]], pa.decimal128(6, 2), [Decimal("1.50"), Decimal("1123.50")]),
+        ([[WrittenNumber("7")], [WrittenNumber("1.5")]], pa.float64(), [7.0, 1.5]),
+        ([[[WrittenNumber("7")]], [None]], pa.list_(pa.int64()), [[7], None]),
+        ([[{"a": WrittenNumber("7")}], [{}]], pa.struct({"a": pa.int64()}), [{"a": 7}, {"a": None}]),
+        ([["a"], [WrittenNumber("1.50")]], pa.string(), ["a", "1.50"]),
         ([[1], ["007"]], pa.string(), ["1", "007"]),
         ([["007"], [1]], pa.string(), ["007", "1"]),
         ([[1, "a"]], pa.string(), ["1", "a"]),

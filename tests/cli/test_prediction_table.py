@@ -23,14 +23,14 @@ from unipelt_search.cli.prediction_table import (
 )
 from unipelt_search.exporting.table_predictions import OutputColumns, PredictedRows, output_columns
 from unipelt_search.kinds.label_kind import Prediction
-from unipelt_search.tasks.table import Location
+from unipelt_search.tasks.table import Location, WrittenNumber
 
 LABELS = ("=cmd|' /C calc'!A0", 'with "quotes", commas', "-1")
 THIRD = 1 / 3
 
 
 def columns_of(*names: str, labels: tuple[str, ...] = LABELS) -> OutputColumns:
-    return output_columns(names, (), labels, "a.csv")
+    return output_columns(names, labels)
 
 
 def piece(begin: int, cells: dict[str, list[Any]], *predictions: Prediction | None) -> PredictedRows:
@@ -124,6 +124,9 @@ def test_json_gives_way_to_columns_of_the_same_name() -> None:
         (7, 7, "7"),
         (0.1 + 0.2, 0.1 + 0.2, "0.30000000000000004"),
         (math.nan, None, ""),
+        (WrittenNumber("1.50"), 1.5, "1.50"),
+        (WrittenNumber("-7"), -7, "-7"),
+        ([WrittenNumber("7"), "7"], [7, "7"], '[7, "7"]'),
         (-math.inf, "-inf", "-inf"),
         (np.float32(0.5), 0.5, "0.5"),
         (np.int64(3), 3, "3"),

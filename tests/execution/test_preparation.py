@@ -188,7 +188,7 @@ def test_a_limit_that_is_too_short_has_proposals_of_the_study_that_was_asked_for
     spec = changed(asked, budget=BudgetSpec(trials=4, seeds=2, time_seconds=60))
     ready, backbone = prepare(spec, load_task(spec.task, 0))
     _, plan = ready.planned(backbone)
-    assert [proposal.purpose for proposal in plan.proposals] == ["least", "whole"]
+    assert [proposal.purpose for proposal in plan.proposals] == ["least", "complete"]
     assert plan.proposals[1].options[:1] == ("--time",)
     assert "time_limit_short" in [notice.code for notice in plan.notices]
 

@@ -21,7 +21,7 @@ from unipelt_search.errors import RequestError, SavedModelError
 from unipelt_search.exporting.export import OutputFolders, export_run
 from unipelt_search.exporting.loaded_model import LoadedModel, load_saved
 from unipelt_search.exporting.saved_model import read_description
-from unipelt_search.exporting.table_predictions import ROWS_AT_ONCE
+from unipelt_search.exporting.table_source import ROWS_AT_ONCE
 from unipelt_search.kinds.label_kind import Prediction, Target
 from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.specs.study import BackboneSpec

@@ -6,18 +6,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from unipelt_search.errors import DataError, RequestError
+from unipelt_search.errors import RequestError
 from unipelt_search.exporting.table_predictions import (
-    ROWS_AT_ONCE,
-    Reason,
     check_text_columns,
+    kept_columns,
     output_columns,
     predict_tables,
     predicted_frame,
-    survey_tables,
-    texts_of,
-    unusable_text,
 )
+from unipelt_search.exporting.table_source import ROWS_AT_ONCE, Reason, Survey, survey_tables, unusable_text
 from unipelt_search.kinds.label_kind import Prediction
 from unipelt_search.tasks.table import Location, Table
 
@@ -41,67 +38,14 @@ def table_of(begin: int = 1, **cells: Sequence[object]) -> Table:
     return Table("a.csv", tuple(cells), cells, lines)
 
 
-def test_a_survey_counts_and_lists_what_objects_have() -> None:
-    found = survey_tables(iter([table_of(t=["a", ""], n=[1, 2]), table_of(t=["b"], m=[3])]), ["t"])
-    assert (found.rows, found.names, found.source) == (3, ("t", "n", "m"), "a.csv")
+def kept_of(names: list[str], *ids: str) -> tuple[str, ...]:
+    survey = Survey("a.csv", 1, tuple(names), ())
+    return kept_columns(survey, lambda wanted: iter([table_of(**{name: ["x"] for name in names})]), ids)
 
 
-@pytest.mark.parametrize(
-    ("tables", "refuse", "message"),
-    [
-        ([table_of(t=[])], False, "must have rows; it is empty"),
-        ([table_of(n=["a"])], False, "--text must name a column of a.csv; got 't', found: n"),
-        ([table_of(t=["a"]), table_of(2, t=[["b"]])], False, "Column 't' must hold text or numbers.*list at line 2"),
-        ([table_of(t=["a", " "]), table_of(3, t=[None, "b"])], True, "none at line 2, line 3. Fill in"),
-        ([table_of(t=[""] * 9)], True, "line 1, line 2, line 3, line 4, line 5 and 4 more"),
-        ([Table("a.csv", ("t", "t"), {"t": ["a"]}, (Location("a.csv", 2),))], False, "'t' stands there 2 times"),
-    ],
-)
-def test_a_survey_refuses_before_anything_is_predicted(tables: list[Table], refuse: bool, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        survey_tables(iter(tables), ["t"], refuse_empty=refuse)
-
-
-@pytest.mark.parametrize(
-    ("texts", "reason"),
-    [
-        (("a", "b"), None),
-        (("a", " \n"), "empty"),
-        (("",), "empty"),
-        (("a\x00",), "invalid_unicode"),
-        (("a\udfff", "b"), "invalid_unicode"),
-        (("\U0001f600",), None),
-    ],
-)
-def test_texts_that_training_would_not_have_read(texts: tuple[str, ...], reason: str | None) -> None:
-    assert unusable_text(texts) == reason
-
-
-def test_texts_are_read_as_for_training() -> None:
-    table = table_of(a=["x", None, 7, 1.5, True, float("nan")], b=["y"] * 6)
-    assert texts_of(table, ["a", "b"]) == [
-        ("x", "y"), ("", "y"), ("7", "y"), ("1.5", "y"), ("true", "y"), ("", "y"),
-    ]  # fmt: skip
-    assert texts_of(table_of(b=["y"]), ["a"]) == [("",)]
-
-
-def test_all_columns_are_kept_and_those_of_the_prediction_give_way() -> None:
-    columns = output_columns(["id", "label", "predicted label", "reason", "t"], (), ("a",), "a.csv")
-    assert columns.names == (
-        "id", "label", "predicted label", "reason", "t",
-        "predicted label (2)", "probability of a", "predicted reason",
-    )  # fmt: skip
-    assert columns.renamed(nested=False) == {"label": "predicted label (2)", "reason": "predicted reason"}
-    assert columns.renamed(nested=True) == columns.renamed(nested=False)
-    nested = output_columns(["probabilities", "probability of a"], (), ("a",), "a.csv")
-    assert nested.renamed(nested=True) == {"probabilities": "predicted probabilities"}
-    assert nested.renamed(nested=False) == {"probability of a": "predicted probability of a"}
-
-
-def test_only_ids_are_kept() -> None:
-    columns = output_columns(["label", "id", "x", "x"], ["id", "id"], (), "a.csv")
-    assert columns.names == ("id", "label", "reason")
-    assert columns.renamed(nested=False) == {}
+def test_all_columns_are_kept_or_those_that_are_named() -> None:
+    assert kept_of(["label", "id", "x.1", "x"]) == ("label", "id", "x.1", "x")
+    assert kept_of(["label", "id", "x", "x"], "id", "label", "id") == ("id", "label")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +54,21 @@ def test_only_ids_are_kept() -> None:
 )
 def test_columns_that_cannot_be_kept(ids: list[str], message: str) -> None:
     with pytest.raises(RequestError, match=message):
-        output_columns(["id", "x", "x"], ids, (), "a.csv")
+        kept_of(["id", "x", "x"], *ids)
+
+
+def test_columns_of_the_prediction_give_way() -> None:
+    columns = output_columns(["id", "label", "predicted label", "reason", "t"], ("a",))
+    assert columns.names == (
+        "id", "label", "predicted label", "reason", "t",
+        "predicted label (2)", "probability of a", "predicted reason",
+    )  # fmt: skip
+    assert columns.renamed(nested=False) == {"label": "predicted label (2)", "reason": "predicted reason"}
+    assert columns.renamed(nested=True) == columns.renamed(nested=False)
+    nested = output_columns(["probabilities", "probability of a"], ("a",))
+    assert nested.renamed(nested=True) == {"probabilities": "predicted probabilities"}
+    assert nested.renamed(nested=False) == {"probability of a": "predicted probability of a"}
+    assert output_columns([], ()).names == ("label", "reason")
 
 
 def test_as_many_text_columns_as_in_training() -> None:
@@ -131,7 +89,7 @@ def test_rows_without_a_text_have_a_reason_and_keep_their_order() -> None:
 
 
 def test_pieces_become_data_frames() -> None:
-    columns = output_columns(["label"], (), ("a",), "a.csv")
+    columns = output_columns(["label"], ("a",))
     piece = next(predict_tables(LengthModel(), iter([table_of(t=["abc", ""], label=[7, "b"])]), ["t"], ["label"]))
     frame = predicted_frame(piece, columns, 5)
     assert list(frame.index) == [5, 6]

@@ -33,14 +33,14 @@ def test_several_findings_are_a_sentence_and_a_line_each() -> None:
     odd = finding(severity="warning", source="b.csv", what="is odd", numbers=(1,), count=1)
     first, *lines = str(FindingsError([finding(), finding(column="label", count=1, numbers=(9,)), odd])).splitlines()
     assert "2 problems at 3 locations" in first
-    assert lines[0] == "- a.csv, line 3, line 7: column 'text' is empty. Fill it in."
-    assert lines[2].startswith("- b.csv, line 1: column 'text' is odd")
+    assert lines[0] == "- a.csv, line 3, line 7, column 'text': Every row must have a text; it is empty. Fill it in."
+    assert lines[2].startswith("- b.csv, line 1, column 'text': Every row must have a text; it is odd")
     assert len(lines) == 3
 
 
 def test_what_is_wrong_with_the_whole_stands_last() -> None:
     assert str(FindingsError([finding()], other="Validation must have 2 rows.")).splitlines()[1:] == [
-        "- a.csv, line 3, line 7: column 'text' is empty. Fill it in.",
+        "- a.csv, line 3, line 7, column 'text': Every row must have a text; it is empty. Fill it in.",
         "- Validation must have 2 rows.",
     ]
 

@@ -54,16 +54,16 @@ def test_no_code_of_a_notice_is_made_from_something_that_cannot_be_found() -> No
 
 
 LABELS = first_values("labels", ("a", "b"))
-READ = {"column": "y", "form": "cells", "separator": None, "samples": ("0.5", "1234.5")}
+FORM = {"column": "y", "form": "cells", "separator": None, "samples": ("0.5", "1234.5")}
 NOTATION = {"numbers": (0.5, 1234.5), "low": 0.5, "high": 1234.5, "decimal": ".", "thousands": "", "percent": False}
 SETS = {"separator": ";", "rows": 9, "empty": 1, "one_each": True, **first_values("never", ["z"])}
 FOLDS = {"rows": 20, "fewer_than": 200, "folds": 5, "select": 80}
-READ = {"lines": 1205, "header": 1, "comments": 0, "blank": 4, "continued": 0}
+LINES = {"lines": 1205, "header": 1, "comments": 0, "blank": 4, "continued": 0, "broken": 0}
 SAID = [
     ("legacy", {"sentence": "As it was."}, "As it was."),
     ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
-    ("rows_read", {"source": "a.csv", "rows": 1200, **READ}, "1,200 rows of 1,205 lines of a.csv (not rows: 1 header,"),
-    ("rows_read", {"source": "a.parquet", "rows": 12, **READ, "lines": None}, "Read 12 rows of a.parquet."),
+    ("rows_read", {"source": "a.csv", "rows": 1200, **LINES}, "1,200 rows of 1,205 lines of a.csv (not rows:"),
+    ("rows_read", {"source": "a.parquet", "rows": 12, **LINES, "lines": None}, "Read 12 rows of a.parquet."),
     ("quotes_are_text", {"file": "a.tsv", "swallowed": 44}, "as marks around fields they would hide 44 lines"),
     ("quotes_are_text", {"file": "a.tsv", "swallowed": 0}, "Quotes in a.tsv are read as characters of the texts, one"),
     ("quotes_after_backslash", {"file": "a.csv"}, "the quoted fields of a.csv have a backslash"),
@@ -74,26 +74,28 @@ SAID = [
     ("empty_texts", {"data": "o/n", "split": "train", **first_values("rows", (2, 4))}, "train, row 2, 4; a text"),
     ("labels_absent", {"data": "m", "source": "test.csv", "column": "y", "empty": False}, "it has no column 'y',"),
     ("labels_absent", {"data": "m", "source": "test.csv", "column": "y", "empty": True}, "column 'y' is empty,"),
-    ("label_names", {**READ, **LABELS, "kept": None}, "Label y: 2 names: a, b."),
-    ("label_names", {**READ, **first_values("labels", ["a, b"]), "kept": ","}, "names: 'a, b'; ',' is part of a name"),
-    ("label_numbers", {**READ, **NOTATION}, "0.5 to 1234.5, for example 0.5, 1234.5."),
+    ("label_names", {**FORM, **LABELS, "kept": None}, "Label y: 2 names: a, b."),
+    ("label_names", {**FORM, **first_values("labels", ["a, b"]), "kept": ","}, "names: 'a, b'; ',' is part of a name"),
+    ("label_numbers", {**FORM, **NOTATION}, "0.5 to 1234.5, for example 0.5, 1234.5."),
     (
         "label_numbers",
-        {**READ, **NOTATION, "samples": ("0,5", "1.234,5"), "decimal": ",", "thousands": ".", "percent": True},
+        {**FORM, **NOTATION, "samples": ("0,5", "1.234,5"), "decimal": ",", "thousands": ".", "percent": True},
         "with a decimal comma and a point between thousands and a percent sign, in percent, for example 0,5 is 0.5",
     ),
-    ("label_sets", {**READ, **LABELS, **SETS}, "Label y: sets of 2 names with ';' between names: a, b; for example"),
-    ("label_sets", {**READ, **LABELS, **SETS}, "1 of 9 rows have none; no row has z, left out; every row has exactly"),
-    ("label_sets", {**READ, **LABELS, **SETS, "separator": None, "form": "vectors"}, "2 names in 0/1 vectors: a, b;"),
+    ("label_sets", {**FORM, **LABELS, **SETS}, "Label y: sets of 2 names with ';' between names: a, b; for example"),
+    ("label_sets", {**FORM, **LABELS, **SETS}, "1 of 9 rows have none; no row has z, left out; every row has exactly"),
+    ("label_sets", {**FORM, **LABELS, **SETS, "separator": None, "form": "vectors"}, "2 names in 0/1 vectors: a, b;"),
     ("rows_have_sets", {"form": "separator", "separator": ","}, "Rows have sets of labels with ',' between the names;"),
     ("rows_have_sets", {"form": "lists", "separator": None}, "Rows have sets of labels in lists;"),
     ("labels_are_sets", {"separator": "|"}, "Labels hold '|' between names, so a row has a set of labels;"),
     ("labels_are_numbers", {}, "Every label is a number and some have fractions, so numbers are predicted; task"),
     ("glue_metric", {"metric": "f1", "dataset": "mrpc"}, "The metric is f1, which GLUE uses for mrpc;"),
     ("positive_label", {"label": "yes"}, "F1 is that of the label 'yes'"),
+    ("positive_label", {"label": "yes", "metric": "ROC AUC"}, "ROC AUC is that of the label 'yes'"),
     ("validation_is_test", {"data": "x", "test_unused": True}, "is the test split; its own test split is not used."),
     ("validation_is_test", {"data": "x", "test_unused": False}, "The validation split of x is the test split."),
     ("labels_without_rows", {**LABELS, "of": 4, "rows": 3}, "2 of 4 labels have no row among the 3 training rows:"),
+    ("labels_without_test_rows", {**LABELS, "of": 4, "rows": 3}, "have no row among the 3 test rows, and no score"),
     ("rare_labels", {**LABELS, "fewer_than": 5}, "Fewer than 5 training rows have the label: a, b."),
     (
         "possible_typos",
@@ -151,7 +153,7 @@ SAID = [
         },
         "0.600, lies 0.200 below lora's 0.800, more than 2 standard errors (0.045 each, 200 tune rows).",
     ),
-    ("time_limit_short", {"limit": 60.0, "estimate": 248.75}, "of 60 s is shorter than the estimate of 249"),
+    ("time_limit_short", {"limit": 60.0, "estimate": 248.75}, "of 1 min is shorter than the estimate of 4 min 09 s"),
     ("time_limit_unconfirmed", {"limit": 45.0, "methods": ("lora", "head")}, "left no time to confirm lora, head."),
     ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 0}, "allowed 1 of 9 seeds of each finalist."),
     ("time_limit_seeds", {"limit": 45.0, "done": 1, "of": 9, "folds": 5}, "allowed 1 of 9 repeats of 5 folds of each"),
@@ -181,3 +183,21 @@ def test_a_code_of_a_newer_version_is_named_with_its_values() -> None:
 def test_a_sentence_that_is_said_twice_is_listed_once_with_its_code() -> None:
     one, two = Notice(code="rows_cut", values={"share": 0.1}), Notice.model_validate("Old.")
     assert list(described((one, two, one)).values()) == ["rows_cut", "legacy"]
+
+
+def test_every_reason_to_leave_out_a_row_is_said_in_words() -> None:
+    reasons = set()
+    for name in ("findings.py", "row_times.py"):
+        for call in ast.walk(ast.parse((PACKAGE / "tasks" / name).read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Problem":
+                reasons.add(ast.literal_eval(call.args[0]))
+    assert len(reasons) >= 7
+    values = {"split": "train", "count": 9, "of": 99, "reasons": tuple(reasons), "reason_rows": (1,) * len(reasons)}
+    sentence = notice_sentence(Notice(code="rows_dropped", values=values))
+    assert not [reason for reason in reasons if reason in sentence]
+
+
+def test_merged_labels_are_listed_with_what_they_are_read_as() -> None:
+    values = {"labels": ("Yes", "yess"), "label_rows": (2, 1), "read_as": ("yes", "yes"), "labels_count": 9}
+    sentence = notice_sentence(Notice(code="labels_merged", values=values))
+    assert all(part in sentence for part in ("'Yes' (2 rows) as 'yes'", "'yess' (1 rows) as 'yes'", "7 more"))

@@ -48,7 +48,7 @@ def test_scores_are_those_of_scikit_learn(matrix: bool) -> None:
 def test_what_is_undefined_is_none() -> None:
     never, alarmed, missed = label_scores(Counter({("c", "b"): 2}), ("a", "b", "c"))
     assert (never.support, never.predicted, never.precision, never.recall, never.f1) == (0, 0, None, None, None)
-    assert (alarmed.precision, alarmed.recall, alarmed.f1) == (0, None, 0)
+    assert (alarmed.precision, alarmed.recall, alarmed.f1) == (0, None, None)
     assert (missed.precision, missed.recall, missed.f1) == (None, 0, 0)
 
 

@@ -81,14 +81,14 @@ def test_what_is_given_up_first(
     seconds: float, purpose: str, methods: tuple[str, ...], trials: int, seeds: int
 ) -> None:
     spec = asked(seconds)
-    smaller, whole = propose(spec)
+    smaller, complete = propose(spec)
     assert (smaller.purpose, smaller.methods, smaller.trials, smaller.seeds) == (purpose, methods, trials, seeds)
     assert (smaller.time_seconds == seconds) is (purpose == "fits")
     assert_holds(spec, smaller)
-    assert (whole.purpose, whole.methods, whole.trials, whole.seeds) == ("whole", METHODS, 12, 3)
-    assert whole.options[:1] == ("--time",)
-    assert whole.time_seconds > seconds
-    assert_holds(spec, whole)
+    assert (complete.purpose, complete.methods, complete.trials, complete.seeds) == ("complete", METHODS, 12, 3)
+    assert complete.options[:1] == ("--time",)
+    assert complete.time_seconds > seconds
+    assert_holds(spec, complete)
 
 
 @pytest.mark.parametrize("seconds", [20.0, 120.0, 333.0, 1000.0, 5000.0])

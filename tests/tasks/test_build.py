@@ -149,7 +149,7 @@ def test_with_little_data_confirm_runs_have_folds_and_targets_of_their_own() -> 
     summary = task.summary()
     assert (summary.folds, halved.summary().folds) == (5, 0)
     assert summary.rows == {"train": 60, "validation": 20, "test": 20, "tune": 20, "select": 80}
-    assert set(summary.majority["select"]) == {"spearman", "pearson", "r2"}
+    assert set(summary.majority["select"]) == {"spearman", "pearson", "r2", "mae", "rmse"}
     assert build_task(raw, SPEC, 1, repeats=3).fingerprint == task.fingerprint != halved.fingerprint
     (few,) = [notice.values for notice in task.notices if notice.code == "few_validation_rows_folds"]
     assert (few["rows"], few["fewer_than"], few["folds"], few["select"]) == (20, 200, 5, 80)

@@ -97,10 +97,22 @@ def test_several_files_are_parts_or_splits(tmp_path: Path) -> None:
     assert (raw.name, {split: len(rows) for split, rows in raw.splits.items()}) == ("mine", {"train": 4})
     assert set(read(f"{folder}/c/*.csv").splits) == {"train", "test"}
     assert len(read(f"{folder}/**/test.csv").splits["train"]) == 4
-    with pytest.raises(DataError, match="or train must be among them; .* fits: dev.csv, test.csv"):
+    with pytest.raises(DataError, match="or train must be among them; got dev.csv, test.csv"):
         read(f"{folder}/d/*.csv")
     with pytest.raises(DataError, match=r"none fits '.*/\*.parquet'. .*mine has: a.csv"):
         read(f"{folder}/*.parquet")
+
+
+def test_a_list_of_files_is_parts_or_splits(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "mine", "b.csv", "a.csv", "train.csv", "test.csv")
+    spec = TaskSpec(data=[f"{folder}/b.csv", f"{folder}/a.csv"], text=("text",), label="label")
+    rows = read_data(spec).splits["train"]
+    assert [location.source for location in rows.locations] == ["b.csv", "b.csv", "a.csv", "a.csv"]
+    assert TaskSpec.model_validate_json(spec.model_dump_json()) == spec
+    splits = read_data(spec.model_copy(update={"data": f"{folder}/test.csv\n{folder}/train.csv"})).splits
+    assert list(splits) == ["train", "test"]
+    with pytest.raises(DataError, match="c.csv' is not. .*mine has: a.csv"):
+        read_data(spec.model_copy(update={"data": f"{folder}/a.csv\n{folder}/c.csv"}))
 
 
 def test_names_decide_what_given_files_are() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_kind import find_kind
@@ -84,6 +85,24 @@ def test_groups_that_share_few_texts_are_one_block_and_lose_no_row() -> None:
     assert len(set(blocks.tolist())) == 39
     assert blocks[0] == blocks[7]
     assert sizes(divide(rows, 40, 1, CLASSES, BOTH)) == (160, 40, 0)
+
+
+def test_groups_keep_the_shares_of_the_labels_as_well_as_those_of_scikit_learn() -> None:
+    """Groups are of very different sizes, and the label hangs on the group."""
+    off: dict[str, list[float]] = {"ours": [], "theirs": [], "any": []}
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        group = random.choice(200, 1000, p=random.dirichlet(np.full(200, 0.7)))
+        label = random.random(1000) < random.beta(0.5, 1.5, 200)[group]
+        texts = tuple((str(row),) for row in range(1000))
+        rows = Rows(texts, tuple(np.where(label, "b", "a").tolist()), groups=tuple(map(str, group.tolist())))
+        ours = divide(rows, 200, seed, CLASSES, SplitRule(groups=True)).out
+        theirs = next(StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(label, label, group))[1]
+        some = np.flatnonzero(np.isin(group, random.permutation(200)[:40]))
+        for name, found in (("ours", ours), ("theirs", theirs), ("any", some)):
+            off[name].append(abs(label[found].mean() - label.mean()) + abs(len(found) / 200 - 1))
+    assert np.mean(off["ours"]) < np.mean(off["theirs"]) + 0.03
+    assert np.mean(off["ours"]) < 0.3 * np.mean(off["any"])
 
 
 def test_texts_that_join_all_groups_are_left_out_on_one_side_instead() -> None:

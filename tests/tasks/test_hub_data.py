@@ -15,6 +15,7 @@ from unipelt_search.records.notice import Notice, without_facts
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import hub_data
 from unipelt_search.tasks.build import build_task
+from unipelt_search.tasks.hub_data import dataset_table
 from unipelt_search.tasks.read import read_tables
 from unipelt_search.tasks.rows import Rows
 from unipelt_search.tasks.table import Tables
@@ -209,3 +210,56 @@ def test_a_dataset_in_the_cache_is_read_offline_with_its_configuration(tmp_path:
     assert build_task(raw, spec, 0).metric == "matthews"
     with pytest.raises(DataError, match="'nyu-mll/glue:mrpc' cannot: .*A configuration is written nyu-mll/glue:CONF"):
         read_data(spec.model_copy(update={"data": "nyu-mll/glue:mrpc"}))
+
+
+def test_what_save_to_disk_wrote_is_read(tmp_path: Path) -> None:
+    both = datasets.DatasetDict(train=table(1, 0, 1), validation=table(0, 1))
+    both.save_to_disk(str(tmp_path / "both"))
+    table(1, 0).save_to_disk(str(tmp_path / "one"))
+    raw = read_data(SPEC.model_copy(update={"data": str(tmp_path / "both")}))
+    assert {split: rows.labels for split, rows in raw.splits.items()} == {
+        "train": ("good", "bad", "good"),
+        "validation": ("bad", "good"),
+    }
+    raw = read_data(SPEC.model_copy(update={"data": str(tmp_path / "one")}))
+    assert (raw.name, raw.splits["train"].labels) == ("one", ("good", "bad"))
+    assert str(raw.splits["train"].locations[0]) == "row 1 of one"
+    next((tmp_path / "one").glob("*.arrow")).write_bytes(b"broken")
+    with pytest.raises(DataError, match="one must hold what save_to_disk wrote; it cannot be read"):
+        read_data(SPEC.model_copy(update={"data": str(tmp_path / "one")}))
+
+
+def test_columns_that_nobody_wants_need_not_be_readable(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": ["x", "y"], "label": ["a", "b"], "picture": ["no such file.png", "none.png"]})
+    made = datasets.Dataset.from_pandas(frame).cast_column("picture", datasets.Value("string"))
+    made = made.add_column("pairs", [[{"k": 1}], []])
+    assert set(dataset_table(made, "mine", SPEC.columns).cells) == {"text", "label"}
+    lacking = dataset_table(made, "mine", ("gone",))
+    assert (lacking.names, lacking.cells, len(lacking)) == (("text", "label", "picture", "pairs"), {}, 2)
+
+
+CARD = """---
+dataset_info:
+  features:
+  - name: text
+    dtype: string
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': bad
+          '1': good
+---
+"""
+
+
+def test_names_that_only_the_card_of_a_copy_says_are_used(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"text": ["x", "y"], "label": [1, 0]})
+    (tmp_path / "data").mkdir()
+    frame.to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
+    spec = SPEC.model_copy(update={"data": str(tmp_path)})
+    assert read_tables(spec).splits["train"].cells["label"] == [1, 0]
+    (tmp_path / "README.md").write_text(CARD)
+    assert read_tables(spec).splits["train"].cells == {"text": ["x", "y"], "label": ["good", "bad"]}
+    (tmp_path / "README.md").write_text(CARD.replace("names:", "names: ["))
+    assert read_tables(spec).splits["train"].cells["label"] == [1, 0]

@@ -78,11 +78,11 @@ def test_keys_inside_of_objects_are_columns_unless_one_is_really_named_so() -> N
         ('{"train": [{"text": "x"}], "test": [{"text": "y"}]}', "several lists, .*: train, test. Save each"),
         ('{"text": ["x"], "label": [1, 2]}', "of different lengths: text, label"),
         ('{"text": "x"\n"label": 1}', "line 2 is not JSON: Expecting ','"),
-        ('{"text": "x"}\n{"text": "y"', "line 2 is not JSON"),
-        ('"x"\n5', "must be a JSON object; got str at line 1"),
-        ("[1]", "must be a JSON object; got str at row 1"),
+        ('{"text": "x"}\n{"text": "y"', r"got what is not JSON \(Expecting .*\) at line 2 of"),
+        ('"x"\n5', "must hold a JSON object; got str at line 1"),
+        ("[1]", "must be a JSON object; got number at row 1"),
         ("[" * 100_000, "line 1 is not JSON: it is nested too deeply"),
-        ("5\n{}", "got str at line 1"),
+        ("5\n{}", "object; got number at line 1"),
     ],
 )
 def test_other_forms_are_refused_with_those_that_are_read(text: str, message: str) -> None:
@@ -93,3 +93,13 @@ def test_other_forms_are_refused_with_those_that_are_read(text: str, message: st
 @pytest.mark.parametrize("text", ["", "\n\n", "[]"])
 def test_a_file_without_rows_is_a_table_without_rows(text: str) -> None:
     assert table_of(text).cells == {"text": [], "label": []}
+
+
+def test_lines_that_are_no_rows_are_left_out_and_told() -> None:
+    lines = ['{"text": "x"}\n', "{\n", "5\n", '{"text": "y"}\n']
+    (table,) = json_tables(lambda: iter(lines), "a.jsonl", ("text",), 10, strict=False)
+    assert table.cells == {"text": ["x", "y"]}
+    assert [row.location.number for row in table.broken] == [2, 3]
+    assert table.broken[1].sentence == (
+        "Every line of a.jsonl must hold a JSON object; got number at line 3 of a.jsonl. Correct these lines."
+    )

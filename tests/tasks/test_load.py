@@ -100,6 +100,32 @@ def test_loading_pulls_in_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_study_that_goes_on_is_refused_where_its_file_is_read_otherwise_now(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.tsv"
+    marks = {7: '"text 7', 9: 'text 9"', 20: '"text 20', 22: 'text 22"'}
+    lines = [f"{marks.get(number, f'text {number}')}\t{number % 2}" for number in range(60)]
+    path.write_text("\n".join(["text\tlabel", *lines]))
+    spec = TaskSpec(data=str(path), text=("text",), label="label")
+    assert sum(load_task(spec, 0).summary().rows[split] for split in ("train", "validation", "test")) == 60
+    for edition in (1, 2):
+        with pytest.raises(DataError, match="since edition 3 reviews.tsv is read otherwise: its quotes are characters"):
+            load_task(spec, 0, edition=edition)
+    path.write_text("\n".join(["text\tlabel", *(line.replace('"', "") for line in lines)]))
+    assert load_task(spec, 0, edition=2).fingerprint
+
+
+def test_data_in_files_needs_no_library_of_tables_in_memory(folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "from unipelt_search.specs.study import TaskSpec\n"
+        "from unipelt_search.tasks.read import read_tables\n"
+        f"read_tables(TaskSpec(data={str(folder)!r}, text=('text',), label='label'))\n"
+        "print(sorted({'pandas', 'pyarrow', 'datasets', 'torch'} & set(sys.modules)))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_weights_of_a_file_are_read_with_their_rows() -> None:
     path = CASES / "20_weights.csv"
     if not path.is_file():

@@ -8,6 +8,7 @@ import pytest
 from raw_rows import read_data, table_of
 
 from unipelt_search.errors import DataError
+from unipelt_search.records.finding import FindingsError
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import hub_data
@@ -143,3 +144,32 @@ def test_texts_need_no_label_column(tmp_path: Path) -> None:
         next(stream_tables(tmp_path / "old.csv", ("a",), 1))
     with pytest.raises(DataError, match="--data must be a file"):
         next(stream_tables(tmp_path, ("a",), 1))
+
+
+def test_rows_that_cannot_be_read_are_listed_at_once_or_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    good = "".join(f"text {number},{number % 2}\n" for number in range(9))
+    path.write_text(f"text,label\na,b,c\n{good}x\n,1\n")
+    spec = TaskSpec(data=str(path), text=("text",), label="label")
+    with pytest.raises(FindingsError) as caught:
+        read_data(spec)
+    assert [(found.code, found.numbers) for found in caught.value.findings] == [
+        ("broken_row", (2,)),
+        ("broken_row", (12,)),
+        ("empty_text", (13,)),
+    ]
+    assert "is in a row of 3 fields" in str(caught.value)
+    raw = read_data(spec.model_copy(update={"drop_bad_rows": True}))
+    assert len(raw.splits["train"]) == 9
+    (notice,) = raw.notices
+    assert notice.values["reason_rows"] == (2, 1)
+    assert (notice.values["count"], notice.values["of"]) == (3, 12)
+    with pytest.raises(DataError, match="got 3 fields at line 2 of mine.csv"):
+        next(stream_tables(path, None, 5))
+
+
+def test_where_most_lines_are_no_rows_the_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("text,label\n" + "a,b,c\n" * 9 + "x,1\n")
+    with pytest.raises(DataError, match="as the first line of mine.csv, 2; got 3 fields at line 2 of mine.csv"):
+        read(path)

@@ -26,7 +26,7 @@ def findings_table(findings: Sequence[Finding]) -> Table:
     for header in ("", "where", "column", "what", "fix"):
         table.add_column(header, overflow="fold")
     for finding in findings[:MAX_DISPLAYED]:
-        cells = (finding.severity, f"{finding.source}, {finding.where}", finding.column, finding.statement, finding.fix)
+        cells = (finding.severity, f"{finding.source}, {finding.where}", finding.column, finding.matter, finding.fix)
         # Cells of the user's data may have brackets, which are no markup.
         table.add_row(*map(escape, cells))
     return table

@@ -75,7 +75,7 @@ def stage_lines(console: Console, *, quiet: bool, as_json: bool, command: Sequen
         return unheard
     began = time.monotonic()
 
-    def tell(stage: StudyStage) -> None:
+    def show(stage: StudyStage) -> None:
         for line in _data_lines(stage):
             console.out(f"Data: {line}", highlight=False)
         console.out(f"[{format_duration(time.monotonic() - began)}] {stage_line(stage)}", highlight=False)
@@ -83,7 +83,7 @@ def stage_lines(console: Console, *, quiet: bool, as_json: bool, command: Sequen
             for line in short_plan(stage.plan, command):
                 console.out(line, highlight=False)
 
-    return tell
+    return show
 
 
 def _data_lines(stage: StudyStage) -> Iterator[str]:

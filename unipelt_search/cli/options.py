@@ -48,8 +48,8 @@ DryRun = Annotated[
     Option(
         "--dry-run",
         help="Check everything, build the model once, print the plan; start nothing.",
-        details="A few steps of each method are timed for the estimate. Nothing is written. With `--json` the plan "
-        "is JSON.",
+        details="A few steps of each method are timed for [the estimate](#the-plan). Nothing is written. With `--json` "
+        "the plan is JSON.",
     ),
 ]
 

@@ -21,11 +21,10 @@ from unipelt_search.specs.option import Option
 
 if TYPE_CHECKING:
     from unipelt_search.cli.prediction_output import PredictionOutput
-    from unipelt_search.cli.prediction_parquet import ColumnTypes
-    from unipelt_search.exporting.table_predictions import PredictedRows, Survey
+    from unipelt_search.exporting.table_predictions import PredictedRows
+    from unipelt_search.exporting.table_source import Pieces, Survey
     from unipelt_search.tasks.table import Table
 
-    Pieces = Callable[[tuple[str, ...] | None], Iterator[Table]]
 Advance = Callable[[int], None]
 Texts = Annotated[
     list[str] | None,
@@ -42,7 +41,7 @@ class Input:
         Option(
             "--data",
             metavar="FILE",
-            help="A table as `run` reads it: CSV, TSV, JSON lines, JSON or Parquet; a label column is not needed.",
+            help="A table as `run` reads it, or several as 'parts/*.csv'; a label column is not needed.",
         ),
     ] = None
     text: Annotated[
@@ -121,19 +120,30 @@ def predict(
     from unipelt_search.cli.prediction_output import PredictionOutput, choose_form
     from unipelt_search.cli.prediction_parquet import ColumnTypes
     from unipelt_search.exporting.saved_model import read_description
-    from unipelt_search.exporting.table_predictions import check_text_columns, output_columns, predict_tables
+    from unipelt_search.exporting.table_predictions import (
+        check_text_columns,
+        kept_columns,
+        output_columns,
+        predict_tables,
+    )
+    from unipelt_search.exporting.table_source import column_of, survey_tables
 
     form = choose_form(output.form, output.out, safe=output.csv_safe)
     _check_output(output, folder, source)
     task = read_description(folder).task
     text = check_text_columns(source.text or (), task.text)
     pieces = _pieces(source, texts, text)
+    ids = tuple(source.ids or ())
     types = ColumnTypes()
-    # The file is read twice, so that what is wrong with it is known before a model is loaded and a row is written.
+    # The input is read twice, so that what is wrong with it is known before a model is loaded and a row is written.
     with _progress("reading", None, output) as advance:
-        survey = _survey(pieces, source, text, types if form.name == "parquet" else None, advance)
-    columns = output_columns(survey.names, source.ids or (), task.labels, survey.source)
-    wanted = tuple(dict.fromkeys((*columns.kept, *text)))
+        tables = _watched(pieces((*ids, *text)), advance)
+        survey = survey_tables(tables, text, refuse_empty=source.on_empty == "refuse")
+        columns = output_columns(kept_columns(survey, pieces, ids), task.labels)
+        wanted = tuple(dict.fromkeys((*columns.kept, *text)))
+        if form.name == "parquet":
+            for table in pieces(wanted):
+                types.add({name: column_of(table, name) for name in columns.kept})
     model = api.load_model(folder, device=device, backbone=backbone)
     predicted = _checked(predict_tables(model, pieces(wanted), text, columns.kept), survey, source.on_empty)
     if texts and output.form is None and output.out is None:
@@ -143,31 +153,31 @@ def predict(
     with _progress("predicting", survey.rows, output) as advance:
         reasons = _write(predicted, written, output.out, advance)
     if not output.quiet:
-        _note(output, written, columns.renamed(nested=form.nested), reasons, survey.rows)
+        _note(output, written, columns.renamed(nested=form.nested), reasons, survey)
 
 
 def _check_output(output: Output, folder: Path, source: Input) -> None:
+    from unipelt_search.exporting.table_source import find_files
+
     if output.out is None:
         return
     # A model's files are as little an output as the table is.
     inputs = list(folder.glob("*"))
     if source.data is not None:
-        inputs.append(source.data)
+        inputs += find_files(source.data)
     check_new_file(output.out, inputs, force=output.force)
 
 
 def _pieces(source: Input, texts: Sequence[str] | None, text: tuple[str, ...]) -> Pieces:
     """Return what reads the input anew each time."""
-    from unipelt_search.exporting.table_predictions import ROWS_AT_ONCE
-    from unipelt_search.tasks.read import stream_tables
+    from unipelt_search.exporting.table_source import file_pieces, find_files
     from unipelt_search.tasks.table import Location, Table
 
-    path = source.data
     if not texts:
-        if path is None:
+        if source.data is None:
             raise RequestError("There must be something to predict; got nothing. Give a text, or a file with --data.")
-        return lambda wanted: stream_tables(path, wanted, ROWS_AT_ONCE)
-    if path is not None or source.text or source.ids:
+        return file_pieces(find_files(source.data))
+    if source.data is not None or source.text or source.ids:
         raise RequestError("Texts stand alone or in a file; got both. Leave out --data, --text and --id, or the texts.")
     if len(texts) != len(text):
         raise RequestError(
@@ -179,28 +189,10 @@ def _pieces(source: Input, texts: Sequence[str] | None, text: tuple[str, ...]) -
     return lambda wanted: iter([table])
 
 
-def _survey(
-    pieces: Pieces,
-    source: Input,
-    text: tuple[str, ...],
-    types: ColumnTypes | None,
-    advance: Advance,
-) -> Survey:
-    """Read the input once: all columns that are kept where their types are asked for, else only the texts."""
-    from unipelt_search.exporting.table_predictions import survey_tables
-
-    wanted: tuple[str, ...] | None = text
-    if types is not None:
-        wanted = (*source.ids, *text) if source.ids else None
-
-    def watched() -> Iterator[Table]:
-        for table in pieces(wanted):
-            if types is not None:
-                types.add(table.cells)
-            yield table
-            advance(len(table))
-
-    return survey_tables(watched(), text, refuse_empty=source.on_empty == "refuse")
+def _watched(tables: Iterable[Table], advance: Advance) -> Iterator[Table]:
+    for table in tables:
+        yield table
+        advance(len(table))
 
 
 def _checked(predicted: Iterable[PredictedRows], survey: Survey, on_empty: str) -> Iterator[PredictedRows]:
@@ -266,18 +258,22 @@ def _note(
     written: PredictionOutput,
     renamed: Mapping[str, str],
     reasons: Counter[str],
-    rows: int,
+    survey: Survey,
 ) -> None:
     """Say on stderr what a careful reader of the predictions should know."""
+    from unipelt_search.reporting.notice_sentences import described
+
     if output.out is not None:
         sys.stderr.write(f"Wrote {output.out}\n")
+    for sentence in described(survey.notices):
+        sys.stderr.write(f"{sentence}\n")
     for usual, name in renamed.items():
         sys.stderr.write(f"The input has a column {usual!r}; that of the prediction is {name!r}.\n")
     if reasons:
         why = ", ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common())
         name = renamed.get("reason", "reason")
         sys.stderr.write(
-            f"{reasons.total():,} of {rows:,} rows have no prediction; column {name!r} says why ({why}).\n"
+            f"{reasons.total():,} of {survey.rows:,} rows have no prediction; column {name!r} says why ({why}).\n"
         )
     count, first = written.formulas
     if count and not output.csv_safe:

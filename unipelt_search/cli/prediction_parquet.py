@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unipelt_search.cli.prediction_table import cell_text
+from unipelt_search.cli.prediction_table import cell_text, with_numbers
 
 if TYPE_CHECKING:
     from unipelt_search.exporting.table_predictions import OutputColumns, PredictedRows
@@ -32,8 +32,8 @@ class ColumnTypes:
         """
         for name, column in cells.items():
             known = self._types.get(name, pa.null())
-            if known != pa.string() or not _are_texts(column):
-                self._types[name] = _common(known, column)
+            if known != pa.string():
+                self._types[name] = _common(known, [with_numbers(cell) for cell in column])
 
     def of(self, name: str) -> Any:
         """Return the type of a column; text where none of its cells has been seen."""
@@ -83,10 +83,6 @@ class ParquetPredictions:
         self._writer.close()
 
 
-def _are_texts(column: Sequence[object]) -> bool:
-    return all(cell is None or isinstance(cell, str) for cell in column)
-
-
 def _common(known: Any, column: Sequence[object]) -> Any:
     """Return a type for cells of a known type and these cells; text where there is none."""
     try:
@@ -98,7 +94,7 @@ def _common(known: Any, column: Sequence[object]) -> Any:
 
 def _array(cells: Sequence[object], kind: Any) -> Any:
     if not pa.types.is_string(kind):
-        return pa.array(cells, type=kind)
+        return pa.array([with_numbers(cell) for cell in cells], type=kind)
     texts = []
     for cell in cells:
         # Half of a surrogate pair, which JSON can hold, is no UTF-8: it is written as its escape.

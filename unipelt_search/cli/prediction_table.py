@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from unipelt_search.tasks.table import WrittenNumber
+
 if TYPE_CHECKING:
     from unipelt_search.exporting.table_predictions import OutputColumns, PredictedRows
     from unipelt_search.kinds.label_kind import Prediction
@@ -190,6 +192,8 @@ def is_formula(cell: str) -> bool:
 
 def cell_text(cell: object) -> str:
     """Return a cell of the input as text, exactly; empty where it is missing, JSON where it holds several things."""
+    if isinstance(cell, str):
+        return str(cell)
     value = json_value(cell)
     if value is None:
         return ""
@@ -200,6 +204,8 @@ def json_value(cell: Any) -> Any:
     """Return a cell as JSON has it: what JSON has no form for becomes text, and no number becomes null."""
     if hasattr(cell, "tolist"):  # of NumPy, alone or many
         cell = cell.tolist()
+    if isinstance(cell, WrittenNumber):
+        cell = cell.value
     if isinstance(cell, float):
         return _finite(cell)
     if cell is None or isinstance(cell, str | bool | int):
@@ -211,6 +217,17 @@ def json_value(cell: Any) -> Any:
     if isinstance(cell, bytes):
         return base64.b64encode(cell).decode("ascii")
     return _time_text(cell) if isinstance(cell, date | datetime | time | timedelta) else str(cell)
+
+
+def with_numbers(cell: Any) -> Any:
+    """Return a cell with numbers in place of those that are known as they were written."""
+    if isinstance(cell, WrittenNumber):
+        return cell.value
+    if isinstance(cell, list):
+        return [with_numbers(value) for value in cell]
+    if isinstance(cell, dict):
+        return {name: with_numbers(value) for name, value in cell.items()}
+    return cell
 
 
 def _finite(number: float) -> float | str | None:

@@ -15,12 +15,16 @@ from unipelt_search.backbones.tokenizer_check import embedding_rows
 from unipelt_search.errors import BackboneError, RequestError, SavedModelError
 from unipelt_search.exporting.saved_model import SavedModel, read_description, read_weights
 from unipelt_search.exporting.table_predictions import (
-    ROWS_AT_ONCE,
-    Reason,
     check_text_columns,
+    kept_columns,
     output_columns,
     predict_tables,
     predicted_frame,
+)
+from unipelt_search.exporting.table_source import (
+    Reason,
+    file_pieces,
+    find_files,
     survey_tables,
     unusable_text,
 )
@@ -31,7 +35,6 @@ from unipelt_search.specs.study import BackboneSpec
 from unipelt_search.specs.trial import RunSpec
 from unipelt_search.tasks.encode import EncodedSplit, encode_texts, pad_token_id
 from unipelt_search.tasks.known_tokens import check_split
-from unipelt_search.tasks.read import stream_tables
 from unipelt_search.training.evaluate import predict
 from unipelt_search.training.recorder import ACTIVE_ABOVE, GateRecorder
 
@@ -128,26 +131,26 @@ class LoadedModel:
         """Predict the rows of a file piece by piece, so that it may be larger than the memory.
 
         Args:
-            data: A file of a kind that can be trained on; a label column is not needed.
+            data: A file of a kind that can be trained on, or several as ``parts/*.csv``; a label column is not needed.
             text: The column with the text, or the two of a text pair; none for those of the training data.
             ids: The columns of the file that are kept; none for all.
 
         Yields:
-            At most `ROWS_AT_ONCE` rows, numbered from 0 over all pieces: the columns that are kept, `label`,
+            At most 512 rows, numbered from 0 over all pieces: the columns that are kept, `label`,
             `probability of LABEL` for each label, and `reason`, which says why a row has no prediction.
 
         Raises:
             RequestError: A column is missing, or the model takes another number of texts.
             DataError: The file cannot be found or read.
         """
-        path = Path(data)
+        pieces = file_pieces(find_files(data))
         columns = check_text_columns(text, self.text)
         # Read twice: an error in the last row is known before the first one is predicted.
-        survey = survey_tables(stream_tables(path, columns, ROWS_AT_ONCE), columns)
-        output = output_columns(survey.names, ids, self.labels, survey.source)
+        survey = survey_tables(pieces((*ids, *columns)), columns)
+        output = output_columns(kept_columns(survey, pieces, ids), self.labels)
         wanted = tuple(dict.fromkeys((*output.kept, *columns)))
         begin = 0
-        for rows in predict_tables(self, stream_tables(path, wanted, ROWS_AT_ONCE), columns, output.kept):
+        for rows in predict_tables(self, pieces(wanted), columns, output.kept):
             yield predicted_frame(rows, output, begin)
             begin += len(rows)
 

@@ -6,26 +6,21 @@ A row without a usable text has no prediction but a reason. Nothing here holds m
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
-from unipelt_search.errors import DataError, RequestError
-from unipelt_search.records.notice import MAX_NAMED
-from unipelt_search.tasks.cells import is_unicode, text_of
+from unipelt_search.errors import RequestError
+from unipelt_search.exporting.table_source import Pieces, Reason, Survey, column_of, outer_names, texts_of
 from unipelt_search.tasks.rows import check_names
 from unipelt_search.tasks.table import Location, Table
 
 if TYPE_CHECKING:
     from unipelt_search.kinds.label_kind import Prediction
 
-ROWS_AT_ONCE = 512
-"""Rows of a piece: batches of similar length are made inside of it."""
-Reason = Literal["empty", "invalid_unicode", "no_token", "no_embedding"]
-"""Why a row has no prediction: a text is missing or white space only, holds NUL or half of a surrogate pair, has
-nothing that the tokenizer takes for a token, or has a token that the backbone has no embedding for."""
 LABEL, NESTED, REASON = "label", "probabilities", "reason"
 """What the columns of predictions are called where the input has no column of that name."""
 
@@ -38,17 +33,6 @@ class RowModel(Protocol):
         rows: Sequence[tuple[str, ...]],
     ) -> tuple[list[Prediction | None], list[Reason | None]]:
         """Return each row's prediction or None, and why it has none."""
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What a first reading of a source found, before a model is loaded."""
-
-    source: str
-    """What errors call it."""
-    rows: int
-    names: tuple[str, ...]
-    """All its columns, in the order in which they were met."""
 
 
 @dataclass(frozen=True)
@@ -107,76 +91,6 @@ class PredictedRows:
         return len(self.locations)
 
 
-def survey_tables(tables: Iterable[Table], text: Sequence[str], *, refuse_empty: bool = False) -> Survey:
-    """Read a source once, so that what is wrong with it is known before anything is predicted or written.
-
-    Args:
-        tables: Its pieces, with the text columns at least.
-        text: The column with the text, or the two of a text pair.
-        refuse_empty: Whether every row must have a text that can be read.
-
-    Returns:
-        What was found.
-
-    Raises:
-        DataError: There are no rows, a text column is missing, a cell in it is neither text nor a number, or a row has
-            no text where every row must have one.
-    """
-    source = ""
-    rows = 0
-    names: list[str] = []
-    unusable = _UnusableRows()
-    for table in tables:
-        source = table.source
-        rows += len(table)
-        # A column that stands there twice is listed twice; an object of JSON may bring one that others lack.
-        names += table.names if not names else [name for name in table.names if name not in names]
-        unusable.add(table.locations, texts_of(table, text))
-    if not rows:
-        raise DataError(f"{source} must have rows; it is empty.")
-    check_names([("--text", name) for name in text], names, source)
-    if unusable.rows and refuse_empty:
-        raise DataError(
-            f"Every row must have a text that can be read; {source} has none at {unusable}. Fill in or remove these "
-            "rows, or let them have no prediction: --on-empty null."
-        )
-    return Survey(source, rows, tuple(names))
-
-
-class _UnusableRows:
-    """How many rows have no text that can be read, and where the first ones are."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self._first: list[str] = []
-
-    def add(self, locations: Sequence[Location], texts: Sequence[tuple[str, ...]]) -> None:
-        for location, row in zip(locations, texts, strict=True):
-            if unusable_text(row) is None:
-                continue
-            self.rows += 1
-            if len(self._first) < MAX_NAMED:
-                self._first.append(location.in_source)
-
-    def __str__(self) -> str:
-        more = f" and {self.rows - len(self._first)} more" if self.rows > len(self._first) else ""
-        return ", ".join(self._first) + more
-
-
-def unusable_text(texts: Sequence[str]) -> Reason | None:
-    """Say why a row's texts cannot be read as training would have read them.
-
-    Args:
-        texts: The row's text, or the two of a pair.
-
-    Returns:
-        The reason; None where they can be read.
-    """
-    if not all(text.strip() for text in texts):
-        return "empty"
-    return None if all(is_unicode(text) for text in texts) else "invalid_unicode"
-
-
 def check_text_columns(text: Sequence[str], trained_on: Sequence[str]) -> tuple[str, ...]:
     """Check how many text columns are named.
 
@@ -196,37 +110,47 @@ def check_text_columns(text: Sequence[str], trained_on: Sequence[str]) -> tuple[
     return columns
 
 
-def output_columns(
-    found: Sequence[str],
-    ids: Sequence[str],
-    labels: Sequence[str],
-    source: str,
-) -> OutputColumns:
-    """Choose the columns of a table of predictions.
+def kept_columns(survey: Survey, pieces: Pieces, ids: Sequence[str]) -> tuple[str, ...]:
+    """Choose the columns of the input that are kept.
 
     Args:
-        found: The input's columns.
-        ids: The columns that are kept; none for all.
+        survey: What is known of the input.
+        pieces: Reads it.
+        ids: Those that the user named; none for all.
+
+    Returns:
+        The columns, each once.
+
+    Raises:
+        DataError: A column of ``ids`` is missing, or stands there twice.
+        RequestError: Another column that would be kept stands there twice.
+    """
+    check_names([("--id", name) for name in ids], survey.names, survey.source)
+    if ids:
+        return tuple(dict.fromkeys(ids))
+    kept = outer_names(survey.names, pieces)
+    twice = [name for name, count in Counter(kept).items() if count > 1]
+    if twice:
+        raise RequestError(
+            f"A column that is kept must stand once in {survey.source}; {twice[0]!r} stands there "
+            f"{kept.count(twice[0])} times. Rename it, or keep other columns only, with --id."
+        )
+    return kept
+
+
+def output_columns(kept: Sequence[str], labels: Sequence[str]) -> OutputColumns:
+    """Name the columns of a table of predictions.
+
+    Args:
+        kept: The columns of the input that are kept.
         labels: What can be predicted, in order.
-        source: What to call the input.
 
     Returns:
         The columns. A prediction's column gives way where the input has its name.
-
-    Raises:
-        RequestError: A column that shall be kept is missing, or stands there twice.
     """
-    check_names([("--id", name) for name in ids], found, source)
-    kept = tuple(dict.fromkeys(ids)) or tuple(found)
-    twice = [name for name in kept if kept.count(name) > 1]
-    if twice:
-        raise RequestError(
-            f"A column that is kept must stand once in {source}; {twice[0]!r} stands there {len(twice)} times. "
-            "Rename it, or keep other columns only, with --id."
-        )
     taken = set(kept)
     return OutputColumns(
-        kept=kept,
+        kept=tuple(kept),
         label=_free_name(LABEL, taken),
         probabilities={label: _free_name(_share_of(label), taken) for label in labels},
         nested=_free_name(NESTED, taken),
@@ -254,7 +178,7 @@ def predict_tables(
     for table in tables:
         predictions, reasons = model.predict_rows(texts_of(table, text))
         yield PredictedRows(
-            cells={name: _column(table, name) for name in kept},
+            cells={name: column_of(table, name) for name in kept},
             predictions=tuple(predictions),
             reasons=tuple(reasons),
             locations=table.locations,
@@ -286,35 +210,6 @@ def predicted_frame(rows: PredictedRows, columns: OutputColumns, begin: int) -> 
 
 def _series_type(name: str, columns: OutputColumns) -> str:
     return "float64" if name in columns.probabilities.values() else "object"
-
-
-def texts_of(table: Table, text: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the texts of a table, which may be empty.
-
-    Args:
-        table: A piece of a source.
-        text: The column with the text, or the two of a text pair.
-
-    Returns:
-        One text per row, or the two of a pair; empty where it is missing.
-
-    Raises:
-        DataError: A cell is neither text nor a number.
-    """
-    columns = []
-    for name in text:
-        texts = [text_of(cell) for cell in _column(table, name)]
-        if None in texts:
-            row = texts.index(None)
-            found = type(_column(table, name)[row]).__name__
-            raise DataError(f"Column {name!r} must hold text or numbers; got {found} at {table.locations[row]}.")
-        columns.append([text or "" for text in texts])
-    return list(zip(*columns, strict=True))
-
-
-def _column(table: Table, name: str) -> Sequence[object]:
-    # A JSON file's objects need not have every key, so that a piece may lack one that another piece has.
-    return table.cells.get(name, [None] * len(table))
 
 
 def _share_of(label: str) -> str:

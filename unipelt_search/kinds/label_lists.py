@@ -91,22 +91,22 @@ def _printed_array(body: str) -> tuple[object, ...] | None:
     if body[0] != "[" or SHORTENED in body:
         return None
     tokens = _tokens(body)
-    if tokens is None or len(tokens) < 4 or any(token.string == "," for token in tokens):
+    if tokens is None or len(tokens) < 4:
         return None
-    parts: list[object] = []
+    texts: list[str] = []
     sign = ""
     for token in tokens[1:-1]:
-        if token.type == tokenize.OP and token.string in "+-" and not sign:
+        if token.string in ("+", "-") and not sign:
             sign = token.string
             continue
         if token.type not in (tokenize.STRING, tokenize.NUMBER) and token.string not in ("True", "False", "None"):
             return None
-        try:
-            parts.append(ast.literal_eval(sign + token.string))
-        except (ValueError, SyntaxError):
-            return None
+        texts.append(sign + token.string)
         sign = ""
-    return tuple(parts)
+    try:
+        return tuple(map(ast.literal_eval, texts))
+    except (ValueError, SyntaxError):
+        return None
 
 
 def _joins_strings(body: str) -> bool:

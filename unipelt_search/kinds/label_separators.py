@@ -7,7 +7,7 @@ stays at its place, after the same part.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -62,9 +62,11 @@ def find_separator(texts: Iterable[str], *, asked: bool) -> str | None:
 def kept_separator(texts: Iterable[str]) -> str | None:
     """Return the separator that occurs in most of the different cells, which are names all the same."""
     different = {text.strip() for text in texts} - {""}
-    counts = {mark: sum(mark in text for text in different) for mark in (*FREE_SHARES, ALONE_ONLY)}
-    most = max(counts, key=lambda mark: counts[mark])
-    return most if counts[most] else None
+    counts: Counter[str] = Counter()
+    for mark in (*FREE_SHARES, ALONE_ONLY):
+        counts[mark] = sum(mark in text for text in different)
+    most, count = counts.most_common(1)[0]
+    return most if count else None
 
 
 def find_pair(texts: Iterable[str]) -> str | None:

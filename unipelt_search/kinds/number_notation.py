@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -114,14 +114,10 @@ def read_numbers(texts: Sequence[str]) -> NumberColumn:
     different = list(dict.fromkeys(texts))
     bodies = [_Body.of(text) for text in different]
     percent = 2 * sum(body.percent for body in bodies) > len(bodies)
-    values = {notation: [notation.read_body(body) for body in bodies] for notation in _notations(percent=percent)}
-    counts = {notation: sum(number is not None for number in read) for notation, read in values.items()}
-    most = max(counts.values())
-    best, *rest = [notation for notation, count in counts.items() if count == most]
-    other = next((notation for notation in rest if values[notation] != values[best]), None)
-    # What any program reads as a number is that number.
-    if best.decimal == "." and not best.thousands:
-        other = None
+    values = {}
+    for notation in _notations(percent=percent):
+        values[notation] = [notation.read_body(body) for body in bodies]
+    best, other = _best_of(values)
     if other is not None and _are_thousands(bodies, best.decimal):
         best, other = other, None
     number_of = dict(zip(different, values[best], strict=True))
@@ -155,6 +151,19 @@ def _notations(*, percent: bool) -> Iterable[NumberNotation]:
         yield NumberNotation(".", thousands, percent=percent)
     for thousands in (".", " ", "'"):
         yield NumberNotation(",", thousands, percent=percent)
+
+
+def _best_of(
+    values: Mapping[NumberNotation, Sequence[float | None]],
+) -> tuple[NumberNotation, NumberNotation | None]:
+    """Return the notation that reads most cells, the plainest of several, and another one that reads them otherwise."""
+    counts = {notation: len(read) - read.count(None) for notation, read in values.items()}
+    most = max(counts.values())
+    best, *rest = [notation for notation, count in counts.items() if count == most]
+    # What any program reads as a number is that number.
+    if best.decimal == "." and not best.thousands:
+        return best, None
+    return best, next((notation for notation in rest if values[notation] != values[best]), None)
 
 
 def _are_thousands(bodies: Sequence[_Body], mark: str) -> bool:

@@ -52,7 +52,12 @@ class Finding(Frozen):
     @property
     def line(self) -> str:
         """What was found and what to do, as a line among others."""
-        return f"{self.source}, {self.where}: column {self.column!r} {self.statement}. {self.fix}"
+        return f"{self.source}, {self.where}, column {self.column!r}: {self.matter}. {self.fix}"
+
+    @property
+    def matter(self) -> str:
+        """The rule, and what is to be said of the column, for somebody who knows which one it is."""
+        return f"{self.rule}; it {self.statement}"
 
     @property
     def where(self) -> str:

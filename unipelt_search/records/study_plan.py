@@ -49,9 +49,9 @@ class PlannedPhase(Frozen):
 class StudyProposal(Frozen):
     """A study like the one that was asked for that its time limit allows, or the limit that this study needs."""
 
-    purpose: Literal["fits", "least", "whole"]
-    """`fits`: the best that the limit allows. `least`: the least that is a comparison, where nothing fits. `whole`: all
-    that was asked for, with the time that it takes."""
+    purpose: Literal["fits", "least", "complete"]
+    """`fits`: the best that the limit allows. `least`: the least that is a comparison, where nothing fits. `complete`:
+    all that was asked for, with the time that it takes."""
     methods: tuple[str, ...]
     """Methods that are tuned and compared, without the user's own configurations."""
     trials: int

@@ -11,6 +11,7 @@ from typing import Any
 
 from unipelt_search.kinds.label_kind import label_kinds
 from unipelt_search.records.notice import LEGACY, Notice
+from unipelt_search.reporting.units import format_duration
 
 _Values = Mapping[str, Any]
 _NOT_PUBLIC = "its labels are not public"
@@ -79,6 +80,7 @@ def _rows_read(values: _Values) -> str:
     if values["lines"] is None:
         return f"Read {values['rows']:,} rows of {values['source']}."
     names = {"header": "header", "comments": "comment", "blank": "blank", "continued": "inside of cells"}
+    names["broken"] = "that cannot be read"
     others = [f"{values[what]:,} {name}" for what, name in names.items() if values[what]]
     other = f" (not rows: {', '.join(others)})" if others else ""
     return f"Read {values['rows']:,} rows of {values['lines']:,} lines of {values['source']}{other}."
@@ -115,6 +117,9 @@ _DROP_REASONS = {
     "bad_unicode": "a text that is not valid Unicode",
     "bad_label": "a label of another notation",
     "bad_weight": "a weight that is no positive number",
+    "no_time": "no time",
+    "bad_time": "a time of another form",
+    "broken_row": "another number of fields, or no JSON object",
 }
 
 
@@ -187,7 +192,7 @@ def _left_out(values: _Values) -> str:
 
 
 def _limit(values: _Values) -> str:
-    return f"The time limit of {values['limit']:g} s"
+    return f"The time limit of {format_duration(values['limit'])}"
 
 
 def _time_limit_seeds(values: _Values) -> str:
@@ -197,8 +202,8 @@ def _time_limit_seeds(values: _Values) -> str:
 
 def _time_limit_short(values: _Values) -> str:
     return (
-        f"{_limit(values)} is shorter than the estimate of {values['estimate']:.0f} s: the last rounds, trials and "
-        "seeds will be left out."
+        f"{_limit(values)} is shorter than the estimate of {format_duration(values['estimate'])}: the last rounds, "
+        "trials and seeds will be left out."
     )
 
 
@@ -211,9 +216,10 @@ def _checkpoint_not_written(values: _Values) -> str:
 
 
 def _positive_label(values: _Values) -> str:
-    # Older versions had no other metric of the positive label.
+    # Older versions had no other metric of the positive label, and no option to choose it.
     metric = values.get("metric", "F1")
-    return f"{metric} is that of the label {values['label']!r}, which is taken for the positive one."
+    further = "; --positive names the other one" if "metric" in values else ""
+    return f"{metric} is that of the label {values['label']!r}, which is taken for the positive one{further}."
 
 
 def _less_plausible(values: _Values) -> str:
@@ -329,6 +335,10 @@ _DATA: dict[str, Callable[[_Values], str]] = {
         f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} training rows: "
         f"{_join(values, 'labels')}."
     ),
+    "labels_without_test_rows": lambda values: (
+        f"{values['labels_count']} of {values['of']} labels have no row among the {values['rows']} test rows, and no "
+        f"score there: {_join(values, 'labels')}."
+    ),
     "rare_labels": lambda values: (
         f"Fewer than {values['fewer_than']} training rows have the label: {_join(values, 'labels')}."
     ),
@@ -380,8 +390,10 @@ _SEARCH: dict[str, Callable[[_Values], str]] = {
         "The time limit allows runs of {steps} steps; without a limit they would have {without_limit}."
     ),
     "time_limit_short": _time_limit_short,
-    "time_limit_screen": _template("The time limit of {limit:g} s allowed {done} of {rounds} screen rounds."),
-    "time_limit_trials": _template("The time limit of {limit:g} s allowed {done} of {of} trials."),
+    "time_limit_screen": lambda values: (
+        f"{_limit(values)} allowed {values['done']} of {values['rounds']} screen rounds."
+    ),
+    "time_limit_trials": lambda values: f"{_limit(values)} allowed {values['done']} of {values['of']} trials.",
     "time_limit_unconfirmed": lambda values: (
         f"{_limit(values)} left no time to confirm {', '.join(values['methods'])}."
     ),

@@ -71,7 +71,8 @@ def label_scores(counts: Counter[_Pair], labels: Sequence[str]) -> Iterator[Labe
             predicted=count,
             precision=right / count if count else None,
             recall=right / support if support else None,
-            f1=2 * right / (support + count) if support + count else None,
+            # Without a row that has the label, how often it was predicted is no score of it.
+            f1=2 * right / (support + count) if support else None,
         )
 
 

@@ -264,16 +264,19 @@ def missed_table(report: StudyReport) -> MissedTable | None:
         return None
     counts = []
     if missed.select:
-        counts.append(f"{formats.count(missed.select)} of {formats.deciding_rows(report.task)}")
+        rows = " rows" if report.task.folds else ""
+        counts.append(f"{formats.count(missed.select)}{rows} of {formats.deciding_rows(report.task)}")
     if missed.test:
         counts.append(f"{formats.count(missed.test)} of the test rows")
     methods = len(missed.methods)
-    who = missed.methods[0] if methods == 1 else f"all {methods} confirmed methods"
+    who = f"most of their runs all {methods} confirmed methods miss"
+    if methods == 1:
+        who = f"most of its runs {missed.methods[0]} misses"
     found = (missed.select or 0) + (missed.test or 0)
     some = f" Here are the {len(missed.rows)} of which the runs are surest." if found > len(missed.rows) else ""
     return MissedTable(
         rows=tuple(map(_doubtful_row, missed.rows)),
-        sentence=f"In most of their runs {who} miss {' and '.join(counts)}.{some}",
+        sentence=f"In {who} {' and '.join(counts)}.{some}",
     )
 
 

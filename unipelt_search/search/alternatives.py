@@ -22,7 +22,7 @@ _COMPARED = 2
 _ROUND_TO = ((600.0, 60), (3600.0, 300), (36_000.0, 1800), (math.inf, 3600))
 """Up to how many seconds a proposed limit is rounded up to a multiple of how many."""
 
-Purpose = Literal["fits", "least", "whole"]
+Purpose = Literal["fits", "least", "complete"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def propose_alternatives(
         return ()
     sizes = list(search.sizes())
     found = search.first_that_fits(sizes, limit)
-    whole = search.with_limit_for(spec, steps_for(task.rows["train"], spec.space), "whole")
-    return (found or search.least(sizes[-1]), whole)
+    complete = search.with_limit_for(spec, steps_for(task.rows["train"], spec.space), "complete")
+    return (found or search.least(sizes[-1]), complete)
 
 
 class _Search:

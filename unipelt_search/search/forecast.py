@@ -263,10 +263,10 @@ def _pruned(entries: Sequence[_Entry]) -> list[_Entry]:
     """Plan the pruned variant of each gated finalist, tried once and confirmed; at most as slow as the whole one."""
     pruned = []
     for entry in entries:
-        whole = entry.planned
-        if find_method(whole.method).gated:
-            changes = {"variant": pruned_name(whole.variant or whole.method), "screen_trials": 1}
-            pruned.append(_Entry(whole.model_copy(update=changes), entry.search, entry.confirm, entry.first))
+        unpruned = entry.planned
+        if find_method(unpruned.method).gated:
+            changes = {"variant": pruned_name(unpruned.variant or unpruned.method), "screen_trials": 1}
+            pruned.append(_Entry(unpruned.model_copy(update=changes), entry.search, entry.confirm, entry.first))
     return pruned
 
 

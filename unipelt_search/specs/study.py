@@ -42,6 +42,12 @@ VALIDATION_DECIDES_SINCE = 3
 """The edition since which the whole of a given validation split decides, and equal texts stay together."""
 
 
+def _as_lines(value: object) -> object:
+    if isinstance(value, list | tuple) and all(isinstance(path, str) for path in value):
+        return "\n".join(value)
+    return value
+
+
 def _as_columns(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -67,13 +73,16 @@ class TaskSpec(Frozen):
 
     data: Annotated[
         str,
+        BeforeValidator(_as_lines),
         Option(
             "--data",
             metavar="PATH|HUB_NAME",
-            help="Folder with train, validation and test files, one file, a hub dataset, or demo.",
-            details="Files are CSV, JSON lines or Parquet. Missing splits are split off from the training rows.",
+            help='Folder with train, validation and test files, a file, several (`"*.csv"`), a hub dataset, or demo.',
+            details="Files are CSV, JSON or Parquet, compressed or not ([all forms](data.md#files)). Missing splits "
+            "are split off from the training rows.",
         ),
     ]
+    """Several files, one a line; in a study file and in Python a list of them."""
     text: Annotated[
         tuple[str, ...],
         Option("--text", metavar="COL", help="Column with the text; twice for a text pair."),
@@ -87,12 +96,12 @@ class TaskSpec(Frozen):
         Option(
             "--kind",
             metavar="KIND",
-            help="What a label is: classification, regression or multi_label. Default: auto.",
-            details="[Your data](data.md) says how `auto` decides.",
+            help="What a label is: classification, regression (numbers) or multi_label (sets). Default: auto.",
+            details="[What a label is](data.md#what-a-label-is) says how `auto` decides.",
         ),
     ] = "auto"
-    """What a label is; `auto` is `multi_label` when some labels hold `|` between names, `regression` when all are
-    finite numbers and one has a fraction, else `classification`."""
+    """What a label is; `auto` is `multi_label` when rows have sets of names, `regression` when all labels are finite
+    numbers and one has a fraction, else `classification`."""
     metric: Annotated[
         Metric,
         Option(
@@ -110,18 +119,19 @@ class TaskSpec(Frozen):
         Option(
             "--positive",
             metavar="LABEL",
-            help="Of two labels the one that F1 and similar metrics are about.",
-            details="Without it a rule chooses, and a notice says which.",
+            help="The positive one of two labels, which F1 and similar metrics are about.",
+            details="Without it [a rule](data.md#metrics) chooses, and a notice says which.",
         ),
     ] = Field(default=None, exclude_if=_is_none)
     label_names: tuple[str, ...] = Field(default=(), exclude_if=not_)
-    """Names of the places of 0/1 vectors, in order."""
+    """Names for the numbers of 0/1 vectors, in order."""
     separator: Annotated[
         str | None,
         Option(
             "--separator",
             metavar="TEXT",
-            help="What stands between the labels of a cell that holds several.",
+            help="Text between the labels of a cell that holds several, such as a comma. Default: found.",
+            details="[Sets of labels](data.md#sets-of-labels) says how it is found.",
         ),
     ] = Field(default=None, min_length=1, exclude_if=_is_none)
     class_weights: Literal["none", "balanced"] = "none"
@@ -411,9 +421,9 @@ class BudgetSpec(Frozen):
             syntax="duration",
             help="Wall-clock limit, as in 90s, 30m or 1h30m. Default: none.",
             details="35 % of it is reserved for the confirm phase. Runs that have begun are finished, so a study may "
-            "end up to one run late. Unless the study sets `steps` or joins a cluster with `--address`, a few steps "
-            "of each method are timed first. Runs then get the largest number of steps with which all trials and "
-            "seeds end in time, at least 150.",
+            "end up to one run late. Unless the study sets `steps` or joins a cluster with `--address`, runs get the "
+            "largest number of steps with which all trials and seeds end in time, at least 150. A limit that is too "
+            "short even so is met with [proposals](#the-plan).",
         ),
     ] = Field(default=None, gt=0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
 from sqlalchemy import delete, func, insert, select, update
@@ -228,10 +229,14 @@ class Runs:
             StorageError: There is no such study, stored predictions are damaged, or the database refused.
         """
 
-        def remove(session: Session) -> None:
+        def others(session: Session) -> list[int]:
+            study_or_raise(session, study_id, lock=False)
+            of_others = (TrialRow.study_id == study_id, TrialRow.number.not_in(keep))
+            return list(session.scalars(select(TrialRow.id).where(*of_others)))
+
+        def remove(session: Session, trial_id: int) -> None:
             study_or_raise(session, study_id)
-            others = (TrialRow.study_id == study_id, TrialRow.number.not_in(keep))
-            query = select(PredictionRow.run_id, PredictionRow.split).join(RunRow).join(TrialRow).where(*others)
+            query = select(PredictionRow.run_id, PredictionRow.split).join(RunRow).where(RunRow.trial_id == trial_id)
             for key in session.execute(query).all():
                 # One by one: together they may take more memory than there is.
                 row = session.get_one(PredictionRow, tuple(key))
@@ -239,7 +244,9 @@ class Runs:
                 session.flush()
                 session.expunge(row)
 
-        self._database.write("run.probabilities", remove)
+        # Trial by trial, so that other drivers need not wait for all of it.
+        for trial_id in self._database.read(others):
+            self._database.write("run.probabilities", partial(remove, trial_id=trial_id))
 
     def repair_mirror(self, study_id: str) -> None:
         """Make the Optuna mirror say again what our tables say, unless other drivers are at it all the time.

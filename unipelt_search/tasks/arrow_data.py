@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ MAX_CELLS = 100_000_000
 """Rows times wanted columns of a Parquet file that are read into memory at most."""
 MAX_WIDE = 2 * 2**30
 """Bytes of the wanted columns, once they are decompressed, that are read into memory at most."""
+CLASS_NAMES = "the numbers of its classes are their names"
 FEATURES = b"huggingface"
 """Under this key of a schema stands what the columns mean, as JSON."""
 
@@ -67,8 +69,8 @@ def arrow_table(table: pa.Table, source: str, wanted: Sequence[str] | None, star
     names = dict.fromkeys((*table.column_names, *paths))
     doubled = [name for name in names for _ in range(table.column_names.count(name) - 1)]
     cells = {path: cells for path, (cells, _) in read.items()}
-    as_before = all(same for _, same in read.values())
-    return Table(source, (*names, *doubled), cells, locations, as_before=as_before)
+    same = all(as_before for _, as_before in read.values())
+    return Table(source, (*names, *doubled), cells, locations, changed="" if same else CLASS_NAMES)
 
 
 def named_cells(cells: list[Any], features: Mapping[str, Any], path: str) -> tuple[list[Any], bool]:
@@ -244,20 +246,28 @@ def _parquet_pieces(
     file: pq.ParquetFile, paths: list[str], names: tuple[str, ...], source: str, rows: int | None
 ) -> Iterator[Table]:
     """Read the rows of a file; all at once where their number is None."""
-    schema = file.schema_arrow
     every = file.metadata.num_rows
     if not paths or every == 0:
-        for start in range(0, max(every, 1), rows or max(every, 1)):
-            numbers = range(start + 1, min(start + (rows or every), every) + 1)
-            cells: dict[str, list[object]] = {path: [] for path in paths}
-            yield Table(source, names, cells, tuple(Location(source, number, "row") for number in numbers))
+        yield from _pieces_without_cells(Table(source, names, {path: [] for path in paths}, ()), every, rows or every)
         return
     done = 0
-    tables: Iterable[pa.Table] = (file.read(columns=paths),)
-    if rows is not None:
-        tables = (pa.Table.from_batches([batch]) for batch in file.iter_batches(batch_size=rows, columns=paths))
-    for table in tables:
-        piece = arrow_table(table.replace_schema_metadata(schema.metadata), source, paths, done)
-        all_names = (*names, *(path for path in piece.cells if path not in names))
-        yield Table(source, all_names, piece.cells, piece.locations, as_before=piece.as_before)
+    for table in _arrow_pieces(file, paths, rows):
+        piece = arrow_table(table.replace_schema_metadata(file.schema_arrow.metadata), source, paths, done)
+        inner = [path for path in piece.cells if path not in names]
+        yield replace(piece, names=(*names, *inner))
         done += len(piece)
+
+
+def _arrow_pieces(file: pq.ParquetFile, paths: list[str], rows: int | None) -> Iterator[pa.Table]:
+    if rows is None:
+        yield file.read(columns=paths)
+        return
+    for batch in file.iter_batches(batch_size=rows, columns=paths):
+        yield pa.Table.from_batches([batch])
+
+
+def _pieces_without_cells(empty: Table, count: int, rows: int) -> Iterator[Table]:
+    """Return rows of which no column is wanted."""
+    for start in range(0, max(count, 1), max(rows, 1)):
+        numbers = range(start + 1, min(start + rows, count) + 1)
+        yield replace(empty, locations=tuple(Location(empty.source, number, "row") for number in numbers))

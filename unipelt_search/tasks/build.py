@@ -9,6 +9,7 @@ from unipelt_search.tasks.brought_splits import check_brought
 from unipelt_search.tasks.check import check_rows, read_labels
 from unipelt_search.tasks.metrics import choose_metric
 from unipelt_search.tasks.origins import row_origins
+from unipelt_search.tasks.positive_class import with_positive
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import choose_test, split_rows
 from unipelt_search.tasks.task import Fold, Resample, Split, Task, fingerprint_of
@@ -49,10 +50,13 @@ def _build(raw: RawData, spec: TaskSpec, seed: int, *, repeats: int, edition: in
 
     def target_of(train: Rows) -> Target:
         balanced = spec.class_weights == "balanced"
-        return data.kind.fit(data.labels, train.labels, balanced=balanced, weights=train.weights)
+        fitted = data.kind.fit(data.labels, train.labels, balanced=balanced, weights=train.weights)
+        return with_positive(fitted, spec.positive)
 
     target = target_of(rows.train)
-    metric, metric_notices = choose_metric(spec.metric, data.raw.name, target, weighted=spec.weight_metric)
+    metric, metric_notices = choose_metric(
+        spec.metric, data.raw.name, target, weighted=spec.weight_metric, positive_named=spec.positive is not None
+    )
     row_notices = (*check_rows(rows, target, allow_overlap=spec.allow_overlap), *check_brought(rows, spec))
 
     def numbered(part: Rows) -> Split:

@@ -9,7 +9,6 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import time
 import zipfile
 import zlib
@@ -75,44 +74,10 @@ class DataFile:
         return ending if ending in COMPRESSED else ""
 
 
-class _Counted(io.RawIOBase):
-    """The bytes on disk, with how many of them were read; a file that has none to give now is refused."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._file = open_regular(path)
-        self._path = path
-        self.count = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stub has a buffer of any kind
-        count = self._file.readinto(buffer)
-        if count is None:
-            raise DataError(f"A data file must be readable to its end; {self._path} has nothing to give now.")
-        self.count += count
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
-
-
 class _Bounded(io.RawIOBase):
     """Bytes after decompression, bounded in number, growth and seconds."""
 
-    def __init__(self, name: str, inner: IO[bytes], disk: _Counted, most: int | None) -> None:
+    def __init__(self, name: str, inner: IO[bytes], disk: io.FileIO, most: int | None) -> None:
         super().__init__()
         self._name = name
         self._inner = inner
@@ -135,6 +100,8 @@ class _Bounded(io.RawIOBase):
             ) from error
         # Only what reading takes: whoever streams may do other work between two blocks.
         self._seconds += time.monotonic() - began
+        if data is None:
+            raise DataError(f"A data file must be readable to its end; {self._name} has nothing to give now.")
         buffer[: len(data)] = data
         self._count += len(data)
         self._check()
@@ -146,7 +113,7 @@ class _Bounded(io.RawIOBase):
                 f"A data file may have {self._most:,} bytes once it is decompressed; {self._name} has more. Take a "
                 "part of its rows."
             )
-        if self._count > GROWTH_FROM and self._count > MAX_GROWTH * self._disk.count:
+        if self._count > GROWTH_FROM and self._count > MAX_GROWTH * self._disk.tell():
             raise DataError(
                 f"A compressed file may become {MAX_GROWTH} times larger; {self._name} becomes larger than that. "
                 "Decompress it first if it is meant so."
@@ -174,7 +141,7 @@ def open_bytes(file: DataFile, most: int | None = MAX_BYTES) -> Iterator[BinaryI
             damaged, too large or too slow.
     """
     check_content(file.path)
-    disk = _Counted(file.path)
+    disk = open_regular(file.path)
     try:
         with _translated(file.name):
             inner = _archived(file, disk) if file.member else io.BufferedReader(disk)
@@ -206,7 +173,7 @@ def open_seekable(file: DataFile, most: int | None = MAX_BYTES) -> Iterator[Bina
         yield content
         return
     check_content(file.path)
-    with _Counted(file.path) as disk:
+    with open_regular(file.path) as disk:
         yield io.BufferedReader(disk)
 
 
@@ -243,7 +210,7 @@ def _translated(name: str) -> Iterator[None]:
         ) from error
 
 
-def _archived(file: DataFile, disk: _Counted) -> IO[bytes]:
+def _archived(file: DataFile, disk: io.FileIO) -> IO[bytes]:
     archive = zipfile.ZipFile(io.BufferedReader(disk))
     if archive.getinfo(file.member).flag_bits & 1:
         raise DataError(f"A ZIP archive must be readable without a password; {file.name} needs one. Unpack it.")

@@ -49,6 +49,8 @@ def check_columns_differ(spec: TaskSpec) -> None:
     for column in spec.text:
         if column in spec.label or spec.text.count(column) > 1:
             raise DataError(f"--text and --label must name different columns; got {column!r} twice.")
+    if spec.group in spec.label:
+        raise DataError(f"--group and --label must name different columns; got {spec.group!r} twice.")
     for column in spec.label:
         if spec.label.count(column) > 1:
             raise DataError(f"Each --label must name a column of its own; got {column!r} twice.")
@@ -254,6 +256,7 @@ def _label_notices(splits: RawSplits, target: Target) -> Iterator[Notice | None]
     found = set(_names(splits.train, kind))
     # Counted before `train_size` took its rows: what is rare or misspelt is so in the data, not in a sample of it.
     counts = Counter(_names(splits.train_pool, kind))
+    yield _untested_labels(splits.test, target)
     yield _lost_labels([label for label in target.labels if label not in found], splits.train, target)
     yield _rare_labels(counts)
     yield _possible_typos(counts)
@@ -265,6 +268,15 @@ def _lost_labels(lost: Sequence[str], train: Rows, target: Target) -> Notice | N
     values = first_values("labels", lost)
     values |= {"of": len(target.labels), "rows": len(train)}
     return Notice(code="labels_without_rows", severity="warning", values=values)
+
+
+def _untested_labels(test: Rows, target: Target) -> Notice | None:
+    found = set(_names(test, target.label_kind))
+    missing = [label for label in target.labels if label not in found]
+    if not missing:
+        return None
+    values = {**first_values("labels", missing), "of": len(target.labels), "rows": len(test)}
+    return Notice(code="labels_without_test_rows", severity="warning", values=values)
 
 
 def _rare_labels(counts: Counter[str]) -> Notice | None:

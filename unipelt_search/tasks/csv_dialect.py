@@ -89,11 +89,13 @@ def parsed_rows(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[int, i
     source = _Recorder(lines, dialect.skipped)
     if dialect.quoting == "literal":
         for line in source:
+            source.taken.clear()
             yield source.number, 1, _split(line, dialect.delimiter)
         return
     reader = _csv_reader(source, dialect)
     while True:
         begin = source.number + 1
+        source.taken.clear()
         cells: list[str] | csv.Error
         try:
             cells = next(reader)
@@ -149,15 +151,9 @@ def _find_header(lines: list[str], name: str, wanted: Sequence[str]) -> Dialect:
     if match is not None and len(filled) > 1:
         delimiter = "\t" if match["delimiter"] == "\\t" else match["delimiter"]
         return _dialect_at(lines, filled[1], delimiter, comments=1) or _refuse_header(name, filled[1])
-    # A comment may stand before the header, but a column may be called `#text`, too.
-    starts = {first: 0}
-    if lines[first].startswith("#"):
-        comments = list(takewhile(lambda number: lines[number].startswith("#"), filled))
-        starts |= {number: len(comments) for number in filled[len(comments) :][:1]}
     found: list[Dialect] = []
-    for number, comments_before in starts.items():
-        candidates = [_dialect_at(lines, number, delimiter, comments_before) for delimiter in DELIMITERS]
-        found += [candidate for candidate in candidates if candidate is not None]
+    for number, comments in _possible_headers(lines, filled).items():
+        found += _dialects_at(lines, number, comments)
     if not found:
         return _refuse_header(name, first)
     tabs = name.lower().endswith(".tsv")
@@ -168,6 +164,23 @@ def _find_header(lines: list[str], name: str, wanted: Sequence[str]) -> Dialect:
     # One column, whose texts may hold any of the delimiters.
     number = best.skipped - 1
     return _dialect_at(lines, number, NO_DELIMITER, best.comments) or best
+
+
+def _possible_headers(lines: list[str], filled: list[int]) -> dict[int, int]:
+    """Return the lines that may name the columns, each with the number of comments before it."""
+    first = filled[0]
+    if not lines[first].startswith("#"):
+        return {first: 0}
+    # A comment may stand before the header, but a column may be called `#text`, too.
+    comments = list(takewhile(lambda number: lines[number].startswith("#"), filled))
+    after = filled[len(comments) :][:1]
+    return {first: 0} | dict.fromkeys(after, len(comments))
+
+
+def _dialects_at(lines: list[str], number: int, comments: int) -> list[Dialect]:
+    """Read the names of the columns with every delimiter that can be."""
+    candidates = [_dialect_at(lines, number, delimiter, comments) for delimiter in DELIMITERS]
+    return [candidate for candidate in candidates if candidate is not None]
 
 
 def _rank(dialect: Dialect, wanted: Sequence[str], *, tabs: bool) -> tuple[int, bool, int]:
@@ -210,9 +223,9 @@ class _Evidence:
     """Lines with quotes inside of cells that do not begin with one; who encloses cells would enclose these."""
     escaped: bool = False
     """Whether a quote has a backslash before it somewhere."""
-    quoted_faults: int = 0
+    quoted_errors: int = 0
     """Rows that cannot be read if quotes enclose."""
-    literal_faults: int = 0
+    literal_errors: int = 0
     """Lines that cannot be read if quotes are text."""
     disputed: list[tuple[int, list[str]]] = field(default_factory=list)
     """Cells of the lines of rows that take several, if quotes are text, with the column whose cell goes over lines."""
@@ -272,7 +285,7 @@ def _weigh(lines: Iterable[str], dialect: Dialect) -> _Evidence:
         if is_blank(cells, width):
             continue
         if len(cells) != width:
-            evidence.quoted_faults += 1
+            evidence.quoted_errors += 1
         if len(source.taken) > 1:
             _weigh_long(source.taken, cells, dialect, evidence)
         else:
@@ -282,13 +295,13 @@ def _weigh(lines: Iterable[str], dialect: Dialect) -> _Evidence:
 def _weigh_broken(lines: list[str], dialect: Dialect, evidence: _Evidence) -> None:
     """Weigh a row that cannot be read if quotes enclose."""
     evidence.opened += 1
-    evidence.quoted_faults += 1
+    evidence.quoted_errors += 1
     for line in lines:
         evidence.escaped = evidence.escaped or '\\"' in line
         if len(_split(line, dialect.delimiter)) == len(dialect.header):
             evidence.against += 1
         elif line.strip():
-            evidence.literal_faults += 1
+            evidence.literal_errors += 1
 
 
 def _weigh_long(lines: list[str], cells: list[str], dialect: Dialect, evidence: _Evidence) -> None:
@@ -299,7 +312,7 @@ def _weigh_long(lines: list[str], cells: list[str], dialect: Dialect, evidence: 
     for line in lines:
         parts = _split(line, dialect.delimiter)
         if parts and len(parts) != len(dialect.header):
-            evidence.literal_faults += 1
+            evidence.literal_errors += 1
         if len(evidence.disputed) < MAX_DISPUTED:
             evidence.disputed.append((column, parts))
     if len(cells) == len(dialect.header):
@@ -316,17 +329,17 @@ def _weigh_line(line: str, cells: list[str], dialect: Dialect, evidence: _Eviden
             for column, cell in zip(evidence.columns, cells, strict=True):
                 column.add(cell)
         else:
-            evidence.literal_faults += 1
+            evidence.literal_errors += 1
         return
     evidence.escaped = evidence.escaped or '\\"' in line
     parts = _split(line, dialect.delimiter)
     if parts == cells:
         evidence.bare += 1
-        evidence.literal_faults += len(parts) != width
+        evidence.literal_errors += len(parts) != width
         return
     evidence.opened += 1
     if len(parts) != width:
-        evidence.literal_faults += 1
+        evidence.literal_errors += 1
         evidence.needed += len(cells) == width
     elif len(cells) != width:
         evidence.against += 1
@@ -339,23 +352,26 @@ def _weigh_line(line: str, cells: list[str], dialect: Dialect, evidence: _Eviden
 def _decide(dialect: Dialect, evidence: _Evidence, open_lines: OpenLines) -> Dialect:
     quoted = replace(dialect, quoting="doubled")
     swallowed, inside = _count_swallowed(evidence, dialect.delimiter)
-    literal = replace(dialect, quoting="literal", swallowed=swallowed, as_before=evidence.quoted_faults > 0)
-    if evidence.quoted_faults == 0:
-        looks_like_rows = swallowed > inside
-        never_encloses = not evidence.disputed and not evidence.needed and evidence.bare > evidence.wrapped
-        return literal if (looks_like_rows or never_encloses) and not dialect.header_quoted else quoted
-    if evidence.escaped:
+    if evidence.quoted_errors and evidence.escaped:
         escaped = replace(dialect, quoting="backslash")
         if _reads_all(open_lines(), escaped):
             return escaped
-    if dialect.header_quoted:
+    if dialect.header_quoted or not _are_text(evidence, swallowed, inside):
         return quoted
-    if evidence.literal_faults == 0:
-        is_text = evidence.against + evidence.bare + swallowed >= evidence.needed + evidence.wrapped
-    else:
-        # Both ways leave errors; the better way names them by the line where they are.
-        is_text = evidence.literal_faults < evidence.quoted_faults or swallowed > inside
-    return literal if is_text else quoted
+    return replace(dialect, quoting="literal", swallowed=swallowed, as_before=evidence.quoted_errors > 0)
+
+
+def _are_text(evidence: _Evidence, swallowed: int, inside: int) -> bool:
+    """Tell whether quotes are text, of a file in which a cell begins with one."""
+    if swallowed > inside:
+        return True
+    if evidence.quoted_errors == 0:
+        encloses = bool(evidence.disputed or evidence.needed)
+        return not encloses and evidence.bare > evidence.wrapped
+    if evidence.literal_errors == 0:
+        return evidence.against + evidence.bare + swallowed >= evidence.needed + evidence.wrapped
+    # Both ways leave errors; the better way names them by the line where they are.
+    return evidence.literal_errors < evidence.quoted_errors
 
 
 def _count_swallowed(evidence: _Evidence, delimiter: str) -> tuple[int, int]:

@@ -51,9 +51,16 @@ def read_frames(frames: Frames, spec: TaskSpec) -> Tables:
 
 def _maps_splits(frames: Frames, spec: TaskSpec) -> bool:
     """Tell whether a value has a table for each split, and is not a table itself."""
-    if not isinstance(frames, Mapping):
+    if not isinstance(frames, Mapping) or any(name in frames or _head(name) in frames for name in spec.columns):
         return False
-    return not any(name in frames or _head(name) in frames for name in spec.columns)
+    return any(split_of(str(name)) for name in frames) or not all(map(_is_column, frames.values()))
+
+
+def _is_column(value: object) -> bool:
+    """Tell whether a value is a list of cells, and no list of rows."""
+    if isinstance(value, list | tuple):
+        return not any(isinstance(cell, Mapping) for cell in value)
+    return isinstance(value, np.ndarray | pd.Series)
 
 
 def _head(name: str) -> str:
@@ -78,7 +85,7 @@ def _read_frame(frame: object, spec: TaskSpec, source: str) -> Table:
         return _read_columns(frame, wanted, source)
     if isinstance(frame, list | tuple) and all(isinstance(row, Mapping) for row in frame):
         table = row_table(frame, source, wanted)
-        cells = {name: [plain_cell(cell) for cell in column] for name, column in table.cells.items()}
+        cells = {name: list(map(plain_cell, column)) for name, column in table.cells.items()}
         return Table(source, table.names, cells, table.locations)
     hint = " A file is named by task.data." if isinstance(frame, str) else ""
     raise DataError(f"{source} must be {KINDS}; got {_described(frame)}.{hint}")
@@ -119,7 +126,8 @@ def _read_columns(frame: Mapping[Any, Any], wanted: Sequence[str], source: str) 
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
         raise DataError(f"All columns of {source} must have as many cells; {said}.")
-    rows = next(iter(lengths.values()), 0)
+    # Where none is wanted, any tells how many rows there are.
+    rows = next(iter(lengths.values()), len(next(iter(frame.values()), ())))
     return _table_of(columns, [str(name) for name in frame], rows, wanted, source)
 
 
@@ -140,7 +148,8 @@ def _table_of(
     inner = row_table(found, source, nested)
     cells: dict[str, Sequence[object]] = {name: columns[name] for name in wanted if name in columns}
     cells |= inner.cells
-    return Table(source, (*names, *(name for name in inner.cells if name not in names)), cells, inner.locations)
+    further = [name for name in inner.cells if name not in names]
+    return Table(source, (*names, *further), cells, inner.locations)
 
 
 def plain_cell(cell: Any) -> Any:

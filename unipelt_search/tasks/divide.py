@@ -7,6 +7,7 @@ keeps the rows of one side, and the others get no job at all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from unipelt_search.specs.seeds import derive_seed
 from unipelt_search.tasks.rows import Rows
 from unipelt_search.tasks.stratified import as_objects, strata_of, stratified_take
 
+_TRIES, _PASSES = 5, 10
+"""Orders in which blocks are tried, and how often all of them are gone through at most while they are moved."""
+_MANY_BLOCKS = 2000
 MOST_IN_A_BLOCK = 0.1
 """Groups that share texts make one block as long as none has a larger share of the rows, or than a group itself."""
 
@@ -161,63 +165,116 @@ class _Wanted:
     every_class: bool
 
 
-class _Taker:
-    """Takes whole blocks out while that brings every class nearer to its share."""
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Rows that stay together."""
 
-    def __init__(self, classes: np.ndarray, wanted: _Wanted) -> None:
-        self._classes = classes
+    rows: np.ndarray
+    """``(m,)``, their numbers."""
+    counts: tuple[tuple[int, int], ...]
+    """Each of their classes with its rows."""
+
+
+class _Sides:
+    """Blocks on two sides, and how far the side that is taken out is from the share of every class."""
+
+    def __init__(self, sizes: Sequence[int], wanted: _Wanted) -> None:
         self._wanted = wanted
-        sizes = np.bincount(classes)
-        self._missing = sizes * (wanted.count / len(classes))
-        self._left = sizes.copy()
-        self.is_out = np.zeros(len(classes), dtype=bool)
-        self.total = 0
+        share = wanted.count / sum(sizes)
+        self._target = [size * share for size in sizes]
+        self._missing = list(self._target)
+        self._left = list(sizes)
+        self._all_missing = float(wanted.count)
+        self._out: dict[int, _Block] = {}
 
-    def gain(self, block: np.ndarray) -> float:
-        """Return by how much a block lowers the squared distance to the shares."""
-        found, counts = np.unique(self._classes[block], return_counts=True)
-        return float((counts * (2 * self._missing[found] - counts)).sum())
+    @property
+    def blocks(self) -> list[_Block]:
+        """The blocks that are taken out."""
+        return list(self._out.values())
 
-    def fits(self, block: np.ndarray, most: float) -> bool:
-        """Tell whether a block may be taken."""
-        if self.total + len(block) > min(most, self._wanted.most):
+    @property
+    def distance(self) -> float:
+        """Pearson's chi-square of the classes that are taken out, and the same of their count."""
+        of_classes = [missing**2 / target for missing, target in zip(self._missing, self._target, strict=True)]
+        return sum(of_classes) + self._all_missing**2 / self._wanted.count
+
+    def gain(self, block: _Block) -> float:
+        """Return by how much moving a block to the other side lowers the distance; negative if it does not."""
+        sign = self._sign(block)
+        gain = 0.0
+        for found, count in block.counts:
+            gain += sign * count * (2 * self._missing[found] - sign * count) / self._target[found]
+        size = len(block.rows)
+        return gain + sign * size * (2 * self._all_missing - sign * size) / self._wanted.count
+
+    def may_move(self, block: _Block) -> bool:
+        """Tell whether a block may change its side."""
+        if id(block) in self._out:
+            return True
+        taken = self._wanted.count - self._all_missing
+        if len(block.rows) + taken > self._wanted.most:
             return False
-        found, counts = np.unique(self._classes[block], return_counts=True)
-        return not self._wanted.every_class or bool((self._left[found] > counts).all())
+        return not self._wanted.every_class or all(self._left[found] > count for found, count in block.counts)
 
-    def take(self, block: np.ndarray) -> None:
-        """Take a block out."""
-        found, counts = np.unique(self._classes[block], return_counts=True)
-        self._missing[found] -= counts
-        self._left[found] -= counts
-        self.is_out[block] = True
-        self.total += len(block)
+    def move(self, block: _Block) -> None:
+        """Move a block to the other side."""
+        sign = self._sign(block)
+        for found, count in block.counts:
+            self._missing[found] -= sign * count
+            self._left[found] -= sign * count
+        self._all_missing -= sign * len(block.rows)
+        if sign > 0:
+            self._out[id(block)] = block
+        else:
+            del self._out[id(block)]
+
+    def _sign(self, block: _Block) -> int:
+        """Return 1 where moving takes the block out, -1 where it comes back."""
+        return -1 if id(block) in self._out else 1
 
 
 def _take_blocks(blocks: np.ndarray, strata: Sequence[str], wanted: _Wanted, seed: int) -> np.ndarray:
     """Choose whole blocks: ``(n,)``, True for the rows that are taken out."""
     _, classes = np.unique(as_objects(strata), return_inverse=True)
+    sizes = np.bincount(classes).tolist()
+    members = _members(blocks, classes)
+    random = np.random.Generator(np.random.PCG64(seed))
+    # Where there are many blocks, any order comes near enough.
+    tries = 1 if len(members) > _MANY_BLOCKS else _TRIES
+    tried = [_tried(members, _Sides(sizes, wanted), random.permutation(len(members))) for _ in range(tries)]
+    best = min(tried, key=lambda sides: sides.distance)
+    smallest = min(members, key=lambda block: len(block.rows))
+    if not best.blocks and len(smallest.rows) <= wanted.most:
+        best.move(smallest)
+    is_out = np.zeros(len(blocks), dtype=bool)
+    for block in best.blocks:
+        is_out[block.rows] = True
+    return is_out
+
+
+def _members(blocks: np.ndarray, classes: np.ndarray) -> list[_Block]:
     _, numbers, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
-    members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(sizes)[:-1])
-    shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(len(members))
-    taker = _Taker(classes, wanted)
-    rest = []
+    rows = np.split(np.argsort(numbers, kind="stable"), np.cumsum(sizes)[:-1])
+    return [_Block(own, tuple(Counter(classes[own].tolist()).items())) for own in rows]
+
+
+def _tried(members: Sequence[_Block], sides: _Sides, order: np.ndarray) -> _Sides:
+    """Move blocks out and back in this order until no single one brings the shares nearer."""
     # Large blocks first: small ones then fill up what is missing.
-    for number in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
-        block = members[number]
-        if taker.fits(block, wanted.count) and taker.gain(block) > 0:
-            taker.take(block)
-        else:
-            rest.append(block)
-    rest.sort(key=lambda block: (-taker.gain(block) / len(block), len(block)))
-    for block in rest:
-        # A block that is taken now may go beyond the count by less than is missing without it.
-        if taker.total < wanted.count and taker.fits(block, 2 * wanted.count - taker.total - 1):
-            taker.take(block)
-    smallest = min(members, key=len)
-    if not taker.total and len(smallest) <= wanted.most:
-        taker.take(smallest)
-    return taker.is_out
+    in_order = sorted((members[number] for number in order), key=lambda block: len(block.rows), reverse=True)
+    for _ in range(_PASSES):
+        moved = [block for block in in_order if _moves(sides, block)]
+        if not moved:
+            break
+    return sides
+
+
+def _moves(sides: _Sides, block: _Block) -> bool:
+    """Move a block to the other side where that brings the shares nearer; tell whether it did."""
+    if sides.gain(block) <= 0 or not sides.may_move(block):
+        return False
+    sides.move(block)
+    return True
 
 
 def _latest(times: np.ndarray, count: int, most: int) -> np.ndarray:

@@ -96,6 +96,19 @@ class TableFindings:
         if not self.findings.drop:
             self.findings.add(self.findings.with_hint(problem), self.table.locations[row], column, value)
 
+    def broken_rows(self, column: str) -> None:
+        """Add the rows that the table could not take in.
+
+        Args:
+            column: What is missing because of that.
+        """
+        for number, broken in enumerate(self.table.broken, start=1):
+            problem = Problem("broken_row", broken.rule, broken.what, broken.fix)
+            # They have no number in the table.
+            self.findings.bad_row(self.split, -number, problem.code)
+            if not self.findings.drop:
+                self.findings.add(self.findings.with_hint(problem), broken.location, column)
+
     def bad_rows(self) -> set[int]:
         """Return the numbers of the rows that cannot be used."""
         return self.findings.bad_rows(self.split)

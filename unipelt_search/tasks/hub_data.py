@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow as pa
+import yaml
 from huggingface_hub import HfApi, errors
 
 from unipelt_search.errors import DataError
@@ -23,7 +25,7 @@ HUB_SECONDS = 10.0
 """How long the hub may take to say whether it has a dataset."""
 MAX_STREAMED = 1_000_000
 """Rows of a dataset without a known length that are read at most."""
-_FAULTS = (datasets.exceptions.DatasetsError, pa.ArrowException, OSError, ValueError, RuntimeError, KeyError)
+_ERRORS = (datasets.exceptions.DatasetsError, pa.ArrowException, OSError, ValueError, RuntimeError, KeyError)
 
 
 def read_hub(name: str, configuration: str | None, spec: TaskSpec) -> dict[str, Table]:
@@ -66,6 +68,29 @@ def read_saved(folder: Path, spec: TaskSpec) -> dict[str, Table]:
     return {split: dataset_table(found, f"split {split} of {name}", spec.columns) for split, found in loaded.items()}
 
 
+def declared_names(folder: Path, tables: Mapping[str, Table]) -> dict[str, Table]:
+    """Put the names of classes that the card of a copied dataset says instead of their numbers.
+
+    Args:
+        folder: The copy; a card that cannot be read says nothing.
+        tables: The tables in it, by split.
+
+    Returns:
+        The tables.
+    """
+    try:
+        said = datasets.info.DatasetInfosDict.from_directory(str(folder))
+    except (*_ERRORS, yaml.YAMLError, TypeError, AttributeError):
+        return dict(tables)
+    declared = [info.features for info in said.values() if info.features]
+    features = features_of(declared[0].arrow_schema.metadata) if declared else {}
+    named = {}
+    for split, table in tables.items():
+        cells = {name: named_cells(list(column), features, name)[0] for name, column in table.cells.items()}
+        named[split] = replace(table, cells=cells)
+    return named
+
+
 def is_dataset(value: object) -> bool:
     """Tell whether a value is a dataset of the library `datasets`, of known length or not."""
     return isinstance(value, datasets.Dataset | datasets.IterableDataset)
@@ -89,18 +114,19 @@ def dataset_table(dataset: Any, source: str, wanted: tuple[str, ...]) -> Table:
         if isinstance(dataset, datasets.IterableDataset):
             return _streamed_table(dataset, source, wanted)
         names = dataset.column_names
-        kept = [name for name in names if any(_leads_to(name, path) for path in wanted)]
+        kept = [name for name in names if _is_wanted(name, wanted)]
         if not kept:
             return row_table([{}] * len(dataset), source, wanted, names)
         chosen = dataset.select_columns(kept)
         table = chosen.with_format("arrow")[:]
         metadata = chosen.features.arrow_schema.metadata
     read = arrow_table(table.replace_schema_metadata(metadata), source, wanted)
-    return Table(source, (*names, *read.names[len(kept) :]), read.cells, read.locations, as_before=read.as_before)
+    return Table(source, (*names, *read.names[len(kept) :]), read.cells, read.locations, changed=read.changed)
 
 
-def _leads_to(name: str, path: str) -> bool:
-    return path == name or path.startswith(f"{name}.")
+def _is_wanted(name: str, wanted: tuple[str, ...]) -> bool:
+    """Tell whether a column is wanted, or something inside of it."""
+    return any(path == name or path.startswith(f"{name}.") for path in wanted)
 
 
 def _streamed_table(dataset: datasets.IterableDataset, source: str, wanted: tuple[str, ...]) -> Table:
@@ -120,7 +146,7 @@ def _streamed_table(dataset: datasets.IterableDataset, source: str, wanted: tupl
 def _named(rule: str) -> Iterator[None]:
     try:
         yield
-    except _FAULTS as error:
+    except _ERRORS as error:
         raise DataError(f"{rule}; it cannot be read: {first_line(error)}.") from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from unipelt_search.errors import DataError
 from unipelt_search.tasks.nested_keys import nested_value, with_nested_names
-from unipelt_search.tasks.table import Location, Table, wanted_names
+from unipelt_search.tasks.table import BrokenRow, Location, Table, WrittenNumber, wanted_names
 
 OpenLines = Callable[[], Iterable[str]]
 BY_LINE = (".jsonl", ".ndjson")
@@ -17,7 +17,9 @@ FORMS = 'one JSON object per line, an array of objects, {"data": [objects]}, or 
 Entry = tuple[Location, dict[str, Any]]
 
 
-def json_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
+def json_tables(
+    open_lines: OpenLines, name: str, wanted: Sequence[str] | None, rows: int, *, strict: bool = True
+) -> Iterator[Table]:
     """Read a JSON file: one object per line at constant memory, anything else whole.
 
     Args:
@@ -25,6 +27,7 @@ def json_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, 
         name: What to call the file.
         wanted: The keys that are read, as far as they are there; None is all of the top level.
         rows: Rows of a piece at most.
+        strict: Whether a line that is no JSON object ends the reading; else it is left out and told.
 
     Yields:
         The table in pieces, at least one; numbers stay as they are written.
@@ -34,9 +37,12 @@ def json_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, 
     """
     filled = list(islice((line for line in open_lines() if line.strip()), 2))
     if _has_a_row_per_line(filled, name, wanted):
-        yield from _line_tables(open_lines(), name, wanted, rows)
+        for piece in _line_tables(open_lines(), name, wanted, rows):
+            if piece.broken and strict:
+                raise DataError(piece.broken[0].sentence)
+            yield piece
         return
-    yield from _whole_tables("".join(open_lines()), name, wanted, rows)
+    yield from _document_tables("".join(open_lines()), name, wanted, rows)
 
 
 def _has_a_row_per_line(filled: list[str], name: str, wanted: Sequence[str] | None) -> bool:
@@ -65,7 +71,11 @@ def _line_tables(lines: Iterable[str], name: str, wanted: Sequence[str] | None, 
         if len(piece) >= rows:
             yield piece.table()
             piece = _Piece(name, wanted, piece)
-        piece.add(Location(name, number), _row(_parse_line(line, name, number), Location(name, number)))
+        row = _row_of_line(line, Location(name, number))
+        if isinstance(row, BrokenRow):
+            piece.add_broken(row)
+        else:
+            piece.add(Location(name, number), row)
     yield piece.table()
 
 
@@ -78,6 +88,7 @@ class _Piece:
         self._entries: list[dict[str, Any]] = []
         self._locations: list[Location] = []
         self._blank = 0
+        self._broken: list[BrokenRow] = []
         # A key that an earlier piece had at the top is no path into an object in a later one.
         self._names: dict[str, None] = {} if before is None else dict(before._names)
 
@@ -86,6 +97,9 @@ class _Piece:
 
     def add_blank(self) -> None:
         self._blank += 1
+
+    def add_broken(self, row: BrokenRow) -> None:
+        self._broken.append(row)
 
     def add(self, location: Location, entry: dict[str, Any]) -> None:
         self._locations.append(location)
@@ -96,7 +110,7 @@ class _Piece:
         if not self._names:
             # Nothing is known of the columns of a table without rows, which others refuse as that.
             empty: dict[str, list[object]] = {name: [] for name in self._wanted or ()}
-            return Table(self._name, tuple(empty), empty, ())
+            return Table(self._name, tuple(empty), empty, (), broken=tuple(self._broken))
         names = with_nested_names(self._names, self._entries, self._wanted)
         cells = {}
         for name in wanted_names(self._names if self._wanted is None else names, self._wanted):
@@ -108,13 +122,14 @@ class _Piece:
             cells,
             tuple(self._locations),
             # The lines of a file that is one value say nothing of its rows.
-            lines=len(self._locations) + self._blank if by_line else None,
+            lines=len(self._locations) + self._blank + len(self._broken) if by_line else None,
             other_lines={"blank": self._blank} if self._blank else {},
+            broken=tuple(self._broken),
         )
 
 
-def _whole_tables(text: str, name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
-    entries = _numbered(_entries(_parse_whole(text, name), name, wanted), name)
+def _document_tables(text: str, name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
+    entries = _numbered(_entries(_parse_document(text, name), name, wanted), name)
     piece = _Piece(name, wanted)
     for location, entry in entries:
         if len(piece) >= rows:
@@ -135,7 +150,7 @@ def _entries(value: Any, name: str, wanted: Sequence[str] | None) -> Iterable[An
     if isinstance(value, list):
         return value
     if not isinstance(value, dict):
-        raise DataError(f"{name} must hold {FORMS}; it holds one {type(value).__name__}.")
+        raise DataError(f"{name} must hold {FORMS}; it holds one {_type_of(value)}.")
     inside = _entries_inside(value, wanted)
     if inside is not None:
         return inside
@@ -174,24 +189,28 @@ def _is_split_form(value: Mapping[str, Any]) -> bool:
 
 def _columns(value: Mapping[str, Any], wanted: Sequence[str] | None) -> dict[str, list[Any]] | None:
     """Return the columns of an object that maps names to them; None where it does not."""
-    asked = [name for name in value if wanted is not None and name in wanted]
+    asked = [name for name in wanted or () if name in value]
     # What else the object says, such as a version, does not matter where the columns are known.
     chosen = [value[name] for name in asked or value]
-    if not chosen:
+    kinds = {type(column) for column in chosen}
+    if kinds == {list}:
+        return None if _are_rows(chosen[0]) else _columns_of_lists(value, chosen)
+    if kinds == {dict} and all(chosen):
+        return _columns_by_key(value, chosen, known=bool(asked))
+    return None
+
+
+def _columns_of_lists(value: Mapping[str, Any], chosen: list[list[Any]]) -> dict[str, list[Any]] | None:
+    length = len(chosen[0])
+    if any(len(column) != length for column in chosen):
         return None
-    if all(isinstance(column, list) for column in chosen):
-        length = len(chosen[0])
-        same = all(len(column) == length for column in chosen)
-        if not same or _are_rows(chosen[0]):
-            return None
-        return {key: column for key, column in value.items() if isinstance(column, list) and len(column) == length}
-    return _columns_by_key(value, chosen, known=bool(asked))
+    return {key: column for key, column in value.items() if isinstance(column, list) and len(column) == length}
 
 
-def _columns_by_key(value: Mapping[str, Any], chosen: list[Any], *, known: bool) -> dict[str, list[Any]] | None:
+def _columns_by_key(
+    value: Mapping[str, Any], chosen: list[dict[str, Any]], *, known: bool
+) -> dict[str, list[Any]] | None:
     """Return the columns whose cells stand under the names of their rows, as pandas writes."""
-    if not all(isinstance(column, dict) and column for column in chosen):
-        return None
     keys = list(chosen[0])
     if any(list(column) != keys for column in chosen):
         return None
@@ -209,21 +228,34 @@ def _are_rows(value: Any) -> bool:
 def _row(value: Any, location: Location) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(
-            f"Every row of {location.source} must be a JSON object; got {type(value).__name__} at {location.in_source}."
+            f"Every row of {location.source} must be a JSON object; got {_type_of(value)} at {location.in_source}."
         )
     return value
 
 
-def _parse_line(line: str, name: str, number: int) -> Any:
+def _row_of_line(line: str, location: Location) -> dict[str, Any] | BrokenRow:
     try:
-        return _parsed(line)
+        value = _parsed(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{name} must hold one JSON object per line; line {number} is not JSON: {_message(error)}."
-        ) from error
+        message = _message(error)
+        return _broken_row(location, f"what is not JSON ({message})", f"is on a line that is not JSON ({message})")
+    if isinstance(value, dict):
+        return value
+    kind = _type_of(value)
+    return _broken_row(location, kind, f"is on a line that holds {kind}")
 
 
-def _parse_whole(text: str, name: str) -> Any:
+def _broken_row(location: Location, got: str, what: str) -> BrokenRow:
+    return BrokenRow(
+        location,
+        rule=f"Every line of {location.source} must hold a JSON object",
+        got=got,
+        what=what,
+        fix="Correct these lines",
+    )
+
+
+def _parse_document(text: str, name: str) -> Any:
     try:
         return _parsed(text)
     except (ValueError, RecursionError) as error:
@@ -237,4 +269,8 @@ def _message(error: BaseException) -> str:
 
 def _parsed(text: str) -> Any:
     # Numbers stay as written: 1 and 1.0 are different labels, as they are in a CSV file.
-    return json.loads(text, parse_int=str, parse_float=str, parse_constant=lambda _: None)
+    return json.loads(text, parse_int=WrittenNumber, parse_float=WrittenNumber, parse_constant=lambda _: None)
+
+
+def _type_of(value: Any) -> str:
+    return "number" if isinstance(value, WrittenNumber) else type(value).__name__

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import pandas as pd
-
 TRUE_WORDS = frozenset(("1", "1.0", "true", "yes", "y", "t"))
 FALSE_WORDS = frozenset(("0", "0.0", "false", "no", "n", "f"))
 VECTOR_WORDS = frozenset(("0", "0.0", "false", "1", "1.0", "true"))
 """What a vector holds; lists of `yes` and `no` are lists of names."""
+MISSING_TYPES = frozenset(("NAType", "NaTType"))
+"""What pandas has in place of missing cells; it takes seconds to import, and other sources do not need it."""
 WITHHELD = frozenset((None, "-1", "-1.0", "-1.00"))
 """What benchmarks publish in place of labels that they withhold."""
 
@@ -91,7 +91,7 @@ def _plain_list(values: Sequence[object]) -> PlainCell | NoCell:
 
 
 def _plain_scalar(value: object) -> PlainCell | NoCell:
-    if value is None or value is pd.NA or value is pd.NaT:
+    if value is None or type(value).__name__ in MISSING_TYPES:
         return None
     if isinstance(value, bool):
         return str(value).lower()

@@ -12,6 +12,8 @@ from unipelt_search.records.notice import Notice, NoticeValue, first_values
 from unipelt_search.tasks.cells import is_unicode
 from unipelt_search.tasks.label_cells import Names, NoCell, PlainCell, plain_cell
 
+BROKEN = "valid Unicode without NUL"
+"""What a text is expected to be that no tokenizer or no database takes."""
 SAMPLES = 3
 LONGEST_SAMPLE = 40
 """Characters of a cell that a message shows at most."""
@@ -103,7 +105,7 @@ class ColumnReading:
                 self.odd[row] = OddLabel(self.name, "", "text, a number, or a list of them", cell.type_name)
                 cell = None
             elif not all(map(is_unicode, _texts_of(cell))):
-                self.odd[row] = OddLabel(self.name, "", "valid Unicode without NUL")
+                self.odd[row] = OddLabel(self.name, "", BROKEN)
                 cell = None
             found.append(cell)
         self.samples = tuple(dict.fromkeys(map(abbreviated, filter(_is_filled, found))))[:SAMPLES]
@@ -130,23 +132,17 @@ def as_sets(column: ColumnReading, rows: Sequence[Names | None], of: tuple[str, 
     """
     kind = column.asked.asked_kind or _first_kind_of_sets()
     mark = kind.separator or ""
-    found = [None if row is None else tuple(sorted({part.strip() for part in row if part})) for row in rows]
-    met = dict.fromkeys(chain.from_iterable(row or () for row in found))
+    found = [None if row is None else _sorted_names(row) for row in rows]
+    met = dict.fromkeys(chain.from_iterable(filter(None, found)))
     names = of or tuple(met)
-    bad = next((name for name in names if mark in name), None)
-    if bad is not None:
-        row = next((number for number, own in enumerate(found) if own and bad in own), 0)
-        raise DataError(
-            f"The name of a label must not hold {mark!r} where rows have sets of labels; column {column.name!r} has "
-            f"{bad!r} at {column.asked.location_of(row)}. Rename it."
-        )
+    _refuse_mark(column, mark, names, found)
     values: dict[str, NoticeValue] = {
         **column.values(),
         **first_values("labels", names),
         **first_values("never", [name for name in of if name not in met]),
         "rows": len(rows),
-        "empty": sum(row == () for row in found),
-        "one_each": all(row is None or len(row) == 1 for row in found),
+        "empty": found.count(()),
+        "one_each": {len(row) for row in found if row is not None} == {1},
     }
     declared = Notice(code="label_sets", severity="fact", values=values)
     labels = [None if row is None else mark.join(row) for row in found]
@@ -169,6 +165,24 @@ def found_notices(column: ColumnReading, kind: LabelKind) -> tuple[Notice, ...]:
         return (Notice(code="rows_have_sets", values={"form": column.form, "separator": column.separator}),)
     values: dict[str, NoticeValue] = {} if kind.separator is None else {"separator": kind.separator}
     return () if kind.notice is None else (Notice(code=kind.notice, values=values),)
+
+
+def _sorted_names(row: Names) -> tuple[str, ...]:
+    return tuple(sorted({part.strip() for part in row if part}))
+
+
+def _refuse_mark(
+    column: ColumnReading, mark: str, names: Sequence[str], rows: Sequence[tuple[str, ...] | None]
+) -> None:
+    """Refuse a name that would be read as two."""
+    bad = next((name for name in names if mark in name), None)
+    if bad is None:
+        return
+    row = next((number for number, own in enumerate(rows) if bad in (own or ())), 0)
+    raise DataError(
+        f"The name of a label must not hold {mark!r} where rows have sets of labels; column {column.name!r} has "
+        f"{bad!r} at {column.asked.location_of(row)}. Rename it."
+    )
 
 
 def _first_kind_of_sets() -> LabelKind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_lists import is_bracketed, read_bare_list, read_list
@@ -27,20 +28,20 @@ def lists_of(column: ColumnReading, cells: Sequence[PlainCell]) -> list[Names | 
     Returns:
         ``(n,)``, each cell as a list, None where it is odd; None if the column holds no lists.
     """
-    texts = [cell.strip() for cell in cells if isinstance(cell, str) and cell.strip()]
     if any(isinstance(cell, tuple) for cell in cells):
         column.form = "lists"
         # A single label often stands without a list around it, and nothing stands for an empty one.
         return [_as_list(cell) for cell in cells]
-    if texts and all(map(is_bracketed, texts)):
-        found = _written_lists(column, cells, texts)
-        if found is not None:
-            return found
+    written = [cell if isinstance(cell, str) else "" for cell in cells]
+    texts = [text.strip() for text in written if text.strip()]
+    found = _written_lists(column, written, texts)
+    if found is not None:
+        return found
     separator = column.asked.separator or _separator_of_bits(column, texts)
-    if separator is not None:
-        column.form, column.separator = "separator", separator
-        return [split_cell(cell, separator) if isinstance(cell, str) else () for cell in cells]
-    return None
+    if separator is None:
+        return None
+    column.form, column.separator = "separator", separator
+    return [split_cell(text, separator) for text in written]
 
 
 def read_lists(column: ColumnReading, lists: list[Names | None]) -> LabelColumn:
@@ -58,19 +59,20 @@ def read_lists(column: ColumnReading, lists: list[Names | None]) -> LabelColumn:
             where the user asks for a kind of exactly one.
     """
     filled = [parts for parts in lists if parts]
-    single = all(len(parts) == 1 for parts in filled) and () not in lists
     if _are_vectors(column, filled):
         return _read_vectors(column, lists)
     if column.asked.label_names:
         return _read_positions(column, lists)
-    if single and column.separator is None and not column.asked.wants_sets:
+    if _are_single(lists) and column.separator is None and not column.asked.wants_sets:
         column.form = "lists_of_one"
-        return read_single_labels(column, [parts[0] if parts else None for parts in lists])
-    _refuse_numbers(column, lists)
-    for row, parts in enumerate(lists):
-        if parts is not None and any(part is None or not part.strip() for part in parts):
-            column.odd.setdefault(row, OddLabel(column.name, abbreviated(parts), "a list of names, none of them empty"))
-    return _sets_or_names(column, [None if row in column.odd else parts for row, parts in enumerate(lists)])
+        return read_single_labels(column, list(map(_first_of, lists)))
+    if _are_measured(filled):
+        row = lists.index(filled[0])
+        raise DataError(
+            f"A label must be one number or a list of names; column {column.name!r} holds a list of numbers, "
+            f"{abbreviated(filled[0])}, at {column.asked.location_of(row)}. Make it one number or one name per row."
+        )
+    return _sets_or_names(column, _lists_of_names(column, lists))
 
 
 def read_bits(column: ColumnReading, rows: Sequence[Bits | None], names: Sequence[str]) -> LabelColumn:
@@ -93,24 +95,24 @@ def read_bits(column: ColumnReading, rows: Sequence[Bits | None], names: Sequenc
     return _sets_or_names(column, sets, tuple(names))
 
 
-def _written_lists(
-    column: ColumnReading, cells: Sequence[PlainCell], texts: Sequence[str]
-) -> list[Names | None] | None:
-    """Return the lists that a program wrote as text."""
+def _written_lists(column: ColumnReading, cells: Sequence[str], texts: Sequence[str]) -> list[Names | None] | None:
+    """Return the lists that a program wrote as text; None if it wrote none."""
+    if not texts or not all(map(is_bracketed, texts)):
+        return None
     if any(read_list(text) is not None for text in texts):
         column.form = "list_text"
         return [_written_list(column, row, cell) for row, cell in enumerate(cells)]
-    bare = {text: read_bare_list(text) for text in texts}
+    bare: dict[str, Names | None] = {text: read_bare_list(text) for text in texts}
     insides = [text[1:-1] for text in texts]
     are_sets = column.asked.wants_sets or find_separator(insides, asked=False) == ","
     if not are_sets or None in bare.values():
         return None
     column.form = "list_text"
-    return [bare[cell.strip()] if isinstance(cell, str) and cell.strip() else () for cell in cells]
+    return [bare.get(cell.strip(), ()) for cell in cells]
 
 
-def _written_list(column: ColumnReading, row: int, cell: PlainCell) -> Names | None:
-    if not isinstance(cell, str) or not cell.strip():
+def _written_list(column: ColumnReading, row: int, cell: str) -> Names | None:
+    if not cell.strip():
         return ()
     parts = read_list(cell)
     plain = plain_cell(parts) if parts is not None else NoCell("")
@@ -148,23 +150,23 @@ def _are_vectors(column: ColumnReading, filled: Sequence[Names]) -> bool:
 
 
 def _read_vectors(column: ColumnReading, lists: Sequence[Names | None]) -> LabelColumn:
-    lengths = Counter(len(parts) for parts in lists if parts)
-    length, _ = lengths.most_common(1)[0]
+    filled = [parts for parts in lists if parts]
+    length, _ = Counter(map(len, filled)).most_common(1)[0]
     names = column.asked.label_names or tuple(f"label_{number}" for number in range(length))
     if len(names) != length:
-        row = next(number for number, parts in enumerate(lists) if parts and len(parts) == length)
+        row = lists.index(filled[0])
         raise DataError(
             f"task.label_names must name each number of the 0/1 vectors in column {column.name!r}; got {len(names)} "
-            f"names for {length} numbers at {column.asked.location_of(row)}."
+            f"names for {len(filled[0])} numbers at {column.asked.location_of(row)}."
         )
+    expected = f"a vector of {length} zeros and ones"
     rows: list[Bits | None] = []
     for row, parts in enumerate(lists):
-        fits = parts is not None and len(parts) == length and is_vector(parts)
-        if not fits:
-            column.odd.setdefault(
-                row, OddLabel(column.name, abbreviated(parts), f"a vector of {length} zeros and ones")
-            )
-        rows.append(tuple(map(bit_of, parts)) if fits and parts else None)
+        if parts is not None and len(parts) == length and is_vector(parts):
+            rows.append(tuple(map(bit_of, parts)))
+        else:
+            column.odd.setdefault(row, OddLabel(column.name, abbreviated(parts), expected))
+            rows.append(None)
     column.form = "vectors"
     return read_bits(column, rows, names)
 
@@ -187,20 +189,39 @@ def _read_positions(column: ColumnReading, lists: Sequence[Names | None]) -> Lab
     return _sets_or_names(column, rows)
 
 
-def _refuse_numbers(column: ColumnReading, lists: Sequence[Names | None]) -> None:
-    """Refuse lists of measurements: neither names nor one number."""
-    filled = [parts for parts in lists if parts]
-    numbers = [number_of(part or "") for parts in filled for part in parts]
-    if not numbers or None in numbers:
-        return
-    same_length = len({len(parts) for parts in filled}) == 1
-    repeated = any(len(set(parts)) < len(parts) for parts in filled)
-    if (same_length and repeated) or any(number and number % 1 for number in numbers):
-        row = lists.index(filled[0])
-        raise DataError(
-            f"A label must be one number or a list of names; column {column.name!r} holds a list of numbers, "
-            f"{abbreviated(filled[0])}, at {column.asked.location_of(row)}. Make it one number or one name per row."
-        )
+def _lists_of_names(column: ColumnReading, lists: Sequence[Names | None]) -> list[Names | None]:
+    rows = list(lists)
+    for row, parts in enumerate(lists):
+        if not all(map(_is_name, parts or ())):
+            column.odd[row] = OddLabel(column.name, abbreviated(parts), "a list of names, none of them empty")
+    for row in column.odd:
+        rows[row] = None
+    return rows
+
+
+def _are_single(lists: Sequence[Names | None]) -> bool:
+    """Tell whether every list has exactly one part."""
+    return {len(parts) for parts in lists if parts is not None} <= {1}
+
+
+def _are_measured(filled: Sequence[Names]) -> bool:
+    """Tell whether lists hold measurements: fractions, or as many whole numbers in every row, some of them twice."""
+    parts = list(chain.from_iterable(filled))
+    numbers = [number_of(part) for part in parts if part is not None]
+    if not numbers or len(numbers) < len(parts) or None in numbers:
+        return False
+    if any(number % 1 for number in numbers if number is not None):
+        return True
+    repeated = any(len(set(own)) < len(own) for own in filled)
+    return repeated and len(set(map(len, filled))) == 1
+
+
+def _first_of(parts: Names | None) -> str | None:
+    return parts[0] if parts else None
+
+
+def _is_name(part: str | None) -> bool:
+    return part is not None and bool(part.strip())
 
 
 def _sets_or_names(column: ColumnReading, rows: Sequence[Names | None], of: tuple[str, ...] = ()) -> LabelColumn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unipelt_search.errors import DataError
 from unipelt_search.records.history import EDITION
 from unipelt_search.records.study_stage import OnStage, StudyStage, unheard
 from unipelt_search.specs.seeds import data_seed
@@ -19,6 +20,9 @@ from unipelt_search.tasks.task import Task
 
 if TYPE_CHECKING:
     from unipelt_search.tasks.data_frames import Frames
+
+SAME_READER_SINCE = 3
+"""The edition since which files are read as they are now."""
 
 
 def load_task(
@@ -50,11 +54,22 @@ def load_task(
     if frames is None and spec.data == DEMO:
         return demo_task(seed, spec, repeats=repeats, edition=edition)
     tables = read_tables(spec) if frames is None else _read_frames(frames, spec)
+    _check_as_before(tables, edition)
     on_stage(StudyStage(name="check", subject=tables.name))
     findings = Findings(drop=spec.drop_bad_rows)
     with findings.gathered():
         raw = read_rows(tables, spec, findings, edition=edition)
         return build_task(raw, spec, data_seed(seed), repeats=repeats, edition=edition)
+
+
+def _check_as_before(tables: Tables, edition: int) -> None:
+    """Check that a study that goes on has its data as it was read when it began."""
+    for table in tables.splits.values():
+        if table.changed and edition < SAME_READER_SINCE:
+            raise DataError(
+                f"A study must go on with its data as it was read when it began; since edition {SAME_READER_SINCE} "
+                f"{table.source} is read otherwise: {table.changed}. Begin a new study under another name."
+            )
 
 
 def _read_frames(frames: Frames, spec: TaskSpec) -> Tables:

@@ -21,7 +21,9 @@ def metrics_for(target: Target) -> tuple[str, ...]:
     return tuple(metric.name for metric in (*target.metrics(), *target.custom_metrics()))
 
 
-def choose_metric(asked: str, name: str, target: Target, *, weighted: bool = False) -> tuple[str, tuple[Notice, ...]]:
+def choose_metric(
+    asked: str, name: str, target: Target, *, weighted: bool = False, positive_named: bool = False
+) -> tuple[str, tuple[Notice, ...]]:
     """Choose a task's metric.
 
     Args:
@@ -29,6 +31,7 @@ def choose_metric(asked: str, name: str, target: Target, *, weighted: bool = Fal
         name: The dataset's name: a folder's, or a hub dataset's with its configuration.
         target: What is predicted.
         weighted: Whether rows count in it by their weights.
+        positive_named: Whether the user named the positive class; else a notice says which one a rule chose.
 
     Returns:
         The metric, and what to say about it.
@@ -40,26 +43,27 @@ def choose_metric(asked: str, name: str, target: Target, *, weighted: bool = Fal
     ours = tuple(metric.name for metric in target.metrics())
     if asked not in (*ours, AUTO) and asked not in metrics_for(target):
         raise DataError(f"{_misfit(asked, target)} Choose one of {', '.join(metrics_for(target))}.")
-    notices = []
-    metric = asked
-    if asked == AUTO:
-        dataset = _glue_name(name)
-        metric = GLUE.get(dataset, ours[0])
-        if metric not in ours:
-            metric = ours[0]
-        if metric != ours[0]:
-            notices.append(Notice(code="glue_metric", values={"metric": metric, "dataset": dataset}))
+    metric, notices = _usual_metric(name, ours) if asked == AUTO else (asked, [])
     found = target.metric(metric)
     if weighted and not found.knows_weights:
         raise DataError(
             f"--weight-metric needs a metric that knows weights; {metric} of the package {found.package} does not. "
             "Leave --weight-metric out, or choose another --metric."
         )
-    if found.of_positive and target.positive is not None:
+    if found.of_positive and target.positive is not None and not positive_named:
         label = target.labels[target.positive]
         values: dict[str, NoticeValue] = {"label": label, "metric": found.title or found.name}
         notices.append(Notice(code="positive_label", values=values))
     return metric, tuple(notices)
+
+
+def _usual_metric(name: str, fitting: tuple[str, ...]) -> tuple[str, list[Notice]]:
+    """Return the benchmark's metric for a dataset of GLUE, else the kind's default, and what to say about it."""
+    dataset = _glue_name(name)
+    metric = GLUE.get(dataset, fitting[0])
+    if metric not in fitting or metric == fitting[0]:
+        return fitting[0], []
+    return metric, [Notice(code="glue_metric", values={"metric": metric, "dataset": dataset})]
 
 
 def score_all(

@@ -6,8 +6,10 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from unipelt_search.errors import DataError, did_you_mean
 from unipelt_search.records.notice import Notice, first_values
@@ -22,6 +24,7 @@ from unipelt_search.tasks.data_folder import (
     find_layout,
     folder_in_zip,
     folder_on_disk,
+    is_data,
     split_of,
 )
 from unipelt_search.tasks.json_files import json_tables
@@ -32,7 +35,22 @@ from unipelt_search.tasks.text_lines import text_lines
 
 ALL_ROWS = 2**62
 """Rows of a piece where a table is read in one."""
-_TextReader = Callable[[Callable[[], Iterable[str]], str, Sequence[str] | None, int], Iterator[Table]]
+
+
+class _TextReader(Protocol):
+    """Reads the lines of a file in pieces."""
+
+    def __call__(
+        self,
+        open_lines: Callable[[], Iterable[str]],
+        name: str,
+        wanted: Sequence[str] | None,
+        rows: int,
+        *,
+        strict: bool,
+    ) -> Iterator[Table]: ...
+
+
 _TEXT_READERS: dict[str, _TextReader] = {
     ".csv": csv_tables,
     ".tsv": csv_tables,
@@ -128,12 +146,15 @@ def with_counts(tables: Tables) -> Tables:
         values: dict[str, int | str | None] = {"source": table.source, "rows": len(table), "lines": table.lines}
         for what in ("header", "comments", "blank", "continued"):
             values[what] = table.other_lines.get(what, 0)
+        values["broken"] = len(table.broken)
         notices.append(Notice(code="rows_read", severity="fact", values=values))
         notices += table.notices
     return Tables(tables.name, tables.splits, tuple(notices))
 
 
 def _read(spec: TaskSpec) -> Tables:
+    if "\n" in spec.data:
+        return _read_given([Path(line).expanduser() for line in spec.data.splitlines()], spec)
     path = Path(spec.data).expanduser()
     if path.is_dir():
         return _read_folder(path, spec)
@@ -164,13 +185,14 @@ def _read_hub(spec: TaskSpec) -> Tables:
 
 def _read_folder(folder: Path, spec: TaskSpec) -> Tables:
     name = folder.resolve().name
-    layout = find_layout(folder_on_disk(folder))
-    if layout is not None:
-        return _read_layout(name, layout, spec)
+    # First, because such a folder has folders named as splits, and files in JSON that are no rows.
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
         from unipelt_search.tasks.hub_data import read_saved
 
         return name_splits(name, *_without_empty(name, read_saved(folder, spec), spec))
+    layout = find_layout(folder_on_disk(folder))
+    if layout is not None:
+        return _with_declared_names(folder, layout, _read_layout(name, layout, spec))
     raise DataError(
         f"A folder must have a train file (train with one of {', '.join(FORMS)}); {folder} has none. "
         f"{_near(folder)} To use a single file, give its path."
@@ -188,17 +210,27 @@ def _read_zip(path: Path, spec: TaskSpec) -> Tables:
 
 def _read_pattern(pattern: Path, spec: TaskSpec) -> Tables:
     paths = [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))]
-    files = tuple(DataFile(path) for path in paths if DataFile(path).form in FORMS)
-    if not files:
+    paths = [path for path in paths if is_data(path)]
+    if not paths:
         raise DataError(
             f"--data must name files whose names end in one of {', '.join(FORMS)}; none fits {spec.data!r}. "
             f"{_near(pattern.parent)}"
         )
-    name = pattern.parent.resolve().name
+    return _read_given(paths, spec)
+
+
+def _read_given(paths: Sequence[Path], spec: TaskSpec) -> Tables:
+    """Read several files that were named one by one, or by a pattern."""
+    for path in paths:
+        if not os.path.lexists(path):
+            raise DataError(f"Every file of --data must be there; {str(path)!r} is not. {_near(path)}")
+        _check_form(DataFile(path))
+    files = tuple(map(DataFile, paths))
+    name = paths[0].parent.resolve().name
     layout = find_given(Folder(name, files))
     if layout is None:
         raise DataError(
-            f"Several files must be parts of one split, or train must be among them; {spec.data!r} fits: "
+            "Several files must be parts of one split, or train must be among them; got "
             f"{format_list(file.name for file in files)}."
         )
     return _read_layout(name, layout, spec)
@@ -213,6 +245,17 @@ def _read_layout(name: str, layout: Layout, spec: TaskSpec) -> Tables:
         cleaned, left_out = _without_empty(name, {split: tables[split] for split in copied}, spec)
         tables |= cleaned
     return Tables(name, tables, (*layout.notices, *left_out.values()))
+
+
+def _with_declared_names(folder: Path, layout: Layout, tables: Tables) -> Tables:
+    """Put the names of classes that only the card of a dataset says instead of their numbers."""
+    card = folder / "README.md"
+    copied = [split for split, files in layout.files.items() if _is_copied(files)]
+    if not copied or not card.is_file() or b"class_label" not in card.read_bytes():
+        return tables
+    from unipelt_search.tasks.hub_data import declared_names
+
+    return replace(tables, splits={**tables.splits, **declared_names(folder, {s: tables.splits[s] for s in copied})})
 
 
 def _is_copied(files: Sequence[DataFile]) -> bool:
@@ -265,7 +308,11 @@ def _check_form(file: DataFile) -> None:
 
 
 def _read_file(file: DataFile, spec: TaskSpec) -> Table:
-    return joined_table(_file_tables(file, spec.columns, None, MAX_BYTES))
+    table = joined_table(_file_tables(file, spec.columns, None, MAX_BYTES))
+    # Then it is not the rows that are wrong, but how the file is taken.
+    if len(table.broken) > len(table):
+        raise DataError(table.broken[0].sentence)
+    return table
 
 
 def _file_tables(file: DataFile, wanted: Sequence[str] | None, rows: int | None, most: int | None) -> Iterator[Table]:
@@ -278,7 +325,12 @@ def _file_tables(file: DataFile, wanted: Sequence[str] | None, rows: int | None,
             yield from parquet_tables(stream, file.name, wanted, rows)
         return
     reader = _TEXT_READERS[file.form]
-    yield from reader(partial(_lines, file, most), file.name, wanted, ALL_ROWS if rows is None else rows)
+    lines = partial(_lines, file, most)
+    if rows is None:
+        yield from reader(lines, file.name, wanted, ALL_ROWS, strict=False)
+    else:
+        # Who reads in pieces cannot tell all that is wrong at the end.
+        yield from reader(lines, file.name, wanted, rows, strict=True)
 
 
 def _lines(file: DataFile, most: int | None) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from itertools import chain
+from itertools import chain, islice
 
 from unipelt_search.errors import DataError
 from unipelt_search.tasks.findings import Problem, TableFindings
@@ -32,7 +32,7 @@ def read_times(found: Mapping[str, TableFindings], column: str) -> dict[str, tup
     Raises:
         DataError: No time is a finite number or a date, or days and months cannot be told apart.
     """
-    written = {name: [_written(cell) for cell in of_table.table.cells[column]] for name, of_table in found.items()}
+    written = {name: _all_written(of_table.table.cells[column]) for name, of_table in found.items()}
     everything = list(chain.from_iterable(written.values()))
     readings = list(_best_readings(everything))
     if not readings:
@@ -46,10 +46,20 @@ def read_times(found: Mapping[str, TableFindings], column: str) -> dict[str, tup
             f"may begin with the day or with the month. {_ADVICE}."
         )
     read = iter(readings[0])
-    times = {name: [next(read) for _ in own] for name, own in written.items()}
+    times = {}
     for name, of_table in found.items():
-        _check(times[name], written[name], of_table, column)
-    return {name: tuple(math.nan if time is None else time for time in own) for name, own in times.items()}
+        own = list(islice(read, len(written[name])))
+        _check(own, written[name], of_table, column)
+        times[name] = _with_gaps(own)
+    return times
+
+
+def _all_written(cells: Sequence[object]) -> list[str]:
+    return [_written(cell) for cell in cells]
+
+
+def _with_gaps(times: Sequence[float | None]) -> tuple[float, ...]:
+    return tuple(math.nan if time is None else time for time in times)
 
 
 def _check(times: Sequence[float | None], written: Sequence[str], found: TableFindings, column: str) -> None:

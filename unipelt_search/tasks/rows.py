@@ -108,6 +108,7 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None, 
             continue
         check_columns(_asked_of(spec, split, table), table.names, table.source)
         kept[split] = found.of(split, table)
+        kept[split].broken_rows(spec.text[0])
     labels = read_table_labels(kept, spec, edition=edition)
     times = {} if spec.order is None else read_times(kept, spec.order)
     rows = {}
@@ -118,7 +119,7 @@ def read_rows(tables: Tables, spec: TaskSpec, findings: Findings | None = None, 
             found.raise_errors()
             raise DataError(f"{of_table.table.source} must have rows that can be used; all {len(read)} are left out.")
         rows[split] = replace(read, times=times.get(split, ())).take(good)
-        dropped = found.dropped(split, len(read))
+        dropped = found.dropped(split, len(read) + len(of_table.table.broken))
         if dropped is not None:
             notices.append(dropped)
     if findings is None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from unipelt_search.errors import DataError
-from unipelt_search.kinds.label_kind import label_kinds, name_kind
+from unipelt_search.kinds.label_kind import LabelKind, label_kinds, name_kind
 from unipelt_search.kinds.label_separators import find_pair, find_separator, kept_separator, split_cell
 from unipelt_search.kinds.label_texts import number_of
-from unipelt_search.kinds.number_notation import NumberColumn, is_currency, is_missing_word, read_numbers, unit_of
+from unipelt_search.kinds.number_notation import (
+    NumberColumn,
+    NumberNotation,
+    is_currency,
+    is_missing_word,
+    read_numbers,
+    unit_of,
+)
 from unipelt_search.records.notice import Notice, NoticeValue, first_values
 from unipelt_search.tasks.label_cells import Names
 from unipelt_search.tasks.label_column import (
@@ -47,18 +54,16 @@ def read_single_labels(column: ColumnReading, texts: Sequence[str | None]) -> La
     filled = [text for text in texts if text is not None and text.strip()]
     if column.asked.wants_numbers:
         return _read_numbers(column, texts, filled, read_numbers(filled))
+    numbers = None
     if column.asked.asked_kind is None:
         numbers = read_numbers(filled)
         if numbers.is_measured and numbers.share == 1:
             _refuse_pairs(column, texts, filled)
             return _read_numbers(column, texts, filled, numbers)
         _refuse_units(column, texts, filled)
-    else:
-        numbers = None
-    if column.asked.may_be_sets:
-        found = _read_separated(column, texts, filled, numbers)
-        if found is not None:
-            return found
+    found = _read_separated(column, texts, filled, numbers)
+    if found is not None:
+        return found
     if numbers is not None and numbers.is_measured and _are_exceptions(numbers, filled):
         return _read_numbers(column, texts, filled, numbers)
     return _read_names(column, texts, filled)
@@ -67,23 +72,8 @@ def read_single_labels(column: ColumnReading, texts: Sequence[str | None]) -> La
 def _read_numbers(
     column: ColumnReading, texts: Sequence[str | None], filled: Sequence[str], numbers: NumberColumn
 ) -> LabelColumn:
-    if numbers.other is not None:
-        unclear = next(text for text in filled if numbers.notation.read(text) != numbers.other.read(text))
-        first, second = numbers.notation.read(unclear), numbers.other.read(unclear)
-        raise DataError(
-            f"Numbers must be written so that they can be told apart; {unclear!r} in column {column.name!r} at "
-            f"{_location(column, texts, unclear)} may be {first!r} or {second!r}, and no other cell decides. Write them "
-            "with a decimal point and no other mark."
-        )
+    _refuse_ambiguous(column, texts, filled, numbers)
     number_in = dict(zip(filled, numbers.numbers, strict=True))
-    expected = f"a number, as {len(filled) - numbers.numbers.count(None)} of {len(filled)} labels are"
-    labels: list[str | None] = []
-    for row, text in enumerate(texts):
-        number = number_in.get(text) if text is not None else None
-        if number is None and text is not None and text.strip():
-            column.odd[row] = OddLabel(column.name, abbreviated(text), expected)
-        # A plain number is kept as it is written.
-        labels.append(None if number is None or text is None else _written(text, number, numbers))
     read = [number for number in numbers.numbers if number is not None]
     if not read:
         has = f"{abbreviated(filled[0])!r} at {_location(column, texts, filled[0])}" if filled else "nothing"
@@ -91,26 +81,43 @@ def _read_numbers(
             f"Every label must be a finite number for --kind {column.asked.kind}; column {column.name!r} has {has}. "
             "Choose another column or kind."
         )
-    samples = [text for text in dict.fromkeys(filled) if number_in[text] is not None][:SAMPLES]
-    values: dict[str, NoticeValue] = {
-        **column.values(),
-        "samples": tuple(map(abbreviated, samples)),
-        "numbers": tuple(number_in[text] for text in samples),
-        "low": min(read),
-        "high": max(read),
-        "decimal": numbers.notation.decimal,
-        "thousands": numbers.notation.thousands,
-        "percent": numbers.notation.percent,
-    }
-    kind = column.asked.asked_kind or next(kind for kind in label_kinds().values() if not kind.has_labels)
+    expected = f"a number, as {len(read)} of {len(filled)} labels are"
+    labels: list[str | None] = []
+    for row, text in enumerate(texts):
+        labels.append(_written(text or "", number_in.get(text or ""), numbers))
+        if text in number_in and labels[row] is None:
+            column.odd[row] = OddLabel(column.name, abbreviated(text), expected)
+    kind = column.asked.asked_kind or _first_kind_of_numbers()
+    values = {**column.values(), **_number_values(number_in, numbers.notation)}
     declared = Notice(code="label_numbers", severity="fact", values=values)
     return LabelColumn(kind, labels, declared, column.odd, found_notices(column, kind))
+
+
+def _first_kind_of_numbers() -> LabelKind:
+    return next(kind for kind in label_kinds().values() if not kind.has_labels)
+
+
+def _number_values(number_in: Mapping[str, float | None], notation: NumberNotation) -> dict[str, NoticeValue]:
+    """Return what a notice says of numbers and how they are written."""
+    read = {text: number for text, number in number_in.items() if number is not None}
+    samples = tuple(read)[:SAMPLES]
+    return {
+        "samples": tuple(map(abbreviated, samples)),
+        "numbers": tuple(read[text] for text in samples),
+        "low": min(read.values()),
+        "high": max(read.values()),
+        "decimal": notation.decimal,
+        "thousands": notation.thousands,
+        "percent": notation.percent,
+    }
 
 
 def _read_separated(
     column: ColumnReading, texts: Sequence[str | None], filled: Sequence[str], numbers: NumberColumn | None
 ) -> LabelColumn | None:
-    """Read names with a separator between them, where the cells say that they are sets."""
+    """Read names with a separator between them; None where a row has exactly one label."""
+    if not column.asked.may_be_sets:
+        return None
     separator = find_separator(filled, asked=column.asked.wants_sets)
     if numbers is not None and numbers.is_measured and separator == numbers.notation.decimal:
         # `3,5` beside `n/a` is a number; `1,2` beside `1,2,3` is a set.
@@ -178,25 +185,39 @@ def _refuse_pairs(column: ColumnReading, texts: Sequence[str | None], filled: Se
         )
 
 
+def _refuse_ambiguous(
+    column: ColumnReading, texts: Sequence[str | None], filled: Sequence[str], numbers: NumberColumn
+) -> None:
+    """Refuse numbers that two notations read otherwise."""
+    if numbers.other is None:
+        return
+    text = next(text for text in filled if numbers.notation.read(text) != numbers.other.read(text))
+    raise DataError(
+        f"Numbers must be written so that they can be told apart; {text!r} in column {column.name!r} at "
+        f"{_location(column, texts, text)} may be {numbers.notation.read(text)!r} or {numbers.other.read(text)!r}, and "
+        "no other cell decides. Write them with a decimal point and no other mark."
+    )
+
+
 def _refuse_units(column: ColumnReading, texts: Sequence[str | None], filled: Sequence[str]) -> None:
     """Refuse numbers with a unit: what they mean must be said by whoever knows."""
-    if not filled or len(filled[0]) > LONGEST_NUMBER:
+    units = {text: unit_of(text) for text in dict.fromkeys(filled) if len(text) <= LONGEST_NUMBER}
+    with_unit = {text: unit for text, unit in units.items() if unit is not None}
+    if not with_unit or sum(text in with_unit for text in filled) < MOSTLY * len(filled):
         return
-    units = [unit_of(text) if len(text) <= LONGEST_NUMBER else None for text in filled]
-    with_unit = Counter(unit for unit in units if unit is not None)
-    if sum(with_unit.values()) < MOSTLY * len(filled):
-        return
-    unit, count = with_unit.most_common(1)[0]
-    bare = [text.replace(unit, "").strip() for text, own in zip(filled, units, strict=True) if own == unit]
-    numbers = read_numbers(bare)
-    after = count >= MOSTLY * len(filled) and filled[0].endswith(unit)
-    measured = after and numbers.share >= MOSTLY and numbers.is_measured
-    if any(map(is_currency, with_unit)) or measured:
-        text = next(text for text, own in zip(filled, units, strict=True) if own == unit)
+    text, unit = next(iter(with_unit.items()))
+    if any(map(is_currency, with_unit.values())) or _are_measured(with_unit, unit):
         raise DataError(
             f"Numbers must stand without a unit; column {column.name!r} has {text!r} at "
             f"{_location(column, texts, text)}. Remove {unit!r}; --kind classification keeps such labels as names."
         )
+
+
+def _are_measured(with_unit: Mapping[str, str], unit: str) -> bool:
+    """Tell whether nearly all cells are measurements in one unit, which stands after the number."""
+    bare = [text.strip().removesuffix(unit) for text in with_unit if text.strip().endswith(unit)]
+    numbers = read_numbers(bare)
+    return len(bare) >= MOSTLY * len(with_unit) and numbers.share >= MOSTLY and numbers.is_measured
 
 
 def _location(column: ColumnReading, texts: Sequence[str | None], text: str) -> str:
@@ -217,6 +238,8 @@ def _split(text: str | None, separator: str | None) -> Names:
     return (text.strip(),) if separator is None else split_cell(text, separator)
 
 
-def _written(text: str, number: float, numbers: NumberColumn) -> str:
+def _written(text: str, number: float | None, numbers: NumberColumn) -> str | None:
     """Return a number as kinds read it: as it stands where that is plain, else as Python writes it."""
+    if number is None:
+        return None
     return text if numbers.notation.is_plain and number_of(text) is not None else repr(number)

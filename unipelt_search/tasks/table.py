@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import NamedTuple
 
 from unipelt_search.records.notice import Notice
+
+
+class WrittenNumber(str):
+    """A number of JSON as it is written: text, as in other files, that is still known to be no string."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> int | float:
+        """The number."""
+        return int(self) if self.lstrip("-").isdigit() else float(self)
 
 
 class Location(NamedTuple):
@@ -31,6 +43,26 @@ class Location(NamedTuple):
 
 
 @dataclass(frozen=True)
+class BrokenRow:
+    """A row that cannot be read, in words that do not depend on where it stands."""
+
+    location: Location
+    rule: str
+    """What must hold, without a full stop."""
+    got: str
+    """What was got instead, for an error about this row alone."""
+    what: str
+    """What is to be said of a column there, for a list of such rows."""
+    fix: str
+    """What to do, without a full stop."""
+
+    @property
+    def sentence(self) -> str:
+        """Everything of it."""
+        return f"{self.rule}; got {self.got} at {self.location}. {self.fix}."
+
+
+@dataclass(frozen=True)
 class Table:
     """The rows of one split, as they were read."""
 
@@ -48,8 +80,10 @@ class Table:
     """Lines that are no row: `header`, `comments`, `blank`, and `continued` inside of cells."""
     notices: tuple[Notice, ...] = ()
     """What the user should know about how it was read."""
-    as_before: bool = True
-    """Whether the reader of editions 1 and 2 read the same, or nothing at all."""
+    broken: tuple[BrokenRow, ...] = ()
+    """Rows that cannot be read, and are not among the others."""
+    changed: str = ""
+    """What the reader of editions 1 and 2 read otherwise, for an error; empty where it read the same, or nothing."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -93,31 +127,35 @@ def joined_table(pieces: Iterable[Table], source: str | None = None) -> Table:
     first = parts[0]
     if len(parts) == 1:
         return first if source is None else replace(first, source=source)
-    # A name that stands twice in a piece stays twice, for the check of the columns to see.
-    names = list(first.names)
-    for part in parts[1:]:
-        names += [name for name in part.names if name not in names]
-    cells: dict[str, list[object]] = {}
-    for name in dict.fromkeys(name for part in parts for name in part.cells):
-        column: list[object] = []
-        for part in parts:
-            column.extend(part.cells[name] if name in part.cells else [None] * len(part))
-        cells[name] = column
     other_lines: Counter[str] = Counter()
-    locations: list[Location] = []
-    notices: list[Notice] = []
     for part in parts:
         other_lines.update(part.other_lines)
-        locations.extend(part.locations)
-        notices.extend(part.notices)
     lines = [part.lines for part in parts if part.lines is not None]
+    changes = {part.changed: None for part in parts}
+    changes.pop("", None)
     return Table(
-        first.source if source is None else source,
-        tuple(names),
-        cells,
-        tuple(locations),
+        source or first.source,
+        _joined_names(parts),
+        _joined_cells(parts),
+        tuple(chain.from_iterable(part.locations for part in parts)),
         lines=sum(lines) if lines else None,
         other_lines=dict(other_lines),
-        notices=tuple(notices),
-        as_before=all(part.as_before for part in parts),
+        notices=tuple(chain.from_iterable(part.notices for part in parts)),
+        broken=tuple(chain.from_iterable(part.broken for part in parts)),
+        changed=" and ".join(changes),
     )
+
+
+def _joined_cells(parts: Sequence[Table]) -> dict[str, Sequence[object]]:
+    cells: dict[str, Sequence[object]] = {}
+    for name in dict.fromkeys(chain.from_iterable(part.cells for part in parts)):
+        columns = [part.cells.get(name, [None] * len(part)) for part in parts]
+        cells[name] = list(chain.from_iterable(columns))
+    return cells
+
+
+def _joined_names(parts: Sequence[Table]) -> tuple[str, ...]:
+    # A name that stands twice in a piece stays twice, for the check of the columns to see.
+    names = dict.fromkeys(chain.from_iterable(part.names for part in parts))
+    first = parts[0].names
+    return (*first, *(name for name in names if name not in first))

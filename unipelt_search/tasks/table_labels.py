@@ -11,10 +11,10 @@ from unipelt_search.kinds.label_kind import LabelKind, label_kinds
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.cells import check_filled
-from unipelt_search.tasks.findings import BAD_LABEL, MISSING_LABEL, Problem, TableFindings
+from unipelt_search.tasks.findings import BAD_LABEL, BAD_UNICODE, MISSING_LABEL, UNREADABLE, Problem, TableFindings
 from unipelt_search.tasks.first_label_rule import are_marked_withheld, read_by_first_rule
 from unipelt_search.tasks.label_cells import are_blank, are_withheld, plain_cell
-from unipelt_search.tasks.label_column import LabelRequest, OddLabel
+from unipelt_search.tasks.label_column import BROKEN, LabelRequest, OddLabel
 from unipelt_search.tasks.label_forms import read_label_column
 from unipelt_search.tasks.table import Table
 
@@ -111,8 +111,12 @@ def _differs_in_form(wanted: Sequence[str], names: Sequence[str]) -> bool:
 
 
 def _problem_of(odd: OddLabel) -> Problem:
-    what = f"has {odd.type_name}" if odd.type_name else BAD_LABEL.what
-    return replace(BAD_LABEL, rule=f"Every label must be {odd.expected}", what=what)
+    if odd.expected == BROKEN:
+        return BAD_UNICODE
+    rule = f"Every label must be {odd.expected}"
+    if odd.type_name:
+        return replace(UNREADABLE, rule=rule, what=f"has {odd.type_name}")
+    return replace(BAD_LABEL, rule=rule)
 
 
 def _request_of(spec: TaskSpec, tables: Mapping[str, TableFindings]) -> LabelRequest:

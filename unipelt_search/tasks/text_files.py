@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from unipelt_search.errors import DataError
 from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.csv_dialect import Dialect, find_dialect, is_blank, parsed_rows
-from unipelt_search.tasks.table import Location, Table, wanted_names
+from unipelt_search.tasks.table import BrokenRow, Location, Table, wanted_names
 
 OpenLines = Callable[[], Iterable[str]]
 
 
-def csv_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, rows: int) -> Iterator[Table]:
+def csv_tables(
+    open_lines: OpenLines, name: str, wanted: Sequence[str] | None, rows: int, *, strict: bool = True
+) -> Iterator[Table]:
     """Read a file of delimited text whose first line names the columns.
 
     Args:
@@ -20,6 +22,7 @@ def csv_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, r
         name: What to call the file.
         wanted: The columns that are read, as far as they are there; None is all.
         rows: Rows of a piece at most.
+        strict: Whether a row with too few or too many fields ends the reading; else it is left out and told.
 
     Yields:
         The table in pieces, at least one; `NA`, `null` and `007` stay as they are written.
@@ -40,7 +43,9 @@ def csv_tables(open_lines: OpenLines, name: str, wanted: Sequence[str] | None, r
             yield piece.table()
             sent = True
             piece = _Piece(dialect, name, wanted, further=True)
-        piece.add(begin, lines, cells)
+        broken = piece.add(begin, lines, cells)
+        if broken is not None and strict:
+            raise DataError(broken.sentence)
     if piece or not sent:
         yield piece.table()
 
@@ -57,6 +62,7 @@ class _Piece:
         self._first = not further
         self._lines = 0 if further else dialect.skipped
         self._blank = 0
+        self._broken: list[BrokenRow] = []
 
     def __len__(self) -> int:
         return self._lines
@@ -64,21 +70,27 @@ class _Piece:
     def full(self, rows: int) -> bool:
         return len(self._locations) >= rows
 
-    def add(self, begin: int, lines: int, cells: list[str]) -> None:
+    def add(self, begin: int, lines: int, cells: list[str]) -> BrokenRow | None:
+        """Add a row; return it if it cannot be read."""
         self._lines += lines
         width = len(self._dialect.header)
         if is_blank(cells, width):
             self._blank += 1
-            return
+            return None
         if len(cells) != width:
-            self._refuse(begin, cells)
+            self._broken.append(self._broken_row(begin, cells))
+            return self._broken[-1]
         self._locations.append(Location(self._name, begin))
         for column, position in self._positions.items():
             self._cells[column].append(cells[position])
+        return None
 
     def table(self) -> Table:
         dialect = self._dialect
-        other = {"blank": self._blank, "continued": self._lines - len(self._locations) - self._blank}
+        other = {
+            "blank": self._blank,
+            "continued": self._lines - len(self._locations) - self._blank - len(self._broken),
+        }
         notices: tuple[Notice, ...] = ()
         if self._first:
             other["header"] = 1
@@ -93,17 +105,22 @@ class _Piece:
             lines=self._lines,
             other_lines={what: count for what, count in other.items() if count},
             notices=notices,
-            as_before=dialect.as_before,
+            broken=tuple(self._broken),
+            changed="" if dialect.as_before else "its quotes are characters of the texts",
         )
 
-    def _refuse(self, begin: int, cells: list[str]) -> None:
+    def _broken_row(self, begin: int, cells: list[str]) -> BrokenRow:
         delimiter = self._dialect.delimiter
-        hint = f"Put a field that holds {delimiter!r}, a line break or a quote between double quotes."
+        fix = f"Put a field that holds {delimiter!r}, a line break or a quote between double quotes"
         if self._dialect.quoting == "literal":
-            hint = f"Quotes are text in this file, one line is one row, and no field may hold {delimiter!r}."
-        raise DataError(
-            f"Every row must have as many fields as the first line of {self._name}, {len(self._dialect.header)}; got "
-            f"{len(cells)} at line {begin}. {hint}"
+            fix = f"Quotes are text in this file and one line is one row, so no field may hold {delimiter!r}"
+        fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
+        return BrokenRow(
+            Location(self._name, begin),
+            rule=f"Every row must have as many fields as the first line of {self._name}, {len(self._dialect.header)}",
+            got=fields,
+            what=f"is in a row of {fields}",
+            fix=fix,
         )
 
 

@@ -71,9 +71,9 @@ def _from_utf16(stream: BinaryIO, block: bytes, name: str) -> Iterator[bytes]:
             yield text.encode("utf-8")
         except UnicodeError as error:
             reason = getattr(error, "reason", "it is not")
-            place = done + getattr(error, "start", 0) + 1
+            offset = done + getattr(error, "start", 0) + 1
             raise DataError(
-                f"{name} begins as UTF-16 text but is not: {reason} near byte {place}. Save it as UTF-8."
+                f"{name} begins as UTF-16 text but is not: {reason} near byte {offset}. Save it as UTF-8."
             ) from error
         if not block:
             return
