@@ -31,9 +31,9 @@ MAX_DISPUTED = 2000
 """Lines inside quoted cells that are remembered, to see whether they look like rows."""
 
 Quoting = Literal["none", "doubled", "spaced", "backslash", "literal"]
-"""`none`: no cell begins with a quote: nothing to decide. `doubled`: quotes enclose cells, and a quote inside is doubled.
-`spaced`: so, but blanks may stand before cells. `backslash`: a quote inside has a backslash before it. `literal`: one
-line is one row, and quotes are text."""
+"""`none`: no cell begins with a quote: nothing to decide. `doubled`: quotes enclose cells, and a quote inside is
+doubled. `spaced`: so, but blanks may stand before cells. `backslash`: a quote inside has a backslash before it.
+`literal`: one line is one row, and quotes are text."""
 OpenLines = Callable[[], Iterable[str]]
 
 
