@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from unipelt_search.errors import DataError
 from unipelt_search.tasks.table import Location, Table
 
-MAX_CELLS = 100_000_000
+MAX_CELLS = 20_000_000
 """Rows times wanted columns of a Parquet file that are read into memory at most."""
 MAX_WIDE = 2 * 2**30
 """Bytes of the wanted columns, once they are decompressed, that are read into memory at most."""
