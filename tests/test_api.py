@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -382,7 +383,8 @@ def test_the_room_for_checkpoints_is_told_before_the_first_run(ask, url: str, he
     shown: list[StudyProgress] = []
     api.run_study(ask(methods=("head",), trials=1), storage=url, out=tmp_path / "out", watch=shown.append)
     events = [progress.event for progress in shown]
-    told = events.index(f"While they train, runs keep up to 3 MB of checkpoints below {tmp_path}/out/checkpoints.")
+    room = re.compile(rf"While they train, runs keep up to \d\.\d MB of checkpoints below {tmp_path}/out/checkpoints\.")
+    told = next(number for number, event in enumerate(events) if room.fullmatch(event))
     assert told < events.index("trial 0 head (screen) began")
     assert api.plan_study(ask(name="other"), storage=url).checkpoint_bytes > 2 * 3_000_000
 

@@ -214,7 +214,9 @@ def run_study(
     # From here on the model is loaded and tried; nothing is written before all of that has gone well.
     ready, backbone = _prepare(spec, task, found, on_stage)
     # A study that goes on keeps the methods and steps that it began with, and a cluster's machines are not this one.
-    if found is None and spec.machine.address is None:
+    new_and_here = found is None and spec.machine.address is None
+    # Timing takes a while, and is for a limit or for whoever wants to see the plan.
+    if new_and_here and (ready.is_limited or on_stage is not unheard):
         ready, plan = ready.planned(backbone, began, on_stage)
         on_stage(StudyStage(name="plan", subject=spec.name, plan=plan))
     if spec.machine.checkpoints is not None:

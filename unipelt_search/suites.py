@@ -8,6 +8,7 @@ from pathlib import Path
 from unipelt_search.api import Watch, existing_study, run_study
 from unipelt_search.errors import NoUsableTrialError
 from unipelt_search.records.history import StudyState
+from unipelt_search.records.study_stage import OnStage, unheard
 from unipelt_search.reporting.suite_tables import render_suite
 from unipelt_search.settings import storage_url
 from unipelt_search.specs.study import StudySpec
@@ -25,6 +26,7 @@ def run_suite(
     command: str = "",
     watch: Watch | None = None,
     notify: Callable[[str], None] | None = None,
+    on_stage: OnStage = unheard,
 ) -> bool:
     """Run studies one after another; complete ones are skipped, stopped ones go on.
 
@@ -35,6 +37,7 @@ def run_suite(
         command: The command line that asked, for the reports.
         watch: Is shown how far a study is whenever something happens.
         notify: Is told a sentence when a study begins and when it ends.
+        on_stage: Is told what is done before the first run of each.
 
     Returns:
         Whether all were reached; False where Ctrl-C ended one.
@@ -56,7 +59,7 @@ def run_suite(
         say("runs.")
         try:
             folder = None if out is None else out / spec.name
-            study = run_study(spec, storage=storage, out=folder, command=command, watch=watch)
+            study = run_study(spec, storage=storage, out=folder, command=command, watch=watch, on_stage=on_stage)
         except NoUsableTrialError as error:
             failed.append(spec.name)
             say(f"failed. {error}")

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from unipelt_search.cli.live_view import event_line, live_picture, stage_line, stage_lines, watch_study
+from unipelt_search.records.finding import Finding
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.progress import BestTrial, StudyProgress
 from unipelt_search.records.study_stage import StageName, StudyStage
@@ -76,6 +77,10 @@ def test_the_picture_needs_neither_standings_nor_an_estimate() -> None:
     assert "left" not in stream.getvalue()
 
 
+FINDING = Finding(
+    code="empty_text", severity="warning", source="a.csv", unit="line", numbers=(3,), count=1, column="t",
+    rule="Texts must not be empty", what="is empty", fix="Fill it in.",
+)  # fmt: skip
 STAGE = StudyStage(name="time", subject="unipelt[lora,ia3]", number=3, of=7)
 
 
@@ -98,6 +103,13 @@ def test_how_the_data_was_read_is_told_before_the_model_is_loaded() -> None:
     fact = Notice(code="legacy", severity="fact", values={"sentence": "Read 9 rows."})
     first, second = told(StudyStage(name="load", subject="minilm", data=(fact,))).splitlines()
     assert (first, second) == ("Data: Read 9 rows.", "[0 s] loading minilm")
+    stage = StudyStage(name="load", subject="minilm", data=(fact,), findings=8 * (FINDING,))
+    *lines, last = told(stage).splitlines()
+    assert lines[1:6] == 5 * [f"Data: {FINDING.line}"]
+    assert lines[6].startswith("Data: 3 more findings")
+    stream = io.StringIO()
+    stage_lines(Console(file=stream), quiet=False, as_json=False, with_data=False)(stage)
+    assert stream.getvalue().splitlines() == [last]
 
 
 @pytest.mark.parametrize("name", get_args(StageName))

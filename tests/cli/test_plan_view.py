@@ -101,4 +101,14 @@ def test_the_short_plan_leaves_out_phases_without_runs() -> None:
     first, *others = short_plan(planned())
     assert "2 screen runs (about 2 min 30 s), then 3 confirm runs (about 4 min)" in first
     assert "tune" not in first
-    assert len(others) == 2
+    assert len(others) == 1
+    untimed = Notice(code="not_timed", severity="warning", values={"method": "prefix", "cause": "No memory."})
+    lines = list(short_plan(planned(notices=(untimed, *planned().notices))))
+    assert [line for line in lines if "prefix" in line] == [
+        "Plan: prefix was not timed, so the estimate is without it. No memory."
+    ]
+
+
+def test_one_of_a_thing_is_no_more_than_one() -> None:
+    plan = planned(steps=1, batch_size=1, runs=1)
+    assert "at most 1 step of 1 row. 1 run in all" in " ".join(printed(plan).split())

@@ -245,6 +245,7 @@ def test_one_text_or_one_pair_on_the_command_line(toy: Path, capsys: pytest.Capt
         ([], "There must be something to predict"),
         (["w1", "--data", "a.csv"], "Texts stand alone or in a file"),
         (["w1", "--text", "sentence"], "Texts stand alone or in a file"),
+        (["a.csv"], "got the file 'a.csv' where a text stands"),
         (["w1", "w2"], "a text for each of sentence, 1 in all; got 2"),
         (["w1", "--on-empty", "refuse", "--csv-safe", "--format", "json"], "--csv-safe changes cells of csv and tsv"),
         (["", "--on-empty", "refuse"], "none at text 1 of the command line"),

@@ -17,6 +17,7 @@ from unipelt_search.cli.app import main
 from unipelt_search.errors import DataError, NoUsableTrialError
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.study_plan import StudyPlan
+from unipelt_search.records.study_stage import OnStage, unheard
 from unipelt_search.reporting.suite_tables import BEGIN, END
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.suite import SuiteSpec
@@ -41,6 +42,7 @@ class FakeSuites:
         command: str = "",
         watch: Callable[[Any], None] | None = None,
         notify: Callable[[str], None] | None = None,
+        on_stage: OnStage = unheard,
     ) -> bool:
         self.asked.append(SimpleNamespace(studies=studies, storage=storage, out=out, command=command))
         assert notify is not None

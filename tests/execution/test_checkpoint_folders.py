@@ -75,8 +75,8 @@ def test_the_room_is_compared_with_what_is_free(tmp_path: Path) -> None:
         == f"While they train, runs keep up to 12 MB of checkpoints below {place}."
     )
     scarce = disk_space_message(place, 10**18)
-    assert "up to 1,000,000,000,000 MB" in scarce
-    assert scarce.endswith("MB are free. Make room, or what does not fit is not kept.")
+    assert "up to 1,000,000 TB" in scarce
+    assert scarce.endswith("B are free. Make room, or what does not fit is not kept.")
 
 
 def test_an_empty_folder_of_all_goes_too(fake, tmp_path: Path) -> None:

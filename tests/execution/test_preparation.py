@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,7 @@ def test_a_limit_shortens_the_runs_and_says_so(asked: StudySpec, monkeypatch: py
     ready, backbone = prepare(changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60)), task)
     ready, plan = ready.planned(backbone)
     assert plan.time_seconds == 60
+    assert ready.is_limited is False, "its steps are chosen by now"
     assert ready.spec.space.steps == 77
     assert ready.notices == (Notice(code="steps_shortened", values={"steps": 77, "without_limit": 150}),)
     assert timed == ["head", "lora"]
@@ -171,6 +173,10 @@ def test_a_limit_shortens_the_runs_and_says_so(asked: StudySpec, monkeypatch: py
 def test_without_a_limit_a_study_stays_as_it_is_and_has_a_plan(asked: StudySpec) -> None:
     stages: list[StudyStage] = []
     ready, backbone = prepare(asked, load_task(asked.task, 0), on_stage=stages.append)
+    assert not ready.is_limited
+    slow = changed(asked, space=SpaceSpec(methods=("head",), max_latency_ms=5.0))
+    short = changed(asked, budget=BudgetSpec(trials=4, seeds=1, time_seconds=60))
+    assert [replace(ready, spec=spec).is_limited for spec in (slow, short)] == [True, True]
     assert [(stage.name, stage.number, stage.of) for stage in stages] == [("attach", 0, 2), ("encode", 60, 0)]
     stages.clear()
     same, plan = ready.planned(backbone, time.monotonic() - 100, stages.append)

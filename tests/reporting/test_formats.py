@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 
-import pytest
 from made_record import folded, whole_record
 from rich.console import Console
 
@@ -25,13 +24,6 @@ def test_numbers_as_people_read_them() -> None:
     assert [formats.short_count(n) for n in (0, 950, 2310, 76_038, 999_900, 22_567_686, 10**9)] == [
         "0", "950", "2.31k", "76k", "1M", "22.6M", "1G",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(12.4, "12 s"), (89, "89 s"), (125, "2 min 5 s"), (5399, "89 min 59 s"), (7260, "2 h 1 min")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert formats.duration(seconds) == text
 
 
 def test_scores_below_zero_have_a_real_minus_and_zero_has_no_sign() -> None:

@@ -90,6 +90,7 @@ SAID = [
     ("labels_are_sets", {"separator": "|"}, "Labels hold '|' between names, so a row has a set of labels;"),
     ("labels_are_numbers", {}, "Every label is a number and some have fractions, so numbers are predicted; task"),
     ("glue_metric", {"metric": "f1", "dataset": "mrpc"}, "The metric is f1, which GLUE uses for mrpc;"),
+    ("positive_named", {"label": "no", "metric": "F1"}, "F1 is that of the label 'no', as --positive says."),
     ("positive_label", {"label": "yes"}, "F1 is that of the label 'yes'"),
     ("positive_label", {"label": "yes", "metric": "ROC AUC"}, "ROC AUC is that of the label 'yes'"),
     ("validation_is_test", {"data": "x", "test_unused": True}, "is the test split; its own test split is not used."),

@@ -120,6 +120,13 @@ def test_methods_that_cannot_be_tried_are_named_no_more_where_fewer_trials_are_a
     assert_holds(spec, smaller, measured)
 
 
+def test_where_the_least_is_all_that_was_asked_for_it_is_proposed_once() -> None:
+    spec = asked(1, {"methods": ("head",), "steps": 100}, trials=1, seeds=1)
+    (only,) = propose(spec)
+    assert only.purpose == "complete"
+    assert_holds(spec, only)
+
+
 def test_a_users_own_configurations_stay() -> None:
     own = Variant.model_validate({"name": "mine", "method": "lora"})
     timings = {**MEASURED.timings, "mine": RunTiming(0.2, 0.001, 10, 10)}

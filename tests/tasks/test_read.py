@@ -12,6 +12,7 @@ from unipelt_search.records.finding import FindingsError
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import hub_data
+from unipelt_search.tasks import read as read_module
 from unipelt_search.tasks.read import stream_tables
 from unipelt_search.tasks.rows import RawData, Rows, read_texts
 
@@ -173,3 +174,20 @@ def test_where_most_lines_are_no_rows_the_file_is_refused(tmp_path: Path) -> Non
     path.write_text("text,label\n" + "a,b,c\n" * 9 + "x,1\n")
     with pytest.raises(DataError, match="as the first line of mine.csv, 2; got 3 fields at line 2 of mine.csv"):
         read(path)
+
+
+def test_rows_and_lines_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("text,label\n" + "x,1\ny,0\n" * 5)
+    monkeypatch.setattr(read_module, "MAX_ROWS", 10)
+    assert len(read(path).splits["train"]) == 10
+    monkeypatch.setattr(read_module, "MAX_LINES", 11)
+    assert len(read(path).splits["train"]) == 10
+    monkeypatch.setattr(read_module, "MAX_LINES", 10)
+    with pytest.raises(DataError, match="A file may have 10 lines; mine.csv has more"):
+        read(path)
+    monkeypatch.setattr(read_module, "MAX_LINES", 11)
+    monkeypatch.setattr(read_module, "MAX_ROWS", 9)
+    with pytest.raises(DataError, match="A file may have 9 rows; mine.csv has more"):
+        read(path)
+    assert sum(map(len, stream_tables(path, None, 4))) == 10

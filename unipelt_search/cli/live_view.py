@@ -18,7 +18,7 @@ from unipelt_search.cli.plan_view import short_plan
 from unipelt_search.records.progress import BestTrial, StudyProgress
 from unipelt_search.records.study_stage import OnStage, StageName, StudyStage, unheard
 from unipelt_search.reporting.notice_sentences import described
-from unipelt_search.reporting.units import format_duration
+from unipelt_search.units import format_duration
 
 Watch = Callable[[StudyProgress], None]
 _FIRST_FINDINGS = 5
@@ -28,7 +28,7 @@ _STAGES: dict[StageName, str] = {
     "read": "reading {subject}",
     "check": "checking the rows of {subject}",
     "load": "loading {subject}",
-    "attach": "trying {of} methods on {subject}",
+    "attach": "trying every method on {subject}",
     "encode": "turning {number:,} rows into tokens",
     "time": "timing {subject}, method {number} of {of}",
     "plan": "planned {subject}",
@@ -59,7 +59,9 @@ def watch_study(console: Console, *, quiet: bool, as_json: bool) -> Iterator[Wat
             yield lambda progress: live.update(live_picture(progress))
 
 
-def stage_lines(console: Console, *, quiet: bool, as_json: bool, command: Sequence[str] = ()) -> OnStage:
+def stage_lines(
+    console: Console, *, quiet: bool, as_json: bool, command: Sequence[str] = (), with_data: bool = True
+) -> OnStage:
     """Give the function that tells what is done before the first run, a line per stage.
 
     Args:
@@ -67,6 +69,7 @@ def stage_lines(console: Console, *, quiet: bool, as_json: bool, command: Sequen
         quiet: Tell nothing.
         as_json: Tell nothing either: there is no snapshot yet.
         command: The words of the command line that asked, for the commands that a plan proposes.
+        with_data: Tell how the data was read, too; False where the whole plan will say so.
 
     Returns:
         A function that takes each stage.
@@ -76,7 +79,7 @@ def stage_lines(console: Console, *, quiet: bool, as_json: bool, command: Sequen
     began = time.monotonic()
 
     def show(stage: StudyStage) -> None:
-        for line in _data_lines(stage):
+        for line in _data_lines(stage) if with_data else ():
             console.out(f"Data: {line}", highlight=False)
         console.out(f"[{format_duration(time.monotonic() - began)}] {stage_line(stage)}", highlight=False)
         if stage.plan is not None:

@@ -15,9 +15,11 @@ from unipelt_search.records.study_plan import PlannedPhase, StudyPlan, StudyProp
 from unipelt_search.reporting.export_sentences import export_sentences
 from unipelt_search.reporting.formats import short_count
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
-from unipelt_search.reporting.units import format_bytes, format_duration, format_points
+from unipelt_search.units import counted, format_bytes, format_duration, format_points
 
 _ONLY_OF_A_PLAN = ("--dry-run", "--json")
+_OF_THE_PLAN_ALONE = ("not_timed",)
+"""Notices that the study itself does not have, which shows its own when it begins."""
 
 
 def print_plan(plan: StudyPlan, console: Console, command: Sequence[str] = ()) -> None:
@@ -70,8 +72,10 @@ def short_plan(plan: StudyPlan, command: Sequence[str] = ()) -> Iterator[str]:
     """
     phases = [_phase_words(phase) for phase in plan.phases if phase.runs]
     yield f"Plan: {', then '.join(phases)}."
+    for notice in plan.notices:
+        if notice.code in _OF_THE_PLAN_ALONE:
+            yield f"Plan: {notice_sentence(notice)}"
     yield f"Plan: {_totals(plan)}"
-    yield f"Plan: {_disk(plan)}"
     yield from proposal_lines(plan, command)
 
 
@@ -128,15 +132,13 @@ def _say(console: Console, sentence: str) -> None:
 
 
 def _totals(plan: StudyPlan) -> str:
-    alike = f"A run has at most {plan.steps:,} steps of {plan.batch_size} rows"
+    alike = f"A run has at most {counted(plan.steps, 'step')} of {counted(plan.batch_size, 'row')}"
     before = f", of which {format_duration(plan.start_seconds)} before the first one" if plan.start_seconds else ""
     detects = ""
     if plan.detectable is not None:
         detects = f" Such a study usually detects a difference of {format_points(plan.detectable)}."
-    return (
-        f"{alike}. {plan.runs:,} runs in all, {plan.workers} at a time: about {format_duration(plan.seconds)}{before}; "
-        f"less where runs stop early.{detects}"
-    )
+    runs = f"{counted(plan.runs, 'run')} in all, {plan.workers} at a time"
+    return f"{alike}. {runs}: about {format_duration(plan.seconds)}{before}; less where runs stop early.{detects}"
 
 
 def _disk(plan: StudyPlan) -> str:
@@ -147,16 +149,15 @@ def _disk(plan: StudyPlan) -> str:
 
 
 def _phase_words(phase: PlannedPhase) -> str:
-    runs = "run" if phase.runs == 1 else "runs"
-    return f"{phase.runs:,} {phase.phase} {runs} (about {format_duration(phase.seconds)})"
+    return f"{counted(phase.runs, f'{phase.phase} run')} (about {format_duration(phase.seconds)})"
 
 
 def _proposal_words(proposal: StudyProposal) -> str:
     parts = [
-        f"{len(proposal.methods)} methods" if len(proposal.methods) > 1 else "1 method",
-        f"{proposal.trials} trials",
-        f"{proposal.seeds} seeds" if proposal.seeds > 1 else "1 seed",
-        f"runs of {proposal.steps:,} steps",
+        counted(len(proposal.methods), "method"),
+        counted(proposal.trials, "trial"),
+        counted(proposal.seeds, "seed"),
+        f"runs of {counted(proposal.steps, 'step')}",
     ]
     if proposal.detectable is not None:
         parts.append(f"detectable difference {format_points(proposal.detectable)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -179,6 +180,9 @@ def _pieces(source: Input, texts: Sequence[str] | None, text: tuple[str, ...]) -
         return file_pieces(find_files(source.data))
     if source.data is not None or source.text or source.ids:
         raise RequestError("Texts stand alone or in a file; got both. Leave out --data, --text and --id, or the texts.")
+    file = next(filter(os.path.isfile, texts), None)
+    if file is not None:
+        raise RequestError(f"A file is predicted with --data; got the file {file!r} where a text stands. Add --data.")
     if len(texts) != len(text):
         raise RequestError(
             f"There must be a text for each of {', '.join(text)}, {len(text)} in all; got {len(texts)}. "

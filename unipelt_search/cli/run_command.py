@@ -58,7 +58,7 @@ def run(
     if missing:
         _ask_for_columns(missing, values, given.values, output)
     spec = _build({"name": _NO_NAME_YET, **values}, given.values, output)
-    view = _open_view(output)
+    view = _open_view(output, with_data=not dry_run)
     from unipelt_search import api
 
     if "name" not in values and ("name",) not in given.values:
@@ -104,7 +104,7 @@ def demo(*, given: options.DemoOptions, output: options.Output) -> None:
     """
     spec = build_spec(DEMO.model_dump(), given.values)
     # `demo` has no --methods, which a proposal may need: only the options are shown.
-    view = _open_view(output, command=())
+    view = _open_view(output, with_commands=False)
     from unipelt_search import api
 
     try:
@@ -129,11 +129,11 @@ def _typed_command() -> tuple[str, ...]:
     return (PROGRAM, *map(without_password, sys.argv[1:]))
 
 
-def _open_view(output: options.Output, command: tuple[str, ...] | None = None) -> _View:
+def _open_view(output: options.Output, *, with_commands: bool = True, with_data: bool = True) -> _View:
     """Say that the program has begun, which is to be called before anything is imported that takes long."""
     console = Console(stderr=True)
-    words = _typed_command() if command is None else command
-    on_stage = stage_lines(console, quiet=output.quiet, as_json=output.as_json, command=words)
+    words = _typed_command() if with_commands else ()
+    on_stage = stage_lines(console, quiet=output.quiet, as_json=output.as_json, command=words, with_data=with_data)
     on_stage(StudyStage(name="request"))
     return _View(console, on_stage, words)
 

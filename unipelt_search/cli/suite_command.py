@@ -14,16 +14,17 @@ import typer
 from rich.console import Console
 
 from unipelt_search.cli import options
-from unipelt_search.cli.live_view import watch_study
+from unipelt_search.cli.live_view import stage_lines, watch_study
 from unipelt_search.cli.run_command import INTERRUPTED, PROGRAM, without_password
 from unipelt_search.cli.study_request import build_spec
 from unipelt_search.cli.syntax import split_names
 from unipelt_search.errors import NoUsableTrialError, RequestError
 from unipelt_search.records.notice import Notice, without_facts
-from unipelt_search.reporting.units import format_duration
+from unipelt_search.records.study_stage import StudyStage
 from unipelt_search.specs.option import Option
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.suite import SuiteSpec, load_suite
+from unipelt_search.units import format_duration
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,6 @@ def suite(
 
 
 def _run(asked: SuiteSpec, studies: tuple[StudySpec, ...], output: SuiteOutput) -> None:
-    from unipelt_search import suites
-
     errors = Console(stderr=True)
     command = without_password(shlex.join([PROGRAM, *sys.argv[1:]]))
 
@@ -123,15 +122,25 @@ def _run(asked: SuiteSpec, studies: tuple[StudySpec, ...], output: SuiteOutput) 
         if not output.quiet:
             errors.out(sentence, highlight=False)
 
+    # In a file of progress one line per study is enough; a terminal shows the study that runs, too.
+    calm = output.quiet or not errors.is_terminal
+    on_stage = stage_lines(errors, quiet=calm, as_json=False)
+    on_stage(StudyStage(name="request"))
+    from unipelt_search import suites
+
     finished = False
     failed = None
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as in `run`
-    # In a file of progress one line per study is enough; a terminal shows the study that runs, too.
-    calm = output.quiet or not errors.is_terminal
     with watch_study(errors, quiet=calm, as_json=False) as show, suppress(KeyboardInterrupt):
         try:
             finished = suites.run_suite(
-                studies, storage=output.storage, out=output.out, command=command, watch=show, notify=notify
+                studies,
+                storage=output.storage,
+                out=output.out,
+                command=command,
+                watch=show,
+                notify=notify,
+                on_stage=on_stage,
             )
         except NoUsableTrialError as error:
             # The tables of the other studies are printed first.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.remote_paths import StoragePath, is_remote, reaching, remove_folder, to_storage_path
+from unipelt_search.units import format_bytes
 
 RUNNING = "running"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -27,18 +28,14 @@ def disk_space_message(checkpoints: StoragePath, most: int) -> str:
     Returns:
         One sentence, or two. How much room there is at a URL is not known.
     """
-    sentence = f"While they train, runs keep up to {_megabytes(most)} of checkpoints below {checkpoints}"
+    sentence = f"While they train, runs keep up to {format_bytes(most)} of checkpoints below {checkpoints}"
     if not isinstance(checkpoints, Path):
         return f"{sentence}."
     there = next(folder for folder in checkpoints.resolve().parents if folder.is_dir())
     free = shutil.disk_usage(there).free
     if free > most:
         return f"{sentence}."
-    return f"{sentence}, where {_megabytes(free)} are free. Make room, or what does not fit is not kept."
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB"
+    return f"{sentence}, where {format_bytes(free)} are free. Make room, or what does not fit is not kept."
 
 
 def run_folder(checkpoints: StoragePath, run_id: str, newest: str | None) -> StoragePath:

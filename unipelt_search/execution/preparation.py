@@ -69,6 +69,12 @@ class Prepared:
     load_seconds: float = 0.0
     """What loading the backbone took here, as it will each worker."""
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether a limit of the study's may leave out methods or shorten runs, by what they take here."""
+        chooses_steps = self.spec.budget.time_seconds is not None and self.spec.space.steps is None
+        return chooses_steps or self.spec.space.max_latency_ms is not None
+
     def plan(self, backbone: Backbone, began: float | None = None, on_stage: OnStage = unheard) -> StudyPlan:
         """Say what the study would do on this machine and about how long that takes.
 
@@ -300,7 +306,9 @@ def prepare(
     notices += _partial_reaches(used, backbone)
     notices += _text_notices(spec, tokens, encoded.truncated_share, unknown)
     notices += _unread_outputs(used, basis)
-    notices += _few_deciding_rows(spec, task)
+    if new:
+        # It depends on the seeds, which may grow; the verdict measures it.
+        notices += _few_deciding_rows(spec, task)
     summary = task.summary(encoded.truncated_share).model_copy(
         update={
             "sizes": sizes,

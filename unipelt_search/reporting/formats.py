@@ -92,16 +92,6 @@ def number(value: float | None, digits: int = 1) -> str:
     return NONE if value is None else f"{value:,.{digits}f}"
 
 
-def duration(seconds: float) -> str:
-    """Write a duration in its largest sensible units."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 90:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
 def rows_used(row: LeaderboardRow) -> str:
     """Say that a score is on the tune rows, where it is."""
     return " (tune)" if row.phase in {"screen", "tune"} else ""

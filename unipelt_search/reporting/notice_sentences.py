@@ -11,7 +11,7 @@ from typing import Any
 
 from unipelt_search.kinds.label_kind import label_kinds
 from unipelt_search.records.notice import LEGACY, Notice
-from unipelt_search.reporting.units import format_duration
+from unipelt_search.units import format_duration
 
 _Values = Mapping[str, Any]
 _NOT_PUBLIC = "its labels are not public"
@@ -311,6 +311,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "label_sets": _label_sets,
     "rows_have_sets": _rows_have_sets,
     "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
+    "positive_named": _template("{metric} is that of the label {label!r}, as --positive says."),
     "positive_label": _positive_label,
     "validation_is_test": _validation_is_test,
     "validation_file_is_test": _template(
@@ -325,7 +326,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     ),
     "tune_split_off": _template(
         "All {validation} validation rows decide, and nothing else does: {count} of the {of} training rows choose "
-        "settings and checkpoints, {left} remain to train on."
+        "settings and checkpoints, {left} remain."
     ),
     "rows_left_out": _template(
         "{count} of {of} rows have no job: their text or group is on the other side of the {split} split."

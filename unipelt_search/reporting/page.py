@@ -22,6 +22,7 @@ from unipelt_search.reporting.prediction_figures import (
 )
 from unipelt_search.reporting.settings_table import settings_table
 from unipelt_search.reporting.verdict_words import metric_name
+from unipelt_search.units import format_duration
 
 _BAR_WIDTH = 200.0
 _DROP_WIDTH = 220.0
@@ -45,6 +46,7 @@ def render_html(report: StudyReport) -> str:
     return template.render(
         report=report,
         formats=formats,
+        format_duration=format_duration,
         metric=metric_name(report.task.metric),
         rows={row.name: row for row in report.leaderboard},
         groups=_groups(report),

@@ -17,6 +17,7 @@ from unipelt_search.reporting.frames import ablated, chosen_gates
 from unipelt_search.reporting.gate_words import agreement, summarise
 from unipelt_search.reporting.prediction_figures import calibration_figures, missed_table, threshold_figures
 from unipelt_search.reporting.verdict_words import metric_name
+from unipelt_search.units import format_duration
 
 _MOST_MISSED = 5
 """Rows that every method misses, as a terminal lists them; the page has more."""
@@ -55,7 +56,7 @@ def render_terminal(report: StudyReport, console: Console) -> None:
     cost = report.cost
     console.print(
         f"{report.trials.complete} trials complete, {report.trials.failed} failed; "
-        f"{formats.duration(cost.wall_seconds)}, {cost.examples_trained:,} examples trained.",
+        f"{format_duration(cost.wall_seconds)}, {cost.examples_trained:,} examples trained.",
         highlight=False,
     )
 
@@ -201,7 +202,7 @@ def _print_predictions(report: StudyReport, console: Console) -> None:
         return
     console.print(f"{escape(missed.sentence)} Their labels may be wrong; the first of them:", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("row", "label", "most runs predict"):
+    for header in ("row", "label", missed.predicted):
         table.add_column(header, overflow="fold")
     table.add_column("probability", justify="right")
     for row in missed.rows[:_MOST_MISSED]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.reporting.units import format_bytes, format_duration, format_points
+from unipelt_search.units import counted, format_bytes, format_duration, format_points
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,7 @@ def test_bytes_are_written_in_the_largest_unit_that_fits(size: float, words: str
 @pytest.mark.parametrize(("share", "number"), [(0.0647, "0.06"), (0.3, "0.30"), (0.0049, "0.005")])
 def test_a_difference_has_no_more_digits_than_is_known(share: float, number: str) -> None:
     assert format_points(share) == f"{number} accuracy points"
+
+
+def test_what_is_counted_is_in_the_plural_but_for_one() -> None:
+    assert [counted(count, "seed") for count in (0, 1, 1200)] == ["0 seeds", "1 seed", "1,200 seeds"]

@@ -46,6 +46,11 @@ def format_points(share: float) -> str:
     return f"{share:.{digits}f} accuracy points"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with what it counts, in the plural where it is not one: `1 seed`, `21 trials`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
     rest = f" {small:02d} {small_unit}" if small else ""
     return f"{large} {large_unit}{rest}"
