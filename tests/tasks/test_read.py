@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from unipelt_search.errors import DataError
 from unipelt_search.records.finding import FindingsError
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks import hub_data
+from unipelt_search.tasks import hub_data, text_lines
 from unipelt_search.tasks import read as read_module
 from unipelt_search.tasks.read import stream_tables
 from unipelt_search.tasks.rows import RawData, Rows, read_texts
@@ -191,3 +192,23 @@ def test_rows_and_lines_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(DataError, match="A file may have 9 rows; mine.csv has more"):
         read(path)
     assert sum(map(len, stream_tables(path, None, 4))) == 10
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl.gz"])
+def test_a_longer_file_needs_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(text_lines, "BLOCK", 2**14)
+    peaks = []
+    for rows in (2_000, 6_000):
+        texts = [f'row {n}, "{"x" * 60}"' for n in range(rows)]
+        frame = pd.DataFrame({"text": texts, "label": ["a", "b"] * (rows // 2)})
+        path = tmp_path / name
+        if "json" in name:
+            frame.to_json(path, orient="records", lines=True)
+        else:
+            frame.to_csv(path, index=False)
+        del frame, texts
+        tracemalloc.start()
+        assert sum(map(len, stream_tables(path, None, 100))) == rows
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0]

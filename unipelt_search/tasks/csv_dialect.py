@@ -11,7 +11,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice, takewhile
+from itertools import islice, takewhile
 from typing import Literal
 
 from unipelt_search.errors import DataError
@@ -123,7 +123,8 @@ class _Recorder:
     """Lines, counted, with those that the current row has taken."""
 
     def __init__(self, lines: Iterable[str], skipped: int) -> None:
-        self._lines: Iterator[str] = islice(lines, skipped, None)
+        self._lines = islice(lines, skipped, None)
+        self._unread: str | None = None
         self.number = skipped
         self.taken: list[str] = []
 
@@ -132,11 +133,13 @@ class _Recorder:
 
     def unread(self, line: str) -> None:
         """Let a line be the next one again."""
-        self._lines = chain([line], self._lines)
+        self._unread = line
         self.number -= 1
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        line, self._unread = self._unread, None
+        if line is None:
+            line = next(self._lines)
         self.number += 1
         self.taken.append(line)
         return line
