@@ -146,7 +146,8 @@ def predict(
             for table in pieces(wanted):
                 types.add({name: column_of(table, name) for name in columns.kept})
     model = api.load_model(folder, device=device, backbone=backbone)
-    predicted = _checked(predict_tables(model, pieces(wanted), text, columns.kept), survey, source.on_empty)
+    predicted = predict_tables(model, pieces(wanted), text, columns.kept)
+    predicted = _checked(predicted, survey, source.on_empty)
     if texts and output.form is None and output.out is None:
         _print_prediction(predicted)
         return
@@ -247,7 +248,8 @@ def _print_prediction(predicted: Iterable[PredictedRows]) -> None:
 def _progress(what: str, rows: int | None, output: Output) -> Iterator[Advance]:
     """Show on stderr how many rows are done, for somebody who looks and does not see the predictions themselves."""
     console = Console(stderr=True)
-    if output.quiet or not console.is_terminal or (output.out is None and sys.stdout.isatty()):
+    seen_anyway = output.out is None and sys.stdout.isatty()
+    if output.quiet or seen_anyway or not console.is_terminal:
         yield lambda rows: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
