@@ -130,7 +130,7 @@ class _Recorder:
     def __iter__(self) -> _Recorder:
         return self
 
-    def give_back(self, line: str) -> None:
+    def unread(self, line: str) -> None:
         """Let a line be the next one again."""
         self._lines = chain([line], self._lines)
         self.number -= 1
@@ -300,7 +300,7 @@ def _weigh(lines: Iterable[str], dialect: Dialect) -> _Evidence:
             # As the reader would split it, and much faster.
             _weigh_plain(_split(line, dialect.delimiter), evidence)
             continue
-        source.give_back(line)
+        source.unread(line)
         try:
             cells = next(reader)
         except csv.Error:
