@@ -48,6 +48,12 @@ def test_a_missing_column_is_named_by_its_option() -> None:
         check_columns(SPEC, ["texts", "label"], "x")
 
 
+def test_several_columns_in_one_option_are_told_apart() -> None:
+    spec = SPEC.model_copy(update={"label": ("price, taste",)})
+    with pytest.raises(DataError, match="write --label price --label taste"):
+        check_columns(spec, ["text", "price", "taste"], "x")
+
+
 def test_an_empty_label_is_a_row_without_labels_where_rows_have_sets_of_them() -> None:
     columns = {"text": ["x", "y", "z"], "label": ["a|b", "", None]}
     sets = {"text": ["w", *columns["text"]], "label": ["b", *columns["label"]]}

@@ -168,12 +168,20 @@ def check_names(asked: Iterable[tuple[str, str]], found: Sequence[str], source: 
         if column not in found:
             raise DataError(
                 f"{option} must name a column of {source}; got {column!r}, found: {', '.join(found[:50])}."
-                f"{did_you_mean(column, found)}"
+                f"{_repeated(option, column, found) or did_you_mean(column, found)}"
             )
         if found.count(column) > 1:
             raise DataError(
                 f"A column must stand once in {source}; {column!r} stands there {found.count(column)} times."
             )
+
+
+def _repeated(option: str, column: str, found: Sequence[str]) -> str:
+    """Return how an option is repeated, where its value names several columns at once; empty else."""
+    names = [name.strip() for name in column.split(",")]
+    if len(names) < 2 or not all(name in found for name in names):
+        return ""
+    return f" For several columns write {' '.join(f'{option} {name}' for name in names)}."
 
 
 def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]:
