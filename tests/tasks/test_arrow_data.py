@@ -40,6 +40,12 @@ def through_parquet(table: pa.Table, wanted: tuple[str, ...] | None, rows: int |
         (pa.array([["a"], None, []], pa.large_list(pa.string())), [["a"], None, []]),
         (pa.array([[1, 0], None, [0, 1]], pa.list_(pa.int64(), 2)), [[1, 0], None, [0, 1]]),
         (pa.array([None, None, None], pa.null()), [None, None, None]),
+        (pa.array([0, None, 31], pa.date32()), ["1970-01-01", None, "1970-02-01"]),
+        (pa.array([0, None, 60], pa.timestamp("s")), ["1970-01-01 00:00:00", None, "1970-01-01 00:01:00"]),
+        (pa.array([0, None, 10**9], pa.timestamp("ns")), ["1970-01-01 00:00:00", None, "1970-01-01 00:00:01"]),
+        (pa.array([bytes(16), None, bytes(16)], pa.uuid()), [str(uuid.UUID(int=0)), None, str(uuid.UUID(int=0))]),
+        (pa.array([b"a", None, "ö".encode()]), ["a", None, "ö"]),
+        (pa.array([5, None, 7], pa.int8()).dictionary_encode(), [5, None, 7]),
     ],
     ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
 )

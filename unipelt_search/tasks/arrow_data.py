@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unipelt_search.errors import DataError
+from unipelt_search.tasks.plain_values import plain_value
 from unipelt_search.tasks.table import Location, Table
 
 MAX_CELLS = 20_000_000
@@ -182,14 +183,19 @@ def _cells(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _chunk_cells(chunk: pa.Array) -> list[Any]:
-    if isinstance(chunk, pa.ExtensionArray):
-        chunk = chunk.storage
     if isinstance(chunk, pa.DictionaryArray):
         # Each value once: a short file may repeat a long text a million times.
         used = chunk.indices.drop_null().unique()
-        values = dict(zip(used.to_pylist(), chunk.dictionary.take(used).to_pylist(), strict=True))
+        values = dict(zip(used.to_pylist(), _chunk_cells(chunk.dictionary.take(used)), strict=True))
         return [values.get(number) for number in chunk.indices.to_pylist()]
-    return chunk.to_pylist()  # type: ignore[no-any-return]
+    cells: list[Any] = chunk.to_pylist()
+    return cells if _is_plain(chunk.type) else list(map(plain_value, cells))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Tell whether values of a type are what cells may be."""
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    return numbers or pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _class_names(feature: Any) -> list[str] | None:
