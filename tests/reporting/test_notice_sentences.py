@@ -60,6 +60,7 @@ SETS = {"separator": ";", "rows": 9, "empty": 1, "one_each": True, **first_value
 FOLDS = {"rows": 20, "fewer_than": 200, "folds": 5, "select": 80}
 LINES = {"lines": 1205, "header": 1, "comments": 0, "blank": 4, "continued": 0, "broken": 0}
 SAID = [
+    ("weights_read", {"data": "d", "column": "w", "low": 0.5, "high": 5.0, "mean": 2.0}, "Weight w: 0.5 to 5, 2 in"),
     ("legacy", {"sentence": "As it was."}, "As it was."),
     ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
     ("rows_read", {"source": "a.csv", "rows": 1200, **LINES}, "1,200 rows of 1,205 lines of a.csv (not rows:"),

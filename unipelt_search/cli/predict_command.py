@@ -273,6 +273,10 @@ def _note(
         sys.stderr.write(f"Wrote {output.out}\n")
     for sentence in described(survey.notices):
         sys.stderr.write(f"{sentence}\n")
+    if survey.blank_lines:
+        sys.stderr.write(
+            f"Blank lines of {survey.source} are no rows and have no prediction: {survey.blank_lines:,}.\n"
+        )
     for usual, name in renamed.items():
         sys.stderr.write(f"The input has a column {usual!r}; that of the prediction is {name!r}.\n")
     if reasons:

@@ -346,6 +346,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "possible_typos": _possible_typos,
     "labels_merged": _labels_merged,
     "rows_dropped": _rows_dropped,
+    "weights_read": _template("Weight {column}: {low:g} to {high:g}, {mean:.3g} in the mean of the training rows."),
     "weights_absent": _template(
         "The {split} rows of {data} have no column {column!r}; each counts as much as a usual training row."
     ),

@@ -237,16 +237,20 @@ def _asked_of(spec: TaskSpec, split: str, table: Table) -> TaskSpec:
 
 
 def _complete_weights(rows: dict[str, Rows], spec: TaskSpec, name: str) -> list[Notice]:
-    """Give the rows of splits without a column of weights that of a usual training row; says which they are."""
+    """Say how training rows are weighed, and give rows of splits without that column the weight of a usual one."""
     if spec.weight is None:
         return []
-    usual = sum(rows["train"].weights) / len(rows["train"])
+    weights = rows["train"].weights
+    usual = sum(weights) / len(weights)
     without = [split for split, own in rows.items() if not own.weights]
     for split in without:
         # With folds they may be trained on together with those that have weights.
         rows[split] = replace(rows[split], weights=(usual,) * len(rows[split]))
     values: dict[str, NoticeValue] = {"data": name, "column": spec.weight}
-    return [Notice(code="weights_absent", values={**values, "split": split}) for split in without]
+    measured = {"low": min(weights), "high": max(weights), "mean": usual}
+    notices = [Notice(code="weights_read", severity="fact", values={**values, **measured})]
+    notices += [Notice(code="weights_absent", values={**values, "split": split}) for split in without]
+    return notices
 
 
 def _read_further(name: str | None, found: TableFindings) -> tuple[str, ...]:
