@@ -12,6 +12,7 @@ import numpy as np
 from editions import EDITION_1
 from made_results import make_costs, make_gate_row, make_run_result
 
+from unipelt_search.kinds.label_kind import find_kind
 from unipelt_search.methods.basis import Basis
 from unipelt_search.methods.catalogue import find_method
 from unipelt_search.records.history import (
@@ -36,6 +37,7 @@ from unipelt_search.search.space import published
 from unipelt_search.specs.seeds import SEARCH_SEED_INDEX
 from unipelt_search.specs.study import BackboneSpec, SpaceSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import TrialSpec
+from unipelt_search.tasks.metrics import score_by
 from unipelt_search.verdict.row_scores import probabilities_of
 
 STORED = {"head": 2310, "bitfit": 28_038, "lora": 76_038, "adapter": 226_086, "prefix": 48_390, "unipelt_apl": 355_134}
@@ -341,3 +343,42 @@ def with_probabilities(record: StudyRecord, *, sure: float = 0.8) -> StudyRecord
         source_of = tuple(row % 2 for row in range(rows))
         origins.append(RowOrigins(split=split, sources=sources, source_of=source_of, numbers=tuple(range(2, rows + 2))))
     return with_predictions(record, kept).model_copy(update={"origins": tuple(origins), "edition": 3})
+
+
+def by_brier(record: StudyRecord) -> StudyRecord:
+    """The same predictions, each with a probability of 0.8, compared by their Brier scores: lower is better."""
+    classes = len(record.task.labels)
+    target = find_kind("classification").of_labels(record.task.labels)
+
+    def with_shares(predictions: Predictions) -> tuple[Predictions, float]:
+        hot = np.eye(classes)[list(predictions.predicted)]
+        shares = np.where(hot == 1, 0.8, 0.2 / (classes - 1)).astype("<f4")
+        labels = np.asarray(predictions.labels)
+        value = score_by(target, "brier", labels, hot.argmax(1), shares)
+        return predictions.model_copy(update={"probabilities": shares.tobytes()}), value
+
+    def changed(run: RunRecord) -> RunRecord:
+        if run.result is None:
+            return run
+        changes: dict[str, Any] = {"tune": 1 - run.result.tune}
+        found = [with_shares(predictions) for predictions in run.result.predictions]
+        if found:
+            changes["predictions"] = tuple(predictions for predictions, _ in found)
+            changes |= {predictions.split: {"brier": value} for predictions, value in found}
+        return run.model_copy(update={"result": run.result.model_copy(update=changes)})
+
+    trials = []
+    for trial in record.trials:
+        value = None if trial.value is None else 1 - trial.value
+        runs = tuple(changed(run) for run in trial.runs)
+        trials.append(trial.model_copy(update={"value": value, "runs": runs}))
+    majority = {split: {"brier": 0.66} for split in ("select", "test")}
+    task = record.task.model_copy(
+        update={
+            "metric": "brier",
+            "direction": "minimize",
+            "majority": majority,
+            "majority_probabilities": (1 / classes,) * classes,
+        }
+    )
+    return record.model_copy(update={"trials": tuple(trials), "task": task})

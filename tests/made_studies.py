@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from made_record import folded, made_record, made_trial, whole_record, with_labels, with_probabilities
+from made_record import folded, made_record, made_trial, whole_record, with_labels, with_predictions, with_probabilities
 
 from unipelt_search.records.history import DroppedMethod, StudyRecord, StudyState, TrialState
 from unipelt_search.records.notice import Notice
@@ -36,6 +36,20 @@ def regression() -> StudyRecord:
     return with_labels(
         record, (), kind="pair_regression", metric="r2", majority={"select": zero, "test": zero}, majority_answer=0.0
     )
+
+
+def mislabelled() -> StudyRecord:
+    """Numbers of which some are far from what every method predicts."""
+
+    def with_wrong_labels(predictions: tuple[Predictions, ...]) -> tuple[Predictions, ...]:
+        found = []
+        for part in predictions:
+            labels = list(part.labels)
+            labels[3], labels[7] = 50.0, -20.25
+            found.append(part.model_copy(update={"labels": tuple(labels)}))
+        return tuple(found)
+
+    return with_predictions(regression(), with_wrong_labels).model_copy(update={"edition": 3})
 
 
 def multi_label() -> StudyRecord:
@@ -131,6 +145,7 @@ def studies() -> dict[str, StudyRecord]:
         "150-labels": whole_record(many(150)),
         "odd-labels": odd(),
         "regression": regression(),
+        "regression-missed": mislabelled(),
         "multi-label": multi_label(),
         "opposite-gates": opposite(),
         "folds": folded(whole_record()),

@@ -183,7 +183,7 @@ def run_study(
             finalists' weights and the states of the runs that train, from which they go on; None writes none of them.
         command: The command line that asked, for the report.
         watch: Is shown how far the study is whenever something happens.
-        frames: The data itself, a table or one per split; `spec.task.data` is only its name then.
+        frames: The data itself, a table in memory of any kind or one per split; `spec.task.data` is only its name then.
         on_stage: Is told what is done before the first run, and of a new study on this machine the plan.
 
     Returns:

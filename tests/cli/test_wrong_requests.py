@@ -45,7 +45,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Go to a folder with a model and with good and bad files."""
+    """Go to a folder with a model and with good and bad files; tables are as wide as they need."""
+    monkeypatch.setenv("COLUMNS", "300")
     (tmp_path / "model").symlink_to(model, target_is_directory=True)
     made: dict[str, str | bytes] = {
         "good.csv": ROWS,
@@ -178,7 +179,7 @@ REQUESTS: dict[str, tuple[Sequence[str], str]] = {
     "empty cell": (run("holes.csv"), "line 62"),
     "latin-1": (run("latin.csv"), "UTF-8"),
     "unknown ending": (run("table.txt"), ".csv, .tsv"),
-    "gzip": (run("zipped.csv"), "gunzip"),
+    "gzip": (run("zipped.csv"), "train.csv.gz"),
     "a web page": (run("page.csv"), "page.csv"),
     "broken line": (run("lines.jsonl"), "line 2"),
     "nested cells": (run("nested.jsonl"), "line 1"),

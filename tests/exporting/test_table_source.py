@@ -89,6 +89,12 @@ def test_how_a_file_was_read_is_known() -> None:
     assert survey_tables(iter(tables), ["t"]).notices == (notice,)
 
 
+def test_blank_lines_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("t\nw1\n\nw2\n\n")
+    found = survey_tables(file_pieces([tmp_path / "a.csv"])(["t"]), ["t"])
+    assert (found.rows, found.blank_lines) == (2, 2)
+
+
 def test_files_are_found_and_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     for part in (2, 1):
         (tmp_path / f"part-{part}.csv").write_text("t,n\n" + f"w{part},{part}\n" * (ROWS_AT_ONCE + 1))

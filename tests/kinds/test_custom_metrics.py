@@ -98,12 +98,22 @@ def test_a_metric_of_another_package_is_found_by_its_name(install: Install) -> N
         ("cost", COST.replace('"minimize"', '"down"'), "maximize or minimize; got 'down'"),
         ("cost", COST.replace("high=5.0", "high=0.0"), "low is below its high"),
         ("cost", COST.replace('("classification",)', '"classification"'), "a tuple of kinds"),
+        ("cost", COST.replace('("classification",)', '("classes",)'), "of classification, .*; got .'classes',."),
     ],
 )
 def test_what_is_no_metric_is_refused(install: Install, name: str, source: str, message: str) -> None:
     install(name, source=source)
     with pytest.raises(MachineError, match=message):
         metric_names()
+
+
+def test_a_metric_of_probabilities_is_for_what_has_them(install: Install) -> None:
+    declared = COST.replace("low=0.0", "needs_probabilities=True, low=0.0").replace(
+        '("classification",)', '("classification", "regression")'
+    )
+    install(source=declared)
+    assert "cost" in metrics_for(TWO)
+    assert "cost" not in metrics_for(Target("regression", ()))
 
 
 def test_ours_are_found_whatever_other_packages_have(install: Install) -> None:

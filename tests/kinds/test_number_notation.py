@@ -44,6 +44,14 @@ def test_what_may_be_a_thousand_or_a_fraction_is_not_guessed(texts: list[str]) -
     assert {column.notation, column.other} == {COMMA, NumberNotation(".", ",")}
 
 
+def test_points_between_thousands_are_not_taken_for_fractions_unasked() -> None:
+    column = read_numbers(["1.200", "850", "12.500", "3.000"])
+    assert (column.notation, column.other) == (NumberNotation(), NumberNotation(",", "."))
+    assert read_numbers(["1.200", "850.5", "12.500", "3.000"]).other is None
+    assert read_numbers(["1.200", "12.500", "3.000"]).other is None
+    assert read_numbers(["0.125", "850", "12.500", "3.000"]).other is None
+
+
 @pytest.mark.parametrize(
     ("texts", "measured"),
     [(["1", "2"], False), (["1.0", "2.0"], False), (["1.5"], True), (["3%"], True), (["2,0"], True), (["a"], False)],

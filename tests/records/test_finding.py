@@ -41,7 +41,7 @@ def test_several_findings_are_a_sentence_and_a_line_each() -> None:
 def test_what_is_wrong_with_the_whole_stands_last() -> None:
     assert str(FindingsError([finding()], other="Validation must have 2 rows.")).splitlines()[1:] == [
         "- a.csv, line 3, line 7, column 'text': Every row must have a text; it is empty. Fill it in.",
-        "- Validation must have 2 rows.",
+        "- Without these rows: Validation must have 2 rows.",
     ]
 
 

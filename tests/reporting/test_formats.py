@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from made_record import folded, whole_record
+from made_record import by_brier, folded, whole_record
 from rich.console import Console
 
 from unipelt_search.records.report import Difference, Interval, ParetoFront, ReportedTask, UpperBound
@@ -82,12 +82,12 @@ def test_a_loss_lowers_a_score_and_raises_an_error() -> None:
 
 def test_every_report_says_that_lower_is_better() -> None:
     report = build_report(whole_record())
-    errors = report.model_copy(update={"task": report.task.model_copy(update={"direction": "minimize"})})
+    errors = build_report(by_brier(whole_record()))
     for given, said in ((report, False), (errors, True)):
         console = Console(file=io.StringIO(), width=120)
         render_terminal(given, console)
         terminal = console.file.getvalue()  # type: ignore[attr-defined]
-        assert ("Lower accuracy is better" in terminal) == said
+        assert ("Lower Brier score is better" in terminal) == said
         assert ("lower is better" in render_markdown(given)) == said
         page = render_html(given)
         assert ("lower is better" in page) == said

@@ -60,6 +60,7 @@ SETS = {"separator": ";", "rows": 9, "empty": 1, "one_each": True, **first_value
 FOLDS = {"rows": 20, "fewer_than": 200, "folds": 5, "select": 80}
 LINES = {"lines": 1205, "header": 1, "comments": 0, "blank": 4, "continued": 0, "broken": 0}
 SAID = [
+    ("weights_read", {"data": "d", "column": "w", "low": 0.5, "high": 5.0, "mean": 2.0}, "Weight w: 0.5 to 5, 2 in"),
     ("legacy", {"sentence": "As it was."}, "As it was."),
     ("files_without_split", {"data": "mine", **first_values("files", "abcdefg")}, "a, b, c, d, e and 2 more;"),
     ("rows_read", {"source": "a.csv", "rows": 1200, **LINES}, "1,200 rows of 1,205 lines of a.csv (not rows:"),
@@ -90,6 +91,7 @@ SAID = [
     ("labels_are_sets", {"separator": "|"}, "Labels hold '|' between names, so a row has a set of labels;"),
     ("labels_are_numbers", {}, "Every label is a number and some have fractions, so numbers are predicted; task"),
     ("glue_metric", {"metric": "f1", "dataset": "mrpc"}, "The metric is f1, which GLUE uses for mrpc;"),
+    ("positive_named", {"label": "no", "metric": "F1"}, "F1 is that of the label 'no', as --positive says."),
     ("positive_label", {"label": "yes"}, "F1 is that of the label 'yes'"),
     ("positive_label", {"label": "yes", "metric": "ROC AUC"}, "ROC AUC is that of the label 'yes'"),
     ("validation_is_test", {"data": "x", "test_unused": True}, "is the test split; its own test split is not used."),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_record import folded, made_record, made_trial, whole_record, with_probabilities
-from made_studies import SIX, multi_label, regression
+from made_studies import SIX, mislabelled, multi_label, regression
 
 from unipelt_search.records.history import StudyRecord
 from unipelt_search.records.report import StudyReport
@@ -125,3 +125,24 @@ def test_a_single_method_has_everything_but_agreement() -> None:
     assert found.missed is not None
     assert found.missed.methods == ("lora",)
     assert len(found.calibration) == 2
+
+
+def test_of_numbers_only_the_missed_rows_are_known() -> None:
+    record = mislabelled()
+    report = build_report(record)
+    assert (report.calibration, report.thresholds, report.agreement) == ((), (), ())
+    assert report.missed is not None
+    assert sorted((row.split, row.row) for row in report.missed.rows) == [
+        ("select", 3), ("select", 7), ("test", 3), ("test", 7),
+    ]  # fmt: skip
+    frame = predictions_frame(record)
+    errors = []
+    for row in report.missed.rows:
+        of_row = frame[(frame["split"] == row.split) & (frame["row"] == row.row)]
+        assert isinstance(row.label, str)
+        assert isinstance(row.predicted, str)
+        assert set(of_row["label"]) == {float(row.label)}
+        assert float(row.predicted) == pytest.approx(of_row["predicted"].mean(), rel=1e-5)
+        errors.append(abs(float(row.label) - of_row["predicted"].mean()))
+        assert row.probability is None
+    assert errors == sorted(errors, reverse=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from made_record import few_rows, folded, made_record, made_trial, whole_record, with_latency, without_answers
 from made_studies import multi_label, regression, studies
 
 from unipelt_search.records.history import StudyRecord
-from unipelt_search.records.report import Power, Verdict
+from unipelt_search.records.report import Disagreement, Power, Verdict
 from unipelt_search.reporting.verdict_words import join_names, make_verdict, metric_name
 from unipelt_search.verdict.ranking import rank_methods
 
@@ -160,6 +161,45 @@ def test_folds_are_named_with_what_their_rows_chose() -> None:
     assert "select" not in verdict.sentence
     assert "repeated" not in verdict_of(RECORDS["one repeat of folds"]).details
     assert verdict_of(folded(made_record(made_trial(0, "lora", 0.8)))).decided_on == "folds"
+
+
+def of_validation(record: StudyRecord, rows: int) -> StudyRecord:
+    """Let the select rows be the whole validation split of the user's, and tell of so many."""
+    task = record.task.model_copy(
+        update={"validation_decides": True, "rows": {**record.task.rows, "select": rows, "validation": rows}}
+    )
+    return record.model_copy(update={"task": task})
+
+
+def test_few_validation_rows_that_decide_alone_are_named_with_what_they_show() -> None:
+    details = verdict_of(of_validation(whole_record(), 80)).details
+    assert "accuracy is 0.880 on the validation rows" in details
+    assert "Only 80 validation rows decide, which would show a true difference of 0.052" in details
+    assert "--folds always" in details
+    assert "--folds" not in verdict_of(of_validation(whole_record(), 100)).details
+    assert "Only 80 validation rows decide. With" in verdict_of(of_validation(RECORDS["one seed"], 80)).details
+
+
+def test_folds_that_were_asked_for_are_said() -> None:
+    record = folded(whole_record())
+    spec = record.spec.model_copy(update={"task": record.spec.task.model_copy(update={"folds": "always"})})
+    said = "assigned to folds together, as --folds always asks."
+    assert verdict_of(record.model_copy(update={"spec": spec})).details.endswith(said)
+    assert said not in verdict_of(record).details
+
+
+@pytest.mark.parametrize("record", [whole_record(), folded(whole_record())], ids=["select", "folds"])
+def test_a_disagreement_of_selection_and_test_is_the_second_sentence(record: StudyRecord) -> None:
+    ranking = replace(rank_methods(record), disagreement=Disagreement(deciding=1.0, test=0.535))
+    verdict = make_verdict(ranking)
+    assert verdict.disagreement == Disagreement(deciding=1.0, test=0.535)
+    assert verdict.details.startswith(
+        "Selection and test disagree by more than their intervals allow: accuracy is 1.000"
+    )
+    assert "0.535 on test." in verdict.details
+    assert "disagreement" not in verdict_of(record).model_dump()
+    for part in re.split(r"(?<=[.:])\s", verdict.sentence):
+        assert len(part.split()) <= 22
 
 
 def test_what_would_settle_a_tie_is_said() -> None:

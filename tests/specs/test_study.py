@@ -52,3 +52,10 @@ def test_the_side_of_truncation_is_stored_only_where_it_is_stated() -> None:
     assert StudySpec.model_validate(stated.model_dump()) == stated
     assert stated.task.side == "right"
     assert stated.question_hash() != STUDY.question_hash()
+
+
+def test_weights_in_the_metric_need_weights() -> None:
+    asked = {"data": "rows", "text": ("text",), "label": "label", "weight_metric": True}
+    with pytest.raises(ValidationError, match="must go with --weight, got none"):
+        TaskSpec.model_validate(asked)
+    assert TaskSpec.model_validate({**asked, "weight": "importance"}).weight_metric

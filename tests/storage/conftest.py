@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from faults.mariadb import MariaDB, running_mariadb
 from faults.postgresql import Server, running_server
@@ -15,7 +16,15 @@ from unipelt_search.methods.prefix_settings import PrefixSpec
 from unipelt_search.methods.training_settings import TrainingSpec
 from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.notice import Notice
-from unipelt_search.records.results import AblationRow, EvaluationRow, GateName, GateValues, OutcomeRow, RunResult
+from unipelt_search.records.results import (
+    AblationRow,
+    EvaluationRow,
+    GateName,
+    GateValues,
+    OutcomeRow,
+    Predictions,
+    RunResult,
+)
 from unipelt_search.specs.study import BackboneSpec, StudySpec, TaskSpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.store import StudyStore
@@ -31,6 +40,18 @@ TASK = TaskSummary(
     fingerprint="ab" * 8,
     majority={"select": {"accuracy": 0.4}, "test": {"accuracy": 0.3}},
     notices=(Notice(code="no_label", values={"rows": 5}),),
+)
+
+# In the order in which they are read again.
+PREDICTIONS = tuple(
+    Predictions(
+        split=split,
+        labels=(0, 1, 2, 1, 0),
+        predicted=(0, 0, 2, 1, 1),
+        probabilities=np.linspace(0, 1, 15, dtype="<f4").tobytes(),
+        weights=(1.0, 0.5, 1 / 3, 2.0, 1.0),
+    )
+    for split in ("select", "test")
 )
 
 
@@ -157,6 +178,7 @@ def run_result() -> Callable[..., RunResult]:
             )
             if confirmed
             else (),
+            predictions=PREDICTIONS if confirmed else (),
             costs=make_costs(
                 352_824, trained_parameters=3 * 10**9, head_parameters=1155, train_seconds=1.9,
                 predict_ms_per_example=0.4 if confirmed else None, peak_memory_mb=512.5, examples_trained=1600,

@@ -20,6 +20,7 @@ from unipelt_search.errors import RunLostError, StorageError, StudyChangedError,
 from unipelt_search.records.history import EDITION, DroppedMethod, RunState, StudyState, TaskSummary, TrialState
 from unipelt_search.records.notice import Notice
 from unipelt_search.records.results import RunResult
+from unipelt_search.records.row_origins import RowOrigins, RowSource
 from unipelt_search.specs.study import StudySpec
 from unipelt_search.specs.trial import TrialSpec
 from unipelt_search.storage.connection import database_now
@@ -28,6 +29,15 @@ from unipelt_search.storage.store import StudyStore
 from unipelt_search.storage.tables import PREFIX, VERSION_TABLE, AttemptRow, Row
 
 ODD = "größer 🎉 a\x00b caf\udce9 '; DROP TABLE ups_study; --"
+ORIGINS = (
+    RowOrigins(
+        split="select",
+        sources=(RowSource(name="größer 🎉.csv", unit="line"), RowSource(name="b.parquet", unit="row")),
+        source_of=(0, 1, 1, 0, 0),
+        numbers=(2, 1, 9, 2**40, 7),
+    ),
+    RowOrigins(split="test", sources=(RowSource(name="test", unit="row"),), source_of=(0,), numbers=(1,)),
+)
 SHOWN = "größer 🎉 a\\x00b caf\\udce9 '; DROP TABLE ups_study; --"
 
 
@@ -40,7 +50,7 @@ def any_store(database_url: str) -> Iterator[StudyStore]:
 
 @pytest.fixture
 def study(any_store: StudyStore, study_spec: Callable[..., StudySpec], task: TaskSummary) -> str:
-    return any_store.studies.create(study_spec("first"), task, {"torch": "2.13.0"}, ODD)
+    return any_store.studies.create(study_spec("first"), task, {"torch": "2.13.0"}, ODD, ORIGINS)
 
 
 def test_a_study_comes_back_as_it_was_written(
@@ -67,6 +77,8 @@ def test_a_study_comes_back_as_it_was_written(
     any_store.studies.set_state(study, StudyState.RUNNING, "confirm")
     record = any_store.studies.load("first")
     assert (record.spec, record.task, record.command) == (study_spec("first"), task, SHOWN)
+    assert record.origins == ORIGINS
+    assert any_store.studies.load("first", details=False).origins == ()
     assert record.created.tzinfo is not None
     assert (record.phase, record.wall_seconds, record.edition) == ("confirm", 0.1, EDITION)
     shown = Notice(code="odd", severity="warning", values={"text": SHOWN, "list": (SHOWN, 1, None), "rate": 0.1})

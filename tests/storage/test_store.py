@@ -72,7 +72,7 @@ def test_a_result_comes_back_equal_after_the_store_was_closed(
     assert [run.result for run in trial.runs] == [run_result(0.75, confirmed=False), run_result()]
     assert [(run.phase, run.seed_index, run.attempt) for run in trial.runs] == [("screen", 0, 1), ("confirm", 1, 1)]
     fast = again.studies.load("first", details=False).trials[0].runs[1].result
-    details = {"evaluations": (), "gates": (), "gate_values": None, "ablation": (), "outcomes": ()}
+    details = {"evaluations": (), "gates": (), "gate_values": None, "ablation": (), "outcomes": (), "predictions": ()}
     assert fast == run_result().model_copy(update=details)
     again.close()
 

@@ -84,6 +84,12 @@ def test_a_column_has_one_job(text: tuple[str, ...], label: str) -> None:
         check_columns_differ(TaskSpec(data="x", text=text, label=label))
 
 
+def test_a_group_is_not_the_label() -> None:
+    check_columns_differ(TaskSpec(data="x", text=("t",), label="l", group="t", order="l"))
+    with pytest.raises(DataError, match="--group and --label must name different columns; got 'l' twice"):
+        check_columns_differ(TaskSpec(data="x", text=("t",), label="l", group="l"))
+
+
 def test_clean_data_has_no_notices() -> None:
     assert notices(FIVE_EACH, MANY, TEST) == ()
 

@@ -49,3 +49,25 @@ def test_columns_are_described_by_their_first_training_rows(tmp_path: Path) -> N
 def test_data_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(DataError, match="is not there"):
         find_columns("./nowhere.csv")
+
+
+@pytest.mark.parametrize("content", ["", "text,label\n", "\n\n"])
+def test_a_file_without_rows_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match="it is empty"):
+        find_columns(str(path))
+
+
+@pytest.mark.parametrize("frames", [[], {}, pd.DataFrame(), {"train": pd.DataFrame()}, {"a": []}])
+def test_tables_without_rows_are_refused(frames: Any) -> None:
+    with pytest.raises(DataError, match="it is empty"):
+        find_columns("mine", frames)
+
+
+def test_columns_inside_of_objects_are_listed_and_objects_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [f'{{"meta": {{"body": "{text}", "label": "{label}"}}}}' for text, label in zip(PROSE, TWO, strict=True)]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    found = find_columns(str(path))
+    assert (found.text, found.label) == (("meta.body",), ("meta.label",))

@@ -93,6 +93,25 @@ def test_small_files_are_read_as_they_were_written(text: str, rows: list[list[st
     assert rows_of(text)[: len(rows)] == rows
 
 
+@pytest.mark.parametrize(
+    ("text", "as_before"),
+    [
+        ('label, text\n0, "a, b"\n1, "c ""d"""\n', True),
+        ('"label", "text"\n"0", "a, b"\n"1", "c ""d"""\n', True),
+        ('label, text\n0, "ab"\n1, "c ""d"""\n', False),
+    ],
+)
+def test_blanks_may_stand_before_quoted_cells(text: str, as_before: bool) -> None:
+    assert dialect_of(text).header == ("label", "text")
+    assert [cells[1].replace(", ", "") for cells in rows_of(text) if isinstance(cells, list)] == ["ab", 'c "d"']
+    assert dialect_of(text).as_before is as_before
+
+
+def test_without_wanted_columns_the_lines_tell_the_delimiter() -> None:
+    text = "text;what, where\na;b\nc;d, e\n"
+    assert dialect_of(text, wanted=None).header == ("text", "what, where") == dialect_of(text).header
+
+
 def test_bare_quotes_say_that_nobody_encloses_cells() -> None:
     text = 'text\tlabel\nhe said "no"\t0\n"Good."\t1\nshe said "yes"\t1\n'
     assert rows_of(text)[1] == ['"Good."', "1"]

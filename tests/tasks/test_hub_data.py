@@ -53,6 +53,16 @@ def test_lists_of_class_labels_become_sets_of_names(tmp_path: Path) -> None:
     assert read_rows_of(tmp_path / "t.parquet").labels == ("fear|joy", "", "calm")
 
 
+@pytest.mark.parametrize("inner", [datasets.List, datasets.LargeList])
+def test_vectors_of_class_labels_become_sets_of_names(tmp_path: Path, inner: Any) -> None:
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": inner(datasets.ClassLabel(names=["joy", "calm", "fear"]))}
+    )
+    table = datasets.Dataset.from_dict({"text": ["x", "y", "z"], "label": [[1, 0, 1], [0, 0, 0], [0, 1, 1]]}, features)
+    table.to_parquet(tmp_path / "t.parquet")
+    assert read_rows_of(tmp_path / "t.parquet").labels == ("fear|joy", "", "calm|fear")
+
+
 def test_categories_of_a_parquet_file_are_text(tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": ["x", "y"], "label": pd.Categorical(["b", "a"])})
     frame.to_parquet(tmp_path / "t.parquet")

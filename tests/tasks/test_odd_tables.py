@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "NUL": ("a.csv", SIMPLE + "a\x00b,yes\n", "column 'text' .* line 4"),
     "half a pair of surrogates": ("a.jsonl", '{"text": "\\ud800", "label": "a"}', "column 'text' .* line 1"),
     "a line that is no JSON": ("a.jsonl", JSON_LINES + "{'text': 1}\n", "is not JSON .* at line 5"),
-    "a row that is no object": ("a.json", '[{"text": "x", "label": "y"}, 5]', "got str at row 2"),
+    "a row that is no object": ("a.json", '[{"text": "x", "label": "y"}, 5]', "got number at row 2"),
     "tables by split in one file": ("a.json", '{"train": [{"text": "x"}], "test": [{"text": "y"}]}', "train, test"),
     "columns of other lengths": ("a.json", '{"text": ["x"], "label": ["a", "b"]}', "of different lengths: text, label"),
     "gzip by its name alone": ("a.csv.gz", SIMPLE, "a.csv.gz must be what its name says, gz"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,8 @@ from unipelt_search.errors import DataError
 from unipelt_search.records.finding import FindingsError
 from unipelt_search.records.notice import Notice
 from unipelt_search.specs.study import TaskSpec
-from unipelt_search.tasks import hub_data
+from unipelt_search.tasks import hub_data, text_lines
+from unipelt_search.tasks import read as read_module
 from unipelt_search.tasks.read import stream_tables
 from unipelt_search.tasks.rows import RawData, Rows, read_texts
 
@@ -173,3 +175,40 @@ def test_where_most_lines_are_no_rows_the_file_is_refused(tmp_path: Path) -> Non
     path.write_text("text,label\n" + "a,b,c\n" * 9 + "x,1\n")
     with pytest.raises(DataError, match="as the first line of mine.csv, 2; got 3 fields at line 2 of mine.csv"):
         read(path)
+
+
+def test_rows_and_lines_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("text,label\n" + "x,1\ny,0\n" * 5)
+    monkeypatch.setattr(read_module, "MAX_ROWS", 10)
+    assert len(read(path).splits["train"]) == 10
+    monkeypatch.setattr(read_module, "MAX_LINES", 11)
+    assert len(read(path).splits["train"]) == 10
+    monkeypatch.setattr(read_module, "MAX_LINES", 10)
+    with pytest.raises(DataError, match="A file may have 10 lines; mine.csv has more"):
+        read(path)
+    monkeypatch.setattr(read_module, "MAX_LINES", 11)
+    monkeypatch.setattr(read_module, "MAX_ROWS", 9)
+    with pytest.raises(DataError, match="A file may have 9 rows; mine.csv has more"):
+        read(path)
+    assert sum(map(len, stream_tables(path, None, 4))) == 10
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl.gz"])
+def test_a_longer_file_needs_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(text_lines, "BLOCK", 2**14)
+    peaks = []
+    for rows in (2_000, 6_000):
+        texts = [f'row {n}, "{"x" * 60}"' for n in range(rows)]
+        frame = pd.DataFrame({"text": texts, "label": ["a", "b"] * (rows // 2)})
+        path = tmp_path / name
+        if "json" in name:
+            frame.to_json(path, orient="records", lines=True)
+        else:
+            frame.to_csv(path, index=False)
+        del frame, texts
+        tracemalloc.start()
+        assert sum(map(len, stream_tables(path, None, 100))) == rows
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0]

@@ -48,6 +48,12 @@ def test_a_missing_column_is_named_by_its_option() -> None:
         check_columns(SPEC, ["texts", "label"], "x")
 
 
+def test_several_columns_in_one_option_are_told_apart() -> None:
+    spec = SPEC.model_copy(update={"label": ("price, taste",)})
+    with pytest.raises(DataError, match="write --label price --label taste"):
+        check_columns(spec, ["text", "price", "taste"], "x")
+
+
 def test_an_empty_label_is_a_row_without_labels_where_rows_have_sets_of_them() -> None:
     columns = {"text": ["x", "y", "z"], "label": ["a|b", "", None]}
     sets = {"text": ["w", *columns["text"]], "label": ["b", *columns["label"]]}
@@ -98,7 +104,7 @@ def test_rows_that_cannot_be_used_are_dropped_and_counted_split_by_split() -> No
     raw = read_rows(tables, spec)
     assert raw.splits["train"] == Rows((("a",),), ("x",), weights=(1.0,))
     assert len(raw.splits["test"]) == 1
-    train, test = raw.notices
+    train, test, _ = raw.notices
     assert (train.values["split"], train.values["count"], train.values["of"]) == ("train", 6, 7)
     assert sum(train.values["reason_rows"]) == 6  # type: ignore[arg-type]
     assert test.values["reasons"] == ("empty_text",)
@@ -119,6 +125,8 @@ def test_rows_of_a_split_without_weights_count_like_a_usual_training_row() -> No
     test = table_of({"text": ["c"], "label": ["x"]})
     raw = read_rows(Tables("mine", {"train": train, "test": test}), WEIGHED)
     assert (raw.splits["train"].weights, raw.splits["test"].weights) == ((1.0, 3.0), (2.0,))
-    assert [(notice.code, notice.values["split"]) for notice in raw.notices] == [("weights_absent", "test")]
+    read, absent = raw.notices
+    assert (read.code, read.values["low"], read.values["high"]) == ("weights_read", 1.0, 3.0)
+    assert (absent.code, absent.values["split"]) == ("weights_absent", "test")
     with pytest.raises(DataError, match="--weight must name a column"):
         read_rows(Tables("mine", {"train": test}), WEIGHED)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import os
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,11 @@ from hypothesis import strategies as st
 from unipelt_search.kinds.label_kind import find_kind
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.brought_splits import check_brought
+from unipelt_search.tasks.load import load_task
 from unipelt_search.tasks.rows import RawData, Rows
 from unipelt_search.tasks.split import RawSplits, split_rows
 
+CASES = Path(os.environ.get("UNIPELT_TEST_CASES", Path(__file__).parents[3] / "shared" / "cases" / "data"))
 CLASSES = find_kind("classification")
 GROUP, ORDER = {"group": "user"}, {"order": "day"}
 RULES: tuple[dict[str, Any], ...] = ({}, GROUP, ORDER, {**GROUP, **ORDER})
@@ -101,3 +106,14 @@ def test_a_test_that_is_split_off_beside_a_given_validation_shares_nothing_with_
     got = splits_of(data, 3, **asked)
     assert got.select == data["validation"]
     assert_nothing_crosses({"train": got.train, "tune": got.tune, "test": got.test}, asked)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"the awkward tables are not at {CASES}")
+def test_the_gold_labels_of_a_validation_file_decide_beside_weak_ones() -> None:
+    spec = TaskSpec(data=str(CASES / "07_weak_labels"), text=("text",), label="label")
+    task = load_task(spec, 0, repeats=3)
+    with (CASES / "07_weak_labels" / "validation.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [text for (text,) in task.select.texts] == [row["text"] for row in rows]
+    assert [task.labels[label] for label in task.select.labels] == [row["label"] for row in rows]  # type: ignore[index]
+    assert (len(task.tune), task.folds) == (60, ())

@@ -44,6 +44,20 @@ def test_an_odd_label_is_named_by_its_file_and_row() -> None:
     assert dropped.splits["test"].labels == ("3.5",)
 
 
+def test_among_numbers_a_missing_label_is_no_empty_set() -> None:
+    with pytest.raises(DataError) as refused:
+        read({"train": ["1", "0", ""]})
+    assert "multi_label" not in str(refused.value)
+    with pytest.raises(DataError, match="--kind multi_label"):
+        read({"train": ["a", "b", ""]})
+
+
+def test_one_number_written_in_two_ways_gets_a_hint() -> None:
+    for test in (["1.0", "0"], ["1.0"] * 30):
+        with pytest.raises(DataError, match="read it as one with '1' by --merge-labels"):
+            build_task(read({"train": ["1", "0"] * 5, "test": test}), SPEC, 0)
+
+
 def test_a_whole_column_that_is_refused_names_its_first_cell() -> None:
     with pytest.raises(DataError, match=r"'\$3' at row 1 of train.csv"):
         read({"train": ["$3", "$4"]})

@@ -138,7 +138,7 @@ def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
         ('{"text": ["x"], "label": 1}', "a.jsonl", "in a.jsonl, column .* has list at line 1"),
         ('{"text": "x", "label": {"a": 1}}', "a.jsonl", "in a.jsonl, column .* has dict at line 1"),
         ('"x"', "a.jsonl", "must hold a JSON object; got str at line 1"),
-        ('[{"text": "x", "label": 0}, 5]', "a.json", "must be a JSON object; got str at row 2"),
+        ('[{"text": "x", "label": 0}, 5]', "a.json", "must be a JSON object; got number at row 2"),
         ('{"text": "\\ud800", "label": 0}', "a.jsonl", "column 'text' is not at line 1"),
         ("text,label\nx,0\ny,a\x00b\n", "a.csv", "column 'label' is not at line 3"),
         ("text,label\ngut,0\nschön,1\n".encode("cp1252"), "a.csv", r"must be UTF-8 text; got byte 0xf6 at line 3"),

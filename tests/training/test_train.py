@@ -14,6 +14,7 @@ from unipelt_search.tasks.fold_rows import FoldRows
 from unipelt_search.tasks.metrics import metrics_for, score_all
 from unipelt_search.tasks.task import Fold
 from unipelt_search.training.train import train, train_events
+from unipelt_search.verdict.row_scores import probabilities_of
 
 
 @pytest.mark.parametrize("method", PARTS)
@@ -120,9 +121,8 @@ def test_a_run_of_a_fold_never_sees_the_labels_that_it_is_scored_on() -> None:
     assert {row.n for row in ours.gates if row.split == "select" and row.label is None} == {3}
     assert {row.n for row in ours.gates if row.split == "tune"} == {8}
     assert ours.costs.examples_trained == 24
-    assert ours.select == score_all(
-        target, task.target.to_array(predictions.labels), task.target.to_array(predictions.predicted)
-    )
+    labels, predicted = (task.target.to_array(part) for part in (predictions.labels, predictions.predicted))
+    assert ours.select == score_all(target, labels, predicted, probabilities_of(predictions))
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression", "multi_label"])

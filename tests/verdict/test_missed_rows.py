@@ -71,3 +71,27 @@ def test_where_nothing_is_missed_or_known_there_are_no_rows() -> None:
     assert nothing is not None
     assert nothing.count == 0
     assert missed_rows({"lora": []}) is None
+
+
+def numbers(predicted: list[float], seed: int = 1) -> PredictedRows:
+    return PredictedRows((seed, 0), np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array(predicted), None)
+
+
+def test_a_number_is_missed_where_every_method_is_far_off() -> None:
+    methods = {
+        "lora": [numbers([1.1, 2.1, 3.1, 4.1, 9.0]), numbers([1.1, 1.9, 3.1, 9.0, 8.0], seed=2)],
+        "head": [numbers([1.2, 2.2, 3.2, 2.0, 8.0]), numbers([1.2, 2.2, 3.2, 3.8, 7.0], seed=2)],
+    }
+    found = missed_rows(methods)
+    assert found is not None
+    # Row 3 is missed in one of two runs, which is not in most.
+    assert found.rows.tolist() == [4]
+    assert (found.labels.tolist(), found.predicted.tolist(), found.shares.tolist()) == ([5.0], [8.0], [1.0])
+    assert found.probabilities is None
+    assert found.sureness == pytest.approx([3.0])
+
+
+def test_of_numbers_the_row_with_the_greatest_error_comes_first() -> None:
+    found = missed_rows({"lora": [numbers([1.1, 2.1, 3.1, 9.0, 9.0])]})
+    assert found is not None
+    assert found.rows.tolist() == [3, 4]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_record import few_rows, made_record, made_trial, whole_record, with_latency, without_answers
+from made_record import by_brier, few_rows, made_record, made_trial, whole_record, with_latency, without_answers
 
 from unipelt_search.kinds.label_kind import find_metric, label_kinds
 from unipelt_search.records.history import StudyRecord
@@ -157,3 +157,30 @@ def test_a_variant_wins_and_ties_under_its_own_name() -> None:
     assert (found.name, found.ties) == ("mine", ("lora",))
     other = verdict_of(made_record(near, made_trial(0, "lora", 0.9, {1: 0.79, 2: 0.81, 3: 0.81}, variant="mine")))
     assert (other.name, other.ties) == ("lora", ("mine",))
+
+
+def test_where_lower_is_better_the_same_predictions_give_the_same_verdict() -> None:
+    one, other = rank_methods(whole_record()), rank_methods(by_brier(whole_record()))
+    names = [candidate.name for candidate in one.confirmed]
+    assert [candidate.name for candidate in other.confirmed] == names
+    assert other.ties == one.ties != ()
+    assert recommend(other).beats_majority
+    assert all(candidate.score < 0.66 for candidate in other.confirmed)
+    bounds = other.differences["majority"]
+    assert bounds.low is not None
+    assert bounds.low > 0
+    assert plausible_methods(by_brier(whole_record()))[0] == plausible_methods(whole_record())[0]
+
+
+def test_a_cheaper_tie_may_be_worse_by_the_upper_end_where_lower_is_better() -> None:
+    record = made_record(
+        made_trial(0, "lora", 0.85, {1: 0.86, 2: 0.86, 3: 0.87}),
+        made_trial(1, "adapter", 0.87, {1: 0.87, 2: 0.88, 3: 0.87}),
+    )
+    found = verdict_of(by_brier(record))
+    assert (found.name, found.cheapest_tie) == ("adapter", "lora")
+    difference = rank_methods(by_brier(record)).differences["lora"]
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.high > abs(difference.low)
+    assert found.possible_loss == difference.high

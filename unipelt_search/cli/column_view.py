@@ -74,7 +74,7 @@ def show_columns(program: str, found: DataColumns, missing: Sequence[str], comma
         as_json: Whether the user wants JSON: one object on one line.
     """
     console = Console(stderr=True)
-    sentence = f"A study needs {', '.join(missing)}; {found.data} has {len(found.columns)} columns."
+    sentence = f"A study needs {', '.join(missing)}; {found.data} has {_counted(len(found.columns))}."
     if as_json:
         listing = {"error": sentence, "command": command, **found.model_dump(mode="json")}
         console.out(json.dumps(listing), highlight=False)
@@ -95,3 +95,7 @@ def show_columns(program: str, found: DataColumns, missing: Sequence[str], comma
 
 def _data(values: Mapping[str, Any], given: Mapping[KeyPath, Any]) -> object:
     return given.get(("task", "data")) or values.get("task", {}).get("data")
+
+
+def _counted(columns: int) -> str:
+    return "1 column" if columns == 1 else f"{columns} columns"

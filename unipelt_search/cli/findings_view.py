@@ -20,13 +20,15 @@ def findings_table(findings: Sequence[Finding]) -> Table:
         findings: In the order in which they are shown.
 
     Returns:
-        A table of at most `MAX_DISPLAYED` rows: where, column, what is the matter, and what to do.
+        A table of at most `MAX_DISPLAYED` rows: file, lines, column, what is the matter, and what to do.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("", "where", "column", "what", "fix"):
-        table.add_column(header, overflow="fold")
+    for header in ("", "file", "where", "column", "what", "fix"):
+        # A line's number is looked for in an editor: it is never broken.
+        table.add_column(header, overflow="fold", no_wrap=header == "where")
     for finding in findings[:MAX_DISPLAYED]:
-        cells = (finding.severity, f"{finding.source}, {finding.where}", finding.column, finding.matter, finding.fix)
+        where = finding.where.replace(", ", "\n").replace(" and ", "\nand ")
+        cells = (finding.severity, finding.source, where, finding.column, finding.matter, finding.fix)
         # Cells of the user's data may have brackets, which are no markup.
         table.add_row(*map(escape, cells))
     return table
@@ -61,11 +63,11 @@ def show_error(error: FindingsError, program: str, *, as_json: bool) -> None:
     if len(error.findings) > 1 or error.other:
         show_findings(error.findings, error.count, console)
     if error.other:
-        console.out(error.other, highlight=False)
+        console.out(error.without_them, highlight=False)
 
 
 def findings_json(error: FindingsError) -> str:
     """Write an error as one line of JSON: `error`, the sentence; `count`, of the findings; `findings`, those kept."""
     findings = [finding.model_dump(mode="json") for finding in error.findings]
-    sentences = [error.headline, error.other] if error.other else [error.headline]
+    sentences = [error.headline, error.without_them] if error.other else [error.headline]
     return json.dumps({"error": " ".join(sentences), "count": error.count, "findings": findings})

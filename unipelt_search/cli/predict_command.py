@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -145,7 +146,8 @@ def predict(
             for table in pieces(wanted):
                 types.add({name: column_of(table, name) for name in columns.kept})
     model = api.load_model(folder, device=device, backbone=backbone)
-    predicted = _checked(predict_tables(model, pieces(wanted), text, columns.kept), survey, source.on_empty)
+    predicted = predict_tables(model, pieces(wanted), text, columns.kept)
+    predicted = _checked(predicted, survey, source.on_empty)
     if texts and output.form is None and output.out is None:
         _print_prediction(predicted)
         return
@@ -179,6 +181,9 @@ def _pieces(source: Input, texts: Sequence[str] | None, text: tuple[str, ...]) -
         return file_pieces(find_files(source.data))
     if source.data is not None or source.text or source.ids:
         raise RequestError("Texts stand alone or in a file; got both. Leave out --data, --text and --id, or the texts.")
+    file = next(filter(os.path.isfile, texts), None)
+    if file is not None:
+        raise RequestError(f"A file is predicted with --data; got the file {file!r} where a text stands. Add --data.")
     if len(texts) != len(text):
         raise RequestError(
             f"There must be a text for each of {', '.join(text)}, {len(text)} in all; got {len(texts)}. "
@@ -243,7 +248,8 @@ def _print_prediction(predicted: Iterable[PredictedRows]) -> None:
 def _progress(what: str, rows: int | None, output: Output) -> Iterator[Advance]:
     """Show on stderr how many rows are done, for somebody who looks and does not see the predictions themselves."""
     console = Console(stderr=True)
-    if output.quiet or not console.is_terminal or (output.out is None and sys.stdout.isatty()):
+    seen_anyway = output.out is None and sys.stdout.isatty()
+    if output.quiet or seen_anyway or not console.is_terminal:
         yield lambda rows: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -267,6 +273,10 @@ def _note(
         sys.stderr.write(f"Wrote {output.out}\n")
     for sentence in described(survey.notices):
         sys.stderr.write(f"{sentence}\n")
+    if survey.blank_lines:
+        sys.stderr.write(
+            f"Blank lines of {survey.source} are no rows and have no prediction: {survey.blank_lines:,}.\n"
+        )
     for usual, name in renamed.items():
         sys.stderr.write(f"The input has a column {usual!r}; that of the prediction is {name!r}.\n")
     if reasons:

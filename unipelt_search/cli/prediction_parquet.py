@@ -86,8 +86,9 @@ class ParquetPredictions:
 def _common(known: Any, column: Sequence[object]) -> Any:
     """Return a type for cells of a known type and these cells; text where there is none."""
     try:
-        types = [pa.schema([("cells", kind)]) for kind in (known, pa.array(column).type)]
-        return pa.unify_schemas(types, promote_options="permissive").field("cells").type
+        kinds = (known, pa.array(column).type)
+        schemas = [pa.schema([("cells", kind)]) for kind in kinds]
+        return pa.unify_schemas(schemas, promote_options="permissive").field("cells").type
     except _NO_TYPE:
         return pa.string()
 

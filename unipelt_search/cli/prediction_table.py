@@ -67,7 +67,8 @@ class CsvForm:
         cells = []
         for index, location in enumerate(rows.locations):
             kept = [cell_text(column[index]) for column in rows.cells.values()]
-            cells.append(([*kept, *self._own_cells(rows, index)], str(location)))
+            own = self._own_cells(rows, index)
+            cells.append(([*kept, *own], str(location)))
         return self._lines(cells)
 
     def end(self) -> str:

@@ -306,7 +306,9 @@ def prepare(
     notices += _partial_reaches(used, backbone)
     notices += _text_notices(spec, tokens, encoded.truncated_share, unknown)
     notices += _unread_outputs(used, basis)
-    notices += _few_deciding_rows(spec, task)
+    if new:
+        # It depends on the seeds, which may grow; the verdict measures it.
+        notices += _few_deciding_rows(spec, task)
     summary = task.summary(encoded.truncated_share).model_copy(
         update={
             "sizes": sizes,

@@ -204,12 +204,12 @@ def predicted_frame(rows: PredictedRows, columns: OutputColumns, begin: int) -> 
     cells[columns.reason] = rows.reasons
     index = pd.RangeIndex(begin, begin + len(rows))
     # Text and labels as they are, of whatever type: a missing one is None and no other column becomes another.
-    series = {name: pd.Series(list(column), index, dtype=_series_type(name, columns)) for name, column in cells.items()}
+    numbers = set(columns.probabilities.values())
+    series = {}
+    for name, column in cells.items():
+        kind = "float64" if name in numbers else "object"
+        series[name] = pd.Series(list(column), index, dtype=kind)
     return pd.DataFrame(series, index)
-
-
-def _series_type(name: str, columns: OutputColumns) -> str:
-    return "float64" if name in columns.probabilities.values() else "object"
 
 
 def _share_of(label: str) -> str:

@@ -37,8 +37,10 @@ class Survey:
     rows: int
     names: tuple[str, ...]
     """All its columns, in the order in which they were met; a name that stands twice in a file is there twice."""
-    notices: tuple[Notice, ...]
+    notices: tuple[Notice, ...] = ()
     """What the user should know about how it was read."""
+    blank_lines: int = 0
+    """Lines of text files that hold no row, which whoever joins by line must know of."""
 
 
 def find_files(data: str | Path) -> tuple[Path, ...]:
@@ -92,6 +94,7 @@ def survey_tables(tables: Iterable[Table], text: Sequence[str], *, refuse_empty:
     names: dict[str, tuple[str, ...]] = {}
     rows: dict[str, int] = {}
     notices: list[Notice] = []
+    blank_lines = 0
     unusable = _UnusableRows()
     for table in tables:
         known = names.setdefault(table.source, table.names)
@@ -100,6 +103,7 @@ def survey_tables(tables: Iterable[Table], text: Sequence[str], *, refuse_empty:
             names[table.source] = _joined([known, table.names])
         rows[table.source] = rows.get(table.source, 0) + len(table)
         notices += table.notices
+        blank_lines += table.other_lines.get("blank", 0)
         unusable.add(table.locations, texts_of(table, text))
     for source, found in names.items():
         if not rows[source]:
@@ -111,7 +115,13 @@ def survey_tables(tables: Iterable[Table], text: Sequence[str], *, refuse_empty:
             "rows, or let them have no prediction: --on-empty null."
         )
     source = next(iter(names)) if len(names) == 1 else f"the {len(names)} files"
-    return Survey(source, sum(rows.values()), _joined(names.values()), tuple(notices))
+    return Survey(
+        source=source,
+        rows=sum(rows.values()),
+        names=_joined(names.values()),
+        notices=tuple(notices),
+        blank_lines=blank_lines,
+    )
 
 
 def outer_names(names: Sequence[str], pieces: Pieces) -> tuple[str, ...]:

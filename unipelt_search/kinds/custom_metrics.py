@@ -15,6 +15,7 @@ from math import inf, isfinite, sqrt
 import numpy as np
 
 from unipelt_search.errors import MachineError
+from unipelt_search.kinds.label_kind import label_kinds
 from unipelt_search.kinds.metric import Direction, LeaveOneOut, Metric, Score
 
 GROUP = "unipelt_search.metrics"
@@ -116,8 +117,9 @@ def _mistake_in(name: str, declared: object) -> str:
         return f"whose direction is maximize or minimize; got {declared.direction!r}"
     if not declared.low < declared.high:
         return f"whose low is below its high; got {declared.low!r} and {declared.high!r}"
-    if isinstance(declared.kinds, str) or not declared.kinds:
-        return f"with a tuple of kinds of task; got {declared.kinds!r}"
+    known = label_kinds()
+    if not isinstance(declared.kinds, tuple) or not declared.kinds or not set(declared.kinds) <= set(known):
+        return f"with a tuple of kinds of task, of {', '.join(known)}; got {declared.kinds!r}"
     return ""
 
 

@@ -162,7 +162,9 @@ class Target:
         """
         fitting = []
         for metric, kinds in _custom_metrics():
-            if self.label_kind.name in kinds and metric.fits(self.labels, self.positive):
+            # A number has no probability.
+            is_known = self.label_kind.has_labels or not metric.needs_probabilities
+            if self.label_kind.name in kinds and is_known and metric.fits(self.labels, self.positive):
                 fitting.append(metric)
         return tuple(fitting)
 

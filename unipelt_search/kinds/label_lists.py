@@ -8,6 +8,7 @@ import json
 import re
 import tokenize
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 
 LONGEST = 20_000
@@ -41,12 +42,13 @@ def read_list(text: str) -> tuple[object, ...] | None:
     body = SCALAR.sub(r"\g<value>", _without_array(text.strip()))
     if len(body) > LONGEST or not is_bracketed(body):
         return None
-    try:
+    with suppress(ValueError, RecursionError):
         return _plain_parts(json.loads(body))
-    except (ValueError, RecursionError):
+    # What numpy prints has no commas between its parts, so quotes of strings stand side by side.
+    if "," not in body or ADJACENT.search(body):
         printed = _printed_array(body)
-    if printed is not None or _joins_strings(body):
-        return printed
+        if printed is not None or _joins_strings(body):
+            return printed
     try:
         return _plain_parts(ast.literal_eval(body))
     # Deep brackets end in any of these, by the version of Python.
@@ -111,8 +113,6 @@ def _printed_array(body: str) -> tuple[object, ...] | None:
 
 def _joins_strings(body: str) -> bool:
     """Tell whether Python would join two quoted parts, because the comma between them is missing."""
-    if not ADJACENT.search(body):
-        return False
     tokens = _tokens(body) or ()
     return any(a.type == b.type == tokenize.STRING for a, b in zip(tokens, tokens[1:], strict=False))
 

@@ -17,6 +17,8 @@ ASKED_SHARES = {"|": 0.0, ";": 0.0, ",": 0.35}
 """The same where the user says that rows have sets of labels."""
 ALONE_ONLY = "/"
 """The separator whose parts must be labels by themselves, all of them: `and/or` and `sport/tennis` are names."""
+MOST_CELLS = 20_000
+"""Different cells that are looked at."""
 LONGEST_PART = 100
 """Characters of a label at most where separators are looked for; longer parts are sentences."""
 
@@ -50,7 +52,7 @@ def find_separator(texts: Iterable[str], *, asked: bool) -> str | None:
     Returns:
         The separator; None where the cells are names, each of one label.
     """
-    different = {text.strip() for text in texts} - {""}
+    different = _some_different(texts)
     for separator, least in (ASKED_SHARES if asked else FREE_SHARES).items():
         found = separation(different, separator)
         if found.cells and found.free >= least:
@@ -59,9 +61,15 @@ def find_separator(texts: Iterable[str], *, asked: bool) -> str | None:
     return ALONE_ONLY if found.cells and found.alone == 1 else None
 
 
+def _some_different(texts: Iterable[str]) -> list[str]:
+    """Return the different cells, stripped, the first of them where there are very many."""
+    different = dict.fromkeys(text.strip() for text in texts if text.strip())
+    return list(different)[:MOST_CELLS]
+
+
 def kept_separator(texts: Iterable[str]) -> str | None:
     """Return the separator that occurs in most of the different cells, which are names all the same."""
-    different = {text.strip() for text in texts} - {""}
+    different = _some_different(texts)
     counts: Counter[str] = Counter()
     for mark in (*FREE_SHARES, ALONE_ONLY):
         counts[mark] = sum(mark in text for text in different)

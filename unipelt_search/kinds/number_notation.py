@@ -16,7 +16,12 @@ from functools import cached_property
 EXPONENT = r"(e[+-]?\d+)?"
 BLANKS = re.compile("[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}]")
 UNIT = re.compile(r"(?P<before>[^\d\s.,+'-]*)\s*(?P<number>[+-]?[\d., ']*\d)\s*(?P<after>[^\d\s.,+'-]*)")
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
+FEWEST_GROUPED = 3
+"""Fewer different cells with three digits after a point say nothing."""
 CURRENCIES = frozenset("USD EUR GBP JPY CHF CNY INR KRW BRL RUB SEK NOK DKK PLN CZK TRY AUD CAD Rs kr zł Kč".split())
+BEGINNINGS = ("+", "-", "\N{MINUS SIGN}", ".", ",")
+"""What a number may begin with, beside a digit."""
 MISSING_WORDS = frozenset("n/a na nan null none nil missing unknown undefined - -- – — ? . #n/a #na".split())
 """What stands where a number is missing, in lower case."""
 
@@ -52,6 +57,11 @@ class NumberNotation:
     def is_plain(self) -> bool:
         """Whether numbers are written as programs write them."""
         return self == NumberNotation()
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether there is but a decimal point: what any program reads as a number is that number."""
+        return self.decimal == "." and not self.thousands
 
     def read(self, text: str) -> float | None:
         """Return the finite number that a cell holds, None if it holds none in this notation."""
@@ -109,16 +119,23 @@ def read_numbers(texts: Sequence[str]) -> NumberColumn:
 
     Returns:
         The numbers. Of notations that read as many cells the plainest one is taken; another one that differs in a
-        number is named, unless the cells tell which is meant.
+        number is named, unless the cells tell which is meant. Numbers with a decimal point alone are what any program
+        reads, unless all look as if the point stood between thousands.
     """
     different = list(dict.fromkeys(texts))
+    if not any(map(_begins_as_number, different)):
+        return NumberColumn(NumberNotation(), (None,) * len(texts))
     bodies = [_Body.of(text) for text in different]
     percent = 2 * sum(body.percent for body in bodies) > len(bodies)
     values = {}
     for notation in _notations(percent=percent):
         values[notation] = [notation.read_body(body) for body in bodies]
+        if notation.is_usual and None not in values[notation]:
+            break
     best, other = _best_of(values)
-    if other is not None and _are_thousands(bodies, best.decimal):
+    if best.is_usual:
+        other = _grouping_of(bodies)
+    elif other is not None and _are_thousands(bodies, best.decimal):
         best, other = other, None
     number_of = dict(zip(different, values[best], strict=True))
     return NumberColumn(best, tuple(number_of[text] for text in texts), other)
@@ -143,6 +160,11 @@ def is_missing_word(text: str) -> bool:
     return text.strip().casefold() in MISSING_WORDS
 
 
+def _begins_as_number(text: str) -> bool:
+    first = text.lstrip()[:1]
+    return first in BEGINNINGS or first.isdigit()
+
+
 def _notations(*, percent: bool) -> Iterable[NumberNotation]:
     """Yield all notations, the plainest first."""
     yield NumberNotation(percent=percent)
@@ -160,10 +182,15 @@ def _best_of(
     counts = {notation: len(read) - read.count(None) for notation, read in values.items()}
     most = max(counts.values())
     best, *rest = [notation for notation, count in counts.items() if count == most]
-    # What any program reads as a number is that number.
-    if best.decimal == "." and not best.thousands:
-        return best, None
     return best, next((notation for notation in rest if values[notation] != values[best]), None)
+
+
+def _grouping_of(bodies: Sequence[_Body]) -> NumberNotation | None:
+    """Return the notation with points between thousands where all cells look so: `1.200`, `850`, `12.500`."""
+    pointed = [body.text for body in bodies if "." in body.text]
+    if len(pointed) < FEWEST_GROUPED or not all(map(GROUPED.fullmatch, pointed)) or not _are_thousands(bodies, "."):
+        return None
+    return NumberNotation(",", ".", percent=bodies[0].percent)
 
 
 def _are_thousands(bodies: Sequence[_Body], mark: str) -> bool:

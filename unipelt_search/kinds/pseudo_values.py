@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from unipelt_search.kinds.dominance import groups_of, sums_above, sums_above_in_both
 from unipelt_search.kinds.metric import LeaveOneOut
 from unipelt_search.kinds.scores import confusion, ranks
-
-CHUNK = 256
-"""Rows of the (n, n) comparison that Spearman's leave-one-out needs, held in memory at a time."""
 
 
 def pseudo_values(
@@ -193,21 +191,17 @@ def pearson(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | Non
 
 def spearman(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Leave rows out of Spearman's correlation; the ranks of the others change with each of them."""
-    n = labels.size
     counted = row_weights(labels, weights)
     rows = counted.sum()
     middle = (rows + 1) / 2
     x = ranks(labels, weights) - middle
     y = ranks(predicted, weights) - middle
-    sums = np.empty((5, n))
-    for start in range(0, n, CHUNK):
-        out = slice(start, start + CHUNK)
-        stays = counted * (np.arange(n) != np.arange(n)[out, None])  # (chunk, n)
-        a = _ranks_without(x, counted, out)
-        b = _ranks_without(y, counted, out)
-        sums[:, out] = [(stays * part).sum(axis=1) for part in _products(a, b)]
-    complete = tuple((counted * part).sum() for part in _products(x, y))
-    return float(_correlation(rows, complete)), _correlation(rows - counted, tuple(sums))
+    complete = [(counted * part).sum() for part in _products(x, y)]
+    changes = _rank_changes(x, y, counted)
+    without = []
+    for total, part, change in zip(complete, _products(x, y), changes, strict=True):
+        without.append(total - counted * part + change)
+    return float(_correlation(rows, tuple(complete))), _correlation(rows - counted, tuple(without))
 
 
 def r2(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray]:
@@ -349,10 +343,22 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     return centred / scale if scale > 0 else centred
 
 
-def _ranks_without(ranked: np.ndarray, counted: np.ndarray, out: slice) -> np.ndarray:
-    """Return the ranks ``(chunk, n)`` of all rows without each row of a slice."""
-    # Leaving a row out lowers every higher rank by what it counts, and a tied one by half of that.
-    return ranked - counted[out, None] * np.heaviside(ranked - ranked[out, None], 0.5)
+def _rank_changes(x: np.ndarray, y: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return what the sums of `_products` over the other rows change by when each row is left out, each ``(n,)``.
+
+    Leaving a row out lowers every higher rank by what the row counts, and an equal one by half of that.
+    """
+    above_x = groups_of(x)
+    above_y = groups_of(y)
+    both = sums_above_in_both(above_x, above_y, counted)
+    crossed = sums_above(above_x, counted * y) + sums_above(above_y, counted * x)
+    return (
+        -counted * sums_above(above_x, counted),
+        -counted * sums_above(above_y, counted),
+        counted * (counted * sums_above(above_x, counted, tie=0.25) - 2 * sums_above(above_x, counted * x)),
+        counted * (counted * sums_above(above_y, counted, tie=0.25) - 2 * sums_above(above_y, counted * y)),
+        counted * (counted * both - crossed),
+    )
 
 
 def _explained(errors: np.ndarray, spread: np.ndarray) -> np.ndarray:

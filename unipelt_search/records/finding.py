@@ -95,8 +95,13 @@ class FindingsError(DataError):
         if self.count > MAX_DISPLAYED:
             lines.append(f"- And {self.count - MAX_DISPLAYED} more findings.")
         if other:
-            lines.append(f"- {other}")
+            lines.append(f"- {self.without_them}")
         super().__init__("\n".join(lines))
+
+    @property
+    def without_them(self) -> str:
+        """What is wrong with the dataset as a whole, as a sentence of its own."""
+        return f"Without these rows: {self.other}"
 
     def __reduce__(self) -> tuple[type[FindingsError], tuple[Sequence[Finding], int, str]]:
         """Say how a copy is made in another process."""

@@ -303,18 +303,18 @@ class MissedRow(Frozen):
     unit: str | None
     """`line` or `row`."""
     label: str | tuple[str, ...]
-    """What it is labelled as."""
+    """What it is labelled as; a number is written out."""
     predicted: str | tuple[str, ...]
-    """What most runs predicted."""
+    """What most runs predicted; of numbers the mean over the runs."""
     share: float
-    """Share of the runs that predicted just that."""
+    """Share of the runs that predicted just that; of numbers, one far from the label."""
     probability: float | None
     """The mean probability of it, over the runs; where a row has any number of labels, that the label that is most
-    doubtful is there though it should not be, or the other way round."""
+    doubtful is there though it should not be, or the other way round. None for numbers."""
 
 
 class ReportedMisses(Frozen):
-    """The rows that every confirmed method misses in most of its runs."""
+    """The rows that every confirmed method misses in most of its runs; numbers, by more than 3 sd of a run's errors."""
 
     methods: tuple[str, ...]
     """The methods, and variants by their names."""
@@ -429,6 +429,7 @@ class StudyReport(Frozen):
     thresholds: tuple[ReportedThresholds, ...] = Field(default=(), exclude_if=not_)
     """Of the best method, for two classes and for rows with any number of labels."""
     missed: ReportedMisses | None = Field(default=None, exclude_if=_is_none)
+    """Of numbers too, in studies of edition 3 and later."""
     agreement: tuple[ReportedAgreement, ...] = Field(default=(), exclude_if=not_)
     """Of every two confirmed methods."""
     dropped: tuple[ReportedDrop, ...]

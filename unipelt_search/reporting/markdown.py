@@ -128,7 +128,7 @@ def _missed(report: StudyReport) -> Iterator[str]:
     if missed is not None:
         yield "## Rows that every method misses"
         yield f"{plain_text(missed.sentence)} Their labels may be wrong, or their texts hard to tell apart."
-        header = ("row", "label", "most runs predict", "runs", "probability")
+        header = ("row", "label", missed.predicted, "runs", "probability")
         body = [(row.origin, row.label, row.predicted, row.share, row.probability) for row in missed.rows]
         yield markdown_table(header, body, numbers=(3, 4))
 

@@ -311,6 +311,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "label_sets": _label_sets,
     "rows_have_sets": _rows_have_sets,
     "glue_metric": _template("The metric is {metric}, which GLUE uses for {dataset}; --metric chooses another."),
+    "positive_named": _template("{metric} is that of the label {label!r}, as --positive says."),
     "positive_label": _positive_label,
     "validation_is_test": _validation_is_test,
     "validation_file_is_test": _template(
@@ -325,7 +326,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     ),
     "tune_split_off": _template(
         "All {validation} validation rows decide, and nothing else does: {count} of the {of} training rows choose "
-        "settings and checkpoints, {left} remain to train on."
+        "settings and checkpoints, {left} remain."
     ),
     "rows_left_out": _template(
         "{count} of {of} rows have no job: their text or group is on the other side of the {split} split."
@@ -345,6 +346,7 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     "possible_typos": _possible_typos,
     "labels_merged": _labels_merged,
     "rows_dropped": _rows_dropped,
+    "weights_read": _template("Weight {column}: {low:g} to {high:g}, {mean:.3g} in the mean of the training rows."),
     "weights_absent": _template(
         "The {split} rows of {data} have no column {column!r}; each counts as much as a usual training row."
     ),

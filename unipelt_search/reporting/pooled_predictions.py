@@ -28,6 +28,8 @@ from unipelt_search.verdict.threshold_curve import THRESHOLDS, threshold_curve
 
 MOST_MISSED = 50
 """Missed rows that a report lists."""
+_LAST_WITHOUT = 2
+"""The last edition whose reports said nothing of missed rows."""
 
 _OfSplit = Mapping[str, Sequence[PredictedRows]]
 """By name, what each method's runs predicted on one split."""
@@ -52,12 +54,15 @@ def pool_predictions(record: StudyRecord, confirmed: Sequence[Candidate], best: 
         best: The name of the best one.
 
     Returns:
-        What they say; nothing where no run has kept its probabilities.
+        What they say: of numbers only which rows are missed. Nothing where no run has kept its probabilities, and for
+        numbers in studies of editions whose reports said nothing of it.
     """
     target = record.task.target
     by_split: dict[Split, _OfSplit] = {}
     for split in get_args(Split):
         by_split[split] = {candidate.name: predicted_rows(candidate, split, target) for candidate in confirmed}
+    if not target.label_kind.has_labels and record.edition > _LAST_WITHOUT:
+        return PooledPredictions(missed=_missed(by_split, target, record.origins))
     if not any(_has_probabilities(methods) for methods in by_split.values()):
         return PooledPredictions()
     candidates = {candidate.name: candidate for candidate in confirmed}
@@ -148,32 +153,35 @@ def _agreement(split: Split, methods: _OfSplit) -> Iterator[ReportedAgreement]:
 
 def _missed(by_split: Mapping[Split, _OfSplit], target: Target, origins: Sequence[RowOrigins]) -> ReportedMisses | None:
     counts: dict[Split, int | None] = {}
-    rows: list[MissedRow] = []
+    rows: list[tuple[float, MissedRow]] = []
     methods: list[str] = []
     by_name = {of_split.split: of_split for of_split in origins}
     for split, of_split in by_split.items():
         found = missed_rows(of_split)
         counts[split] = None if found is None else found.count
         if found is not None:
-            rows += _missed_rows(split, found.first(MOST_MISSED), target, by_name.get(split))
+            first = found.first(MOST_MISSED)
+            in_order = _missed_rows(split, first, target, by_name.get(split))
+            rows += zip(first.sureness.tolist(), in_order, strict=True)
             methods += [name for name, runs in of_split.items() if runs and name not in methods]
     # A sort keeps the order of equals, so rows of one split stay as they were.
-    rows.sort(key=_doubt, reverse=True)
+    rows.sort(key=_sureness, reverse=True)
     return ReportedMisses(
         methods=tuple(methods),
         select=counts["select"],
         test=counts["test"],
-        rows=tuple(rows[:MOST_MISSED]),
+        rows=tuple(row for _, row in rows[:MOST_MISSED]),
     )
 
 
-def _doubt(row: MissedRow) -> float:
-    return row.share if row.probability is None else row.probability
+def _sureness(entry: tuple[float, MissedRow]) -> float:
+    sureness, _ = entry
+    return sureness
 
 
 def _missed_rows(split: Split, found: MissedRows, target: Target, origins: RowOrigins | None) -> Iterator[MissedRow]:
     labels = target.from_array(found.labels)
-    predicted = target.from_array(found.predicted)
+    predicted = [_rounded(label) for label in target.from_array(found.predicted)]
     for position, row in enumerate(found.rows.tolist()):
         source = None if origins is None else origins.sources[origins.source_of[row]]
         yield MissedRow(
@@ -189,7 +197,13 @@ def _missed_rows(split: Split, found: MissedRows, target: Target, origins: RowOr
         )
 
 
+def _rounded(label: Label) -> Label:
+    """Keep six digits of a predicted number, of which no more are known."""
+    return float(f"{label:.6g}") if isinstance(label, float) else label
+
+
 def _named(label: Label, target: Target) -> str | tuple[str, ...]:
+    """Write a label; a number as the user has it."""
     if isinstance(label, tuple):
         return tuple(target.labels[position] for position in label)
     return target.decode(label)

@@ -113,8 +113,10 @@ class MissedTable:
     """The rows that every confirmed method misses."""
 
     rows: tuple[DoubtfulRow, ...]
+    predicted: str
+    """What the column of predictions is called."""
     sentence: str
-    """How many there are, and what they may be."""
+    """How many there are."""
 
 
 def calibration_figures(report: StudyReport, size: float = 200) -> CalibrationFigures | None:
@@ -272,11 +274,13 @@ def missed_table(report: StudyReport) -> MissedTable | None:
     who = f"most of their runs all {methods} confirmed methods miss"
     if methods == 1:
         who = f"most of its runs {missed.methods[0]} misses"
+    far = "" if report.task.labels else ", by more than three standard deviations of a run's errors"
     found = (missed.select or 0) + (missed.test or 0)
     some = f" Here are the {len(missed.rows)} of which the runs are surest." if found > len(missed.rows) else ""
     return MissedTable(
         rows=tuple(map(_doubtful_row, missed.rows)),
-        sentence=f"In {who} {' and '.join(counts)}.{some}",
+        predicted="most runs predict" if report.task.labels else "mean prediction",
+        sentence=f"In {who} {' and '.join(counts)}{far}.{some}",
     )
 
 

@@ -202,7 +202,7 @@ def _print_predictions(report: StudyReport, console: Console) -> None:
         return
     console.print(f"{escape(missed.sentence)} Their labels may be wrong; the first of them:", highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("row", "label", "most runs predict"):
+    for header in ("row", "label", missed.predicted):
         table.add_column(header, overflow="fold")
     table.add_column("probability", justify="right")
     for row in missed.rows[:_MOST_MISSED]:

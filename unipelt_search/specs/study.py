@@ -247,7 +247,7 @@ class TaskSpec(Frozen):
     @classmethod
     def _has_weights(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("weight") is None:
-            raise ValueError("needs rows with weights; name their column with --weight")
+            raise ValueError("must go with --weight, got none; name the column of the weights")
         return value
 
     @property

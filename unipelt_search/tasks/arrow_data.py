@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unipelt_search.errors import DataError
+from unipelt_search.tasks.plain_values import plain_value
 from unipelt_search.tasks.table import Location, Table
 
-MAX_CELLS = 100_000_000
+MAX_CELLS = 20_000_000
 """Rows times wanted columns of a Parquet file that are read into memory at most."""
 MAX_WIDE = 2 * 2**30
 """Bytes of the wanted columns, once they are decompressed, that are read into memory at most."""
@@ -88,6 +90,8 @@ def named_cells(cells: list[Any], features: Mapping[str, Any], path: str) -> tup
     names = _class_names(feature)
     if names is None:
         return cells, True
+    if _is_list(feature) and _are_vectors(cells, len(names)):
+        return [_names_of_bits(bits, names) for bits in cells], False
     if _is_list(feature):
         return [_names_at(numbers, names) for numbers in cells], _is_plain_list(feature)
     if all(number in (-1, None) for number in cells):  # as benchmarks publish a split whose labels they withhold
@@ -179,14 +183,19 @@ def _cells(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _chunk_cells(chunk: pa.Array) -> list[Any]:
-    if isinstance(chunk, pa.ExtensionArray):
-        chunk = chunk.storage
     if isinstance(chunk, pa.DictionaryArray):
         # Each value once: a short file may repeat a long text a million times.
         used = chunk.indices.drop_null().unique()
-        values = dict(zip(used.to_pylist(), chunk.dictionary.take(used).to_pylist(), strict=True))
+        values = dict(zip(used.to_pylist(), _chunk_cells(chunk.dictionary.take(used)), strict=True))
         return [values.get(number) for number in chunk.indices.to_pylist()]
-    return chunk.to_pylist()  # type: ignore[no-any-return]
+    cells: list[Any] = chunk.to_pylist()
+    return cells if _is_plain(chunk.type) else list(map(plain_value, cells))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Tell whether values of a type are what cells may be."""
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    return numbers or pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _class_names(feature: Any) -> list[str] | None:
@@ -213,6 +222,19 @@ def _names_at(numbers: Any, names: Sequence[str]) -> Any:
     if isinstance(numbers, list):
         return [_names_at(number, names) for number in numbers]
     return _name_at(numbers, names)
+
+
+def _are_vectors(cells: Sequence[Any], length: int) -> bool:
+    """Tell whether lists are zeros and ones, one for each name: a list of positions has no position twice."""
+    filled = [bits for bits in cells if bits is not None]
+    if not all(isinstance(bits, list) and len(bits) == length for bits in filled):
+        return False
+    different = set(map(repr, chain.from_iterable(filled)))
+    return different <= {"0", "1"} and any(len(set(bits)) < length for bits in filled)
+
+
+def _names_of_bits(bits: list[int] | None, names: Sequence[str]) -> list[str] | None:
+    return None if bits is None else [name for bit, name in zip(bits, names, strict=True) if bit]
 
 
 def _name_at(number: Any, names: Sequence[str]) -> Any:

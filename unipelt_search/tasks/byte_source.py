@@ -29,7 +29,7 @@ MAX_BYTES = 2 * 2**30
 """Bytes of a file, once it is decompressed, that are read into memory at most."""
 MAX_GROWTH = 300
 """How many times larger a compressed file may become; text becomes 3 to 30 times larger."""
-GROWTH_FROM = 64 * 2**20
+GROWTH_FROM = 16 * 2**20
 """Bytes after decompression up to which growth is not looked at."""
 READ_SECONDS = 900.0
 """Seconds that may pass in reading the bytes of one file."""

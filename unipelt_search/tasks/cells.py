@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from unipelt_search.kinds.label_texts import number_of
 from unipelt_search.tasks.findings import BAD_UNICODE, BAD_WEIGHT, UNREADABLE, Problem, TableFindings
+
+_BROKEN = re.compile("[\x00\ud800-\udfff]")
 
 
 def read_cells(name: str, values: Sequence[object], found: TableFindings) -> list[str]:
@@ -83,4 +86,4 @@ def text_of(value: object) -> str | None:
 
 def is_unicode(text: str) -> bool:
     """Tell whether tokenizers and databases take a text: the first refuse half of a surrogate pair, the others NUL."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return _BROKEN.search(text) is None

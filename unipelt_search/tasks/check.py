@@ -242,8 +242,10 @@ def _where(split: str, rows: Rows, row: int) -> str:
 def _unknown_label(split: str, name: str, known: set[str], similar: Mapping[str, str]) -> Problem:
     labels = sorted(known)
     fix = f"Correct or remove these rows; train has {format_list(map(repr, labels))}.{did_you_mean(name, labels)}"
-    if name in similar:
-        fix = f"Correct it, or read it as {similar[name]!r} with --merge-labels"
+    # Which of two that look alike is the usual one, does not matter here: with --merge-labels they are one.
+    alike = similar.get(name) or next((label for label in labels if similar.get(label) == name), None)
+    if alike is not None:
+        fix = f"Correct it, or read it as one with {alike!r} by --merge-labels"
     rule = f"Every label of {split} must occur in train"
     return Problem("unknown_label", rule, f"has {name!r}", fix.removesuffix("."))
 

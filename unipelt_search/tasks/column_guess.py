@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_texts import number_of
@@ -41,10 +42,13 @@ _NO_COLUMN = "\x00"
 
 @dataclass(frozen=True)
 class _Cells:
-    """The cells of one column that are text and not empty."""
+    """The cells of one column that are not empty."""
 
     name: str
     values: tuple[str, ...]
+    """As they are written."""
+    form: Literal["plain", "lists", "objects"] = "plain"
+    """What they hold: texts and numbers, lists of them, or more columns."""
 
     @property
     def distinct(self) -> int:
@@ -79,15 +83,16 @@ def find_columns(data: str, frames: Frames | None = None) -> DataColumns:
         DataError: The data cannot be found or read.
     """
     names = _names(data, frames)
+    if not names:
+        raise DataError(f"{data} must have columns and rows; it is empty.")
     try:
         table = _read(data, frames, names)
     except DataError:
         # A column that cannot be read is no text and no label: those that can are looked at one by one.
         table = _read_singly(data, frames, names)
-    columns = []
-    for name in table.cells:
-        texts = [_written(value) for value in table.cells[name][:MAX_ROWS]]
-        columns.append(_Cells(name, tuple(text for text in texts if text.strip())))
+    if not len(table):
+        raise DataError(f"{table.source} must have rows; it is empty.")
+    columns = [_look_at(name, table.cells[name][:MAX_ROWS]) for name in table.cells]
     text = guess_texts(columns)
     return DataColumns(
         data=data,
@@ -108,7 +113,8 @@ def guess_texts(columns: Sequence[_Cells]) -> tuple[str, ...]:
         The two of a pair whose names say so; else the one with the longest values, of those that are called like a
         text if there are any; none where no column has text.
     """
-    texts = [column for column in columns if column.values and not column.is_numeric]
+    plain = [column for column in columns if column.values and column.form == "plain"]
+    texts = [column for column in plain if not column.is_numeric]
     pair = _pair({column.name.casefold(): column.name for column in texts})
     if pair:
         return pair
@@ -139,7 +145,7 @@ def guess_label(columns: Sequence[_Cells]) -> tuple[str, ...]:
         where there are several; else the last one with the fewest different values, of those with few; none where no
         column could be one.
     """
-    varied = [column for column in columns if column.distinct > 1]
+    varied = list(filter(_may_be_label, columns))
     called = [column for column in varied if _is_called(column.name, LABEL_NAMES)]
     if called:
         return (min(called, key=_rank).name,)
@@ -149,6 +155,10 @@ def guess_label(columns: Sequence[_Cells]) -> tuple[str, ...]:
     few = [column for column in reversed(varied) if column.distinct <= _most_labels(column)]
     best = min(few, key=lambda column: column.distinct, default=None)
     return () if best is None else (best.name,)
+
+
+def _may_be_label(column: _Cells) -> bool:
+    return column.distinct > 1 and column.form != "objects"
 
 
 def _rank(column: _Cells) -> tuple[int, bool]:
@@ -161,14 +171,23 @@ def _most_labels(column: _Cells) -> int:
     return min(max(MAX_LABELS, len(column.values) // 5), len(column.values) - 1)
 
 
-def _written(value: object) -> str:
-    text = text_of(value)
-    return str(value) if text is None else text
+def _look_at(name: str, cells: Sequence[object]) -> _Cells:
+    texts = []
+    form: Literal["plain", "lists", "objects"] = "plain"
+    for cell in cells:
+        text = text_of(cell)
+        if text is None:
+            text = str(cell)
+            form = "objects" if isinstance(cell, Mapping) else "lists"
+        if text.strip():
+            texts.append(text)
+    return _Cells(name, tuple(texts), form)
 
 
 def _names(data: str, frames: Frames | None) -> tuple[str, ...]:
     try:
-        return tuple(dict.fromkeys(_read(data, frames, (_NO_COLUMN,)).names))
+        found = _read(data, frames, (_NO_COLUMN,)).names
+        return tuple(name for name in dict.fromkeys(found) if name != _NO_COLUMN)
     except DataError:
         # A mapping of columns has no splits, and is known as one by the names of its columns only.
         if isinstance(frames, Mapping) and "train" not in frames:

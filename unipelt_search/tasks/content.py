@@ -50,8 +50,11 @@ def check_content(path: Path) -> None:
     Raises:
         DataError: It is no regular file, cannot be opened, or holds something else.
     """
-    with open_regular(path) as file:
-        start = file.read(LOOKED_AT) or b""
+    try:
+        with open_regular(path) as file:
+            start = file.read(LOOKED_AT) or b""
+    except OSError as error:
+        raise DataError(f"A data file must be readable; got {path}: {error.strerror}.") from error
     refuse_other(start, path.name, path.suffix.lower())
 
 

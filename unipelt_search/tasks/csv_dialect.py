@@ -30,9 +30,10 @@ MAX_KNOWN = 200
 MAX_DISPUTED = 2000
 """Lines inside quoted cells that are remembered, to see whether they look like rows."""
 
-Quoting = Literal["none", "doubled", "backslash", "literal"]
-"""`none`: no cell begins with a quote: nothing to decide. `doubled`: quotes enclose cells, and a quote inside
-is doubled. `backslash`: it has a backslash before it. `literal`: one line is one row, and quotes are text."""
+Quoting = Literal["none", "doubled", "spaced", "backslash", "literal"]
+"""`none`: no cell begins with a quote: nothing to decide. `doubled`: quotes enclose cells, and a quote inside is
+doubled. `spaced`: so, but blanks may stand before cells. `backslash`: a quote inside has a backslash before it.
+`literal`: one line is one row, and quotes are text."""
 OpenLines = Callable[[], Iterable[str]]
 
 
@@ -70,7 +71,14 @@ def find_dialect(open_lines: OpenLines, name: str, wanted: Sequence[str] | None)
         DataError: The file is empty, or its lines cannot be read.
     """
     dialect = _find_header(list(islice(open_lines(), LOOKED_AT)), name, wanted or ())
+    # Most files have no quote, and nothing to weigh.
+    if not any('"' in line for line in islice(open_lines(), dialect.skipped, None)):
+        return dialect
     evidence = _weigh(open_lines(), dialect)
+    if evidence.spaced * 2 > evidence.bare:
+        spaced = replace(dialect, quoting="spaced", as_before=evidence.quoted_errors > 0)
+        if _reads_all(open_lines(), spaced):
+            return spaced
     if not evidence.opened:
         return dialect
     return _decide(dialect, evidence, open_lines)
@@ -116,14 +124,22 @@ class _Recorder:
 
     def __init__(self, lines: Iterable[str], skipped: int) -> None:
         self._lines = islice(lines, skipped, None)
+        self._unread: str | None = None
         self.number = skipped
         self.taken: list[str] = []
 
     def __iter__(self) -> _Recorder:
         return self
 
+    def unread(self, line: str) -> None:
+        """Let a line be the next one again."""
+        self._unread = line
+        self.number -= 1
+
     def __next__(self) -> str:
-        line = next(self._lines)
+        line, self._unread = self._unread, None
+        if line is None:
+            line = next(self._lines)
         self.number += 1
         self.taken.append(line)
         return line
@@ -133,7 +149,8 @@ def _csv_reader(lines: Iterable[str], dialect: Dialect) -> Iterator[list[str]]:
     csv.field_size_limit(MAX_CELL)
     if dialect.quoting == "backslash":
         return csv.reader(lines, delimiter=dialect.delimiter, strict=True, doublequote=False, escapechar="\\")
-    return csv.reader(lines, delimiter=dialect.delimiter, strict=True)
+    blanks = dialect.quoting == "spaced"
+    return csv.reader(lines, delimiter=dialect.delimiter, strict=True, skipinitialspace=blanks)
 
 
 def _split(line: str, delimiter: str) -> list[str]:
@@ -158,7 +175,7 @@ def _find_header(lines: list[str], name: str, wanted: Sequence[str]) -> Dialect:
         return _refuse_header(name, first)
     tabs = name.lower().endswith(".tsv")
     # The first of equals: a comma rather than what happens to stand in a name, too.
-    best = max(found, key=lambda dialect: _rank(dialect, wanted, tabs=tabs))
+    best = max(found, key=lambda dialect: _rank(dialect, wanted, lines, tabs=tabs))
     if len(best.header) > 1:
         return best
     # One column, whose texts may hold any of the delimiters.
@@ -183,9 +200,14 @@ def _dialects_at(lines: list[str], number: int, comments: int) -> list[Dialect]:
     return [candidate for candidate in candidates if candidate is not None]
 
 
-def _rank(dialect: Dialect, wanted: Sequence[str], *, tabs: bool) -> tuple[int, bool, int]:
+def _rank(dialect: Dialect, wanted: Sequence[str], lines: Sequence[str], *, tabs: bool) -> tuple[int, bool, int, int]:
+    """Return how well a delimiter fits: wanted names, the file's ending, lines with as many fields, and names."""
+    width = len(dialect.header)
     found = len(set(dialect.header).intersection(wanted))
-    return found, tabs and dialect.delimiter == "\t" and len(dialect.header) > 1, len(dialect.header)
+    if width == 1:
+        return found, False, 0, 1
+    fitting = [line for line in lines[dialect.skipped :] if line.count(dialect.delimiter) == width - 1]
+    return found, tabs and dialect.delimiter == "\t", len(fitting), width
 
 
 def _refuse_header(name: str, number: int) -> Dialect:
@@ -197,7 +219,7 @@ def _refuse_header(name: str, number: int) -> Dialect:
 
 def _dialect_at(lines: list[str], number: int, delimiter: str, comments: int) -> Dialect | None:
     """Read the names of the columns at a line; None where another delimiter follows a quoted name."""
-    reader = csv.reader(lines[number:], delimiter=delimiter, strict=True)
+    reader = csv.reader(lines[number:], delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
         cells = next(reader)
     except csv.Error:
@@ -221,6 +243,8 @@ class _Evidence:
     """Lines that have the right number of cells only if quotes are text."""
     bare: int = 0
     """Lines with quotes inside of cells that do not begin with one; who encloses cells would enclose these."""
+    spaced: int = 0
+    """Lines with blanks before the quote that begins a cell."""
     escaped: bool = False
     """Whether a quote has a backslash before it somewhere."""
     quoted_errors: int = 0
@@ -273,12 +297,15 @@ def _weigh(lines: Iterable[str], dialect: Dialect) -> _Evidence:
     evidence = _Evidence(columns=[_KnownColumn() for _ in dialect.header])
     source = _Recorder(lines, dialect.skipped)
     reader = _csv_reader(source, dialect)
-    while True:
+    for line in source:
         source.taken.clear()
+        if '"' not in line:
+            # As the reader would split it, and much faster.
+            _weigh_plain(_split(line, dialect.delimiter), evidence)
+            continue
+        source.unread(line)
         try:
             cells = next(reader)
-        except StopIteration:
-            return evidence
         except csv.Error:
             _weigh_broken(source.taken, dialect, evidence)
             continue
@@ -290,6 +317,24 @@ def _weigh(lines: Iterable[str], dialect: Dialect) -> _Evidence:
             _weigh_long(source.taken, cells, dialect, evidence)
         else:
             _weigh_line(source.taken[0], cells, dialect, evidence)
+    return evidence
+
+
+def _is_spaced(cell: str) -> bool:
+    return cell.startswith(" ") and cell.lstrip(" ").startswith('"')
+
+
+def _weigh_plain(cells: list[str], evidence: _Evidence) -> None:
+    """Weigh a line without a quote, which both readings see alike."""
+    width = len(evidence.columns)
+    if is_blank(cells, width):
+        return
+    if len(cells) == width:
+        for column, cell in zip(evidence.columns, cells, strict=True):
+            column.add(cell)
+    else:
+        evidence.quoted_errors += 1
+        evidence.literal_errors += 1
 
 
 def _weigh_broken(lines: list[str], dialect: Dialect, evidence: _Evidence) -> None:
@@ -324,14 +369,8 @@ def _weigh_long(lines: list[str], cells: list[str], dialect: Dialect, evidence: 
 def _weigh_line(line: str, cells: list[str], dialect: Dialect, evidence: _Evidence) -> None:
     """Weigh a row of one line."""
     width = len(dialect.header)
-    if '"' not in line:
-        if len(cells) == width:
-            for column, cell in zip(evidence.columns, cells, strict=True):
-                column.add(cell)
-        else:
-            evidence.literal_errors += 1
-        return
     evidence.escaped = evidence.escaped or '\\"' in line
+    evidence.spaced += any(map(_is_spaced, cells))
     parts = _split(line, dialect.delimiter)
     if parts == cells:
         evidence.bare += 1

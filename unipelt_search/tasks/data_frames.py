@@ -13,6 +13,7 @@ from unipelt_search.errors import DataError
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.data_folder import split_of
 from unipelt_search.tasks.nested_keys import row_table
+from unipelt_search.tasks.plain_values import plain_value
 from unipelt_search.tasks.read import name_splits, with_counts
 from unipelt_search.tasks.table import Table, Tables
 
@@ -158,9 +159,11 @@ def plain_cell(cell: Any) -> Any:
         return [plain_cell(part) for part in cell.tolist()]
     if isinstance(cell, list | tuple):
         return [plain_cell(part) for part in cell]
+    if isinstance(cell, np.datetime64):
+        cell = pd.Timestamp(cell)
     if isinstance(cell, np.generic):
         cell = cell.item()
-    return None if _is_missing(cell) else cell
+    return None if _is_missing(cell) else plain_value(cell)
 
 
 def _is_missing(cell: Any) -> bool:

@@ -83,7 +83,8 @@ def _is_withheld(cell: PlainCell | NoCell) -> bool:
 def _plain_list(values: Sequence[object]) -> PlainCell | NoCell:
     parts: list[str | None] = []
     for value in values:
-        part = plain_cell(value)
+        # Long vectors of plain numbers are frequent.
+        part = str(value) if type(value) in (str, int) else plain_cell(value)
         if isinstance(part, tuple | NoCell):
             return NoCell("list of lists" if isinstance(part, tuple) else part.type_name)
         parts.append(part)

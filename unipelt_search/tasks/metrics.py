@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from unipelt_search.errors import DataError, DivergedError
-from unipelt_search.kinds.label_kind import AUTO, Target
+from unipelt_search.kinds.label_kind import AUTO, Metric, Target
 from unipelt_search.records.notice import Notice, NoticeValue
 
 GLUE = {"cola": "matthews", "mrpc": "f1", "qqp": "f1", "stsb": "spearman", "sts-b": "spearman"}
@@ -31,7 +31,7 @@ def choose_metric(
         name: The dataset's name: a folder's, or a hub dataset's with its configuration.
         target: What is predicted.
         weighted: Whether rows count in it by their weights.
-        positive_named: Whether the user named the positive class; else a notice says which one a rule chose.
+        positive_named: Whether the user named the positive class; else a notice says that a rule chose it.
 
     Returns:
         The metric, and what to say about it.
@@ -50,11 +50,18 @@ def choose_metric(
             f"--weight-metric needs a metric that knows weights; {metric} of the package {found.package} does not. "
             "Leave --weight-metric out, or choose another --metric."
         )
-    if found.of_positive and target.positive is not None and not positive_named:
-        label = target.labels[target.positive]
-        values: dict[str, NoticeValue] = {"label": label, "metric": found.title or found.name}
-        notices.append(Notice(code="positive_label", values=values))
-    return metric, tuple(notices)
+    return metric, (*notices, *_positive_notices(found, target, named=positive_named))
+
+
+def _positive_notices(metric: Metric, target: Target, *, named: bool) -> tuple[Notice, ...]:
+    """Say which class is the positive one, where the metric is about that."""
+    if not metric.of_positive or target.positive is None:
+        return ()
+    label = target.labels[target.positive]
+    values: dict[str, NoticeValue] = {"label": label, "metric": metric.title or metric.name}
+    if named:
+        return (Notice(code="positive_named", severity="fact", values=values),)
+    return (Notice(code="positive_label", values=values),)
 
 
 def _usual_metric(name: str, fitting: tuple[str, ...]) -> tuple[str, list[Notice]]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -33,8 +34,10 @@ from unipelt_search.tasks.table import Table, Tables, joined_table
 from unipelt_search.tasks.text_files import csv_tables
 from unipelt_search.tasks.text_lines import text_lines
 
-ALL_ROWS = 2**62
-"""Rows of a piece where a table is read in one."""
+MAX_ROWS = 5_000_000
+"""Rows of a file that are read into memory at most."""
+MAX_LINES = 20_000_000
+"""Lines of such a file; a row of CSV may take several."""
 
 
 class _TextReader(Protocol):
@@ -308,7 +311,10 @@ def _check_form(file: DataFile) -> None:
 
 
 def _read_file(file: DataFile, spec: TaskSpec) -> Table:
-    table = joined_table(_file_tables(file, spec.columns, None, MAX_BYTES))
+    pieces = _file_tables(file, spec.columns, None, MAX_BYTES)
+    table = next(pieces)
+    if next(pieces, None) is not None or len(table) > MAX_ROWS:
+        raise DataError(f"A file may have {MAX_ROWS:,} rows; {file.name} has more. Take a part of its rows.")
     # Then it is not the rows that are wrong, but how the file is taken.
     if len(table.broken) > len(table):
         raise DataError(table.broken[0].sentence)
@@ -327,7 +333,7 @@ def _file_tables(file: DataFile, wanted: Sequence[str] | None, rows: int | None,
     reader = _TEXT_READERS[file.form]
     lines = partial(_lines, file, most)
     if rows is None:
-        yield from reader(lines, file.name, wanted, ALL_ROWS, strict=False)
+        yield from reader(lines, file.name, wanted, MAX_ROWS, strict=False)
     else:
         # Who reads in pieces cannot tell all that is wrong at the end.
         yield from reader(lines, file.name, wanted, rows, strict=True)
@@ -335,7 +341,13 @@ def _file_tables(file: DataFile, wanted: Sequence[str] | None, rows: int | None,
 
 def _lines(file: DataFile, most: int | None) -> Iterator[str]:
     with open_bytes(file, most) as stream:
-        yield from text_lines(stream, file.name)
+        lines = text_lines(stream, file.name)
+        if most is None:
+            yield from lines
+            return
+        yield from islice(lines, MAX_LINES)
+        if next(lines, None) is not None:
+            raise DataError(f"A file may have {MAX_LINES:,} lines; {file.name} has more. Take a part of its rows.")
 
 
 def _without_empty(

@@ -168,12 +168,20 @@ def check_names(asked: Iterable[tuple[str, str]], found: Sequence[str], source: 
         if column not in found:
             raise DataError(
                 f"{option} must name a column of {source}; got {column!r}, found: {', '.join(found[:50])}."
-                f"{did_you_mean(column, found)}"
+                f"{_repeated(option, column, found) or did_you_mean(column, found)}"
             )
         if found.count(column) > 1:
             raise DataError(
                 f"A column must stand once in {source}; {column!r} stands there {found.count(column)} times."
             )
+
+
+def _repeated(option: str, column: str, found: Sequence[str]) -> str:
+    """Return how an option is repeated, where its value names several columns at once; empty else."""
+    names = [name.strip() for name in column.split(",")]
+    if len(names) < 2 or not all(name in found for name in names):
+        return ""
+    return f" For several columns write {' '.join(f'{option} {name}' for name in names)}."
 
 
 def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -229,16 +237,20 @@ def _asked_of(spec: TaskSpec, split: str, table: Table) -> TaskSpec:
 
 
 def _complete_weights(rows: dict[str, Rows], spec: TaskSpec, name: str) -> list[Notice]:
-    """Give the rows of splits without a column of weights that of a usual training row; says which they are."""
+    """Say how training rows are weighed, and give rows of splits without that column the weight of a usual one."""
     if spec.weight is None:
         return []
-    usual = sum(rows["train"].weights) / len(rows["train"])
+    weights = rows["train"].weights
+    usual = sum(weights) / len(weights)
     without = [split for split, own in rows.items() if not own.weights]
     for split in without:
         # With folds they may be trained on together with those that have weights.
         rows[split] = replace(rows[split], weights=(usual,) * len(rows[split]))
     values: dict[str, NoticeValue] = {"data": name, "column": spec.weight}
-    return [Notice(code="weights_absent", values={**values, "split": split}) for split in without]
+    measured = {"low": min(weights), "high": max(weights), "mean": usual}
+    notices = [Notice(code="weights_read", severity="fact", values={**values, **measured})]
+    notices += [Notice(code="weights_absent", values={**values, "split": split}) for split in without]
+    return notices
 
 
 def _read_further(name: str | None, found: TableFindings) -> tuple[str, ...]:

@@ -195,7 +195,7 @@ def _refuse_ambiguous(
     raise DataError(
         f"Numbers must be written so that they can be told apart; {text!r} in column {column.name!r} at "
         f"{_location(column, texts, text)} may be {numbers.notation.read(text)!r} or {numbers.other.read(text)!r}, and "
-        "no other cell decides. Write them with a decimal point and no other mark."
+        "no other cell decides. Write them with a decimal point, as many decimals in each, and no other mark."
     )
 
 

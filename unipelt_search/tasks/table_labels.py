@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 
 from unipelt_search.kinds.label_kind import LabelKind, label_kinds
+from unipelt_search.kinds.number_notation import read_numbers
 from unipelt_search.records.notice import Notice, NoticeValue
 from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks.cells import check_filled
@@ -61,6 +62,7 @@ def read_table_labels(tables: Mapping[str, TableFindings], spec: TaskSpec, *, ed
     for name in spec.label:
         cells[name] = list(chain.from_iterable(found.table.cells[name] for found in tables.values()))
     column = read_label_column(cells, _request_of(spec, tables))
+    missing = _missing_label(column.labels)
     by_split = {}
     begin = 0
     for split, found in tables.items():
@@ -71,8 +73,7 @@ def read_table_labels(tables: Mapping[str, TableFindings], spec: TaskSpec, *, ed
                 found.bad_row(row - begin, odd.column, _problem_of(odd), odd.text or None)
         labels = [label or "" for label in column.labels[begin:end]]
         if column.kind.separator is None:
-            problem = replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{_hint_at_sets()}")
-            check_filled(" and ".join(spec.label), labels, found, problem)
+            check_filled(" and ".join(spec.label), labels, found, missing)
         by_split[split] = labels
         begin = end
     return TableLabels(by_split, LabelForm(column.kind, (column.declared, *column.notices)))
@@ -143,7 +144,10 @@ def _location_of(tables: Sequence[Table], row: int) -> str:
     raise IndexError(f"there must be a row of that number; got {row} too many")
 
 
-def _hint_at_sets() -> str:
-    """Say which kinds allow a row without a label."""
+def _missing_label(labels: Sequence[str | None]) -> Problem:
+    """Say what to do about a missing label; among numbers a blank cell is no empty set of labels."""
+    if read_numbers([label for label in labels if label]).share == 1:
+        return MISSING_LABEL
     names = [kind.name for kind in label_kinds().values() if kind.separator is not None]
-    return f" (where rows may have no label or several, write --kind {' or '.join(names)})"
+    hint = f" (where rows may have no label or several, write --kind {' or '.join(names)})"
+    return replace(MISSING_LABEL, fix=f"{MISSING_LABEL.fix}{hint}")

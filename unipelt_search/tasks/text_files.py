@@ -9,6 +9,11 @@ from unipelt_search.records.notice import Notice
 from unipelt_search.tasks.csv_dialect import Dialect, find_dialect, is_blank, parsed_rows
 from unipelt_search.tasks.table import BrokenRow, Location, Table, wanted_names
 
+CHANGED = {
+    "literal": "its quotes are characters of the texts",
+    "spaced": "quotes enclose its fields although blanks stand before them",
+}
+"""What the reader of editions 1 and 2 did not know."""
 OpenLines = Callable[[], Iterable[str]]
 
 
@@ -106,7 +111,7 @@ class _Piece:
             other_lines={what: count for what, count in other.items() if count},
             notices=notices,
             broken=tuple(self._broken),
-            changed="" if dialect.as_before else "its quotes are characters of the texts",
+            changed="" if dialect.as_before else CHANGED[dialect.quoting],
         )
 
     def _broken_row(self, begin: int, cells: list[str]) -> BrokenRow:

@@ -23,12 +23,14 @@ class MissedRows:
     labels: np.ndarray
     """``(k,)`` or ``(k, L)``: what is true."""
     predicted: np.ndarray
-    """The same shape: what most runs predicted."""
+    """The same shape: what most runs predicted; of numbers the mean."""
     shares: np.ndarray
-    """``(k,)``, the share of the runs that predicted it."""
+    """``(k,)``, the share of the runs that predicted it; of numbers, that predicted one far from what is true."""
     probabilities: np.ndarray | None
     """``(k,)``, the mean probability of what they predicted; where a row has any number of labels, of the label on
     which they differ most from what is true: that it is there, or that it is not. None where no run has kept any."""
+    sureness: np.ndarray
+    """``(k,)``, what they are ordered by: the probability, else the share; of numbers the error of the mean."""
 
     @property
     def count(self) -> int:
@@ -55,12 +57,26 @@ def missed_rows(methods: Mapping[str, Sequence[PredictedRows]]) -> MissedRows | 
     rows = _missed_by_all(known)
     every_run = list(chain.from_iterable(known))
     labels = every_run[0].labels[rows]
-    predicted, shares = _most_frequent([run.predicted[rows] for run in every_run])
-    probabilities = _sureness(every_run, rows, labels, predicted)
-    found = MissedRows(rows, labels, predicted, shares, probabilities)
+    if every_run[0].are_numbers:
+        found = _missed_numbers(every_run, rows, labels)
+    else:
+        found = _missed_labels(every_run, rows, labels)
+    return _sorted(found, np.argsort(-found.sureness, kind="stable"))
+
+
+def _missed_numbers(runs: Sequence[PredictedRows], rows: np.ndarray, labels: np.ndarray) -> MissedRows:
+    predicted = np.asarray(np.mean([run.predicted[rows] for run in runs], axis=0))
+    shares = np.asarray(np.mean([run.wrong[rows] for run in runs], axis=0))
+    return MissedRows(rows, labels, predicted, shares, None, np.abs(labels - predicted))
+
+
+def _missed_labels(runs: Sequence[PredictedRows], rows: np.ndarray, labels: np.ndarray) -> MissedRows:
+    predicted, shares = _most_frequent([run.predicted[rows] for run in runs])
+    probabilities = _probability_of_error(runs, rows, labels, predicted)
     # Without probabilities the share of runs that agree is the best there is.
-    sureness = shares if probabilities is None else probabilities
-    return _sorted(found, np.argsort(-sureness, kind="stable"))
+    return MissedRows(
+        rows, labels, predicted, shares, probabilities, shares if probabilities is None else probabilities
+    )
 
 
 def _missed_by_all(methods: Sequence[Sequence[PredictedRows]]) -> np.ndarray:
@@ -77,6 +93,7 @@ def _sorted(found: MissedRows, order: np.ndarray) -> MissedRows:
         predicted=found.predicted[order],
         shares=found.shares[order],
         probabilities=None if found.probabilities is None else found.probabilities[order],
+        sureness=found.sureness[order],
     )
 
 
@@ -89,14 +106,18 @@ def _most_frequent(predictions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.nd
     return np.stack(predictions)[chosen, columns], votes[chosen, columns] / len(predictions)
 
 
-def _sureness(
+def _probability_of_error(
     runs: Sequence[PredictedRows], rows: np.ndarray, labels: np.ndarray, predicted: np.ndarray
 ) -> np.ndarray | None:
     """Return how probable it is in the mean that rows are not what they are labelled as."""
-    kept = [run.probabilities[rows] for run in runs if run.probabilities is not None]
+    kept = [run.probabilities for run in runs if run.probabilities is not None]
     if not kept:
         return None
-    probabilities = np.asarray(np.mean(kept, axis=0, dtype=np.float64))
+    # One after another: those of all runs together may take more memory than there is.
+    total = np.zeros((len(rows), kept[0].shape[1]))
+    for probabilities in kept:
+        total += probabilities[rows]
+    mean = total / len(kept)
     if labels.ndim == 1:
-        return np.asarray(probabilities[np.arange(len(labels)), predicted])
-    return np.asarray(np.abs(labels - probabilities).max(axis=1, initial=0.0))
+        return np.asarray(mean[np.arange(len(labels)), predicted])
+    return np.asarray(np.abs(labels - mean).max(axis=1, initial=0.0))

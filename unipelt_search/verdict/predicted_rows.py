@@ -15,6 +15,10 @@ from unipelt_search.verdict.candidates import Candidate, ConfirmedRun
 from unipelt_search.verdict.row_scores import probabilities_of
 
 Split = Literal["select", "test"]
+_FAR = 3.0
+"""A number is far from the true one by more than so many standard deviations of the run's errors."""
+_NORMAL_SD = 1.4826
+"""The standard deviation of a normal variable in units of its median distance from 0, which outliers do not move."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +37,17 @@ class PredictedRows:
 
     @property
     def wrong(self) -> np.ndarray:
-        """``(n,)``, whether the prediction is not what is true, in whole."""
+        """``(n,)``, whether the prediction is not what is true, in whole; of numbers, whether it is far from that."""
+        if self.are_numbers:
+            errors = np.abs(self.labels - self.predicted)
+            return np.asarray(errors > _FAR * _NORMAL_SD * np.median(errors))
         differs = self.labels != self.predicted
         return differs.any(axis=1) if differs.ndim == 2 else differs
+
+    @property
+    def are_numbers(self) -> bool:
+        """Whether predictions are numbers, of which no two are the same."""
+        return self.predicted.dtype.kind == "f"
 
 
 def predicted_rows(candidate: Candidate, split: Split, target: Target) -> tuple[PredictedRows, ...]:
