@@ -179,7 +179,7 @@ def _times_out_of_order(values: _Values) -> str:
 
 def _few_deciding_rows(values: _Values) -> str:
     detectable = values["detectable"]
-    seen = "." if detectable is None else f": a difference of about {detectable:.2f} is the smallest one that shows."
+    seen = "." if detectable is None else f": a difference of about {detectable:.2f} is the smallest one that usually shows."
     return (
         f"Only {values['rows']} validation rows decide{seen} More validation rows would show smaller ones, as would "
         "--folds always, which assigns training and validation rows to folds together."
