@@ -152,7 +152,8 @@ def test_what_a_study_file_switches_on_can_be_switched_off(
     api: FakeApi, tmp_path: Path, switch: FieldOption, form: str | None, value: bool
 ) -> None:
     section, key = switch.path
-    values = {"name": "s", "task": {"data": "d.csv", "text": ["t"], "label": "l"}, "backbone": {"model": "m"}}
+    task = {"data": "d.csv", "text": ["t"], "label": "l", "weight": "w"}  # weights count in metrics where there are any
+    values = {"name": "s", "task": task, "backbone": {"model": "m"}}
     file = tmp_path / "study.yaml"
     file.write_text(json.dumps(values | {section: {**values.get(section, {}), key: True}}), encoding="utf-8")
     words = [] if form is None else [form + switch.option.flag.removeprefix("--")]
