@@ -10,6 +10,7 @@ from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_lists import is_bracketed, read_bare_list, read_list
 from unipelt_search.kinds.label_separators import find_separator, split_cell
 from unipelt_search.kinds.label_texts import number_of
+from unipelt_search.kinds.number_notation import is_missing_word
 from unipelt_search.tasks.label_cells import Names, NoCell, PlainCell, bit_of, is_vector, plain_cell
 from unipelt_search.tasks.label_column import ColumnReading, LabelColumn, OddLabel, abbreviated, as_sets
 from unipelt_search.tasks.single_labels import MOSTLY, read_single_labels
@@ -96,12 +97,18 @@ def read_bits(column: ColumnReading, rows: Sequence[Bits | None], names: Sequenc
 
 
 def _written_lists(column: ColumnReading, cells: Sequence[str], texts: Sequence[str]) -> list[Names | None] | None:
-    """Return the lists that a program wrote as text; None if it wrote none."""
-    if not texts or not all(map(is_bracketed, texts)):
+    """Return the lists that a program wrote as text; None if it wrote none, or few among other texts."""
+    if not texts:
         return None
-    if any(read_list(text) is not None for text in texts):
+    all_bracketed = all(map(is_bracketed, texts))
+    lists = sum(read_list(text) is not None for text in texts)
+    others = len(texts) - lists - sum(map(is_missing_word, texts))
+    # One `nan`, or a list that is cut off, does not make names of all the others.
+    if lists and (all_bracketed or lists >= MOSTLY * (lists + others)):
         column.form = "list_text"
         return [_written_list(column, row, cell) for row, cell in enumerate(cells)]
+    if not all_bracketed:
+        return None
     bare: dict[str, Names | None] = {text: read_bare_list(text) for text in texts}
     insides = [text[1:-1] for text in texts]
     are_sets = column.asked.wants_sets or find_separator(insides, asked=False) == ","
@@ -125,11 +132,11 @@ def _written_list(column: ColumnReading, row: int, cell: str) -> Names | None:
 def _separator_of_bits(column: ColumnReading, texts: Sequence[str]) -> str | None:
     """Return what stands between the zeros and ones of vectors that are written as text."""
     for separator in (" ", ",", ";", "|"):
-        split = [text.split(separator) for text in texts]
-        lengths = set(map(len, split))
+        vectors = [parts for parts in (text.split(separator) for text in texts) if is_vector(parts)]
         # Two of them with a comma are a number with a decimal comma.
         fewest = 2 if column.asked.label_names else 3
-        if len(lengths) == 1 and lengths.pop() >= fewest and all(map(is_vector, split)):
+        length, rows = Counter(map(len, vectors)).most_common(1)[0] if vectors else (0, 0)
+        if length >= fewest and rows >= MOSTLY * len(texts):
             return separator
     return None
 
