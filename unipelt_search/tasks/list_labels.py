@@ -101,14 +101,22 @@ def _written_lists(column: ColumnReading, cells: Sequence[str], texts: Sequence[
     if not texts:
         return None
     all_bracketed = all(map(is_bracketed, texts))
-    lists = sum(read_list(text) is not None for text in texts)
-    others = len(texts) - lists - sum(map(is_missing_word, texts))
+    lists = sum(bool(read_list(text)) for text in texts)
+    others = sum(read_list(text) is None and not is_missing_word(text) for text in texts)
+    # An empty list and `[1]` are written alike with quotes around names and without.
+    bare = _bare_lists(column, cells, texts) if all_bracketed and lists < others else None
+    if bare is not None:
+        return bare
     # One `nan`, or a list that is cut off, does not make names of all the others.
-    if lists and (all_bracketed or lists >= MOSTLY * (lists + others)):
-        column.form = "list_text"
-        return [_written_list(column, row, cell) for row, cell in enumerate(cells)]
-    if not all_bracketed:
+    fewest = min(others, 1) if all_bracketed else max(MOSTLY * (lists + others), 1)
+    if lists < fewest:
         return None
+    column.form = "list_text"
+    return [_written_list(column, row, cell) for row, cell in enumerate(cells)]
+
+
+def _bare_lists(column: ColumnReading, cells: Sequence[str], texts: Sequence[str]) -> list[Names | None] | None:
+    """Return lists whose names stand without quotes; None if the cells are none, as names in brackets are none."""
     bare: dict[str, Names | None] = {text: read_bare_list(text) for text in texts}
     insides = [text[1:-1] for text in texts]
     are_sets = column.asked.wants_sets or find_separator(insides, asked=False) == ","
