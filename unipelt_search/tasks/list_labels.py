@@ -140,7 +140,8 @@ def _written_list(column: ColumnReading, row: int, cell: str) -> Names | None:
 def _separator_of_bits(column: ColumnReading, texts: Sequence[str]) -> str | None:
     """Return what stands between the zeros and ones of vectors that are written as text."""
     for separator in (" ", ",", ";", "|"):
-        vectors = [parts for parts in (text.split(separator) for text in texts) if is_vector(parts)]
+        split = [text.split(separator) for text in texts]
+        vectors = list(filter(is_vector, split))
         # Two of them with a comma are a number with a decimal comma.
         fewest = 2 if column.asked.label_names else 3
         length, rows = Counter(map(len, vectors)).most_common(1)[0] if vectors else (0, 0)

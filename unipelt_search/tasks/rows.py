@@ -17,7 +17,7 @@ from unipelt_search.tasks.row_times import read_times
 from unipelt_search.tasks.table import Location, Table, Tables
 from unipelt_search.tasks.table_labels import LabelForm, read_table_labels, why_without_labels
 
-_WHOLE = re.compile(r"(-?\d+)\.0+")
+_INTEGER_WITH_ZEROS = re.compile(r"(-?\d+)\.0+")
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ def _read_further(name: str | None, found: TableFindings) -> tuple[str, ...]:
 
 def _group_of(cell: str) -> str:
     """Return a group in one way of writing: a whole number in a column with gaps is often stored with a fraction."""
-    number = _WHOLE.fullmatch(cell.strip())
+    number = _INTEGER_WITH_ZEROS.fullmatch(cell.strip())
     return number[1] if number else cell.strip()
 
 
