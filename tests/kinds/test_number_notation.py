@@ -28,6 +28,7 @@ COMMA = NumberNotation(",")
         (["1.234", "850"], [1.234, 850.0], NumberNotation()),
         (["3,5", "n/a", "inf"], [3.5, None, None], COMMA),
         (["5%", "7"], [None, 7.0], NumberNotation()),
+        (["1.5", "-1.7976931348623157e308"], [1.5, None], NumberNotation()),
     ],
 )
 def test_one_notation_is_found_for_all_cells(

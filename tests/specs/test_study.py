@@ -54,6 +54,13 @@ def test_the_side_of_truncation_is_stored_only_where_it_is_stated() -> None:
     assert stated.question_hash() != STUDY.question_hash()
 
 
+def test_names_of_labels_are_different() -> None:
+    asked = {"data": "rows", "text": ("text",), "label": "label"}
+    with pytest.raises(ValidationError, match="must name each label once, got 'a', 'b', 'a'"):
+        TaskSpec.model_validate({**asked, "label_names": ("a", "b", "a")})
+    assert TaskSpec.model_validate({**asked, "label_names": ("a", "b")}).label_names == ("a", "b")
+
+
 def test_weights_in_the_metric_need_weights() -> None:
     asked = {"data": "rows", "text": ("text",), "label": "label", "weight_metric": True}
     with pytest.raises(ValidationError, match="must go with --weight, got none"):

@@ -66,6 +66,13 @@ def test_quotes_that_would_swallow_rows_are_text(delimiter: str) -> None:
     assert rows[40] == ['"text 40"', "pos"]
 
 
+def test_a_backslash_before_a_quote_of_a_text_swallows_no_rows() -> None:
+    marks = {7: '"{}', 20: '{} \\"cat\\"', 30: '"{} \\"cat\\""'}
+    lines = [f"{marks.get(n, '{}').format(f'text {n}')}\t{'pos' if n % 3 else 'neg'}" for n in range(40)]
+    rows = rows_of("\n".join(["text\tlabel", *lines, ""]), "a.tsv")
+    assert (len(rows), rows[7], rows[20]) == (40, ['"text 7', "pos"], ['text 20 \\"cat\\"', "pos"])
+
+
 @pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 def test_line_breaks_delimiters_and_quotes_inside_of_quoted_cells_stay_there(delimiter: str, quoting: int) -> None:

@@ -97,7 +97,7 @@ def test_several_files_are_parts_or_splits(tmp_path: Path) -> None:
     assert (raw.name, {split: len(rows) for split, rows in raw.splits.items()}) == ("mine", {"train": 4})
     assert set(read(f"{folder}/c/*.csv").splits) == {"train", "test"}
     assert len(read(f"{folder}/**/test.csv").splits["train"]) == 4
-    with pytest.raises(DataError, match="or train must be among them; got dev.csv, test.csv"):
+    with pytest.raises(DataError, match="or be called as splits are, one of them train; got dev.csv, test.csv"):
         read(f"{folder}/d/*.csv")
     with pytest.raises(DataError, match=r"none fits '.*/\*.parquet'. .*mine has: a.csv"):
         read(f"{folder}/*.parquet")
@@ -122,6 +122,9 @@ def test_names_decide_what_given_files_are() -> None:
 
     assert given("train-1-of-1.csv", "dev.csv", "x.csv") == ["train", "validation"]
     assert given("test.csv") == ["train"]
+    assert given("reviews-train-2023.csv", "reviews-train-2024.csv", "more.csv") == ["train"]
+    assert given("train_and_dev.csv", "contest.csv", "latest.csv") == ["train"]
+    assert given("reviews_train.csv", "reviews_test.csv") is None
     assert given() is None
 
 

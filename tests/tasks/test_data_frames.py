@@ -211,6 +211,7 @@ def test_a_dataset_without_a_length_is_bounded(monkeypatch: pytest.MonkeyPatch) 
         ({"text": ["x"], "label": ["a", "b"]}, "as many cells; 'text' has 1, 'label' has 2"),
         ({"text": "x", "label": "a"}, "must be a list of cells; 'text' is str"),
         (5, "got int"),
+        (pd.Series(["x"]), "got Series"),
         ([], "mine must have rows"),
         ({"dev": ROWS}, "must have a split `train` with labels; mine has: dev"),
         ({"txt": ["x"], "lable": ["a"]}, "--text must name a column of mine; got 'text', found: txt, lable"),

@@ -17,6 +17,9 @@ def column(**asked: object) -> ColumnReading:
         ([("a",), "b", None], "lists", None, [("a",), ("b",), ()]),
         (["['a', 'b']", ""], "list_text", None, [("a", "b"), ()]),
         (["[a, b]", "[a]", "[b]"], "list_text", None, [("a", "b"), ("a",), ("b",)]),
+        (["[a, b]", "[a]", "[]", "[b]"], "list_text", None, [("a", "b"), ("a",), (), ("b",)]),
+        (["[a, 1]", "[1]", "[a]"], "list_text", None, [("a", "1"), ("1",), ("a",)]),
+        (["[]", "[]"], "list_text", None, [(), ()]),
         (["0 1 1", "0 0 1"], "separator", " ", [("0", "1", "1"), ("0", "0", "1")]),
         (["0,1,1", "0,0,1"], "separator", ",", [("0", "1", "1"), ("0", "0", "1")]),
     ],
@@ -29,7 +32,9 @@ def test_lists_are_found_however_they_are_written(
     assert (reading.form, reading.separator) == (form, separator)
 
 
-@pytest.mark.parametrize("cells", [["a", "b"], ["0,1", "1,0"], ["[PER]", "[LOC]"], ["0 1", "0 1 1"], [None, ""], []])
+@pytest.mark.parametrize(
+    "cells", [["a", "b"], ["0,1", "1,0"], ["[PER]", "[LOC]"], ["0 1", "0 1 1"], [None, ""], [], ["nan", "nan"]]
+)
 def test_other_cells_are_no_lists(cells: list[PlainCell]) -> None:
     assert lists_of(column(), cells) is None
 

@@ -86,6 +86,11 @@ def test_a_column_of_no_times_and_days_like_months_are_refused() -> None:
         read("03/04/2024", "05/06/2024")
 
 
+def test_times_of_two_forms_that_are_as_frequent_are_refused() -> None:
+    with pytest.raises(DataError, match="as many are written like '2024-01-31T12:00' as like '2024-01-31T12:00Z'"):
+        read("2024-01-31T12:00", "2024-01-31T12:00Z")
+
+
 def test_one_row_can_decide_between_day_and_month_for_all_splits() -> None:
     train, test = read("03/04/2024", others=["25/03/2024"])
     assert test < train

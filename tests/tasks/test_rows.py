@@ -120,6 +120,12 @@ def test_findings_of_the_caller_are_added_to_and_not_raised() -> None:
     assert findings.has_errors
 
 
+def test_a_group_is_one_however_a_table_with_gaps_stores_its_number() -> None:
+    table = table_of({"text": list("abcde"), "label": list("xyxyx"), "who": [12, 12.0, "12 ", "012", "1.2"]})
+    rows = rows_of(table, SPEC.model_copy(update={"group": "who"}))
+    assert rows.groups == ("12", "12", "12", "012", "1.2")
+
+
 def test_rows_of_a_split_without_weights_count_like_a_usual_training_row() -> None:
     train = table_of({"text": ["a", "b"], "label": ["x", "y"], "w": [1, 3]})
     test = table_of({"text": ["c"], "label": ["x"]})

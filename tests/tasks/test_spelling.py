@@ -34,6 +34,13 @@ def test_words_of_their_own_are_not(first: str, second: str) -> None:
     assert look_alikes(counts) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [("12345678901234567890", "12345678901234567891"), ("B", "B-"), ("B+", "B-")]
+)
+def test_long_identifiers_and_grades_are_not_one_label(first: str, second: str) -> None:
+    assert look_alikes({first: 400, second: 399}) == []
+
+
 @given(st.lists(st.text("abé", min_size=1, max_size=6), min_size=2, max_size=7, unique=True), st.integers(0, 2))
 def test_one_letter_apart_is_levenshteins_distance(labels: list[str], frequent: int) -> None:
     counts = {label: 100 if position % 3 == frequent else 1 for position, label in enumerate(labels)}

@@ -6,7 +6,6 @@ together: the one that reads most of them. Where two read all and differ, nothin
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,8 @@ GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
 FEWEST_GROUPED = 3
 """Fewer different cells with three digits after a point say nothing."""
 CURRENCIES = frozenset("USD EUR GBP JPY CHF CNY INR KRW BRL RUB SEK NOK DKK PLN CZK TRY AUD CAD Rs kr zł Kč".split())
+TOO_LARGE = 1e100
+"""Nobody measures as much: it stands for a missing number, and the squares of such labels would have no finite sum."""
 BEGINNINGS = ("+", "-", "\N{MINUS SIGN}", ".", ",")
 """What a number may begin with, beside a digit."""
 MISSING_WORDS = frozenset("n/a na nan null none nil missing unknown undefined - -- – — ? . #n/a #na".split())
@@ -64,16 +65,16 @@ class NumberNotation:
         return self.decimal == "." and not self.thousands
 
     def read(self, text: str) -> float | None:
-        """Return the finite number that a cell holds, None if it holds none in this notation."""
+        """Return the number that a cell holds, None if it holds none in this notation, or one that is too large."""
         return self.read_body(_Body.of(text))
 
     def read_body(self, body: _Body) -> float | None:
-        """Return the finite number of a cell whose blanks and percent sign are known."""
+        """Return the number of a cell whose blanks and percent sign are known."""
         if body.percent != self.percent or not self._pattern.fullmatch(body.text):
             return None
         plain = body.text.replace(self.thousands, "") if self.thousands else body.text
         number = float(plain.replace(self.decimal, "."))
-        return number if math.isfinite(number) else None
+        return number if abs(number) < TOO_LARGE else None
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

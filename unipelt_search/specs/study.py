@@ -243,6 +243,13 @@ class TaskSpec(Frozen):
         ),
     ] = Field(default="auto", exclude_if=_is_auto)
 
+    @field_validator("label_names")
+    @classmethod
+    def _are_different(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"must name each label once, got {', '.join(map(repr, value))}; give each its own name")
+        return value
+
     @field_validator("weight_metric")
     @classmethod
     def _has_weights(cls, value: bool, info: ValidationInfo) -> bool:

@@ -393,11 +393,17 @@ def _decide(dialect: Dialect, evidence: _Evidence, open_lines: OpenLines) -> Dia
     swallowed, inside = _count_swallowed(evidence, dialect.delimiter)
     if evidence.quoted_errors and evidence.escaped:
         escaped = replace(dialect, quoting="backslash")
-        if _reads_all(open_lines(), escaped):
+        if _reads_all(open_lines(), escaped) and not _swallows(open_lines(), escaped):
             return escaped
     if dialect.header_quoted or not _are_text(evidence, swallowed, inside):
         return quoted
     return replace(dialect, quoting="literal", swallowed=swallowed, as_before=evidence.quoted_errors > 0)
+
+
+def _swallows(lines: Iterable[str], dialect: Dialect) -> bool:
+    """Tell whether most lines inside of quoted cells look like rows of their own; texts may hold escaped quotes."""
+    swallowed, inside = _count_swallowed(_weigh(lines, dialect), dialect.delimiter)
+    return swallowed > inside
 
 
 def _are_text(evidence: _Evidence, swallowed: int, inside: int) -> bool:

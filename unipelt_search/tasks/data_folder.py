@@ -122,7 +122,7 @@ def find_given(folder: Folder) -> Layout | None:
 
     Returns:
         Splits where the files' names say them and one is `train`; where the names say at most one split, all files are
-        parts of the training split; None where they say others.
+        parts of the training split; None where they say others, or in a part of the name, as `x_train` and `x_test` do.
 
     Raises:
         DataError: As `find_layout`.
@@ -130,7 +130,15 @@ def find_given(folder: Folder) -> Layout | None:
     said = {split_of(_stem(file)) for file in folder.files} - {None}
     if "train" in said:
         return _layout_of(folder)
-    return Layout({"train": folder.files}) if folder.files and len(said) <= 1 else None
+    hinted = set(map(_hinted_split, folder.files)) - {None}
+    return Layout({"train": folder.files}) if folder.files and len(said | hinted) <= 1 else None
+
+
+def _hinted_split(file: DataFile) -> str | None:
+    """Return the one split that a word of a file's name says, as in `reviews_test`."""
+    words = re.split(r"[^a-z]+", _stem(file).lower())
+    hinted = set(map(split_of, words)) - {None}
+    return hinted.pop() if len(hinted) == 1 else None
 
 
 def _files_at(path: Path) -> list[DataFile]:

@@ -76,7 +76,8 @@ def _read_frame(frame: object, spec: TaskSpec, source: str) -> Table:
         from unipelt_search.tasks.hub_data import dataset_table
 
         return dataset_table(frame, source, wanted)
-    if hasattr(frame, "__arrow_c_stream__"):
+    # A single column has that too, but no names.
+    if hasattr(frame, "__arrow_c_stream__") and not isinstance(frame, pd.Series):
         import pyarrow as pa
 
         from unipelt_search.tasks.arrow_data import arrow_table

@@ -10,6 +10,7 @@ from unipelt_search.errors import DataError
 from unipelt_search.kinds.label_lists import is_bracketed, read_bare_list, read_list
 from unipelt_search.kinds.label_separators import find_separator, split_cell
 from unipelt_search.kinds.label_texts import number_of
+from unipelt_search.kinds.number_notation import is_missing_word
 from unipelt_search.tasks.label_cells import Names, NoCell, PlainCell, bit_of, is_vector, plain_cell
 from unipelt_search.tasks.label_column import ColumnReading, LabelColumn, OddLabel, abbreviated, as_sets
 from unipelt_search.tasks.single_labels import MOSTLY, read_single_labels
@@ -96,12 +97,26 @@ def read_bits(column: ColumnReading, rows: Sequence[Bits | None], names: Sequenc
 
 
 def _written_lists(column: ColumnReading, cells: Sequence[str], texts: Sequence[str]) -> list[Names | None] | None:
-    """Return the lists that a program wrote as text; None if it wrote none."""
-    if not texts or not all(map(is_bracketed, texts)):
+    """Return the lists that a program wrote as text; None if it wrote none, or few among other texts."""
+    if not texts:
         return None
-    if any(read_list(text) is not None for text in texts):
-        column.form = "list_text"
-        return [_written_list(column, row, cell) for row, cell in enumerate(cells)]
+    all_bracketed = all(map(is_bracketed, texts))
+    lists = sum(bool(read_list(text)) for text in texts)
+    others = sum(read_list(text) is None and not is_missing_word(text) for text in texts)
+    # An empty list and `[1]` are written alike with quotes around names and without.
+    bare = _bare_lists(column, cells, texts) if all_bracketed and lists < others else None
+    if bare is not None:
+        return bare
+    # One `nan`, or a list that is cut off, does not make names of all the others.
+    fewest = min(others, 1) if all_bracketed else max(MOSTLY * (lists + others), 1)
+    if lists < fewest:
+        return None
+    column.form = "list_text"
+    return [_written_list(column, row, cell) for row, cell in enumerate(cells)]
+
+
+def _bare_lists(column: ColumnReading, cells: Sequence[str], texts: Sequence[str]) -> list[Names | None] | None:
+    """Return lists whose names stand without quotes; None if the cells are none, as names in brackets are none."""
     bare: dict[str, Names | None] = {text: read_bare_list(text) for text in texts}
     insides = [text[1:-1] for text in texts]
     are_sets = column.asked.wants_sets or find_separator(insides, asked=False) == ","
@@ -126,10 +141,11 @@ def _separator_of_bits(column: ColumnReading, texts: Sequence[str]) -> str | Non
     """Return what stands between the zeros and ones of vectors that are written as text."""
     for separator in (" ", ",", ";", "|"):
         split = [text.split(separator) for text in texts]
-        lengths = set(map(len, split))
+        vectors = list(filter(is_vector, split))
         # Two of them with a comma are a number with a decimal comma.
         fewest = 2 if column.asked.label_names else 3
-        if len(lengths) == 1 and lengths.pop() >= fewest and all(map(is_vector, split)):
+        length, rows = Counter(map(len, vectors)).most_common(1)[0] if vectors else (0, 0)
+        if length >= fewest and rows >= MOSTLY * len(texts):
             return separator
     return None
 

@@ -233,8 +233,8 @@ def _read_given(paths: Sequence[Path], spec: TaskSpec) -> Tables:
     layout = find_given(Folder(name, files))
     if layout is None:
         raise DataError(
-            "Several files must be parts of one split, or train must be among them; got "
-            f"{format_list(file.name for file in files)}."
+            "Several files must be parts of one split, or be called as splits are, one of them train; got "
+            f"{format_list(file.name for file in files)}. Rename them, as in train.csv and test.csv."
         )
     return _read_layout(name, layout, spec)
 

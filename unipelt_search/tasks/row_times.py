@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import chain, islice
+from typing import NoReturn
 
 from unipelt_search.errors import DataError
 from unipelt_search.tasks.findings import Problem, TableFindings
@@ -41,10 +42,7 @@ def read_times(found: Mapping[str, TableFindings], column: str) -> dict[str, tup
             f"{everything[0]!r}. {_ADVICE}."
         )
     if any(reading != readings[0] for reading in readings):
-        raise DataError(
-            f"--order must name a column of times that can be read in one way; {everything[0]!r} in column {column!r} "
-            f"may begin with the day or with the month. {_ADVICE}."
-        )
+        _refuse_readings(readings, everything, column)
     read = iter(readings[0])
     times = {}
     for name, of_table in found.items():
@@ -52,6 +50,22 @@ def read_times(found: Mapping[str, TableFindings], column: str) -> dict[str, tup
         _check(own, written[name], of_table, column)
         times[name] = _with_gaps(own)
     return times
+
+
+def _refuse_readings(readings: Sequence[Sequence[float | None]], written: Sequence[str], column: str) -> NoReturn:
+    """Refuse times that fit two forms, or of which as many have one form as another."""
+    rows = zip(written, zip(*readings, strict=True), strict=True)
+    in_one = {times.index(None): time for time, times in rows if times.count(None) == len(readings) - 1 > 0}
+    if len(in_one) > 1:
+        first, second = list(in_one.values())[:2]
+        raise DataError(
+            f"--order must name a column of times in one form; in column {column!r} as many are written like {first!r} "
+            f"as like {second!r}. {_ADVICE}."
+        )
+    raise DataError(
+        f"--order must name a column of times that can be read in one way; {written[0]!r} in column {column!r} may "
+        f"begin with the day or with the month. {_ADVICE}."
+    )
 
 
 def _all_written(cells: Sequence[object]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -15,6 +16,8 @@ from unipelt_search.tasks.findings import EMPTY_CELL, EMPTY_TEXT, Findings, Tabl
 from unipelt_search.tasks.row_times import read_times
 from unipelt_search.tasks.table import Location, Table, Tables
 from unipelt_search.tasks.table_labels import LabelForm, read_table_labels, why_without_labels
+
+_INTEGER_WITH_ZEROS = re.compile(r"(-?\d+)\.0+")
 
 
 @dataclass(frozen=True)
@@ -259,7 +262,13 @@ def _read_further(name: str | None, found: TableFindings) -> tuple[str, ...]:
         return ()
     column = read_cells(name, found.table.cells[name], found)
     check_filled(name, column, found, EMPTY_CELL)
-    return tuple(column)
+    return tuple(map(_group_of, column))
+
+
+def _group_of(cell: str) -> str:
+    """Return a group in one way of writing: a whole number in a column with gaps is often stored with a fraction."""
+    number = _INTEGER_WITH_ZEROS.fullmatch(cell.strip())
+    return number[1] if number else cell.strip()
 
 
 def _plain(text: str) -> str:

@@ -13,6 +13,8 @@ from unipelt_search.kinds.label_texts import number_of
 
 MUCH_RARER = 20
 """A label with one letter more, less or other than one that is this many times as frequent is taken for a typo."""
+LARGEST_EXACT = 2**53
+"""Integers below it are all different as floats."""
 SHORTEST = 4
 """Letters of a label that may be a typo of another one; shorter ones are alike by chance."""
 
@@ -46,9 +48,12 @@ def look_alikes(counts: Mapping[str, int]) -> list[tuple[str, str]]:
 
 def _form(label: str) -> str:
     number = number_of(label)
-    if number is not None:
+    # Of longer numbers, such as identifiers, two that differ in their last digits are one float.
+    if number is not None and abs(number) < LARGEST_EXACT:
         return repr(number)
-    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", label)).strip().casefold()
+    plain = unicodedata.normalize("NFKC", label).strip().casefold()
+    # A hyphen at the end joins nothing: the grade `B-` is no `B`.
+    return re.sub(r"[\s_-]+", " ", plain).strip() + ("-" if plain.endswith("-") else "")
 
 
 def _one_letter_apart(words: Iterable[str]) -> Iterator[tuple[str, str]]:
