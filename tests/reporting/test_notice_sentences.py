@@ -104,6 +104,7 @@ SAID = [
         {"labels": ("x",), "label_rows": (1,), "similar": ("X",), "similar_rows": (9,), "labels_count": 3},
         "Labels may be misspelt: 'x' (1 rows) looks like 'X' (9 rows) and 2 more.",
     ),
+    ("test_rows_in_validation", {"count": 2, "rows": 4}, "2 of 4 test rows are among the validation rows"),
     ("overlap", {"split": "test", "count": 2, "rows": 4}, "2 of 4 test texts (50.0%) are among the training"),
     ("few_validation_rows", {"rows": 10, "fewer_than": 200}, "Validation has 10 rows, fewer than 200: they"),
     ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 57, "most_trained": 57}, "each trained on 57 rows of"),

@@ -101,6 +101,11 @@ def test_overlap_is_measured_without_regard_to_white_space() -> None:
     assert notice == Notice(code="overlap", severity="warning", values=values)
 
 
+def test_test_rows_that_are_validation_rows_are_counted() -> None:
+    found = notices(FIVE_EACH, MANY, Rows((*TEST.texts[:2], *MANY.texts[:1]), tuple("aba")))
+    assert Notice(code="test_rows_in_validation", severity="warning", values={"count": 1, "rows": 3}) in found
+
+
 def test_overlap_of_pairs_needs_both_texts() -> None:
     train = Rows((("x", "y"),) * 10, tuple("a" * 5 + "b" * 5))
     test = Rows((("x", "z"), ("y", "x")), ("a", "b"))

@@ -61,3 +61,8 @@ def distance(a: str, b: str) -> int:
         for j, other in enumerate(b, start=1):
             row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != other)))
     return row[-1]
+
+
+def test_a_slip_is_taken_for_the_most_frequent_of_several_words_and_the_shorter_of_two_forms() -> None:
+    assert dict(look_alikes({"angler": 60, "anger": 900, "angel": 60, "ange": 1}))["ange"] == "anger"
+    assert look_alikes({"0": 7, "0.0": 7}) == [("0.0", "0")]

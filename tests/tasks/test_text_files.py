@@ -150,3 +150,10 @@ def test_a_text_of_a_million_characters_is_read(read: Read) -> None:
 def test_faults_are_named(read: Read, content: str | bytes, name: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(content, name)
+
+
+def test_a_line_that_names_the_columns_again_is_no_row(read: Read) -> None:
+    content = "text,label\nx,0\ntext,label\ny,1\n"
+    with pytest.raises(DataError, match="Only the first line of train.csv may name the columns; .*line 3"):
+        read(content)
+    assert read(content, spec=SPEC.model_copy(update={"drop_bad_rows": True})).labels == ("0", "1")

@@ -179,7 +179,11 @@ def _times_out_of_order(values: _Values) -> str:
 
 def _few_deciding_rows(values: _Values) -> str:
     detectable = values["detectable"]
-    seen = "." if detectable is None else f": a difference of about {detectable:.2f} is the smallest one that usually shows."
+    seen = (
+        "."
+        if detectable is None
+        else f": a difference of about {detectable:.2f} is the smallest one that usually shows."
+    )
     return (
         f"Only {values['rows']} validation rows decide{seen} More validation rows would show smaller ones, as would "
         "--folds always, which assigns training and validation rows to folds together."
@@ -352,6 +356,9 @@ _DATA: dict[str, Callable[[_Values], str]] = {
     ),
     "texts_with_two_labels": _template("{count} training texts occur with two or more labels."),
     "overlap": _overlap,
+    "test_rows_in_validation": _template(
+        "{count} of {rows} test rows are among the validation rows; the test confirms nothing by them."
+    ),
     "few_validation_rows": _few_rows_halved,
     "few_validation_rows_folds": _few_rows_folds,
     "folds_asked": _folds_asked,

@@ -197,7 +197,7 @@ def check_rows(splits: RawSplits, target: Target, *, allow_overlap: bool) -> tup
             overlap.check()
     notices = [*_label_notices(splits, target), _two_labels(splits.train)]
     notices += [overlap.notice() for overlap in overlaps]
-    notices.append(_few_validation_rows(splits))
+    notices += [_test_rows_seen(splits), _few_validation_rows(splits)]
     return tuple(notice for notice in notices if notice is not None)
 
 
@@ -227,6 +227,17 @@ class _Overlap:
             return None
         values: dict[str, NoticeValue] = {"split": self.split, "count": self.count, "rows": self.rows}
         return Notice(code="overlap", severity="warning", values=values)
+
+
+def _test_rows_seen(splits: RawSplits) -> Notice | None:
+    """Say how many test rows have a text that a validation row has: they confirm nothing that validation has not."""
+    known: set[tuple[str, ...]] = set()
+    for part in splits.validation:
+        known.update(part.plain_texts())
+    count = sum(text in known for text in splits.test.plain_texts())
+    if not count:
+        return None
+    return Notice(code="test_rows_in_validation", severity="warning", values={"count": count, "rows": len(splits.test)})
 
 
 def _names(rows: Rows, kind: LabelKind) -> Iterator[str]:

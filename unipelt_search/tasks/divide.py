@@ -107,7 +107,7 @@ def divide(
         is_out = _take_blocks(blocks, strata, wanted, seed)
     kept = _one_side(is_out, keys, derive_seed(seed, "sides"))
     division = Division(np.flatnonzero(kept & ~is_out), np.flatnonzero(kept & is_out), np.flatnonzero(~kept))
-    _check_sides(division, count, rule)
+    _check_sides(division, count, rows, rule)
     return division
 
 
@@ -309,16 +309,14 @@ def _one_side(is_out: np.ndarray, keys: Sequence[np.ndarray], seed: int) -> np.n
     return kept
 
 
-def _check_sides(division: Division, count: int, rule: SplitRule) -> None:
+def _check_sides(division: Division, count: int, rows: Rows, rule: SplitRule) -> None:
     if len(division.stay) and len(division.out):
         return
     options = [name for name, holds in (("--group", rule.groups), ("--order", rule.order)) if holds]
     asked = f", as {' and '.join(options)} asks" if options else ""
+    groups = f" They have {len(set(rows.groups))} different groups." if rule.groups else ""
     raise DataError(
-        f"Splitting off {count} of {_total(division)} rows must leave rows on both sides; with equal texts on one side"
-        f"{asked}, one side has none. Give your own splits, or other rows."
+        f"Splitting off {count} of {len(rows)} rows must leave rows on both sides; with equal texts on one side{asked}, "
+        f"one side has none.{groups} Rows that train, that choose settings, that decide and the test rows are split "
+        "apart one after the other: give your own splits, or other rows."
     )
-
-
-def _total(division: Division) -> int:
-    return len(division.stay) + len(division.out) + len(division.left_out)

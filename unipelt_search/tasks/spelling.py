@@ -37,12 +37,14 @@ def look_alikes(counts: Mapping[str, int]) -> list[tuple[str, str]]:
     usual = {}
     found: dict[str, str] = {}
     for form, alike in by_form.items():
-        usual[form] = max(alike, key=lambda label: (counts[label], label))
+        # Of two that are equally frequent the shorter one: 0 and not 0.0.
+        usual[form] = max(alike, key=lambda label: (counts[label], -len(label), label))
         found.update((label, usual[form]) for label in alike if label != usual[form])
     for pair in _one_letter_apart(usual):
         rare, frequent = sorted((usual[form] for form in pair), key=lambda label: counts[label])
+        meant = found.get(rare, frequent)
         if counts[rare] * MUCH_RARER <= counts[frequent]:
-            found[rare] = frequent
+            found[rare] = max(meant, frequent, key=lambda label: counts[label])
     return sorted(found.items())
 
 

@@ -85,6 +85,10 @@ class _Piece:
         if len(cells) != width:
             self._broken.append(self._broken_row(begin, cells))
             return self._broken[-1]
+        # As where files were joined. A single column may hold its own name as a text.
+        if width > 1 and tuple(cell.strip() for cell in cells) == self._dialect.header:
+            self._broken.append(self._header_again(begin))
+            return self._broken[-1]
         self._locations.append(Location(self._name, begin))
         for column, position in self._positions.items():
             self._cells[column].append(cells[position])
@@ -112,6 +116,15 @@ class _Piece:
             notices=notices,
             broken=tuple(self._broken),
             changed="" if dialect.as_before else CHANGED[dialect.quoting],
+        )
+
+    def _header_again(self, begin: int) -> BrokenRow:
+        return BrokenRow(
+            Location(self._name, begin),
+            rule=f"Only the first line of {self._name} may name the columns",
+            got="their names",
+            what="names the columns again",
+            fix="Remove this line",
         )
 
     def _broken_row(self, begin: int, cells: list[str]) -> BrokenRow:
