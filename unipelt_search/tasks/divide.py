@@ -317,6 +317,6 @@ def _check_sides(division: Division, count: int, rows: Rows, rule: SplitRule) ->
     groups = f" They have {len(set(rows.groups))} different groups." if rule.groups else ""
     raise DataError(
         f"Splitting off {count} of {len(rows)} rows must leave rows on both sides; with equal texts on one "
-        f"side{asked}, one side has none.{groups} Rows that train, that choose settings, that decide and the test rows are "
-        "split apart one after the other: give your own splits, or other rows."
+        f"side{asked}, one side has none.{groups} Rows that train, that choose settings, that decide and test rows "
+        "are split apart one after the other: give your own splits, or other rows."
     )
