@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.units import counted, format_bytes, format_duration, format_points
+from unipelt_search.units import counted, format_bytes, format_duration, format_difference
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_bytes_are_written_in_the_largest_unit_that_fits(size: float, words: str
 
 @pytest.mark.parametrize(("share", "number"), [(0.0647, "0.06"), (0.3, "0.30"), (0.0049, "0.005")])
 def test_a_difference_has_no_more_digits_than_is_known(share: float, number: str) -> None:
-    assert format_points(share) == f"{number} accuracy points"
+    assert format_difference(share) == f"{number} in accuracy"
 
 
 def test_what_is_counted_is_in_the_plural_but_for_one() -> None:

@@ -1,4 +1,4 @@
-"""Numbers with the unit that a person reads them in: durations, bytes and accuracy points."""
+"""Numbers with the unit that a person reads them in: durations, bytes and differences in accuracy."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def format_bytes(size: float) -> str:
     return f"{size:,.{decimals}f} {unit}"
 
 
-def format_points(share: float) -> str:
-    """Return a difference in a share of the rows, with the digits that an expectation has: `0.06 accuracy points`."""
+def format_difference(share: float) -> str:
+    """Return a difference in a share of the rows, with the digits that an expectation has: `0.06 in accuracy`."""
     digits = 2 if share >= 0.01 else 3
-    return f"{share:.{digits}f} accuracy points"
+    return f"{share:.{digits}f} in accuracy"
 
 
 def counted(count: int, noun: str) -> str:

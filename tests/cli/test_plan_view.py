@@ -60,7 +60,7 @@ def test_the_plan_names_rows_methods_phases_and_time() -> None:
     for words in (
         "questions: questions (3 labels; 100 train, 200 tune, 200 select, 500 test rows), [minilm] on cpu, 2 at a time",
         "A run has at most 150 steps of 16 rows. 8 runs in all, 2 at a time: about 1 h 02 min, of which 45 s before",
-        "usually detects a difference of 0.06 accuracy points.",
+        "usually detects a difference of 0.06 in accuracy.",
         "their checkpoints take up to 12 MB below --out, or where --checkpoints says.",
         "Data: Read [9] rows.",
         "Left out: bitfit. It has no [biases].",

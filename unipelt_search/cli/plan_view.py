@@ -15,7 +15,7 @@ from unipelt_search.records.study_plan import PlannedPhase, StudyPlan, StudyProp
 from unipelt_search.reporting.export_sentences import export_sentences
 from unipelt_search.reporting.formats import short_count
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
-from unipelt_search.units import counted, format_bytes, format_duration, format_points
+from unipelt_search.units import counted, format_bytes, format_duration, format_difference
 
 _ONLY_OF_A_PLAN = ("--dry-run", "--json")
 _OF_THE_PLAN_ALONE = ("not_timed",)
@@ -136,7 +136,7 @@ def _totals(plan: StudyPlan) -> str:
     before = f", of which {format_duration(plan.start_seconds)} before the first one" if plan.start_seconds else ""
     detects = ""
     if plan.detectable is not None:
-        detects = f" Such a study usually detects a difference of {format_points(plan.detectable)}."
+        detects = f" Such a study usually detects a difference of {format_difference(plan.detectable)}."
     runs = f"{counted(plan.runs, 'run')} in all, {plan.workers} at a time"
     return f"{alike}. {runs}: about {format_duration(plan.seconds)}{before}; less where runs stop early.{detects}"
 
@@ -160,7 +160,7 @@ def _proposal_words(proposal: StudyProposal) -> str:
         f"runs of {counted(proposal.steps, 'step')}",
     ]
     if proposal.detectable is not None:
-        parts.append(f"detectable difference {format_points(proposal.detectable)}")
+        parts.append(f"detectable difference {format_difference(proposal.detectable)}")
     limit, needed = format_duration(proposal.time_seconds), format_duration(proposal.seconds)
     return f"{limit}: {', '.join(parts)}, about {needed}"
 
