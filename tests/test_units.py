@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from unipelt_search.units import counted, format_bytes, format_duration, format_difference
+from unipelt_search.units import counted, format_bytes, format_difference, format_duration
 
 
 @pytest.mark.parametrize(

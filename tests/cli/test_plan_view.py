@@ -83,7 +83,7 @@ def test_a_proposal_is_a_command_to_copy() -> None:
     command = "unipelt-search run --data 'a b.csv' --methods head,lora --seeds 3 --time 1h30m"
     for text in (printed(plan, COMMAND), "\n".join(short_plan(plan, COMMAND))):
         assert f"    {command}" in text.splitlines()
-        assert "30 min: 2 methods, 4 trials, 3 seeds, runs of 150 steps, detectable difference 0.06 accuracy" in text
+        assert "30 min: 2 methods, 4 trials, 3 seeds, runs of 150 steps, detectable difference 0.06 in accuracy" in text
     assert f"    {' '.join(OPTIONS)}" in printed(plan).splitlines()
     least = plan.model_copy(update={"proposals": (proposal.model_copy(update={"purpose": "least"}),)})
     first_lines = [next(proposal_lines(each, COMMAND)) for each in (plan, least)]

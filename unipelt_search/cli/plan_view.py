@@ -15,7 +15,7 @@ from unipelt_search.records.study_plan import PlannedPhase, StudyPlan, StudyProp
 from unipelt_search.reporting.export_sentences import export_sentences
 from unipelt_search.reporting.formats import short_count
 from unipelt_search.reporting.notice_sentences import described, notice_sentence
-from unipelt_search.units import counted, format_bytes, format_duration, format_difference
+from unipelt_search.units import counted, format_bytes, format_difference, format_duration
 
 _ONLY_OF_A_PLAN = ("--dry-run", "--json")
 _OF_THE_PLAN_ALONE = ("not_timed",)
