@@ -50,6 +50,9 @@ def test_what_is_undefined_is_0() -> None:
     nothing = np.zeros(3, dtype=np.int64)
     assert scores.binary_f1(nothing, nothing) == 0.0
     assert scores.matthews(nothing, np.array([0, 1, 1])) == 0.0
+    graded = np.arange(30) % 3
+    assert scores.quadratic_kappa(graded, np.full(30, 1)) == 0.0
+    assert scores.quadratic_kappa(np.full(30, 1), graded) == 0.0
     assert scores.pearson(np.array([1.0, 1.0]), np.array([1.0, 2.0])) == 0.0
     assert scores.spearman(np.array([1.0]), np.array([1.0])) == 0.0
     assert scores.r2(np.array([2.0, 2.0]), np.array([1.0, 2.0])) == 0.0

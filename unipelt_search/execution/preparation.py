@@ -353,8 +353,9 @@ def _few_deciding_rows(spec: StudySpec, task: Task) -> list[Notice]:
         return []
     detectable = None
     metric = find_metric(task.metric)
-    # What is known of methods in general is how often they are right: a score without an upper end is nothing like it.
-    if (metric.high, metric.direction) == (1.0, "maximize"):
+    # What is known of methods in general is how often they are right: a score of numbers, or one without an upper end,
+    # is nothing like it.
+    if task.labels and (metric.high, metric.direction) == (1.0, "maximize"):
         detectable = expected_detectable(rows, spec.budget.seeds, methods=len(spec.space.compared))
     values = {"rows": rows, "detectable": detectable}
     return [Notice(code="few_deciding_rows", severity="warning", values=values)]

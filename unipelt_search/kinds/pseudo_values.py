@@ -160,7 +160,7 @@ def matthews(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | No
 def quadratic_kappa(
     labels: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[float, np.ndarray]:
-    """Leave rows out of Cohen's kappa with quadratic weights, 0 where labels are all alike and predictions too."""
+    """Leave rows out of Cohen's kappa with quadratic weights, 0 where labels are all alike or predictions."""
     counted = row_weights(labels, weights)
     # Distances stay, and sums of squares around the middle do not cancel.
     middle = round(float(np.average(labels, weights=weights)))
@@ -169,10 +169,10 @@ def quadratic_kappa(
     products = [counted * part for part in (np.ones(len(x)), x, y, x * x, y * y, np.square(x - y))]
     sums = [part.sum() for part in products]
     complete = 0.0
-    if np.ptp(labels) or np.ptp(predicted):
+    if np.ptp(labels) and np.ptp(predicted):
         complete = float(_kappa_of(*sums))
     without = [total - part for total, part in zip(sums, products, strict=True)]
-    alike = _alike_without(labels) & _alike_without(predicted)
+    alike = _alike_without(labels) | _alike_without(predicted)
     return complete, np.where(alike, 0.0, _kappa_of(*without))
 
 

@@ -79,13 +79,14 @@ def quadratic_kappa(labels: np.ndarray, predicted: np.ndarray, weights: np.ndarr
         weights: ``(n,)``, what each row counts; None is 1.
 
     Returns:
-        The agreement beyond chance, 0 where all labels are alike and all predictions too.
+        The agreement beyond chance, 0 where all labels are alike or all predictions.
 
     Source:
         Cohen, "Weighted kappa: Nominal scale agreement with provision for scaled disagreement or partial credit",
         Psychological Bulletin 1968.
     """
-    if np.ptp(labels) == 0 and np.ptp(predicted) == 0:
+    # Then it is 0 by its formula too, but for rounding, by which a constant would beat another one.
+    if np.ptp(labels) == 0 or np.ptp(predicted) == 0:
         return 0.0
     apart = np.average(np.square(labels - predicted), weights=weights)
     label = np.average(labels, weights=weights)

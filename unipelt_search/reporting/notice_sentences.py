@@ -182,11 +182,11 @@ def _few_deciding_rows(values: _Values) -> str:
     seen = (
         "."
         if detectable is None
-        else f": a difference of about {detectable:.2f} is the smallest one that usually shows."
+        else f": a difference in accuracy of about {detectable:.2f} is the smallest one that usually shows."
     )
     return (
-        f"Only {values['rows']} validation rows decide{seen} More validation rows would show smaller ones, as would "
-        "--folds always, which assigns training and validation rows to folds together."
+        f"Only {values['rows']} validation rows decide{seen} More validation rows would show smaller differences, as "
+        "would --folds always, which assigns training and validation rows to folds together."
     )
 
 
