@@ -43,6 +43,11 @@ def test_a_file_is_replaced_only_on_request(tmp_path: Path) -> None:
     check_new_file(to, [tmp_path / "absent"], force=True)
 
 
+def test_a_dash_is_no_file() -> None:
+    with pytest.raises(RequestError, match="for stdout"):
+        check_new_file(Path("-"), [], force=True)
+
+
 @pytest.mark.parametrize("link", ["same", "symlink", "hard link"])
 def test_the_input_is_never_replaced(tmp_path: Path, link: str) -> None:
     data = tmp_path / "data.csv"

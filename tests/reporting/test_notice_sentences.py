@@ -111,7 +111,7 @@ SAID = [
     ("few_validation_rows_folds", {**FOLDS, "fewest_trained": 56, "most_trained": 57}, "trained on 56 to 57 rows"),
     ("folds_asked", {**FOLDS, "fewest_trained": 57, "most_trained": 57}, "As --folds always asks, confirm runs are"),
     ("few_deciding_rows", {"rows": 80, "detectable": 0.1234}, "a difference in accuracy of about 0.12"),
-    ("few_deciding_rows", {"rows": 80, "detectable": None}, "rows decide. More validation rows would show smaller differences"),
+    ("few_deciding_rows", {"rows": 80, "detectable": None}, "would show smaller differences"),
     (
         "tune_split_off",
         {"count": 20, "of": 100, "left": 80, "validation": 60},

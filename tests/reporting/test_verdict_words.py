@@ -6,7 +6,17 @@ import re
 from dataclasses import replace
 
 import pytest
-from made_record import few_rows, folded, made_record, made_trial, whole_record, with_latency, without_answers
+from made_record import (
+    by_brier,
+    few_rows,
+    folded,
+    made_record,
+    made_trial,
+    whole_record,
+    with_labels,
+    with_latency,
+    without_answers,
+)
 from made_studies import multi_label, regression, studies
 
 from unipelt_search.records.history import StudyRecord
@@ -143,6 +153,14 @@ def test_a_study_that_compares_nothing_says_why() -> None:
     assert "kept no predictions" in verdict_of(RECORDS["an older version"]).details
     assert "few rows" in verdict_of(RECORDS["few rows"]).details
     assert "lora (trial 0) leads with accuracy 0.800" in verdict_of(RECORDS["nothing confirmed"]).details
+
+
+def test_the_majority_of_a_score_of_probabilities_is_the_shares_of_the_labels() -> None:
+    study = by_brier(RECORDS["below the majority"])
+    majority = dict.fromkeys(("select", "test"), {"brier": 0.0125})
+    found = verdict_of(with_labels(study, study.task.labels, majority=majority))
+    assert "its share of the training rows as probability scores 0.013" in found.details
+    assert "most frequent" not in found.details
 
 
 def test_the_majority_and_slow_methods_are_said() -> None:

@@ -22,9 +22,11 @@ def check_new_file(path: Path, inputs: Iterable[Path], *, force: bool) -> None:
         force: Whether an ordinary file that is there may be replaced.
 
     Raises:
-        RequestError: It is the input, a folder, a device, a file that may not be replaced, or below a file.
+        RequestError: It is ``-``, the input, a folder, a device, a file that may not be replaced, or below a file.
         MachineError: Its folder is not writable.
     """
+    if str(path) == "-":
+        raise RequestError("--out must be a file; got '-'. Name one, or leave --out out for stdout.")
     if path.is_dir():
         raise RequestError(f"--out must be a file; {str(path)!r} is a folder. Name a file in it.")
     if path.exists():

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from unipelt_search.kinds.label_kind import find_kind, find_metric
+from unipelt_search.records.history import TaskSummary
 from unipelt_search.records.report import Power, Verdict
 from unipelt_search.verdict.candidates import Candidate
 from unipelt_search.verdict.power import FEW_DECIDING_ROWS, RequiredSample, StudyPower
@@ -181,13 +182,19 @@ def _cost(found: Recommendation) -> Iterator[str]:
         yield f"The fastest of them is {found.fastest.name}."
 
 
+def _always(task: TaskSummary) -> str:
+    """Say what the majority baseline does with every row; a score of probabilities is that of the shares of labels."""
+    if find_metric(task.metric).needs_probabilities:
+        return "Always giving each label its share of the training rows as probability"
+    return f"Always predicting {find_kind(task.kind).constant}"
+
+
 def _cautions(ranking: Ranking, found: Recommendation) -> Iterator[str]:
     record = ranking.record
     yield from _slow_methods(ranking)
     if not found.beats_majority:
-        constant = find_kind(record.task.kind).constant
         majority = record.task.majority["select"][record.task.metric]
-        yield f"Always predicting {constant} scores {majority:.3f}."
+        yield f"{_always(record.task)} scores {majority:.3f}."
     if record.task.folds:
         yield "The validation rows in these folds were also used to choose the hyperparameters."
     if record.spec.task.folds == "always":
