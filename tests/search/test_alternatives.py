@@ -127,6 +127,15 @@ def test_where_the_least_is_all_that_was_asked_for_it_is_proposed_once() -> None
     assert_holds(spec, only)
 
 
+def test_nothing_less_is_proposed_for_the_time_that_all_of_it_needs() -> None:
+    quick = {name: RunTiming(0.0001, 0.00001, 10, 10) for name in ("head", "lora")}
+    measured = Measured(MEASURED.capacity, 6, quick, start_seconds=10.0)
+    spec = asked(1, {"methods": tuple(quick), "steps": 100}, trials=12)
+    (only,) = propose(spec, measured)
+    assert (only.purpose, only.trials, only.seeds) == ("complete", 12, 3)
+    assert_holds(spec, only, measured)
+
+
 def test_a_users_own_configurations_stay() -> None:
     own = Variant.model_validate({"name": "mine", "method": "lora"})
     timings = {**MEASURED.timings, "mine": RunTiming(0.2, 0.001, 10, 10)}

@@ -50,7 +50,7 @@ def propose_alternatives(
 
     Returns:
         None where the study fits. Else the best that fits, or where nothing does the least that could, with the limit
-        that it needs; then all that was asked for with the limit that it needs, unless that is the least already.
+        that it needs; then all that was asked for with the limit that it needs, unless the least needs that too.
     """
     limit = spec.budget.time_seconds
     search = _Search(spec, task, measured, basis)
@@ -60,7 +60,8 @@ def propose_alternatives(
     found = search.first_that_fits(sizes, limit)
     complete = search.with_limit_for(spec, steps_for(task.rows["train"], spec.space), "complete")
     smaller = found or search.least(sizes[-1])
-    return (complete,) if smaller.options == complete.options else (smaller, complete)
+    # Limits are rounded up: less is no proposal where it is given the time that all of it needs.
+    return (complete,) if smaller.time_seconds >= complete.time_seconds else (smaller, complete)
 
 
 class _Search:
