@@ -38,6 +38,10 @@ def check_new_file(path: Path, inputs: Iterable[Path], *, force: bool) -> None:
             raise RequestError(
                 f"--out must be a new file; {str(path)!r} is there. Name another file, or replace it with --force."
             )
+    _check_folder_of(path)
+
+
+def _check_folder_of(path: Path) -> None:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise RequestError(f"--out must be a file in a folder; {str(folder)!r} is a file. Name another file.")
