@@ -96,7 +96,7 @@ def test_the_columns_of_the_input_are_kept_as_they_are(
     assert wrote == f"Wrote {tmp_path / 'out' / 'a.csv'}"
     assert "'label'" in renamed
     assert "'predicted label'" in renamed
-    assert "2 cells" in formula
+    assert "a formula: 2," in formula
     assert "column 'label' at line 2 of a.csv" in formula
     assert predict(toy / "kind", "--data", data, "--id", "id", "--csv-safe", "--quiet") == 0
     out, err = capsys.readouterr()

@@ -288,6 +288,6 @@ def _note(
     count, first = written.formulas
     if count and not output.csv_safe:
         sys.stderr.write(
-            f"{count:,} cells begin like a formula, the first in {first}. A spreadsheet may run them; --csv-safe puts "
-            "an apostrophe before each.\n"
+            f"Cells that begin like a formula: {count:,}, the first in {first}. A spreadsheet may run them; --csv-safe "
+            "puts an apostrophe before each.\n"
         )
