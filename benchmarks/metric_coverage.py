@@ -2,6 +2,7 @@
 
 python benchmarks/metric_coverage.py                  (all metrics; some minutes on one core)
 python benchmarks/metric_coverage.py --studies 200    (a quick look)
+python benchmarks/metric_coverage.py --weighted       (rows count by very unequal weights, as with --weight-metric)
 
 A row has a true label and a difficulty that all runs share, of which a part is each method's own; a run sees the truth
 with a strength of its own, which varies over seeds, and what is left is drawn for every run and row. The truth of a
@@ -108,7 +109,14 @@ def true_scores(world: World, names: list[str], seed: int) -> dict[str, np.ndarr
 
 
 def simulate(
-    world: World, names: list[str], rows: int, seeds: int, studies: int, seed: int
+    world: World,
+    names: list[str],
+    rows: int,
+    seeds: int,
+    studies: int,
+    seed: int,
+    *,
+    weighted: bool = False,
 ) -> dict[str, tuple[float, float]]:
     """Judge many studies.
 
@@ -119,6 +127,7 @@ def simulate(
         seeds: Runs of a method.
         studies: How many.
         seed: Of all draws.
+        weighted: Whether rows count by weights that have nothing to do with them.
 
     Returns:
         For every metric the shares of intervals that hold: of a method's own mean, and of the difference of two.
@@ -134,19 +143,30 @@ def simulate(
             strengths = strength + SEED_SD * random.normal(size=seeds)
             noises = 0.5 * random.normal(size=(seeds, *signal.shape))
             runs.append([world.logits(signal, difficulty, *drawn) for drawn in zip(noises, strengths, strict=True)])
+        weights = draw_weights(rows, random) if weighted else None
         for name in names:
-            held[name] += holds(world, world.target.metric(name), labels, runs, truth[name])
+            held[name] += holds(world, world.target.metric(name), labels, runs, truth[name], weights)
     return {name: (float(shares[0] / studies), float(shares[1] / studies)) for name, shares in held.items()}
 
 
+def draw_weights(rows: int, random: np.random.Generator) -> np.ndarray:
+    """Draw weights ``(n,)``: 0.2 and more, with an exponential tail; n rows are worth as much as 0.6 n equal ones."""
+    return 0.2 + random.exponential(size=rows)
+
+
 def holds(
-    world: World, metric: Metric, labels: np.ndarray, runs: list[list[np.ndarray]], truth: np.ndarray
+    world: World,
+    metric: Metric,
+    labels: np.ndarray,
+    runs: list[list[np.ndarray]],
+    truth: np.ndarray,
+    weights: np.ndarray | None,
 ) -> tuple[float, bool]:
     """Tell for one study which share of the own means' intervals holds, and whether that of the difference does."""
     condensed = []
     for of_method in runs:
         pairs = [inputs_of(world, metric, labels, logits) for logits in of_method]
-        scores = pseudo_values(metric.leave_one_out, pairs[0][0], np.stack([found for _, found in pairs]))
+        scores = pseudo_values(metric.leave_one_out, pairs[0][0], np.stack([found for _, found in pairs]), weights)
         condensed.append(method_scores(scores))
     own = [mean_estimate(scores) for scores in condensed]
     inside = [estimate.low <= value <= estimate.high for estimate, value in zip(own, truth, strict=True)]
@@ -163,6 +183,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--worlds", nargs="*", default=[world.name for world in WORLDS])
     parser.add_argument("--out", type=Path, default=Path("metric_coverage.json"))
+    parser.add_argument("--weighted", action="store_true")
     asked = parser.parse_args()
     print("| task | metric | own mean | difference |\n|---|---|---|---|", flush=True)
     written = []
@@ -170,11 +191,17 @@ def main() -> None:
         if world.name not in asked.worlds:
             continue
         names = [name for of, name in cases() if of is world]
-        shares = simulate(world, names, asked.rows, asked.seeds, asked.studies, asked.seed)
+        shares = simulate(world, names, asked.rows, asked.seeds, asked.studies, asked.seed, weighted=asked.weighted)
         for name, (own, difference) in shares.items():
             print(f"| {world.name} | {name} | {own:.3f} | {difference:.3f} |", flush=True)
             written.append({"task": world.name, "metric": name, "own_mean": own, "difference": difference})
-    settings = {"studies": asked.studies, "rows": asked.rows, "seeds": asked.seeds, "seed": asked.seed}
+    settings = {
+        "studies": asked.studies,
+        "rows": asked.rows,
+        "seeds": asked.seeds,
+        "seed": asked.seed,
+        "weighted": asked.weighted,
+    }
     asked.out.write_text(json.dumps({**settings, "cells": written}, indent=1))
 
 

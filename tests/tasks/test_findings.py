@@ -54,12 +54,6 @@ def test_rows_that_may_be_left_out_are_counted_by_what_was_found_first() -> None
     assert findings.dropped("test", 4) is None
 
 
-def test_who_cannot_leave_rows_out_is_not_told_to() -> None:
-    findings = Findings(may_drop=False)
-    findings.of("train", TABLE).bad_row(0, "text", EMPTY_TEXT)
-    assert "--drop-bad-rows" not in findings.found[0].fix
-
-
 def test_what_is_odd_is_no_error() -> None:
     findings = Findings()
     findings.add(ODD, Location("b.csv", 1), "text", severity="warning")

@@ -15,7 +15,7 @@ from unipelt_search.specs.study import TaskSpec
 from unipelt_search.tasks import hub_data, text_lines
 from unipelt_search.tasks import read as read_module
 from unipelt_search.tasks.read import stream_tables
-from unipelt_search.tasks.rows import RawData, Rows, read_texts
+from unipelt_search.tasks.rows import RawData, Rows
 
 CSV = "text,label\nx,0\ny,1\n"
 TABLE = table_of({"text": ["x", "y"], "label": ["0", "1"]})
@@ -139,9 +139,7 @@ def test_texts_need_no_label_column(tmp_path: Path) -> None:
     path = tmp_path / "new.csv"
     path.write_text("b,a\nx,1\ny,2\n", encoding="utf-8")
     pieces = list(stream_tables(path, ("a", "b"), 1))
-    assert [read_texts(piece, ("a", "b")) for piece in pieces] == [(("1", "x"),), (("2", "y"),)]
-    with pytest.raises(DataError, match="--text must name a column of new.csv; got 'c', found: b, a"):
-        read_texts(pieces[0], ("c",))
+    assert [piece.cells for piece in pieces] == [{"b": ["x"], "a": ["1"]}, {"b": ["y"], "a": ["2"]}]
     with pytest.raises(DataError, match="--data must be a file; .* is none. .* has: new.csv"):
         next(stream_tables(tmp_path / "old.csv", ("a",), 1))
     with pytest.raises(DataError, match="--data must be a file"):

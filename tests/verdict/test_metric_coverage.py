@@ -36,6 +36,15 @@ def test_intervals_hold(world: str, names: list[str], monkeypatch: pytest.Monkey
         assert min(shares[name]) >= LEAST, name
 
 
+def test_intervals_hold_where_rows_count_by_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coverage, "TRUTH_ROWS", 40_000)
+    world, names = WORLDS["two classes"], ["accuracy", "log_loss"]
+    shares = coverage.simulate(world, names, rows=150, seeds=4, studies=STUDIES, seed=0, weighted=True)
+    assert min(map(min, shares.values())) >= LEAST
+    weights = coverage.draw_weights(100_000, np.random.default_rng(0))
+    assert weights.sum() ** 2 / (weights**2).sum() == pytest.approx(59_000, rel=0.02)  # 1.2² / (1 + 1.2²) of the rows
+
+
 def test_the_bar_is_one_that_can_be_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coverage, "TRUTH_ROWS", 40_000)
     truth = coverage.true_scores

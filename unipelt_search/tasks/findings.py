@@ -94,7 +94,7 @@ class TableFindings:
         """
         self.findings.bad_row(self.split, row, problem.code)
         if not self.findings.drop:
-            self.findings.add(self.findings.with_hint(problem), self.table.locations[row], column, value)
+            self.findings.add(_droppable(problem), self.table.locations[row], column, value)
 
     def broken_rows(self, column: str) -> None:
         """Add the rows that the table could not take in.
@@ -107,7 +107,7 @@ class TableFindings:
             # They have no number in the table.
             self.findings.bad_row(self.split, -number, problem.code)
             if not self.findings.drop:
-                self.findings.add(self.findings.with_hint(problem), broken.location, column)
+                self.findings.add(_droppable(problem), broken.location, column)
 
     def bad_rows(self) -> set[int]:
         """Return the numbers of the rows that cannot be used."""
@@ -126,15 +126,13 @@ class Findings:
     `raise_errors` ends that with one error for everything.
     """
 
-    def __init__(self, *, drop: bool = False, may_drop: bool = True) -> None:
+    def __init__(self, *, drop: bool = False) -> None:
         """Begin with nothing.
 
         Args:
             drop: Whether rows that cannot be used are left out and counted; else they are errors.
-            may_drop: Whether the user can ask for that.
         """
         self.drop = drop
-        self._hint = f", {DROP}" if may_drop else ""
         self._groups: dict[_Key, _Group] = {}
         self._left_out = 0
         self._bad_rows: dict[str, dict[int, str]] = {}
@@ -183,10 +181,6 @@ class Findings:
             group.numbers.append(location.number)
         if value is not None and len(group.values) < MAX_KEPT:
             group.values[_cut(value)] = None
-
-    def with_hint(self, problem: Problem) -> Problem:
-        """Return the problem of a row whose fix says that such rows can be left out, where they can."""
-        return replace(problem, fix=f"{problem.fix}{self._hint}")
 
     def bad_rows(self, split: str) -> set[int]:
         """Return the numbers of a split's rows that cannot be used."""
@@ -264,6 +258,11 @@ class Findings:
                 raise
             raise FindingsError(self.found, self.count, str(error)) from error
         self.raise_errors()
+
+
+def _droppable(problem: Problem) -> Problem:
+    """Return the problem of a row whose fix says that such rows can be left out."""
+    return replace(problem, fix=f"{problem.fix}, {DROP}")
 
 
 def _cut(value: str) -> str:

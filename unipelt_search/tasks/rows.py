@@ -187,29 +187,6 @@ def _repeated(option: str, column: str, found: Sequence[str]) -> str:
     return f" For several columns write {' '.join(f'{option} {name}' for name in names)}."
 
 
-def read_texts(table: Table, text: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Turn the text columns of a table into texts.
-
-    Args:
-        table: What was read.
-        text: The column with the text, or the two of a text pair.
-
-    Returns:
-        One text per row, or the two of a pair.
-
-    Raises:
-        DataError: There are no rows, a column is missing, a text is missing or empty, or a cell is neither text nor a
-            number.
-    """
-    check_names([("--text", name) for name in text], table.names, table.source)
-    if not table.locations:
-        raise DataError(f"{table.source} must have rows; it is empty.")
-    found = Findings(may_drop=False)
-    texts = _read_texts(found.of("", table), text)
-    found.raise_errors()
-    return texts
-
-
 def _read_texts(found: TableFindings, text: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     columns = []
     for name in text:
